@@ -1,0 +1,171 @@
+"""Build cnn_core: each kernel is translated to C once and compiled once per instruction-set level.
+
+Everything else about the package is in pyproject.toml. Environment variables:
+
+    DEEPFS_NATIVE=1   one build, for exactly this processor, instead of one per level
+    DEEPFS_DEBUG=1    bounds checks in the kernels, no optimisation, debug information
+    DEEPFS_CFLAGS     further compiler and linker flags (sanitizers, say)
+"""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+SOURCE = Path("src/cnn_core")
+NATIVE = os.environ.get("DEEPFS_NATIVE") == "1"
+DEBUG = os.environ.get("DEEPFS_DEBUG") == "1"
+FLAGS = os.environ.get("DEEPFS_CFLAGS", "").split()
+BUILD = Path("build", "debug" if DEBUG else "release")
+
+X86 = platform.machine().lower() in ("x86_64", "amd64")
+if NATIVE:
+    LEVELS = {"native": ["-march=native"]}
+elif X86:
+    LEVELS = {f"v{k}": [f"-march=x86-64-v{k}"] for k in (2, 3, 4)}
+else:
+    LEVELS = {"baseline": []}
+
+# Contractions (a * b + c as one operation) are GCC's default but not Clang's. Nothing here may
+# change what a NaN or an infinity does, so no -ffast-math.
+OPTIMISE = ["-O0", "-g"] if DEBUG else ["-O3", "-g0", "-fno-math-errno", "-fno-trapping-math"]
+COMPILE = [*OPTIMISE, "-ffp-contract=fast", "-Wno-unused-function", *FLAGS]
+DIRECTIVES = {
+    "language_level": 3,
+    "boundscheck": DEBUG,
+    "wraparound": False,
+    "initializedcheck": DEBUG,
+    "cdivision": True,
+    "embedsignature": True,
+}
+LIMITED_API = [("Py_LIMITED_API", "0x030B0000"), ("CYTHON_LIMITED_API", "1")]
+
+# Compiler flags, linker flags: what turns OpenMP on with GCC and Clang, Apple's Clang, clang-cl.
+OPENMP = [
+    (["-fopenmp"], ["-fopenmp"]),
+    (["-Xpreprocessor", "-fopenmp"], ["-lomp"]),
+    (["-Xclang", "-fopenmp"], ["libomp.lib"]),
+]
+PROBE = "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
+
+
+class BuildKernels(build_ext):
+    """Compile with OpenMP where the compiler has it, several files at a time."""
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        self.parallel = self.parallel or os.cpu_count()
+        if self.editable_mode or self.inplace:  # an in-place build does not make its folders
+            for extension in self.extensions:
+                folder = Path("src", *extension.name.split(".")[:-1])
+                folder.mkdir(parents=True, exist_ok=True)
+
+    def build_extensions(self) -> None:
+        if self.compiler.compiler_type == "msvc":
+            self.use_clang_cl()
+        compile_flags, link_flags = self.find_openmp()
+        for extension in self.extensions:
+            extension.extra_compile_args += compile_flags
+            extension.extra_link_args += link_flags + FLAGS
+        super().build_extensions()
+
+    def use_clang_cl(self) -> None:
+        """Replace cl.exe, which has no vector extension, by clang-cl."""
+        clang = shutil.which("clang-cl")
+        if clang is None:
+            raise SystemExit("deepfs needs clang-cl (LLVM) to build on Windows; it is not on PATH")
+        self.compiler.initialize()
+        self.compiler.cc = clang
+
+    def find_openmp(self) -> tuple[list[str], list[str]]:
+        """Return the flags with which a program that uses OpenMP compiles, links and runs."""
+        with tempfile.TemporaryDirectory() as folder:
+            source = Path(folder, "probe.c")
+            source.write_text(PROBE)
+            for compile_flags, link_flags in OPENMP:
+                try:
+                    objects = self.compiler.compile(
+                        [str(source)], output_dir=folder, extra_postargs=compile_flags
+                    )
+                    self.compiler.link_executable(
+                        objects, "probe", output_dir=folder, extra_postargs=link_flags
+                    )
+                    subprocess.run([str(Path(folder, "probe"))], check=True)
+                except Exception:  # each compiler class raises its own kind
+                    continue
+                return compile_flags, link_flags
+        rule = "*" * 78
+        print(
+            f"{rule}\nWARNING: this compiler has no OpenMP. deepfs is built SERIAL: it will use "
+            f"one thread.\nInstall OpenMP (libgomp, or libomp on macOS) and build again for more."
+            f"\n{rule}",
+            file=sys.stderr,
+        )
+        return [], []
+
+
+def kernels() -> list[Extension]:
+    """Return one extension per kernel and level, and one each of the modules that need no level."""
+    names = sorted(path.stem for path in SOURCE.glob("*.pyx"))
+    shared = "cnn_core._cyutility"  # Cython's memoryview code, once instead of in every kernel
+    plain = ("cnn_core._cpu", shared)
+    modules = [
+        *(Extension(f"cnn_core.{name}", [f"{SOURCE}/{name}.pyx"]) for name in names),
+        Extension(shared, [f"{SOURCE}/_cyutility.c"]),
+    ]
+    translated = cythonize(
+        modules,
+        build_dir=str(BUILD),
+        include_path=["src"],
+        compiler_directives=DIRECTIVES,
+        shared_utility_qualified_name=shared,
+    )
+    extensions = []
+    for module in translated:
+        generated = Path(module.sources[0])
+        levels = {"": []} if module.name in plain else LEVELS
+        for level, flags in levels.items():
+            # setuptools names an object file after its source: a copy for each level.
+            copy = BUILD / level / generated.name
+            if level and not same(generated, copy):
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(generated, copy)
+            package = f"cnn_core._{level}" if level else "cnn_core"
+            extensions.append(
+                Extension(
+                    f"{package}.{generated.stem}",
+                    [str(copy if level else generated)],
+                    include_dirs=[str(SOURCE)],
+                    depends=[f"{SOURCE}/simd.h"],
+                    define_macros=LIMITED_API,
+                    extra_compile_args=[*COMPILE, *flags],
+                    py_limited_api=True,
+                )
+            )
+    return extensions
+
+
+def same(a: Path, b: Path) -> bool:
+    return b.exists() and a.read_bytes() == b.read_bytes()
+
+
+def forget_other_levels() -> None:
+    """Remove what an earlier build in this folder left for levels that this one does not make."""
+    for folder in SOURCE.glob("_*"):
+        if folder.is_dir() and folder.name != "__pycache__" and folder.name[1:] not in LEVELS:
+            shutil.rmtree(folder)
+
+
+forget_other_levels()
+setup(
+    ext_modules=kernels(),
+    cmdclass={"build_ext": BuildKernels},
+    options={"bdist_wheel": {"py_limited_api": "cp311"}},
+)

@@ -1,0 +1,55 @@
+"""Typed kernels for convolutional networks: they compute; ``deepfs`` explains, checks and combines.
+
+=============  ======================================================================
+module         concept
+=============  ======================================================================
+`threads`      how many threads a kernel may use
+`random`       Philox4x32-10: numbers that depend on a key and an index, not on order
+`gemm`         matrix product
+`im2col`       images to columns and back
+`conv`         convolution and its gradients
+`dense`        sums over rows: the gradient of a bias
+`pool`         max and average pooling
+`norm`         batch normalisation
+`activation`   ReLU, sigmoid, tanh
+`softmax`      softmax and cross-entropy
+`dropout`      dropout
+`optim`        optimizer steps
+=============  ======================================================================
+
+Every kernel is compiled once per instruction-set level, into ``_v2``, ``_v3`` and ``_v4`` on
+x86-64 and into ``_baseline`` elsewhere; ``_native`` is a local build (``DEEPFS_NATIVE=1``). The
+best folder for this processor comes first on the package's path, so ``import cnn_core.pool`` and
+another package's ``cimport cnn_core.pool`` both get it, and no kernel holds any dispatch code.
+The environment variable ``DEEPFS_ISA`` (``v2``, ``v3``, ``v4``) picks a lower level.
+"""
+
+import os
+
+from cnn_core import _cpu
+
+
+def _choose_level() -> str:
+    """Return the level to load: the one asked for, or the best of those built."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    runs = [*_cpu.levels()]
+    built = [k for k in ["native", *runs] if os.path.isdir(os.path.join(here, f"_{k}"))]
+    asked = os.environ.get("DEEPFS_ISA")
+    if asked and asked not in built:
+        raise ImportError(
+            f"DEEPFS_ISA must be one of {', '.join(built)} on this machine, got {asked!r}"
+        )
+    if not built:
+        raise ImportError(
+            f"cnn_core has no kernels for this processor (it runs {', '.join(runs) or 'x86-64-v1'})"
+        )
+    return asked or built[0]
+
+
+level: str = _choose_level()
+__path__.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), f"_{level}"))
+
+
+def get_include() -> str:
+    """Return the folder to pass as ``include_path`` to ``cythonize``, to ``cimport cnn_core``."""
+    return os.path.dirname(os.path.dirname(os.path.abspath(__file__)))

@@ -1,0 +1,145 @@
+"""Random numbers that depend on a key and an index, never on the order they are drawn in.
+
+Philox4x32-10 (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC
+2011) turns a key and a counter of four words into four random words. Here the key is the seed,
+and the counter is (index of the block: two words, stream, call): a stream is who draws (a layer,
+an initialisation, the shuffling), a call how often it has drawn before. So any thread can draw
+any number, and a resumed run needs only the seed, the stream and the call.
+"""
+from cython.parallel cimport prange
+from libc.math cimport cos, log, sin, sqrt
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from cnn_core.threads cimport threads_for
+from cnn_core.types cimport dim, least, real
+
+cdef enum:
+    ROUNDS = 10
+
+cdef double TWO_PI = 6.283185307179586
+cdef double WORD = 2.0 ** -32       # one word as a fraction of 1
+
+
+cdef inline void mix(uint32_t* words, uint32_t key0, uint32_t key1) noexcept nogil:
+    """Run the rounds of Philox4x32 in place; constants are table 2 of the paper."""
+    cdef uint64_t left, right
+    cdef int _round
+    for _round in range(ROUNDS):
+        left = <uint64_t> 0xD2511F53 * words[0]
+        right = <uint64_t> 0xCD9E8D57 * words[2]
+        words[0] = <uint32_t> (right >> 32) ^ words[1] ^ key0
+        words[1] = <uint32_t> right
+        words[2] = <uint32_t> (left >> 32) ^ words[3] ^ key1
+        words[3] = <uint32_t> left
+        key0 = key0 + <uint32_t> 0x9E3779B9
+        key1 = key1 + <uint32_t> 0xBB67AE85
+
+
+cdef void philox_block(
+    uint64_t seed, uint64_t index, uint32_t stream, uint32_t call,
+    uint32_t* words,                # out  4
+) noexcept nogil:
+    """Write block ``index`` of the numbers of a stream's call."""
+    words[0] = <uint32_t> index
+    words[1] = <uint32_t> (index >> 32)
+    words[2] = stream
+    words[3] = call
+    mix(words, <uint32_t> seed, <uint32_t> (seed >> 32))
+
+
+cdef inline double fraction(uint32_t high, uint32_t low) noexcept nogil:
+    """Return 53 random bits as a number in [0, 1)."""
+    return ((<uint64_t> high << 32 | low) >> 11) * 2.0 ** -53
+
+
+cdef void uniform_block(const uint32_t* words, real* out, dim n) noexcept nogil:
+    """One block as numbers in [0, 1): 4 of 24 bits, or 2 of 53."""
+    cdef dim i
+    for i in range(n):
+        if real is float:
+            out[i] = (words[i] >> 8) * <float> (2.0 ** -24)
+        else:
+            out[i] = fraction(words[2 * i], words[2 * i + 1])
+
+
+cdef void normal_block(const uint32_t* words, real* out, dim n) noexcept nogil:
+    """One block as standard normal numbers (Box and Muller 1958): 2 pairs, or 1."""
+    cdef dim i
+    cdef double radius, angle
+    for i in range((n + 1) // 2):
+        if real is float:
+            radius = sqrt(-2 * log((words[2 * i] + 1.0) * WORD))
+            angle = TWO_PI * WORD * words[2 * i + 1]
+        else:
+            radius = sqrt(-2 * log(1 - fraction(words[0], words[1])))
+            angle = TWO_PI * fraction(words[2], words[3])
+        out[2 * i] = <real> (radius * cos(angle))
+        if 2 * i + 1 < n:
+            out[2 * i + 1] = <real> (radius * sin(angle))
+
+
+cdef void fill(
+    real* out, dim first, dim n, uint64_t seed, uint32_t stream, uint32_t call, bint normal,
+) noexcept nogil:
+    """Entries first ... first + n of the whole array; first is a multiple of 4."""
+    cdef uint32_t words[4]
+    cdef dim per = 16 // sizeof(real), i = 0
+    while i < n:
+        philox_block(seed, (first + i) // per, stream, call, words)
+        if normal:
+            normal_block(words, out + i, least(per, n - i))
+        else:
+            uniform_block(words, out + i, least(per, n - i))
+        i += per
+
+
+cdef enum:
+    BLOCK = 1024        # entries per unit of work
+
+
+def uniform(
+    real[::1] out,          # out  (n,)
+    uint64_t seed, uint32_t stream, uint32_t call,
+):
+    """Fill ``out`` with uniform numbers in [0, 1)."""
+    cdef dim n = out.shape[0], b
+    for b in prange((n + BLOCK - 1) // BLOCK, nogil=True, schedule="static",
+                    num_threads=threads_for(<double> n * 3)):
+        fill(&out[b * BLOCK], b * BLOCK, least(BLOCK, n - b * BLOCK), seed, stream, call, False)
+
+
+def normal(
+    real[::1] out,          # out  (n,)
+    uint64_t seed, uint32_t stream, uint32_t call,
+):
+    """Fill ``out`` with standard normal numbers."""
+    cdef dim n = out.shape[0], b
+    for b in prange((n + BLOCK - 1) // BLOCK, nogil=True, schedule="static",
+                    num_threads=threads_for(<double> n * 20)):
+        fill(&out[b * BLOCK], b * BLOCK, least(BLOCK, n - b * BLOCK), seed, stream, call, True)
+
+
+def permutation(
+    int64_t[::1] out,       # out  (n,)
+    uint64_t seed, uint32_t stream, uint32_t call,
+):
+    """Fill ``out`` with a random order of 0 ... n - 1 (Fisher and Yates)."""
+    cdef dim n = out.shape[0], i, j
+    cdef uint32_t words[4]
+    cdef int64_t taken
+    with nogil:
+        for i in range(n):
+            out[i] = i
+        for i in range(n - 1, 0, -1):
+            philox_block(seed, i, stream, call, words)
+            j = <dim> ((<uint64_t> words[0] << 32 | words[1]) % <uint64_t> (i + 1))
+            taken = out[i]
+            out[i] = out[j]
+            out[j] = taken
+
+
+def philox(uint32_t[::1] counter, uint32_t key0, uint32_t key1):
+    """Replace the four words of ``counter`` by four random words: the generator itself."""
+    if counter.shape[0] != 4:
+        raise ValueError("the counter must have 4 words")
+    mix(&counter[0], key0, key1)

@@ -1,0 +1,83 @@
+"""How many threads a kernel may use. The one place that decides.
+
+A kernel states its work, about the nanoseconds it would take one thread; `threads_for` answers 1
+below the break-even and the number the user set above it. Results never depend on the answer.
+"""
+import math
+import os
+
+cdef extern from *:
+    """
+    #ifdef _OPENMP
+    static const int BUILT_WITH_OPENMP = 1;
+    #else
+    static const int BUILT_WITH_OPENMP = 0;
+    #endif
+    """
+    const int BUILT_WITH_OPENMP
+
+cdef double BREAK_EVEN = 15e3      # nanoseconds: waking a second thread costs about a third of it
+
+cdef int limit = 1                 # threads a kernel may use
+cdef bint used = False             # a kernel has run on several threads in this process
+cdef bint stuck = False            # this process was forked from one in which that was so
+
+
+cdef int threads_for(double work) noexcept nogil:
+    """Return the number of threads for ``work`` nanoseconds of one thread."""
+    global used
+    if work < BREAK_EVEN or limit == 1:
+        return 1
+    used = True
+    return limit
+
+
+def has_openmp():
+    """Return whether the kernels were built with OpenMP."""
+    return BUILT_WITH_OPENMP != 0
+
+
+def get_num_threads():
+    """Return how many threads a kernel may use."""
+    return limit
+
+
+def set_num_threads(int n):
+    """Let kernels use ``n`` threads. Without OpenMP they stay with one."""
+    global limit
+    if n < 1:
+        raise ValueError(f"the number of threads must be at least 1, got {n}")
+    if stuck and n > 1:
+        raise RuntimeError(
+            "this process was forked after kernels had run on several threads, and OpenMP cannot "
+            f"start threads in it: it must keep 1 thread, got {n} (start it with 'spawn' instead)")
+    limit = n if BUILT_WITH_OPENMP else 1
+
+
+def usable_cpus():
+    """Return how many processors this process may use: its affinity, and its cgroup's quota."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    try:
+        with open("/sys/fs/cgroup/cpu.max") as file:
+            quota, period = file.read().split()
+        cpus = min(cpus, max(1, math.ceil(int(quota) / int(period))))
+    except (OSError, ValueError):      # no cgroup version 2 here, or its quota is "max"
+        pass
+    return cpus or 1
+
+
+def _default_threads():
+    asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return int(asked) if asked.isdigit() and int(asked) > 0 else usable_cpus()
+
+
+def _after_fork():
+    """Keep a forked child on one thread: the threads of its parent's pool are not there."""
+    global limit, stuck
+    if used:
+        limit, stuck = 1, True
+
+
+set_num_threads(_default_threads())
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
