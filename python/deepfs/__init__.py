@@ -1,0 +1,91 @@
+"""Convolutional networks on CPUs: small, exact, readable, fast.
+
+>>> import deepfs as dfs
+>>> from deepfs import layers as L
+>>> (x, y), (xt, yt) = dfs.datasets.mnist_mini()
+>>> net = L.Sequential([L.Conv2D(16, 3), L.ReLU(), L.MaxPool2D(2), L.Flatten(), L.Dense(10)])
+>>> model = dfs.Model(net, loss=dfs.losses.CrossEntropy(), optimizer=dfs.optimizers.Adam(1e-3))
+>>> history = model.fit(x[:500], y[:500], batch_size=100, epochs=1, verbose=0)
+>>> model.evaluate(xt[:100], yt[:100])["accuracy"] > 0.2
+True
+
+Submodules and names load when they are first used: ``import deepfs`` costs little more than
+``import numpy``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from . import (
+        datasets,
+        initializers,
+        layers,
+        losses,
+        metrics,
+        networks,
+        optimizers,
+        reference,
+        testing,
+    )
+    from .columns import col2im, im2col
+    from .config import get_num_threads, set_num_threads, show_config, threads
+    from .model import History, Model
+    from .random import set_seed
+    from .saving import CheckpointError, load
+
+__all__ = [
+    "CheckpointError",
+    "History",
+    "Model",
+    "col2im",
+    "datasets",
+    "get_num_threads",
+    "im2col",
+    "initializers",
+    "layers",
+    "load",
+    "losses",
+    "metrics",
+    "networks",
+    "optimizers",
+    "reference",
+    "set_num_threads",
+    "set_seed",
+    "show_config",
+    "testing",
+    "threads",
+]
+
+_HOME = {
+    "CheckpointError": "saving",
+    "History": "model",
+    "Model": "model",
+    "col2im": "columns",
+    "get_num_threads": "config",
+    "im2col": "columns",
+    "load": "saving",
+    "set_num_threads": "config",
+    "set_seed": "random",
+    "show_config": "config",
+    "threads": "config",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        value = getattr(importlib.import_module(f"deepfs.{_HOME[name]}"), name)
+    elif name in __all__:
+        value = importlib.import_module(f"deepfs.{name}")
+    else:
+        raise AttributeError(f"module 'deepfs' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

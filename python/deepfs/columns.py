@@ -1,0 +1,119 @@
+"""Images to columns and back, as the textbook writes convolution. Kernel: ``im2col.pyx``."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from cnn_core import im2col as kernel
+
+from ._check import padding as padding_of
+from ._check import pair
+from .layers._base import Array, float_dtype, to_nchw, to_nhwc
+from .layers._window import Placement, place_window
+
+
+def _geometry(
+    who: str, shape: tuple[int, ...], kernel_size: object, stride: object, padding: object,
+    dilation: object,
+) -> tuple[tuple[int, int], Placement, tuple[int, ...]]:  # fmt: skip
+    if len(shape) != 4:
+        raise ValueError(f"{who} takes images (n, c, h, w), got shape {shape}")
+    window = pair(kernel_size, "kernel_size")  # type: ignore[arg-type]
+    step = pair(stride, "stride")  # type: ignore[arg-type]
+    spread = pair(dilation, "dilation")  # type: ignore[arg-type]
+    sides = padding_of(padding)  # type: ignore[arg-type]
+    place = place_window(who, shape[2:], window, step, sides, spread)  # type: ignore[arg-type]
+    return window, place, (place.oh, place.ow, *window, *step, place.top, place.left, *spread)
+
+
+def im2col(
+    x: ArrayLike,
+    kernel_size: int | tuple[int, int],
+    stride: int | tuple[int, int] = 1,
+    padding: str | int | tuple[int, int] | tuple[int, int, int, int] = 0,
+    dilation: int | tuple[int, int] = 1,
+) -> Array:
+    """Write the pixels under each window of images to a row, so that convolution is a product.
+
+    Parameters
+    ----------
+    x : array (n, c, h, w)
+        Images.
+    kernel_size, stride, padding, dilation
+        As of `deepfs.layers.Conv2D`.
+
+    Returns
+    -------
+    array (n * oh * ow, c * kh * kw)
+        Rows ordered by image, then place; columns by channel, then row and column of the window.
+
+    Raises
+    ------
+    ValueError
+        If ``x`` is not images, or the window exceeds them.
+
+    Examples
+    --------
+    >>> im2col(np.arange(9.0).reshape(1, 1, 3, 3), 2)[0]
+    array([0., 1., 3., 4.])
+    """
+    x = np.asarray(x)
+    x = x.astype(x.dtype if x.dtype in (np.float32, np.float64) else np.float32, copy=False)
+    (kh, kw), place, geometry = _geometry("im2col", x.shape, kernel_size, stride, padding, dilation)
+    n, c = x.shape[:2]
+    col = np.empty((n * place.oh * place.ow, kh * kw * c), x.dtype)
+    kernel.im2col(to_nhwc(x), col, *geometry)
+    # the kernel's columns run over (kh, kw, c): the channels of a pixel lie together
+    return col.reshape(-1, kh, kw, c).transpose(0, 3, 1, 2).reshape(len(col), -1)
+
+
+def col2im(
+    col: ArrayLike,
+    shape: tuple[int, int, int, int],
+    kernel_size: int | tuple[int, int],
+    stride: int | tuple[int, int] = 1,
+    padding: str | int | tuple[int, int] | tuple[int, int, int, int] = 0,
+    dilation: int | tuple[int, int] = 1,
+) -> Array:
+    """Add every entry of columns to the pixel that `im2col` took it from: its exact adjoint.
+
+    Parameters
+    ----------
+    col : array (n * oh * ow, c * kh * kw)
+        As `im2col` returns it.
+    shape : (n, c, h, w)
+        Of the images.
+    kernel_size, stride, padding, dilation
+        As given to `im2col`.
+
+    Returns
+    -------
+    array (n, c, h, w)
+        Sums; a pixel under several windows is counted several times.
+
+    Raises
+    ------
+    ValueError
+        If ``col`` is not what `im2col` makes of such images.
+
+    Examples
+    --------
+    >>> col2im(im2col(np.ones((1, 1, 3, 3)), 2), (1, 1, 3, 3), 2)[0, 0]
+    array([[1., 2., 1.],
+           [2., 4., 2.],
+           [1., 2., 1.]])
+    """
+    col = np.asarray(col)
+    dtype = float_dtype(col.dtype if col.dtype in (np.float32, np.float64) else np.float32)
+    (kh, kw), place, geometry = _geometry("col2im", shape, kernel_size, stride, padding, dilation)
+    n, c, h, w = shape
+    needed = (n * place.oh * place.ow, c * kh * kw)
+    if col.shape != needed:
+        raise ValueError(
+            f"col2im takes columns of shape {needed} for these images, got {col.shape}"
+        )
+    ordered = col.astype(dtype).reshape(-1, c, kh, kw).transpose(0, 2, 3, 1)
+    dx = np.empty((n, h, w, c), dtype)
+    kernel.col2im(np.ascontiguousarray(ordered).reshape(needed), dx, *geometry)
+    return to_nchw(dx)

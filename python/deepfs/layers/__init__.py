@@ -1,0 +1,29 @@
+"""Layers: steps of a network with their derivatives. `Layer` says what they have in common."""
+
+from ._base import Layer, Parameter
+from .activation import ReLU, Sigmoid, Softmax, Tanh
+from .combine import Residual, Sequential
+from .conv import Conv2D
+from .dense import Dense
+from .dropout import Dropout
+from .norm import BatchNorm
+from .pool import AvgPool2D, MaxPool2D
+from .shape import Flatten
+
+__all__ = [
+    "AvgPool2D",
+    "BatchNorm",
+    "Conv2D",
+    "Dense",
+    "Dropout",
+    "Flatten",
+    "Layer",
+    "MaxPool2D",
+    "Parameter",
+    "ReLU",
+    "Residual",
+    "Sequential",
+    "Sigmoid",
+    "Softmax",
+    "Tanh",
+]

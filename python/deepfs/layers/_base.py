@@ -1,0 +1,251 @@
+"""What a layer is. Read this file first.
+
+Images are ``(n, c, h, w)`` wherever a person looks; the memory behind them is channels-last,
+``(n, h, w, c)``, because every kernel vectorises over channels. `to_nhwc` and `to_nchw` go from
+one to the other, and copy only what is not channels-last yet.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from ..initializers import Initializer
+from ..random import Random
+
+Array: TypeAlias = NDArray[Any]
+Shape: TypeAlias = tuple[int, ...]
+
+
+def to_nhwc(x: Array) -> Array:
+    """Return images ``(n, c, h, w)`` as C-contiguous ``(n, h, w, c)``; a copy only if needed."""
+    return np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+
+
+def to_nchw(x: Array) -> Array:
+    """Return a view of channels-last images with the axes people read: ``(n, c, h, w)``."""
+    return x.transpose(0, 3, 1, 2)
+
+
+def in_memory(x: Array) -> Array:
+    """Return ``x`` C-contiguous, images channels-last: what an element-wise kernel runs over."""
+    return to_nhwc(x) if x.ndim == 4 else np.ascontiguousarray(x)
+
+
+def as_seen(x: Array) -> Array:
+    """Return the result of a kernel that ran over `in_memory`, with the axes people read."""
+    return to_nchw(x) if x.ndim == 4 else x
+
+
+def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """Return ``dtype`` if it is float32 or float64."""
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = np.dtype(object)
+    if found not in (np.float32, np.float64):
+        raise ValueError(f'dtype must be "float32" or "float64", got {dtype!r}')
+    return found
+
+
+class Parameter:
+    """A learned array, and the sum of its gradients since the last optimizer step.
+
+    Parameters
+    ----------
+    value : array
+        The first value.
+    axes : tuple of int, optional
+        Order of the axes in memory, where it is not the order people read: a convolution's
+        ``(co, ci, kh, kw)`` lies as ``(kh, kw, ci, co)``, axes (2, 3, 1, 0).
+
+    Notes
+    -----
+    ``memory`` and ``dmemory`` are what kernels read and write. A network's parameters share one
+    buffer (see `deepfs.optimizers.Arena`), so assigning to ``value`` copies and never rebinds.
+
+    Examples
+    --------
+    >>> p = Parameter(np.zeros((2, 3)))
+    >>> p.value = np.ones((2, 3))
+    >>> float(p.memory.sum())
+    6.0
+    """
+
+    def __init__(self, value: Array, axes: tuple[int, ...] | None = None) -> None:
+        self.axes = axes or tuple(range(value.ndim))
+        self.memory: Array = np.ascontiguousarray(value.transpose(self.axes))
+        self.dmemory: Array = np.zeros_like(self.memory)
+
+    def seen(self, memory: Array) -> Array:
+        """Return a view of an array that lies like this parameter, with the axes people read."""
+        return memory.transpose(np.argsort(self.axes))
+
+    def move(self, memory: Array, dmemory: Array) -> None:
+        """Go on living in these flat arrays, value and gradient kept."""
+        memory[:] = self.memory.reshape(-1)
+        dmemory[:] = self.dmemory.reshape(-1)
+        self.memory = memory.reshape(self.memory.shape)
+        self.dmemory = dmemory.reshape(self.memory.shape)
+
+    @property
+    def value(self) -> Array:
+        """The array itself, a view."""
+        return self.seen(self.memory)
+
+    @value.setter
+    def value(self, new: ArrayLike) -> None:
+        self._copy(new, self.value)
+
+    @property
+    def grad(self) -> Array:
+        """The sum of gradients, a view with the axes of ``value``."""
+        return self.seen(self.dmemory)
+
+    @grad.setter
+    def grad(self, new: ArrayLike) -> None:
+        self._copy(new, self.grad)
+
+    @staticmethod
+    def _copy(new: ArrayLike, to: Array) -> None:
+        if np.shape(new) != to.shape:
+            raise ValueError(f"a parameter of shape {to.shape} cannot take {np.shape(new)}")
+        to[...] = new
+
+    def __repr__(self) -> str:
+        return f"Parameter{self.value.shape} {self.memory.dtype}"
+
+
+@dataclass(eq=False)
+class Layer(ABC):
+    """One step of a network, with its derivative.
+
+    A layer is a dataclass whose fields are its settings, checked in ``__post_init__``. `_build`
+    puts what it learns into ``self.learned`` and what it keeps besides into ``self.kept``. What
+    `backward` needs of `forward` travels in the cache between them, so a layer may be used twice,
+    nested, pickled, and called from many threads. Layers are final: combine them, do not inherit
+    from them.
+
+    Write one with `_out_shape`, `_forward`, `_backward`, and `_build` if it learns; prove it with
+    `deepfs.testing.check_layer`.
+
+    Parameters
+    ----------
+    name : str, optional
+        What the layer is called in parameter names and messages.
+    dtype : {"float32", "float64"}, optional
+        Of parameters and results. By default that of the first input; float32 for integers.
+    """
+
+    name: str | None = field(default=None, kw_only=True)
+    dtype: DTypeLike | None = field(default=None, kw_only=True)
+
+    input_rank: ClassVar[tuple[int, ...] | None] = None  # axes of x, the batch included; None: any
+    in_shape: ClassVar[Shape | None] = None  # it was built for, without the batch axis
+    built_dtype: ClassVar[np.dtype[Any] | None] = None
+    given_name: ClassVar[str | None] = None  # by its container
+
+    def __call__(self, x: ArrayLike) -> Array:
+        """Return the output for the batch ``x``, as in inference."""
+        return self._infer(self.prepare(x))
+
+    def forward(self, x: ArrayLike, training: bool = False) -> tuple[Array, Any]:
+        """Return the output for the batch ``x`` and the cache that `backward` will need."""
+        y, cache = self._forward(self.prepare(x), training)
+        return y, (y.shape, cache)
+
+    def backward(self, dy: ArrayLike, cache: Any, need_dx: bool = True) -> Array | None:
+        """Add to the gradient of each parameter; return the gradient of ``x`` if it is needed."""
+        if self.built_dtype is None:
+            raise RuntimeError(f"{self.label}.backward needs the cache of a forward, got none yet")
+        dy, (shape, inner) = np.asarray(dy, self.built_dtype), cache
+        if dy.shape != shape:
+            raise ValueError(
+                f"{self.label}.backward takes the gradient of an output {shape}, got {dy.shape}"
+            )
+        return self._backward(dy, inner, need_dx)
+
+    def prepare(self, x: ArrayLike) -> Array:
+        """Return ``x`` as an array of the layer's dtype; build the layer if it is new."""
+        x = np.asarray(x)
+        if x.dtype.kind not in "fiu":
+            raise TypeError(f"{self.label} takes real numbers, got an array of {x.dtype}")
+        if x.ndim == 0:
+            raise ValueError(f"{self.label} takes a batch, got a single number")
+        if self.built_dtype is None:
+            native = x.dtype.newbyteorder("=")
+            self.build(x.shape[1:], native if native == np.float64 else np.float32)
+        return x.astype(self.built_dtype, copy=False)
+
+    def build(self, in_shape: Shape, dtype: DTypeLike = np.float32) -> None:
+        """Make the parameters for inputs of ``in_shape``, the batch axis left out."""
+        wanted = float_dtype(dtype if self.dtype is None else self.dtype)
+        self.out_shape(tuple(in_shape))
+        self.learned: dict[str, Parameter] = {}
+        self.kept: dict[str, Array] = {}
+        self._build(tuple(in_shape), wanted)
+        vars(self).update(in_shape=tuple(in_shape), built_dtype=wanted)
+
+    @property
+    def label(self) -> str:
+        """How messages call this layer: its kind, and its name if it has one."""
+        name = self.name or self.given_name
+        return f'{type(self).__name__} "{name}"' if name else type(self).__name__
+
+    def parameters(self) -> dict[str, Parameter]:
+        """Return what this layer learns, by name."""
+        return {} if self.built_dtype is None else dict(self.learned)
+
+    def buffers(self) -> dict[str, Array]:
+        """Return what this layer keeps and saves but does not learn: training forwards move it."""
+        return {} if self.built_dtype is None else dict(self.kept)
+
+    def out_shape(self, in_shape: Shape) -> Shape:
+        """Return the shape of the output for an input of ``in_shape``, both without the batch axis.
+
+        Raises
+        ------
+        ValueError
+            If the layer cannot take such an input.
+        """
+        if self.input_rank is not None and len(in_shape) + 1 not in self.input_rank:
+            ranks = " or ".join(map(str, self.input_rank))
+            got = ", ".join(map(str, ("n", *in_shape)))
+            raise ValueError(f"{self.label} takes {ranks} dimensional input, got shape ({got})")
+        return self._out_shape(in_shape)
+
+    @abstractmethod
+    def _out_shape(self, in_shape: Shape) -> Shape:
+        """Do the work of `out_shape`; the rank has been checked."""
+
+    def _build(self, in_shape: Shape, dtype: np.dtype[Any]) -> None:  # noqa: B027
+        """Do the work of `build`; a layer that learns nothing leaves it as it is."""
+
+    @abstractmethod
+    def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
+        """Do the work of `forward` on an ``x`` of the right dtype; check its shape."""
+
+    @abstractmethod
+    def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
+        """Do the work of `backward`."""
+
+    def _infer(self, x: Array) -> Array:
+        """Return the output alone, where that can be had for less."""
+        return self._forward(x, False)[0]
+
+
+def new_parameter(
+    initializer: Initializer,
+    shape: Shape,
+    dtype: np.dtype[Any],
+    axes: tuple[int, ...] | None = None,
+) -> Parameter:
+    """Return a parameter with its first value, drawn from a new random stream."""
+    value = np.asarray(initializer(shape, Random()))
+    if value.shape != shape:
+        raise ValueError(f"{initializer} must return an array of shape {shape}, got {value.shape}")
+    return Parameter(value.astype(dtype), axes)

@@ -1,0 +1,65 @@
+"""Where a sliding window stands: the one shape rule of convolution and pooling."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Placement(NamedTuple):
+    """Places of a window on an image, and the padding that they imply, in pixels."""
+
+    oh: int
+    ow: int
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+
+def place_window(
+    who: str,
+    image: tuple[int, int],
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    padding: str | tuple[int, int, int, int],
+    dilation: tuple[int, int] = (1, 1),
+    ceil_mode: bool = False,
+) -> Placement:
+    """Return how often a window fits.
+
+    oh = floor((h + top + bottom - dh (kh - 1) - 1) / sh) + 1, likewise across. ``"same"`` pads by
+    max((ceil(h / s) - 1) s + dh (kh - 1) + 1 - h, 0) in all, the odd row at the bottom (as
+    TensorFlow). ``ceil_mode`` rounds up, but drops a window that would begin beyond the image and
+    its leading padding (as PyTorch and ONNX).
+
+    Raises
+    ------
+    ValueError
+        If the window does not fit once.
+    """
+    out, before, after = [], [], []
+    for axis in (0, 1):
+        size, step = image[axis], stride[axis]
+        extent = dilation[axis] * (kernel[axis] - 1) + 1
+        if padding == "same":
+            total = max((-(-size // step) - 1) * step + extent - size, 0)
+            first, last = total // 2, total - total // 2
+        elif padding == "valid":
+            first = last = 0
+        else:
+            first, last = int(padding[2 * axis]), int(padding[2 * axis + 1])
+        room = size + first + last - extent
+        places = room // step + 1
+        if ceil_mode and room % step and places * step < size + first:
+            places += 1
+        if room < 0 or size < 1:
+            padded = f" padded to {image[0]}x{image[1]} + {padding}" if padding != "valid" else ""
+            wide = f" dilated by {dilation[0]}x{dilation[1]}" if dilation != (1, 1) else ""
+            raise ValueError(
+                f"{who} window {kernel[0]}x{kernel[1]}{wide} exceeds the image, "
+                f"{image[0]}x{image[1]}{padded if first or last else ''}"
+            )
+        out.append(places)
+        before.append(first)
+        after.append(last)
+    return Placement(out[0], out[1], before[0], after[0], before[1], after[1])

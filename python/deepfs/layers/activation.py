@@ -1,0 +1,157 @@
+"""Activations. Kernels: ``src/cnn_core/activation.pyx``, ``src/cnn_core/softmax.pyx``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from cnn_core import activation, softmax
+
+from ._base import Array, Layer, Shape, as_seen, in_memory
+
+
+class _Elementwise(Layer):
+    """A function of each number alone, whose derivative follows from its output."""
+
+    kernel_forward: ClassVar[Any]
+    kernel_backward: ClassVar[Any]
+
+    def _out_shape(self, in_shape: Shape) -> Shape:
+        return in_shape
+
+    def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
+        x = in_memory(x)
+        y = np.empty_like(x)
+        self.kernel_forward(x.reshape(-1), y.reshape(-1))
+        return as_seen(y), y
+
+    def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
+        if not need_dx:
+            return None
+        dx = np.empty_like(cache)
+        self.kernel_backward(cache.reshape(-1), in_memory(dy).reshape(-1), dx.reshape(-1))
+        return as_seen(dx)
+
+
+@dataclass(eq=False)
+class ReLU(_Elementwise):
+    r"""Keep what is positive.
+
+    .. math:: y = \max(x, 0), \quad dx = dy \text{ where } x > 0, \text{ else } 0
+
+    Notes
+    -----
+    Shapes: any, unchanged. The derivative at 0 is 0; NaN stays NaN.
+    Twin: `deepfs.reference.relu`.
+
+    References
+    ----------
+    Nair and Hinton, "Rectified linear units improve restricted Boltzmann machines", 2010.
+
+    Examples
+    --------
+    >>> from deepfs.layers import ReLU
+    >>> ReLU()(np.array([-1.0, 2.0]))
+    array([0., 2.])
+    """
+
+    kernel_forward = staticmethod(activation.relu_forward)
+    kernel_backward = staticmethod(activation.relu_backward)
+
+
+@dataclass(eq=False)
+class Sigmoid(_Elementwise):
+    r"""Squash to (0, 1).
+
+    .. math:: y = \frac{1}{1 + e^{-x}}, \quad dx = dy\, y (1 - y)
+
+    Notes
+    -----
+    Shapes: any, unchanged. No input overflows. Twin: `deepfs.reference.sigmoid`.
+
+    References
+    ----------
+    Rumelhart, Hinton and Williams, "Learning representations by back-propagating errors", 1986.
+
+    Examples
+    --------
+    >>> from deepfs.layers import Sigmoid
+    >>> Sigmoid()(np.array([0.0, 1e4]))
+    array([0.5, 1. ])
+    """
+
+    kernel_forward = staticmethod(activation.sigmoid_forward)
+    kernel_backward = staticmethod(activation.sigmoid_backward)
+
+
+@dataclass(eq=False)
+class Tanh(_Elementwise):
+    r"""Squash to (-1, 1).
+
+    .. math:: y = \tanh x, \quad dx = dy\, (1 - y^2)
+
+    Notes
+    -----
+    Shapes: any, unchanged. Twin: `deepfs.reference.tanh`.
+
+    References
+    ----------
+    LeCun, Bottou, Orr and Müller, "Efficient BackProp", 1998.
+
+    Examples
+    --------
+    >>> from deepfs.layers import Tanh
+    >>> Tanh()(np.array([0.0, 1e4]))
+    array([0., 1.])
+    """
+
+    kernel_forward = staticmethod(activation.tanh_forward)
+    kernel_backward = staticmethod(activation.tanh_backward)
+
+
+@dataclass(eq=False)
+class Softmax(Layer):
+    r"""Turn the numbers of each sample into probabilities of its classes.
+
+    .. math::
+        y_k = \frac{e^{x_k}}{\sum_j e^{x_j}}, \quad
+        dx_k = y_k \Bigl(dy_k - \sum_j y_j\, dy_j\Bigr)
+
+    Notes
+    -----
+    Shapes: ``(n, c, ...)``, unchanged; classes along the second axis. The largest number is
+    subtracted first, so nothing overflows. To train, give `deepfs.losses.CrossEntropy` the numbers
+    before the softmax. Twin: `deepfs.reference.softmax`.
+
+    References
+    ----------
+    Bridle, "Probabilistic interpretation of feedforward classification network outputs", 1990.
+
+    Examples
+    --------
+    >>> from deepfs.layers import Softmax
+    >>> Softmax()(np.array([[0.0, np.log(3.0)]])).round(2)
+    array([[0.25, 0.75]])
+    """
+
+    def _out_shape(self, in_shape: Shape) -> Shape:
+        if not in_shape or in_shape[0] < 1:
+            raise ValueError(f"{self.label} needs an axis of classes, got shape {in_shape}")
+        return in_shape
+
+    def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
+        self.out_shape(x.shape[1:])
+        x = np.ascontiguousarray(np.moveaxis(x, 1, -1))
+        y = np.empty_like(x)
+        softmax.softmax(x.reshape(-1, x.shape[-1]), y.reshape(-1, x.shape[-1]))
+        return np.moveaxis(y, -1, 1), y
+
+    def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
+        if not need_dx:
+            return None
+        dy = np.ascontiguousarray(np.moveaxis(dy, 1, -1))
+        dx, c = np.empty_like(cache), cache.shape[-1]
+        softmax.softmax_backward(cache.reshape(-1, c), dy.reshape(-1, c), dx.reshape(-1, c))
+        return np.moveaxis(dx, -1, 1)

@@ -1,0 +1,225 @@
+"""Layers made of layers."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ._base import Array, Layer, Parameter, Shape, as_seen, float_dtype, in_memory
+
+
+class Container(Layer):
+    """What layers made of layers share: the names of their parts, and what the parts own."""
+
+    @abstractmethod
+    def parts(self) -> dict[str, Layer]:
+        """Return the layers this one is made of, by name."""
+
+    def parameters(self) -> dict[str, Parameter]:
+        return {
+            f"{name}.{key}": parameter
+            for name, part in self.parts().items()
+            for key, parameter in part.parameters().items()
+        }
+
+    def buffers(self) -> dict[str, Array]:
+        return {
+            f"{name}.{key}": buffer
+            for name, part in self.parts().items()
+            for key, buffer in part.buffers().items()
+        }
+
+    def _build_part(self, part: Layer, in_shape: Shape, dtype: np.dtype[Any]) -> Shape:
+        """Build a part unless it is built (a layer may stand in two places); return its output."""
+        wanted = part.built_dtype or float_dtype(part.dtype or dtype)
+        if wanted != dtype:
+            raise ValueError(
+                f"{self.label} of {dtype} must have parts of it, got {part.label} of {wanted}"
+            )
+        if part.built_dtype is None:
+            part.build(in_shape, dtype)
+        return part.out_shape(in_shape)
+
+
+def name_parts(parts: Sequence[Layer], who: str) -> dict[str, Layer]:
+    """Return layers by name: their own, or their kind and their number among it."""
+    numbers: Counter[str] = Counter()
+    named: dict[str, Layer] = {}
+    for part in parts:
+        if not isinstance(part, Layer):
+            raise TypeError(f"{who} takes layers, got {part!r}")
+        kind = type(part).__name__.lower()
+        numbers[kind] += 1
+        name = part.name or f"{kind}_{numbers[kind]}"
+        if name in named:
+            raise ValueError(f"{who} must have parts of different names, got {name!r} twice")
+        if "." in name:
+            raise ValueError(f"{who} must have parts without '.' in their name, got {name!r}")
+        named[name] = part
+        vars(part).setdefault("given_name", name)
+    return named
+
+
+@dataclass(eq=False)
+class Sequential(Container):
+    """Run layers one after the other.
+
+    Parameters
+    ----------
+    layers : list of Layer
+        At least one. The same layer may stand in several places: it then has one set of weights.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a part is not a layer, if two parts have one name, or if there is none.
+
+    Notes
+    -----
+    Shapes: those of the parts. The input is checked once, at the door. In backward, no part below
+    the first one that learns is asked for a gradient unless the caller wants ``dx``.
+
+    References
+    ----------
+    ``torch.nn.Sequential``, ``keras.Sequential``.
+
+    Examples
+    --------
+    >>> from deepfs.layers import Dense, ReLU, Sequential
+    >>> net = Sequential([Dense(8), ReLU(), Dense(2)])
+    >>> net(np.zeros((3, 4))).shape
+    (3, 2)
+    >>> list(net.parameters())
+    ['dense_1.weight', 'dense_1.bias', 'dense_2.weight', 'dense_2.bias']
+    """
+
+    layers: Sequence[Layer]
+
+    def __post_init__(self) -> None:
+        if isinstance(self.layers, Layer) or not isinstance(self.layers, Sequence):
+            raise TypeError(f"Sequential takes a list of layers, got {self.layers!r}")
+        self.layers = tuple(self.layers)
+        if not self.layers:
+            raise ValueError("Sequential needs at least one layer, got none")
+        self._parts = name_parts(self.layers, "Sequential")
+
+    def parts(self) -> dict[str, Layer]:
+        return self._parts
+
+    def _out_shape(self, in_shape: Shape) -> Shape:
+        for part in self.layers:
+            in_shape = part.out_shape(in_shape)
+        return in_shape
+
+    def _build(self, in_shape: Shape, dtype: np.dtype[Any]) -> None:
+        for part in self.layers:
+            in_shape = self._build_part(part, in_shape, dtype)
+
+    def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
+        caches = []
+        for part in self.layers:
+            x, cache = part._forward(x, training)
+            caches.append(cache)
+        return x, caches
+
+    def _infer(self, x: Array) -> Array:
+        for part in self.layers:
+            x = part._infer(x)
+        return x
+
+    def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
+        first = 0 if need_dx else next(
+            (i for i, part in enumerate(self.layers) if part.parameters()), len(self.layers)
+        )  # fmt: skip
+        for i in range(len(self.layers) - 1, first - 1, -1):
+            dx = self.layers[i]._backward(dy, cache[i], need_dx or i > first)
+            if dx is not None:
+                dy = dx
+        return dy if need_dx else None
+
+
+@dataclass(eq=False)
+class Residual(Container):
+    r"""Add a shortcut around a layer: y = body(x) + shortcut(x).
+
+    .. math:: y = f(x) + s(x), \quad dx = \frac{\partial f}{\partial x}^T dy
+              + \frac{\partial s}{\partial x}^T dy
+
+    Parameters
+    ----------
+    body : Layer
+        What the shortcut leads around.
+    shortcut : Layer, optional
+        What the input passes on the way. By default it is added as it is.
+
+    Raises
+    ------
+    TypeError
+        If a part is not a layer.
+    ValueError
+        On first call, if body and shortcut have different output shapes.
+
+    Notes
+    -----
+    Shapes: ``(n, ...)`` to the output shape of both ways. Twin: the sum of the parts' twins.
+
+    References
+    ----------
+    He, Zhang, Ren and Sun, "Deep residual learning for image recognition", 2015, arXiv:1512.03385.
+
+    Examples
+    --------
+    >>> from deepfs.layers import Dense, Residual
+    >>> Residual(Dense(2, initializer="zeros"))(np.array([[1.0, 2.0]]))
+    array([[1., 2.]])
+    """
+
+    body: Layer
+    shortcut: Layer | None = None
+
+    def __post_init__(self) -> None:
+        for part in (self.body, self.shortcut):
+            if part is not None and not isinstance(part, Layer):
+                raise TypeError(f"Residual takes layers, got {part!r}")
+            if part is not None:
+                vars(part).setdefault("given_name", "body" if part is self.body else "shortcut")
+
+    def parts(self) -> dict[str, Layer]:
+        body = {"body": self.body}
+        return body if self.shortcut is None else {**body, "shortcut": self.shortcut}
+
+    def _out_shape(self, in_shape: Shape) -> Shape:
+        body = self.body.out_shape(in_shape)
+        past = in_shape if self.shortcut is None else self.shortcut.out_shape(in_shape)
+        if body != past:
+            raise ValueError(
+                f"{self.label} must add equal shapes, got body {body}, shortcut {past}"
+            )
+        return body
+
+    def _build(self, in_shape: Shape, dtype: np.dtype[Any]) -> None:
+        for part in self.parts().values():
+            self._build_part(part, in_shape, dtype)
+
+    def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
+        y, body = self.body._forward(x, training)
+        past, shortcut = (x, None) if self.shortcut is None else self.shortcut._forward(x, training)
+        return add(y, past), (body, shortcut)
+
+    def _infer(self, x: Array) -> Array:
+        return add(self.body._infer(x), x if self.shortcut is None else self.shortcut._infer(x))
+
+    def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
+        dx = self.body._backward(dy, cache[0], need_dx)
+        past = dy if self.shortcut is None else self.shortcut._backward(dy, cache[1], need_dx)
+        return add(dx, past) if dx is not None and past is not None else None
+
+
+def add(a: Array, b: Array) -> Array:
+    """Return a + b in memory order: images stay channels-last."""
+    return as_seen(in_memory(a) + in_memory(b))

@@ -1,0 +1,140 @@
+"""Convolution layers. Kernels: ``src/cnn_core/conv.pyx``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cnn_core import conv, dense
+
+from .. import initializers
+from .._check import flag, padding, pair, whole
+from ._base import Array, Layer, Parameter, Shape, new_parameter, to_nchw, to_nhwc
+from ._window import Placement, place_window
+
+
+@dataclass(eq=False)
+class Conv2D(Layer):
+    r"""Slide a bank of filters over an image (cross-correlation, as in every framework).
+
+    .. math::
+        y_{o,i,j} = b_o + \sum_{c,a,b} w_{o,c,a,b} \,
+                    x_{c,\; i s_h + a d_h - p_{top},\; j s_w + b d_w - p_{left}}
+
+    Parameters
+    ----------
+    filters : int
+        Channels of the output.
+    kernel_size : int or (int, int)
+        Height and width of the window, in entries.
+    stride : int or (int, int)
+        Step from window to window, in pixels.
+    padding : int, (int, int), (top, bottom, left, right), "same" or "valid"
+        Zeros around the image, in pixels. "same" keeps ceil(size / stride); the odd one goes to
+        the bottom and right.
+    dilation : int or (int, int)
+        Step from entry to entry of the window, in pixels.
+    groups : int
+        Parts into which channels and filters are cut; filters see the channels of their part.
+    bias : bool
+        Add a number per filter.
+    initializer : str or function
+        Of the weight; the bias starts at 0.
+
+    Raises
+    ------
+    ValueError
+        If a setting is out of range, or, on call, if the window exceeds the image, or the
+        channels do not fit the weight or the groups.
+
+    Notes
+    -----
+    Shapes: ``(n, c, h, w)`` to ``(n, filters, oh, ow)``,
+    oh = floor((h + top + bottom - dh (kh - 1) - 1) / sh) + 1.
+    ``weight`` is ``(filters, c / groups, kh, kw)``, ``bias`` ``(filters,)``.
+    Twin: `deepfs.reference.conv2d`.
+
+    References
+    ----------
+    LeCun et al., "Gradient-based learning applied to document recognition", 1998.
+
+    Examples
+    --------
+    >>> from deepfs.layers import Conv2D
+    >>> Conv2D(16, 3, padding="same")(np.zeros((2, 3, 8, 8))).shape
+    (2, 16, 8, 8)
+    """
+
+    filters: int
+    kernel_size: int | tuple[int, int]
+    stride: int | tuple[int, int] = 1
+    padding: str | int | tuple[int, int] | tuple[int, int, int, int] = 0
+    dilation: int | tuple[int, int] = 1
+    groups: int = 1
+    bias: bool = True
+    initializer: str | initializers.Initializer = "he_normal"
+
+    input_rank = (4,)
+
+    def __post_init__(self) -> None:
+        self.filters = whole(self.filters, "filters")
+        self.kernel_size = pair(self.kernel_size, "kernel_size")
+        self.stride = pair(self.stride, "stride")
+        self.padding = padding(self.padding)
+        self.dilation = pair(self.dilation, "dilation")
+        self.groups = whole(self.groups, "groups")
+        self.bias = flag(self.bias, "bias")
+        initializers.get(self.initializer)
+
+    def _out_shape(self, in_shape: Shape) -> Shape:
+        c, h, w = in_shape
+        takes = self.in_shape[0] if self.in_shape else c
+        if c != takes or c < 1:
+            raise ValueError(
+                f"{self.label} takes {max(takes, 1)} channels, got an image of shape {in_shape}"
+            )
+        if c % self.groups or self.filters % self.groups:
+            raise ValueError(
+                f"{self.label} must cut {c} channels and {self.filters} filters into equal groups, "
+                f"got groups={self.groups}"
+            )
+        return self.filters, *self._place(h, w)[:2]
+
+    def _place(self, h: int, w: int) -> Placement:
+        return place_window(
+            self.label, (h, w), self.kernel_size, self.stride, self.padding, self.dilation
+        )
+
+    def _build(self, in_shape: Shape, dtype: np.dtype[Any]) -> None:
+        shape = (self.filters, in_shape[0] // self.groups, *self.kernel_size)
+        init = initializers.get(self.initializer)
+        self.learned["weight"] = new_parameter(init, shape, dtype, axes=(2, 3, 1, 0))
+        if self.bias:
+            self.learned["bias"] = Parameter(np.zeros(self.filters, dtype))
+
+    def _window(self, place: Placement) -> tuple[int, ...]:
+        """Return what describes the window to every kernel, after the arrays."""
+        return (*self.stride, place.top, place.left, *self.dilation, self.groups)
+
+    def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
+        self.out_shape(x.shape[1:])
+        place = self._place(*x.shape[2:])
+        x = to_nhwc(x)
+        y = np.empty((len(x), place.oh, place.ow, self.filters), x.dtype)
+        bias = self.learned["bias"].memory if self.bias else None
+        conv.conv2d_forward(x, self.learned["weight"].memory, bias, y, *self._window(place))
+        return to_nchw(y), x
+
+    def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
+        x, dy = cache, to_nhwc(dy)
+        weight, window = self.learned["weight"], self._window(self._place(*x.shape[1:3]))
+        conv.conv2d_backward_weight(x, dy, weight.dmemory, *window)
+        if self.bias:
+            dense.add_column_sums(dy.reshape(-1, self.filters), self.learned["bias"].dmemory)
+        if not need_dx:
+            return None
+        dx = np.empty_like(x)
+        conv.conv2d_backward_input(dy, weight.memory, dx, *window)
+        return to_nchw(dx)

@@ -1,0 +1,97 @@
+"""The dense layer. Kernels: ``src/cnn_core/gemm.pyx``, ``src/cnn_core/dense.pyx``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from cnn_core import dense, gemm
+
+from .. import initializers
+from .._check import flag, whole
+from ._base import Array, Layer, Parameter, Shape, new_parameter
+
+
+@dataclass(eq=False)
+class Dense(Layer):
+    r"""Multiply by a matrix and add a bias.
+
+    .. math:: y = x W + b, \quad dW = x^T dy, \quad db = \sum_n dy, \quad dx = dy\, W^T
+
+    Parameters
+    ----------
+    units : int
+        Length of an output.
+    bias : bool
+        Add a number per unit.
+    initializer : str or function
+        Of the weight; the bias starts at 0.
+
+    Raises
+    ------
+    ValueError
+        If ``units`` is below 1, or, on call, if the inputs do not have the length they had first.
+
+    Notes
+    -----
+    Shapes: ``(n, ...)`` to ``(n, units)``; everything after the batch axis is flattened, in the
+    order people read. ``weight`` is ``(in, units)``, ``bias`` ``(units,)``.
+    Twin: `deepfs.reference.dense`.
+
+    References
+    ----------
+    Rumelhart, Hinton and Williams, "Learning representations by back-propagating errors", 1986.
+
+    Examples
+    --------
+    >>> from deepfs.layers import Dense
+    >>> Dense(2, initializer="ones")(np.array([[1.0, 2.0, 3.0]]))
+    array([[6., 6.]])
+    """
+
+    units: int
+    bias: bool = True
+    initializer: str | initializers.Initializer = "he_normal"
+
+    def __post_init__(self) -> None:
+        self.units = whole(self.units, "units")
+        self.bias = flag(self.bias, "bias")
+        initializers.get(self.initializer)
+
+    def _out_shape(self, in_shape: Shape) -> Shape:
+        length = prod(in_shape)
+        takes = prod(self.in_shape) if self.in_shape is not None else length
+        if not in_shape or length != takes or length < 1:
+            raise ValueError(
+                f"{self.label} takes inputs of {max(takes, 1)} numbers, got shape {in_shape}"
+            )
+        return (self.units,)
+
+    def _build(self, in_shape: Shape, dtype: np.dtype[Any]) -> None:
+        init = initializers.get(self.initializer)
+        self.learned["weight"] = new_parameter(init, (prod(in_shape), self.units), dtype)
+        if self.bias:
+            self.learned["bias"] = Parameter(np.zeros(self.units, dtype))
+
+    def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
+        self.out_shape(x.shape[1:])
+        flat = np.ascontiguousarray(x.reshape(len(x), prod(x.shape[1:])))
+        y = np.empty((len(x), self.units), x.dtype)
+        bias = self.learned["bias"].memory if self.bias else None
+        gemm.gemm(flat, self.learned["weight"].memory, y, bias)
+        return y, (flat, x.shape)
+
+    def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
+        (x, shape), dy = cache, np.ascontiguousarray(dy)
+        weight = self.learned["weight"]
+        gemm.gemm(x, dy, weight.dmemory, trans_a=True, accumulate=True)
+        if self.bias:
+            dense.add_column_sums(dy, self.learned["bias"].dmemory)
+        if not need_dx:
+            return None
+        dx = np.empty_like(x)
+        gemm.gemm(dy, weight.memory, dx, trans_b=True)
+        return dx.reshape(shape)

@@ -1,0 +1,150 @@
+"""Normalisation layers. Kernels: ``src/cnn_core/norm.pyx``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cnn_core import norm
+
+from .._check import flag, number, one_of
+from ._base import Array, Layer, Parameter, Shape, as_seen, in_memory
+
+
+@dataclass(eq=False)
+class BatchNorm(Layer):
+    r"""Give each feature, or each channel of images, mean beta and standard deviation gamma.
+
+    .. math::
+        y = \gamma \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}} + \beta
+
+    In training :math:`\mu` and :math:`\sigma^2` are the mean and the biased variance of the batch;
+    in inference they are running values, which each training forward moves:
+    running = momentum * running + (1 - momentum) * batch.
+
+    Parameters
+    ----------
+    momentum : float
+        What a step keeps of the running values, in [0, 1] (Keras's convention; PyTorch's momentum
+        is 1 minus this).
+    eps : float
+        Term :math:`\epsilon` under the root, above 0.
+    affine : bool
+        Learn gamma and beta; otherwise they are 1 and 0.
+    running_variance : {"unbiased", "biased"}
+        The variance that moves the running one: divided by m - 1 (PyTorch) or by m (Keras, ONNX),
+        m the values per channel.
+    statistics : {"moving", "cumulative"}
+        "cumulative" keeps the plain average over all training batches instead.
+
+    Raises
+    ------
+    ValueError
+        If a setting is out of range, or, on call, if the channels are not those of the first
+        input, or a training batch has one value per channel.
+
+    Notes
+    -----
+    Shapes: ``(n, c)`` or ``(n, c, h, w)``, unchanged; statistics over n, or over n, h and w.
+    Parameters ``gamma``, ``beta`` (c,); buffers ``running_mean``, ``running_var`` (c,), and
+    ``batches``, how many have been seen. Twin: `deepfs.reference.batch_norm`.
+
+    References
+    ----------
+    Ioffe and Szegedy, "Batch normalization", 2015, arXiv:1502.03167.
+
+    Examples
+    --------
+    >>> from deepfs.layers import BatchNorm
+    >>> y, cache = BatchNorm().forward(np.array([[1.0], [3.0]]), training=True)
+    >>> y.round(3)
+    array([[-1.],
+           [ 1.]])
+    """
+
+    momentum: float = 0.9
+    eps: float = 1e-5
+    affine: bool = True
+    running_variance: str = "unbiased"
+    statistics: str = "moving"
+
+    input_rank = (2, 4)
+
+    def __post_init__(self) -> None:
+        self.momentum = number(self.momentum, "momentum", "[0, 1]")
+        self.eps = number(self.eps, "eps", "(0, inf)")
+        self.affine = flag(self.affine, "affine")
+        one_of(self.running_variance, "running_variance", ("unbiased", "biased"))
+        one_of(self.statistics, "statistics", ("moving", "cumulative"))
+
+    def _out_shape(self, in_shape: Shape) -> Shape:
+        takes = self.in_shape[0] if self.in_shape else in_shape[0]
+        if in_shape[0] != takes or takes < 1:
+            kind = "channels" if len(in_shape) == 3 else "features"
+            raise ValueError(f"{self.label} takes {max(takes, 1)} {kind}, got shape {in_shape}")
+        return in_shape
+
+    def _build(self, in_shape: Shape, dtype: np.dtype[Any]) -> None:
+        c = in_shape[0]
+        if self.affine:
+            self.learned["gamma"] = Parameter(np.ones(c, dtype))
+            self.learned["beta"] = Parameter(np.zeros(c, dtype))
+        self.kept["running_mean"] = np.zeros(c, dtype)
+        self.kept["running_var"] = np.ones(c, dtype)
+        self.kept["batches"] = np.zeros(1, np.int64)
+
+    def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
+        self.out_shape(x.shape[1:])
+        x = in_memory(x)
+        rows = x.reshape(-1, x.shape[-1])
+        mean, var = self._batch_statistics(rows) if training else self._running_statistics()
+        inv_std = 1 / np.sqrt(var + x.dtype.type(self.eps))
+        gamma, beta = self._affine(x.dtype)
+        y = np.empty_like(x)
+        norm.batch_norm_forward(rows, mean, inv_std, gamma, beta, y.reshape(rows.shape))
+        return as_seen(y), (x, mean, inv_std, training)
+
+    def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
+        x, mean, inv_std, training = cache
+        rows, drows = x.reshape(-1, x.shape[-1]), in_memory(dy).reshape(-1, x.shape[-1])
+        dx = np.empty_like(x) if need_dx else None
+        if self.affine:
+            dgamma, dbeta = (self.learned[k].dmemory for k in ("gamma", "beta"))
+        else:
+            dgamma, dbeta = np.zeros_like(mean), np.zeros_like(mean)
+        norm.batch_norm_backward(
+            rows, drows, mean, inv_std, self._affine(x.dtype)[0],
+            None if dx is None else dx.reshape(rows.shape), dgamma, dbeta, training,
+        )  # fmt: skip
+        return None if dx is None else as_seen(dx)
+
+    def _affine(self, dtype: np.dtype[Any]) -> tuple[Array, Array]:
+        """Return gamma and beta."""
+        if self.affine:
+            return self.learned["gamma"].memory, self.learned["beta"].memory
+        c = len(self.kept["running_mean"])
+        return np.ones(c, dtype), np.zeros(c, dtype)
+
+    def _running_statistics(self) -> tuple[Array, Array]:
+        return self.kept["running_mean"].copy(), self.kept["running_var"].copy()
+
+    def _batch_statistics(self, rows: Array) -> tuple[Array, Array]:
+        """Return mean and biased variance of the batch; move the running ones."""
+        m, c = rows.shape
+        if m == 1:
+            raise ValueError(
+                f"{self.label} needs more than 1 value per channel in training, got shape {(m, c)}"
+            )
+        mean, var = np.zeros(c, rows.dtype), np.ones(c, rows.dtype)
+        if m == 0:  # nothing to learn from an empty batch
+            return mean, var
+        norm.batch_moments(rows, mean, var)
+        kept = self.kept
+        kept["batches"] += 1
+        keep = self.momentum if self.statistics == "moving" else 1 - 1 / int(kept["batches"][0])
+        moves = var * (m / (m - 1)) if self.running_variance == "unbiased" else var
+        kept["running_mean"][:] = keep * kept["running_mean"] + (1 - keep) * mean
+        kept["running_var"][:] = keep * kept["running_var"] + (1 - keep) * moves
+        return mean, var

@@ -1,0 +1,187 @@
+"""Pooling layers. Kernels: ``src/cnn_core/pool.pyx``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cnn_core import pool
+
+from .._check import flag, padding, pair
+from ._base import Array, Layer, Shape, to_nchw, to_nhwc
+from ._window import Placement, place_window
+
+
+class _Pool(Layer):
+    """What max and average pooling share: the window."""
+
+    input_rank = (4,)
+    kernel_size: Any
+    stride: Any
+    padding: Any
+    ceil_mode: bool
+
+    def __post_init__(self) -> None:
+        self.kernel_size = pair(self.kernel_size, "kernel_size")
+        self.stride = self.kernel_size if self.stride is None else pair(self.stride, "stride")
+        self.padding = padding(self.padding)
+        self.ceil_mode = flag(self.ceil_mode, "ceil_mode")
+        if not isinstance(self.padding, str):
+            kh, kw = self.kernel_size
+            top, bottom, left, right = self.padding
+            if max(top, bottom) > kh // 2 or max(left, right) > kw // 2:
+                raise ValueError(
+                    f"{self.label} padding must be at most half the window {kh}x{kw}, "
+                    f"got {self.padding}"
+                )
+
+    def _out_shape(self, in_shape: Shape) -> Shape:
+        c, h, w = in_shape
+        return c, *self._place(h, w)[:2]
+
+    def _place(self, h: int, w: int) -> Placement:
+        return place_window(
+            self.label, (h, w), self.kernel_size, self.stride, self.padding,
+            ceil_mode=self.ceil_mode,
+        )  # fmt: skip
+
+
+@dataclass(eq=False)
+class MaxPool2D(_Pool):
+    r"""Keep the largest value of each window of an image.
+
+    .. math:: y_{c,i,j} = \max_{a,b} x_{c,\; i s_h + a - p_{top},\; j s_w + b - p_{left}}
+
+    Parameters
+    ----------
+    kernel_size : int or (int, int)
+        Height and width of the window, in pixels.
+    stride : int or (int, int), optional
+        Step from window to window, in pixels. By default ``kernel_size``: windows tile the image.
+    padding : int, (int, int), (top, bottom, left, right), "same" or "valid"
+        Pixels of -inf around the image, at most half the window.
+    ceil_mode : bool
+        Round the output size up, as PyTorch does with it.
+
+    Raises
+    ------
+    ValueError
+        If a setting is out of range, or, on call, if the window exceeds the image.
+
+    Notes
+    -----
+    Shapes: ``(n, c, h, w)`` to ``(n, c, (h + top + bottom - kh) // sh + 1, ...)``.
+    Of equal values in a window, the first in row order gets the gradient. A NaN wins.
+    Twin: `deepfs.reference.max_pool2d`.
+
+    References
+    ----------
+    Ranzato et al., "Unsupervised learning of invariant feature hierarchies", 2007.
+
+    Examples
+    --------
+    >>> from deepfs.layers import MaxPool2D
+    >>> MaxPool2D(2)(np.arange(16.0).reshape(1, 1, 4, 4))[0, 0]
+    array([[ 5.,  7.],
+           [13., 15.]])
+    """
+
+    kernel_size: int | tuple[int, int] = 2
+    stride: int | tuple[int, int] | None = None
+    padding: str | int | tuple[int, int] | tuple[int, int, int, int] = 0
+    ceil_mode: bool = False
+
+    def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
+        self.out_shape(x.shape[1:])
+        place = self._place(*x.shape[2:])
+        y = np.empty((len(x), place.oh, place.ow, x.shape[1]), x.dtype)
+        argmax = np.empty(y.shape, np.intc)
+        pool.max_pool2d_forward(
+            to_nhwc(x), y, argmax, *self.kernel_size, *self.stride, place.top, place.left
+        )
+        return to_nchw(y), (argmax, x.shape)
+
+    def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
+        if not need_dx:
+            return None
+        argmax, (n, c, h, w) = cache
+        dx = np.empty((n, h, w, c), dy.dtype)
+        pool.max_pool2d_backward(to_nhwc(dy), argmax, dx)
+        return to_nchw(dx)
+
+
+@dataclass(eq=False)
+class AvgPool2D(_Pool):
+    r"""Take the mean of each window of an image.
+
+    .. math::
+        y_{c,i,j} = \frac{1}{N} \sum_{a,b} x_{c,\; i s_h + a - p_{top},\; j s_w + b - p_{left}}
+
+    Parameters
+    ----------
+    kernel_size : int or (int, int)
+        Height and width of the window, in pixels.
+    stride : int or (int, int), optional
+        Step from window to window, in pixels. By default ``kernel_size``: windows tile the image.
+    padding : int, (int, int), (top, bottom, left, right), "same" or "valid"
+        Pixels around the image, at most half the window.
+    ceil_mode : bool
+        Round the output size up, as PyTorch does with it.
+    count_include_pad : bool
+        Divide by the whole window, the padding as zeros (PyTorch's default), instead of by the
+        pixels of the image under it.
+
+    Raises
+    ------
+    ValueError
+        If a setting is out of range, or, on call, if the window exceeds the image.
+
+    Notes
+    -----
+    Shapes: ``(n, c, h, w)`` to ``(n, c, (h + top + bottom - kh) // sh + 1, ...)``.
+    Each pixel of a window gets its share of the window's gradient.
+    Twin: `deepfs.reference.avg_pool2d`.
+
+    References
+    ----------
+    LeCun et al., "Gradient-based learning applied to document recognition", 1998.
+
+    Examples
+    --------
+    >>> from deepfs.layers import AvgPool2D
+    >>> AvgPool2D(2)(np.arange(16.0).reshape(1, 1, 4, 4))[0, 0]
+    array([[ 2.5,  4.5],
+           [10.5, 12.5]])
+    """
+
+    kernel_size: int | tuple[int, int] = 2
+    stride: int | tuple[int, int] | None = None
+    padding: str | int | tuple[int, int] | tuple[int, int, int, int] = 0
+    ceil_mode: bool = False
+    count_include_pad: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.count_include_pad = flag(self.count_include_pad, "count_include_pad")
+
+    def _window(self, place: Placement) -> tuple[int, ...]:
+        """Return what describes the window to both kernels, after the arrays."""
+        sides = (place.top, place.left, place.bottom, place.right)
+        return (*self.kernel_size, *self.stride, *sides, self.count_include_pad)
+
+    def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
+        self.out_shape(x.shape[1:])
+        place = self._place(*x.shape[2:])
+        y = np.empty((len(x), place.oh, place.ow, x.shape[1]), x.dtype)
+        pool.avg_pool2d_forward(to_nhwc(x), y, *self._window(place))
+        return to_nchw(y), x.shape
+
+    def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
+        if not need_dx:
+            return None
+        n, c, h, w = cache
+        dx = np.empty((n, h, w, c), dy.dtype)
+        pool.avg_pool2d_backward(to_nhwc(dy), dx, *self._window(self._place(h, w)))
+        return to_nchw(dx)

@@ -1,0 +1,58 @@
+"""Metrics: functions ``(outputs, targets) -> (n,)``, a number per sample, of which the mean counts.
+
+So a last, smaller batch weighs what it should. Names follow Keras.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["accuracy", "get"]
+
+Metric: TypeAlias = Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
+
+
+def accuracy(outputs: NDArray[Any], targets: NDArray[Any]) -> NDArray[Any]:
+    """Return 1 where the class of the largest output is the target's, else 0.
+
+    Parameters
+    ----------
+    outputs : array (n, classes)
+        Logits or probabilities.
+    targets : array (n,) of integers, or (n, classes) of probabilities
+        The right classes.
+
+    Returns
+    -------
+    array (n,)
+        Of a tie, the first class counts.
+
+    Examples
+    --------
+    >>> accuracy(np.array([[1.0, 2.0], [4.0, 3.0]]), np.array([1, 1]))
+    array([1., 0.])
+    """
+    right = targets.argmax(axis=1) if targets.ndim == outputs.ndim else targets
+    return (outputs.argmax(axis=1) == right).astype(np.float64)
+
+
+_BY_NAME: dict[str, Metric] = {"accuracy": accuracy}
+
+
+def get(metric: str | Metric) -> tuple[str, Metric]:
+    """Return name and function of a metric given by either.
+
+    Raises
+    ------
+    ValueError
+        If there is no metric of that name.
+    """
+    if callable(metric):
+        return getattr(metric, "__name__", type(metric).__name__), metric
+    if metric not in _BY_NAME:
+        raise ValueError(f"metric must be one of {', '.join(_BY_NAME)}, got {metric!r}")
+    return metric, _BY_NAME[metric]

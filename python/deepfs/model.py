@@ -1,0 +1,420 @@
+"""A network, a loss and an optimizer: training, evaluation, prediction."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from cnn_core import softmax
+
+from . import metrics as metrics_module
+from ._check import flag, whole
+from .interrupt import Interrupt
+from .layers import Layer, Softmax
+from .layers._base import Array, Shape
+from .layers.combine import Container, Sequential
+from .losses import Loss
+from .optimizers import Arena, Optimizer
+from .progress import Progress
+from .random import Random
+
+
+@dataclass
+class History:
+    """What `Model.fit` measured, a number per epoch.
+
+    Attributes
+    ----------
+    history : dict of list of float
+        ``loss`` and metrics over the epoch as it was trained; with validation data also
+        ``val_loss`` and so on. (Keras has the same.) The last entries of an interrupted run are
+        those of the part of the epoch that was done.
+    interrupted : bool
+        Whether Ctrl-C ended the run.
+    """
+
+    history: dict[str, list[float]] = field(default_factory=dict)
+    interrupted: bool = False
+
+    def add(self, logs: dict[str, float]) -> None:
+        """Append the numbers of an epoch."""
+        for name, value in logs.items():
+            self.history.setdefault(name, []).append(value)
+
+    def __getitem__(self, name: str) -> list[float]:
+        return self.history[name]
+
+
+class Model:
+    """A network with what it needs to learn.
+
+    Parameters
+    ----------
+    network : Layer
+        Its outputs are what the loss takes: for `losses.CrossEntropy`, logits.
+    loss : Loss
+        What is made small.
+    optimizer : Optimizer
+        How.
+    metrics : sequence of str or function
+        What else is measured: names of `deepfs.metrics`, or functions
+        ``(outputs, targets) -> (n,)``.
+    check_finite : bool
+        Check every gradient at every step, and name the parameter that is not finite. The loss is
+        always checked.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a part is not of its kind, or a metric is not known.
+
+    Examples
+    --------
+    >>> import deepfs as dfs
+    >>> model = Model(dfs.networks.mlp(), dfs.losses.CrossEntropy(), dfs.optimizers.Adam(1e-3))
+    >>> x, y = np.random.default_rng(0).random((100, 1, 28, 28)), np.arange(100) % 10
+    >>> logs = model.train_on_batch(x, y)
+    >>> sorted(logs)
+    ['accuracy', 'loss']
+    """
+
+    def __init__(
+        self,
+        network: Layer,
+        loss: Loss,
+        optimizer: Optimizer,
+        metrics: Sequence[Any] = ("accuracy",),
+        check_finite: bool = False,
+    ) -> None:
+        for part, kind in ((network, Layer), (loss, Loss), (optimizer, Optimizer)):
+            if not isinstance(part, kind):
+                raise TypeError(f"Model takes a {kind.__name__}, got {part!r}")
+        if loss.reduction == "none":
+            raise ValueError('Model needs a loss that is one number, got reduction="none"')
+        if isinstance(metrics, str) or callable(metrics):
+            metrics = (metrics,)
+        self.network, self.loss, self.optimizer = network, loss, optimizer
+        self.metrics = dict(map(metrics_module.get, metrics))
+        self.check_finite = flag(check_finite, "check_finite")
+        self.steps = 0  # taken by the optimizer
+        self.state: dict[str, Array] = {}  # of the optimizer, arrays that lie like the arena
+        self.arena: Arena | None = None
+
+    # -- training ------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        batch_size: int = 32,
+        epochs: int = 1,
+        validation_data: tuple[ArrayLike, ArrayLike] | None = None,
+        shuffle: bool = True,
+        verbose: str | int = "auto",
+    ) -> History:
+        """Train on a data set, epoch by epoch.
+
+        Parameters
+        ----------
+        x, y : array (n, ...)
+            Inputs and targets.
+        batch_size : int
+            Samples per step; the last step of an epoch takes what is left.
+        epochs : int
+            How often every sample is seen.
+        validation_data : (array, array), optional
+            Inputs and targets to evaluate after each epoch.
+        shuffle : bool
+            Draw a new order for each epoch.
+        verbose : {"auto", 0, 1, 2}
+            Silent, a bar, or a line per epoch; "auto" is a bar on a terminal and lines elsewhere.
+
+        Returns
+        -------
+        History
+            Ctrl-C ends the run after the current step: everything up to it is kept, and so is the
+            history so far.
+
+        Raises
+        ------
+        ValueError
+            If the data is empty, not finite, of unequal lengths, or does not fit the network.
+        FloatingPointError
+            If the loss is no longer finite: the step that would have followed is not taken.
+        """
+        x, y = self._data(x, y)
+        batch_size, epochs = whole(batch_size, "batch_size"), whole(epochs, "epochs", 0)
+        if validation_data is not None:
+            validation_data = self._data(*validation_data)
+        history, progress = History(), Progress(verbose, epochs, len(x))
+        order, rng = np.arange(len(x)), Random()
+        with Interrupt() as interrupt:
+            for epoch in range(1, epochs + 1):
+                if shuffle:
+                    order = rng.permutation(len(x))
+                progress.begin(epoch)
+                mean = Mean()
+                for start in range(0, len(x), batch_size):
+                    picked = order[start : start + batch_size]
+                    logs = self._step(x[picked], y[picked])
+                    mean.add(logs, len(picked))
+                    progress.step(len(picked), mean.values())
+                    if interrupt.asked:
+                        break
+                progress.trained()
+                logs = mean.values()
+                if validation_data is not None and not interrupt.asked:
+                    measured = self.evaluate(*validation_data)
+                    logs |= {f"val_{name}": value for name, value in measured.items()}
+                progress.end(logs)
+                history.add(logs)
+                if interrupt.asked:
+                    history.interrupted = True
+                    break
+        return history
+
+    def train_on_batch(self, x: ArrayLike, y: ArrayLike) -> dict[str, float]:
+        """Take one step: forward, backward, optimizer.
+
+        Parameters
+        ----------
+        x, y : array (n, ...)
+            One batch of inputs and targets.
+
+        Returns
+        -------
+        dict of float
+            ``loss`` and metrics of the batch, before the step.
+
+        Raises
+        ------
+        ValueError
+            If the batch is empty or does not fit the network.
+        FloatingPointError
+            If the loss is not finite (or, with ``check_finite``, a gradient): no step is taken.
+        """
+        x, y = np.asarray(x), np.asarray(y)
+        if len(x) == 0:
+            raise ValueError(f"Model.train_on_batch needs at least 1 sample, got shape {x.shape}")
+        return self._step(x, y)
+
+    def _step(self, x: Array, y: Array) -> dict[str, float]:
+        outputs, cache = self.network.forward(x, training=True)
+        value, loss_cache = self.loss.forward(outputs, y)
+        if not math.isfinite(value):
+            raise FloatingPointError(
+                f"the loss at step {self.steps + 1} is {value}: the learning rate may be too "
+                "large, or the data not finite; the weights are those of the step before"
+            )
+        arena = self._arena()
+        arena.grads.fill(0)
+        self.network.backward(self.loss.backward(loss_cache), cache, need_dx=False)
+        if self.check_finite:
+            self._check_gradients(arena)
+        self.optimizer.step(arena.values, arena.grads, self.state, self.steps + 1)
+        self.steps += 1
+        return {"loss": value} | self._measure(outputs, y)
+
+    def _arena(self) -> Arena:
+        """Return the arena of the built network; make it anew if the parameters have moved."""
+        if self.arena is None or not self.arena.holds():
+            self.arena = Arena(self.network.parameters())
+        if not self.state:
+            self.state = self.optimizer.init(self.arena.values)
+        return self.arena
+
+    def _check_gradients(self, arena: Arena) -> None:
+        if np.isfinite(arena.grads).all():
+            return
+        for name, grad in arena.split(arena.grads).items():
+            if not np.isfinite(grad).all():
+                raise FloatingPointError(
+                    f"the gradient of {name} at step {self.steps + 1} is not finite; "
+                    "the weights are those of the step before"
+                )
+
+    def _measure(self, outputs: Array, y: Array) -> dict[str, float]:
+        return {name: float(np.mean(f(outputs, y))) for name, f in self.metrics.items()}
+
+    def _data(self, x: ArrayLike, y: ArrayLike | None = None) -> tuple[Array, Array]:
+        """Return inputs and targets as arrays, after checking what training would trip over."""
+        x = np.asarray(x)
+        if x.ndim < 1 or len(x) == 0:
+            raise ValueError(f"Model needs at least 1 sample, got inputs of shape {x.shape}")
+        for start in range(0, len(x), 4096) if x.dtype.kind == "f" else ():
+            good = np.isfinite(x[start : start + 4096].reshape(len(x[start : start + 4096]), -1))
+            if not good.all():
+                at = start + int(good.all(axis=1).argmin())
+                raise ValueError(f"Model needs finite inputs, got NaN or infinity in sample {at}")
+        if y is None:
+            return x, x
+        y = np.asarray(y)
+        if y.ndim < 1 or len(y) != len(x):
+            raise ValueError(
+                f"Model needs a target for each input, got {len(x)} inputs and targets {y.shape}"
+            )
+        return x, y
+
+    # -- use -----------------------------------------------------------------------------------
+
+    def evaluate(self, x: ArrayLike, y: ArrayLike, batch_size: int = 256) -> dict[str, float]:
+        """Measure loss and metrics on a data set, as in inference.
+
+        Parameters
+        ----------
+        x, y : array (n, ...)
+            Inputs and targets.
+        batch_size : int
+            Samples at a time: bounds the memory, changes nothing else.
+
+        Returns
+        -------
+        dict of float
+            ``loss`` and metrics, over all samples alike.
+
+        Raises
+        ------
+        ValueError
+            If the data is empty, not finite, or does not fit the network.
+        """
+        x, y = self._data(x, y)
+        total, weight, mean = 0.0, 0.0, Mean()
+        for outputs, targets in self._outputs(x, batch_size, y):
+            values, counted, _ = self.loss.terms(outputs, targets)
+            total += float(values.sum(dtype=np.float64))
+            weight += counted
+            mean.add(self._measure(outputs, targets), len(targets))
+        divisor = weight if self.loss.reduction == "mean" else 1.0
+        return {"loss": total / divisor if divisor else 0.0} | mean.values()
+
+    def predict(self, x: ArrayLike, batch_size: int = 256) -> Array:
+        """Return the outputs of the network, ``(n, ...)``, as in inference.
+
+        Parameters
+        ----------
+        x : array (n, ...)
+            Inputs.
+        batch_size : int
+            Samples at a time: bounds the memory, changes nothing else.
+        """
+        x, _ = self._data(x)
+        return np.concatenate([outputs for outputs, _ in self._outputs(x, batch_size, x)])
+
+    def predict_proba(self, x: ArrayLike, batch_size: int = 256) -> Array:
+        """Return the probability of each class, ``(n, classes)``; parameters as of `predict`."""
+        outputs = self.predict(x, batch_size)
+        last = self.network
+        while isinstance(last, Sequential):
+            last = last.layers[-1]
+        if isinstance(last, Softmax):
+            return outputs
+        if outputs.ndim != 2:
+            raise ValueError(f"probabilities need outputs (n, classes), got {outputs.shape}")
+        probabilities = np.empty_like(outputs)
+        softmax.softmax(np.ascontiguousarray(outputs), probabilities)
+        return probabilities
+
+    def predict_classes(self, x: ArrayLike, batch_size: int = 256) -> Array:
+        """Return the most probable class of each sample, ``(n,)``; parameters as of `predict`."""
+        return self.predict(x, batch_size).argmax(axis=1)
+
+    def _outputs(self, x: Array, batch_size: int, y: Array) -> Iterator[tuple[Array, Array]]:
+        batch_size = whole(batch_size, "batch_size")
+        for start in range(0, len(x), batch_size):
+            part = slice(start, start + batch_size)
+            yield self.network(x[part]), y[part]
+
+    def summary(self, in_shape: Shape | None = None) -> None:
+        """Print a row per layer: name, kind, output shape, parameters.
+
+        Parameters
+        ----------
+        in_shape : tuple of int, optional
+            Of an input, without the batch axis: builds the network if it has seen no data yet.
+
+        Raises
+        ------
+        RuntimeError
+            If the network is not built and ``in_shape`` is not given.
+        """
+        if self.network.built_dtype is None:
+            if in_shape is None:
+                raise RuntimeError(
+                    "Model.summary needs in_shape, such as (1, 28, 28), before the first data"
+                )
+            self.network.build(tuple(in_shape))
+        rows = list(_rows(self.network, "", self.network.in_shape or ()))
+        total = sum(p.memory.size for p in _unique(self.network).values())
+        head = ("layer", "kind", "output", "parameters")
+        widths = [max(len(row[i]) for row in [head, *rows]) for i in range(4)]
+        for row in [head, *rows]:
+            cells = [f"{cell:<{width}}" for cell, width in zip(row[:3], widths, strict=False)]
+            print("  ".join([*cells, f"{row[3]:>{widths[3]}}"]))
+        print(f"{total:,} parameters, {self.network.built_dtype}")
+
+    def save(self, path: str | Path) -> None:
+        """Write network, weights and the optimizer's state to a safetensors file.
+
+        The file is complete or not there: it is written under another name and then renamed.
+        `deepfs.load` reads it.
+
+        Parameters
+        ----------
+        path : str or Path
+            Of the file; by custom it ends in ``.safetensors``.
+
+        Raises
+        ------
+        RuntimeError
+            If the network has seen no data yet, and so has no weights.
+        OSError
+            If the file cannot be written; what was there before is left.
+        """
+        from .saving import save
+
+        save(self, path)
+
+
+class Mean:
+    """Running means of named numbers, weighted by samples."""
+
+    def __init__(self) -> None:
+        self.totals: dict[str, float] = {}
+        self.samples = 0
+
+    def add(self, logs: dict[str, float], samples: int) -> None:
+        """Take in the means over ``samples`` more."""
+        for name, value in logs.items():
+            self.totals[name] = self.totals.get(name, 0.0) + value * samples
+        self.samples += samples
+
+    def values(self) -> dict[str, float]:
+        """Return the means so far."""
+        return {name: total / self.samples for name, total in self.totals.items()}
+
+
+def _rows(layer: Layer, name: str, in_shape: Shape) -> Iterator[tuple[str, str, str, str]]:
+    """Yield the rows of `Model.summary`: parts below the container they belong to."""
+    out = layer.out_shape(in_shape)
+    if isinstance(layer, Sequential):
+        for part_name, part in layer.parts().items():
+            yield from _rows(part, f"{name}.{part_name}".lstrip("."), in_shape)
+            in_shape = part.out_shape(in_shape)
+    elif isinstance(layer, Container):
+        yield name, type(layer).__name__, str(("n", *out)).replace("'", ""), ""
+        for part_name, part in layer.parts().items():
+            yield from _rows(part, f"{name}.{part_name}".lstrip("."), in_shape)
+    else:
+        count = sum(p.memory.size for p in layer.parameters().values())
+        shape = str(("n", *out)).replace("'", "")
+        yield name, type(layer).__name__, shape, f"{count:,}" if count else "-"
+
+
+def _unique(network: Layer) -> dict[int, Any]:
+    return {id(p): p for p in network.parameters().values()}

@@ -1,0 +1,58 @@
+"""What `Model.fit` shows while it runs."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+
+def chosen(verbose: str | int) -> int:
+    """Return 0 (silent), 1 (a bar) or 2 (a line per epoch); "auto" is a bar on a terminal."""
+    if verbose == "auto":
+        return 1 if sys.stderr.isatty() else 2
+    if verbose not in (0, 1, 2):
+        raise ValueError(f'verbose must be "auto", 0, 1 or 2, got {verbose!r}')
+    return int(verbose)
+
+
+def in_words(logs: dict[str, float]) -> str:
+    """Return ``loss 0.1234  accuracy 0.9876``."""
+    return "  ".join(f"{name} {value:.4f}" for name, value in logs.items())
+
+
+class Progress:
+    """A bar or a line for each epoch: numbers so far, images per second, time left."""
+
+    def __init__(self, verbose: str | int, epochs: int, images: int) -> None:
+        self.mode, self.epochs, self.images = chosen(verbose), epochs, images
+        self.bar: Any = None
+
+    def begin(self, epoch: int) -> None:
+        """Start the display of epoch number ``epoch``, from 1."""
+        self.title, self.started, self.seen = f"epoch {epoch}/{self.epochs}", time.monotonic(), 0
+        if self.mode == 1:
+            from tqdm import tqdm
+
+            self.bar = tqdm(total=self.images, desc=self.title, unit="img", unit_scale=True)
+
+    def step(self, images: int, logs: dict[str, float]) -> None:
+        """Show that ``images`` more have been seen, and the numbers so far."""
+        self.seen += images
+        if self.bar is not None:
+            self.bar.set_postfix_str(in_words(logs), refresh=False)
+            self.bar.update(images)
+
+    def trained(self) -> None:
+        """Stop the clock: what follows is validation."""
+        self.seconds = time.monotonic() - self.started
+
+    def end(self, logs: dict[str, float]) -> None:
+        """Show the final numbers of the epoch."""
+        if self.bar is not None:
+            self.bar.set_postfix_str(in_words(logs))
+            self.bar.close()
+            self.bar = None
+        elif self.mode == 2:
+            speed = f"{self.seen / max(self.seconds, 1e-9):,.0f} images/s"
+            print(f"{self.title}  {in_words(logs)}  {speed}  {self.seconds:.1f} s", flush=True)

@@ -1,0 +1,101 @@
+"""Random numbers that a seed, a stream and a call determine, on any number of threads.
+
+Kernels: ``src/cnn_core/random.pyx``. One seed holds for the process; whoever draws (the
+initialisation of a parameter, a dropout layer, the shuffling of one `fit`) has a stream of its
+own, numbered in the order in which they first ask.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from cnn_core import random as kernel
+
+from ._check import whole
+
+_seed = int.from_bytes(os.urandom(8)) >> 1
+_streams = itertools.count()
+
+
+def set_seed(seed: int) -> None:
+    """Make everything random that follows depend on ``seed`` alone.
+
+    Parameters
+    ----------
+    seed : int
+        From 0 to 2**63 - 1. Until this is called, each process draws a seed of its own.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``seed`` is not such an int.
+
+    Notes
+    -----
+    Initial weights, shuffling and dropout follow from it; NumPy's own generators do not.
+
+    Examples
+    --------
+    >>> import deepfs as dfs
+    >>> dfs.set_seed(0)
+    >>> layer = dfs.layers.Dense(2)
+    >>> y = layer(np.ones((1, 3)))
+    >>> dfs.set_seed(0)
+    >>> bool((dfs.layers.Dense(2)(np.ones((1, 3))) == y).all())
+    True
+    """
+    global _seed, _streams
+    _seed = whole(seed, "seed", 0, 2**63 - 1)
+    _streams = itertools.count()
+
+
+def get_seed() -> int:
+    """Return the seed of this process."""
+    return _seed
+
+
+def new_stream() -> int:
+    """Return the number of a stream that nobody draws from yet."""
+    return next(_streams) % 2**32
+
+
+class Random:
+    """A stream of random numbers: each call to it draws new ones.
+
+    Parameters
+    ----------
+    seed, stream : int, optional
+        Which numbers they are. By default the seed of the process and a new stream.
+
+    Examples
+    --------
+    >>> Random(seed=0, stream=0).uniform((2,)).round(3)
+    array([0.625, 0.004])
+    """
+
+    def __init__(self, seed: int | None = None, stream: int | None = None) -> None:
+        self.seed = get_seed() if seed is None else seed
+        self.stream = new_stream() if stream is None else stream
+        self.calls = 0
+
+    def uniform(self, shape: tuple[int, ...], dtype: DTypeLike = np.float64) -> NDArray[Any]:
+        """Return uniform numbers in [0, 1)."""
+        return self._draw(kernel.uniform, np.empty(shape, dtype))
+
+    def normal(self, shape: tuple[int, ...], dtype: DTypeLike = np.float64) -> NDArray[Any]:
+        """Return normal numbers of mean 0 and standard deviation 1."""
+        return self._draw(kernel.normal, np.empty(shape, dtype))
+
+    def permutation(self, n: int) -> NDArray[np.int64]:
+        """Return 0 ... n - 1 in random order."""
+        return self._draw(kernel.permutation, np.empty(n, np.int64))
+
+    def _draw(self, fill: Any, out: NDArray[Any]) -> NDArray[Any]:
+        fill(out.reshape(-1), self.seed, self.stream, self.calls)
+        self.calls += 1
+        return out

@@ -1,0 +1,217 @@
+"""Models as safetensors files: a description in JSON, and C-order arrays. Nothing is executed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import tempfile
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import initializers, layers, losses, optimizers
+from .layers._base import Array
+from .model import Model
+
+FORMAT = 1  # version of the layout below
+
+# Everything that a file may name. Own classes are handed to `load` by the caller.
+_KINDS: dict[str, type] = {
+    name: getattr(module, name)
+    for module in (layers, losses, optimizers, initializers)
+    for name in module.__all__
+    if isinstance(getattr(module, name), type)
+}
+
+
+class CheckpointError(Exception):
+    """A file is not a model that this version of deepfs can read: it says why."""
+
+
+def to_config(value: Any) -> Any:
+    """Return settings as JSON can hold them: a dataclass is its kind and its fields.
+
+    Examples
+    --------
+    >>> to_config(layers.ReLU(name="a"))
+    {'kind': 'ReLU', 'name': 'a', 'dtype': None}
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: to_config(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {"kind": type(value).__name__, **fields}
+    if isinstance(value, (list, tuple)):
+        return [to_config(entry) for entry in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (np.dtype, type)):
+        return np.dtype(value).name
+    if callable(value):  # an initializer of the user's own: the weights are in the file anyway
+        return "zeros"
+    raise TypeError(f"{value!r} cannot be saved: a setting must be numbers, text or a layer")
+
+
+def from_config(config: Any, kinds: dict[str, type]) -> Any:
+    """Return what `to_config` described."""
+    if isinstance(config, list):
+        return tuple(from_config(entry, kinds) for entry in config)
+    if not isinstance(config, dict):
+        return config
+    settings = dict(config)
+    kind = settings.pop("kind", None)
+    if kind not in kinds:
+        raise CheckpointError(
+            f"the file names {kind!r}, which deepfs does not have: load(path, layers=[{kind}])"
+        )
+    return kinds[kind](**{key: from_config(value, kinds) for key, value in settings.items()})
+
+
+def save(model: Model, path: str | Path) -> None:
+    """Write a model; see `Model.save`."""
+    from safetensors.numpy import save as to_bytes
+
+    network = model.network
+    if network.built_dtype is None:
+        raise RuntimeError("Model.save needs a network that has seen data, got one without weights")
+    description = {
+        "format": FORMAT,
+        "network": to_config(network),
+        "loss": to_config(model.loss),
+        "optimizer": to_config(model.optimizer),
+        "metrics": list(model.metrics),
+        "check_finite": model.check_finite,
+        "in_shape": network.in_shape,
+        "dtype": network.built_dtype.name,
+        "steps": model.steps,
+    }
+    tensors = {name: np.ascontiguousarray(array) for name, array in _arrays(model).items()}
+    _write(Path(path), to_bytes(tensors, {"deepfs": json.dumps(description)}))
+
+
+def load(path: str | Path, layers: Iterable[type] = ()) -> Model:
+    """Read a model that `Model.save` wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+        Of the file.
+    layers : iterable of classes
+        Layers, losses and optimizers of your own that the file may name. Nothing else that it
+        names is looked up or imported.
+
+    Returns
+    -------
+    Model
+        As it was saved, the optimizer's state included.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is not a model, is damaged, or is of a newer version.
+    FileNotFoundError
+        If there is no such file.
+
+    Examples
+    --------
+    >>> import deepfs as dfs
+    >>> model = dfs.Model(dfs.networks.mlp(), dfs.losses.CrossEntropy(), dfs.optimizers.SGD())
+    >>> x = np.ones((1, 1, 28, 28), np.float32)
+    >>> y = model.predict(x)
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> model.save(f"{folder.name}/m.safetensors")
+    >>> bool((dfs.load(f"{folder.name}/m.safetensors").predict(x) == y).all())
+    True
+    """
+    description, tensors = _read(Path(path))
+    kinds = _KINDS | {kind.__name__: kind for kind in layers}
+    try:
+        known = [name for name in description["metrics"] if name in ("accuracy",)]
+        if known != description["metrics"]:
+            lost = ", ".join(name for name in description["metrics"] if name not in known)
+            warnings.warn(f"{path}: metrics of your own are not in the file: {lost}", stacklevel=2)
+        model = Model(
+            from_config(description["network"], kinds),
+            from_config(description["loss"], kinds),
+            from_config(description["optimizer"], kinds),
+            known,
+            description["check_finite"],
+        )
+        model.network.build(tuple(description["in_shape"]), description["dtype"])
+        model.steps = int(description["steps"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} does not describe a model: {error}") from error
+    if model.steps:
+        model._arena()
+    _fill(_arrays(model), tensors, path)
+    return model
+
+
+def _arrays(model: Model) -> dict[str, Array]:
+    """Return all arrays of a model that a file holds, by the name they have there."""
+    arrays = {f"parameter/{k}": p.value for k, p in model.network.parameters().items()}
+    arrays |= {f"buffer/{name}": buffer for name, buffer in model.network.buffers().items()}
+    if model.steps:
+        arena = model._arena()
+        for kind, flat in model.state.items():
+            arrays |= {f"state/{kind}/{name}": view for name, view in arena.split(flat).items()}
+    return arrays
+
+
+def _fill(arrays: dict[str, Array], tensors: dict[str, Array], path: str | Path) -> None:
+    """Copy the tensors of a file into the arrays of a model, all of them or none."""
+    for name in [*arrays, *tensors]:
+        if name not in tensors or name not in arrays:
+            where = "lacks" if name not in tensors else "has, and the network lacks,"
+            raise CheckpointError(f"{path} {where} the array {name!r}")
+        wanted, got = arrays[name], tensors[name]
+        if wanted.shape != got.shape or wanted.dtype != got.dtype:
+            raise CheckpointError(
+                f"{path} has {name!r} as {got.dtype}{got.shape}, "
+                f"the network takes {wanted.dtype}{wanted.shape}"
+            )
+    for name, array in arrays.items():
+        array[...] = tensors[name]
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file that is complete or not there: under another name first, then renamed."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)  # mkstemp makes it readable by its owner alone
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Return description and arrays of a file."""
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, ValueError) as error:
+        raise CheckpointError(f"{path} is not a safetensors file: {error}") from error
+    try:
+        description = json.loads(metadata["deepfs"])
+        version = int(description["format"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} is a safetensors file, but not a deepfs model") from error
+    if version > FORMAT:
+        raise CheckpointError(f"{path} is of format {version}, this deepfs reads up to {FORMAT}")
+    return description, tensors
