@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -14,16 +16,14 @@ from .layers._window import Placement, place_window
 
 
 def _geometry(
-    who: str, shape: tuple[int, ...], kernel_size: object, stride: object, padding: object,
-    dilation: object,
-) -> tuple[tuple[int, int], Placement, tuple[int, ...]]:  # fmt: skip
+    who: str, shape: tuple[int, ...], kernel_size: Any, stride: Any, padding: Any, dilation: Any
+) -> tuple[tuple[int, int], Placement, tuple[int, ...]]:
+    """Return the window, where it stands, and what describes both to the kernel."""
     if len(shape) != 4:
         raise ValueError(f"{who} takes images (n, c, h, w), got shape {shape}")
-    window = pair(kernel_size, "kernel_size")  # type: ignore[arg-type]
-    step = pair(stride, "stride")  # type: ignore[arg-type]
-    spread = pair(dilation, "dilation")  # type: ignore[arg-type]
-    sides = padding_of(padding)  # type: ignore[arg-type]
-    place = place_window(who, shape[2:], window, step, sides, spread)  # type: ignore[arg-type]
+    window, step = pair(kernel_size, "kernel_size"), pair(stride, "stride")
+    spread, sides = pair(dilation, "dilation"), padding_of(padding)
+    place = place_window(who, (shape[2], shape[3]), window, step, sides, spread)
     return window, place, (place.oh, place.ow, *window, *step, place.top, place.left, *spread)
 
 

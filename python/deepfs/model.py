@@ -94,7 +94,7 @@ class Model:
     ) -> None:
         for part, kind in ((network, Layer), (loss, Loss), (optimizer, Optimizer)):
             if not isinstance(part, kind):
-                raise TypeError(f"Model takes a {kind.__name__}, got {part!r}")
+                raise TypeError(f"Model needs a deepfs {kind.__name__}, got {part!r}")
         if loss.reduction == "none":
             raise ValueError('Model needs a loss that is one number, got reduction="none"')
         if isinstance(metrics, str) or callable(metrics):

@@ -75,7 +75,7 @@ class Random:
     Examples
     --------
     >>> Random(seed=0, stream=0).uniform((2,)).round(3)
-    array([0.625, 0.004])
+    array([0.399, 0.736])
     """
 
     def __init__(self, seed: int | None = None, stream: int | None = None) -> None:

@@ -122,9 +122,10 @@ def load(path: str | Path, layers: Iterable[type] = ()) -> Model:
     >>> model = dfs.Model(dfs.networks.mlp(), dfs.losses.CrossEntropy(), dfs.optimizers.SGD())
     >>> x = np.ones((1, 1, 28, 28), np.float32)
     >>> y = model.predict(x)
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> model.save(f"{folder.name}/m.safetensors")
-    >>> bool((dfs.load(f"{folder.name}/m.safetensors").predict(x) == y).all())
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model.save(f"{folder}/m.safetensors")
+    ...     twin = dfs.load(f"{folder}/m.safetensors")
+    >>> bool((twin.predict(x) == y).all())
     True
     """
     description, tensors = _read(Path(path))

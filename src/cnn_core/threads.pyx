@@ -16,8 +16,7 @@ cdef extern from *:
     """
     const int BUILT_WITH_OPENMP
 
-cdef double BREAK_EVEN = 15e3      # nanoseconds: waking a second thread costs about a third of it
-
+cdef double break_even = 15e3      # nanoseconds: waking a second thread costs about a third of it
 cdef int limit = 1                 # threads a kernel may use
 cdef bint used = False             # a kernel has run on several threads in this process
 cdef bint stuck = False            # this process was forked from one in which that was so
@@ -26,7 +25,7 @@ cdef bint stuck = False            # this process was forked from one in which t
 cdef int threads_for(double work) noexcept nogil:
     """Return the number of threads for ``work`` nanoseconds of one thread."""
     global used
-    if work < BREAK_EVEN or limit == 1:
+    if work < break_even or limit == 1:
         return 1
     used = True
     return limit
@@ -52,6 +51,17 @@ def set_num_threads(int n):
             "this process was forked after kernels had run on several threads, and OpenMP cannot "
             f"start threads in it: it must keep 1 thread, got {n} (start it with 'spawn' instead)")
     limit = n if BUILT_WITH_OPENMP else 1
+
+
+def get_break_even():
+    """Return the work, in nanoseconds, from which kernels use several threads."""
+    return break_even
+
+
+def set_break_even(double nanoseconds):
+    """Let kernels use several threads from this much work; 0 is for tests on small arrays."""
+    global break_even
+    break_even = nanoseconds
 
 
 def usable_cpus():

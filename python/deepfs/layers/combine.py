@@ -183,11 +183,10 @@ class Residual(Container):
     shortcut: Layer | None = None
 
     def __post_init__(self) -> None:
-        for part in (self.body, self.shortcut):
-            if part is not None and not isinstance(part, Layer):
+        for name, part in self.parts().items():
+            if not isinstance(part, Layer):
                 raise TypeError(f"Residual takes layers, got {part!r}")
-            if part is not None:
-                vars(part).setdefault("given_name", "body" if part is self.body else "shortcut")
+            vars(part).setdefault("given_name", name)
 
     def parts(self) -> dict[str, Layer]:
         body = {"body": self.body}

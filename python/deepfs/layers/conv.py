@@ -103,12 +103,12 @@ class Conv2D(Layer):
         return self.filters, *self._place(h, w)[:2]
 
     def _place(self, h: int, w: int) -> Placement:
-        return place_window(
-            self.label, (h, w), self.kernel_size, self.stride, self.padding, self.dilation
-        )
+        settings: tuple[Any, ...] = (self.kernel_size, self.stride, self.padding, self.dilation)
+        return place_window(self.label, (h, w), *settings)
 
     def _build(self, in_shape: Shape, dtype: np.dtype[Any]) -> None:
-        shape = (self.filters, in_shape[0] // self.groups, *self.kernel_size)
+        kernel_size: Any = self.kernel_size
+        shape = (self.filters, in_shape[0] // self.groups, *kernel_size)
         init = initializers.get(self.initializer)
         self.learned["weight"] = new_parameter(init, shape, dtype, axes=(2, 3, 1, 0))
         if self.bias:
@@ -116,7 +116,9 @@ class Conv2D(Layer):
 
     def _window(self, place: Placement) -> tuple[int, ...]:
         """Return what describes the window to every kernel, after the arrays."""
-        return (*self.stride, place.top, place.left, *self.dilation, self.groups)
+        stride: Any = self.stride
+        dilation: Any = self.dilation
+        return (*stride, place.top, place.left, *dilation, self.groups)
 
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         self.out_shape(x.shape[1:])

@@ -18,6 +18,7 @@ class _Pool(Layer):
     """What max and average pooling share: the window."""
 
     input_rank = (4,)
+    # what __post_init__ makes of the fields that the layers below declare
     kernel_size: Any
     stride: Any
     padding: Any
@@ -98,9 +99,10 @@ class MaxPool2D(_Pool):
         place = self._place(*x.shape[2:])
         y = np.empty((len(x), place.oh, place.ow, x.shape[1]), x.dtype)
         argmax = np.empty(y.shape, np.intc)
-        pool.max_pool2d_forward(
-            to_nhwc(x), y, argmax, *self.kernel_size, *self.stride, place.top, place.left
-        )
+        kernel_size: Any = self.kernel_size
+        stride: Any = self.stride
+        window = (*kernel_size, *stride, place.top, place.left)
+        pool.max_pool2d_forward(to_nhwc(x), y, argmax, *window)
         return to_nchw(y), (argmax, x.shape)
 
     def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
@@ -166,10 +168,12 @@ class AvgPool2D(_Pool):
         super().__post_init__()
         self.count_include_pad = flag(self.count_include_pad, "count_include_pad")
 
-    def _window(self, place: Placement) -> tuple[int, ...]:
+    def _window(self, place: Placement) -> tuple[Any, ...]:
         """Return what describes the window to both kernels, after the arrays."""
+        kernel_size: Any = self.kernel_size
+        stride: Any = self.stride
         sides = (place.top, place.left, place.bottom, place.right)
-        return (*self.kernel_size, *self.stride, *sides, self.count_include_pad)
+        return (*kernel_size, *stride, *sides, self.count_include_pad)
 
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         self.out_shape(x.shape[1:])

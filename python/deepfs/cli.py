@@ -1,0 +1,198 @@
+"""The command ``deepfs``: train, evaluate, predict, info."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import datasets, networks, optimizers
+from .config import set_num_threads, show_config
+from .layers._base import Array
+from .losses import CrossEntropy
+from .model import Model
+from .random import set_seed
+from .saving import CheckpointError, load
+
+DATASETS = ("mnist_mini", "mnist", "fashion_mnist")
+NETWORKS = ("mini_convnet", "simple_convnet", "deep_convnet", "mlp")
+OPTIMIZERS = {"sgd": optimizers.SGD, "momentum": optimizers.Momentum, "adam": optimizers.Adam}
+CLOTHES = [  # of Fashion-MNIST, Xiao, Rasul and Vollgraf 2017
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+    "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+]  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return 0, or 2 after one line that says what was wrong."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except (CheckpointError, ImportError, OSError, ValueError, TypeError, RuntimeError,
+            FloatingPointError) as error:  # fmt: skip
+        print(f"deepfs {options.command}: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("deepfs: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    show = argparse.ArgumentDefaultsHelpFormatter
+    parser = argparse.ArgumentParser("deepfs", description="Convolutional networks on CPUs.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, run: Any, text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text, formatter_class=show)
+        sub.set_defaults(run=run)
+        return sub
+
+    train = command("train", _train, "Train a network and save it.")
+    train.add_argument("dataset", nargs="?", default="mnist_mini", choices=DATASETS,
+                       help="mnist_mini comes with deepfs")  # fmt: skip
+    train.add_argument("--network", choices=NETWORKS, default=None,
+                       help="mini_convnet for mnist_mini, else simple_convnet")  # fmt: skip
+    train.add_argument("--epochs", type=_count, default=10, help="times each image is seen")
+    train.add_argument("--batch-size", type=_count, default=None,
+                       help="images per step: 50 for mnist_mini, else 100")  # fmt: skip
+    train.add_argument("--optimizer", choices=tuple(OPTIMIZERS), default="adam", help="step rule")
+    train.add_argument("--lr", type=float, default=None, help="step size; the optimizer's own")
+    train.add_argument("--threads", type=_count, default=None, help="all processors by default")
+    train.add_argument("--seed", type=int, default=0, help="of weights, order and dropout")
+    train.add_argument("--data", default=None, help="folder that holds the data set's files")
+    train.add_argument("--out", default=".", help="folder to save the model in")
+
+    evaluate = command("evaluate", _evaluate, "Measure a saved model on the test images.")
+    evaluate.add_argument("model", help="file that train saved")
+    evaluate.add_argument("dataset", choices=DATASETS, help="whose test images")
+    evaluate.add_argument("--data", default=None, help="folder that holds the data set's files")
+    evaluate.add_argument("--threads", type=_count, default=None, help="all by default")
+
+    predict = command("predict", _predict, "Say what is on images.")
+    predict.add_argument("model", help="file that train saved")
+    predict.add_argument("images", nargs="+", metavar="IMAGE", help="PNG, JPEG or .npy")
+    predict.add_argument("--invert", action="store_true",
+                         help="for dark on light: training images are light on dark")  # fmt: skip
+    command("info", lambda options: show_config(), "Show versions, instruction set, threads.")
+    return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be an int of at least 1, got {text!r}")
+    return int(text)
+
+
+def _data(name: str, folder: str | None) -> Any:
+    if name == "mnist_mini":
+        if folder is not None:
+            raise ValueError(f"--data is for mnist and fashion_mnist, got it with {name}")
+        return datasets.mnist_mini()
+    return getattr(datasets, name)(root=folder)
+
+
+def _train(options: argparse.Namespace) -> None:
+    mini = options.dataset == "mnist_mini"
+    network = options.network or ("mini_convnet" if mini else "simple_convnet")
+    batch_size = options.batch_size or (50 if mini else 100)
+    settings = {} if options.lr is None else {"lr": options.lr}
+    optimizer = OPTIMIZERS[options.optimizer](**settings)
+    out = Path(options.out)
+    if not out.is_dir():
+        raise FileNotFoundError(f"--out must be a folder that exists, got {options.out!r}")
+    if options.threads:
+        set_num_threads(options.threads)
+    set_seed(options.seed)
+    (x, y), (xt, yt) = _data(options.dataset, options.data)
+    model = Model(getattr(networks, network)(), CrossEntropy(), optimizer)
+    print(f"{network} on {options.dataset}: {len(x):,} training and {len(xt):,} test images\n")
+    model.summary(x.shape[1:])
+    print()
+    started = time.monotonic()
+    history = model.fit(x, y, batch_size, options.epochs, validation_data=(xt, yt))
+    seconds = time.monotonic() - started
+    if history.interrupted:
+        print(f"\ninterrupted: {model.steps} steps are kept")
+    path = out / f"{options.dataset}-{network}.safetensors"
+    model.save(path)
+    accuracy = model.evaluate(xt, yt)["accuracy"]
+    print(f"\ntest accuracy {accuracy:.2%} after {seconds:.1f} s, saved as {path}\n")
+    print(f"next:  deepfs evaluate {path} {options.dataset}")
+    print(f"       deepfs predict {path} IMAGE.png        (a photo: --invert)")
+    print(f'       python -c "import deepfs as dfs; dfs.load({str(path)!r}).summary()"')
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    if options.threads:
+        set_num_threads(options.threads)
+    model = load(options.model)
+    _, (x, y) = _data(options.dataset, options.data)
+    started = time.monotonic()
+    measured = model.evaluate(x, y)
+    speed = len(x) / (time.monotonic() - started)
+    print(f"{options.model} on {len(x):,} test images of {options.dataset}, {speed:,.0f} images/s")
+    for name, value in measured.items():
+        print(f"{name:<9} {value:.2%}" if name == "accuracy" else f"{name:<9} {value:.4f}")
+
+
+def _predict(options: argparse.Namespace) -> None:
+    model = load(options.model)
+    shape = model.network.in_shape or ()
+    if len(shape) != 3:
+        raise ValueError(f"{options.model} takes inputs of shape {shape}, predict needs images")
+    for name in options.images:
+        images = read_image(name, shape[0], shape[1], shape[2])
+        for number, p in enumerate(model.predict_proba(1 - images if options.invert else images)):
+            title = f"{name}[{number}]" if len(images) > 1 else name
+            best = p.argsort()[::-1][:3]
+            print(f"{title}: " + "  ".join(f"{_class(options.model, k)} {p[k]:.2%}" for k in best))
+
+
+def _class(model: str, k: int) -> str:
+    clothes = Path(model).name.startswith("fashion_mnist") and k < len(CLOTHES)
+    return f"{k} ({CLOTHES[k]})" if clothes else str(k)
+
+
+def read_image(name: str, c: int, h: int, w: int) -> Array:
+    """Return the image or images of a file as ``(n, c, h, w)`` from 0 to 1.
+
+    Raises
+    ------
+    ImportError
+        If the file is a picture and Pillow is not installed.
+    ValueError
+        If it is not a picture, or an array of another size.
+    """
+    path = Path(name)
+    if not path.is_file():
+        raise FileNotFoundError(f"{name}: no such file")
+    if path.suffix == ".npy":
+        try:
+            array = np.load(path, allow_pickle=False)
+        except (ValueError, EOFError) as error:
+            raise ValueError(f"{name} must be an .npy file of numbers: {error}") from None
+        if array.shape[-2:] != (h, w) or array.ndim > 4 or array.dtype.kind not in "fiu":
+            raise ValueError(
+                f"{name} must hold images of {c}x{h}x{w}, got {array.dtype} of shape {array.shape}"
+            )
+        images = array.reshape(-1, c, h, w).astype(np.float32)
+        return images / 255 if array.dtype == np.uint8 else images
+    try:
+        from PIL import Image, UnidentifiedImageError
+    except ImportError:
+        raise ImportError(
+            f"{name}: pictures need Pillow, which is not installed: pip install 'deepfs[images]'"
+        ) from None
+    try:
+        with Image.open(path) as picture:
+            fitted = picture.convert("L" if c == 1 else "RGB").resize((w, h))
+    except UnidentifiedImageError:
+        raise ValueError(f"{name} must be a PNG, a JPEG or an .npy file, got neither") from None
+    pixels = np.asarray(fitted, np.float32).reshape(h, w, c) / 255
+    return pixels.transpose(2, 0, 1)[None]

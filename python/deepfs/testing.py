@@ -1,0 +1,296 @@
+"""Checks that any layer or loss must pass. Run them on your own.
+
+Gradients are compared with central differences in float64, h = 6e-6 max(1, abs(x)), along every
+entry or a seeded sample of them: they must agree to 1e-7 + 1e-6 max(abs(analytic), abs(numeric)),
+and may not all be zero. Inputs are yours: keep them away from kinks, such as ties under a maximum.
+"""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.testing import assert_allclose, assert_array_equal
+
+from cnn_core import threads as kernel_threads
+
+from .config import threads
+from .layers import Layer
+from .layers._base import Array
+from .losses import Loss
+
+__all__ = ["check_gradient", "check_layer", "check_loss"]
+
+SAMPLES = 100  # entries of an array that are moved, where it has more
+
+
+def check_gradient(
+    function: Callable[[Array], float],
+    x: Array,
+    gradient: Array,
+    name: str = "x",
+    seed: int = 0,
+) -> None:
+    """Compare a gradient with central differences.
+
+    Parameters
+    ----------
+    function : callable
+        Of an array like ``x``, to one number.
+    x : array of float64
+        Where. It is moved in place, entry by entry, and restored.
+    gradient : array like x
+        What is checked.
+    name : str
+        What messages call the array.
+    seed : int
+        Of the sample of entries, where there are more than 100.
+
+    Raises
+    ------
+    AssertionError
+        If an entry differs; the message names array, index and both numbers.
+
+    Examples
+    --------
+    >>> x = np.array([1.0, 2.0])
+    >>> check_gradient(lambda a: float((a**2).sum()), x, 2 * x)
+    """
+    assert x.dtype == np.float64, f"{name} must be float64 to be checked, got {x.dtype}"
+    assert gradient.shape == x.shape, f"the gradient of {name} has shape {gradient.shape}"
+    picked = np.arange(x.size)
+    if x.size > SAMPLES:
+        picked = np.sort(np.random.default_rng(seed).choice(x.size, SAMPLES, replace=False))
+    for i in picked:
+        at = np.unravel_index(i, x.shape)
+        before = x[at]
+        h = 6e-6 * max(1.0, abs(before))
+        x[at] = before + h
+        up = function(x)
+        x[at] = before - h
+        down = function(x)
+        x[at] = before
+        numeric, analytic = (up - down) / (2 * h), float(gradient[at])
+        allowed = 1e-7 + 1e-6 * max(abs(analytic), abs(numeric))
+        index = tuple(map(int, at))
+        assert abs(analytic - numeric) <= allowed, (
+            f"the gradient of {name} at {index} is {analytic:.9g}, by differences {numeric:.9g}"
+        )
+
+
+def check_layer(layer: Layer, x: Any, training: bool = True, seed: int = 0) -> None:
+    """Check that a layer keeps the contract of `Layer` at ``x``.
+
+    Parameters
+    ----------
+    layer : Layer
+        It is copied, and stays as it is.
+    x : array (n, ...)
+        An input with at least two samples, away from kinks.
+    training : bool
+        Check the forward of training, or that of inference.
+    seed : int
+        Of the output gradient, and of samples of entries.
+
+    Raises
+    ------
+    AssertionError
+        If a gradient is wrong; if all are zero; if forward or backward change their arguments, or
+        anything of the layer but gradients and `Layer.buffers`; if the result depends on the
+        memory layout of the input, the number of threads, a copy or a pickle of the layer; if
+        float32 is not close to float64; if a batch of none or one fails.
+
+    Examples
+    --------
+    >>> from deepfs import layers as L
+    >>> check_layer(L.Dense(3), np.random.default_rng(0).standard_normal((4, 5)))
+    """
+    x = np.array(x, np.float64)
+    fresh = copy.deepcopy(layer)
+    vars(fresh)["dtype"] = None
+    fresh.build(x.shape[1:], np.float64)
+    run = _Run(fresh, training)
+    y, _ = run.forward(x)
+    dy = np.random.default_rng(seed).standard_normal(y.shape)
+    result = run.both(x, dy)
+    _check_gradients(run, x, dy, result, seed)
+    _check_arguments(run, x, dy, result)
+    _check_copies(run, x, dy, result)
+    for n in (1, 2, 3, 4):
+        with any_work_on(n):
+            _equal(run.both(x, dy), result, f"with {n} threads")
+    _check_batches(run, x)
+    single = copy.deepcopy(layer)
+    vars(single)["dtype"] = None
+    single.build(x.shape[1:], np.float32)
+    for name, parameter in single.parameters().items():
+        parameter.value = fresh.parameters()[name].value
+    for name, buffer in single.buffers().items():
+        buffer[...] = run.buffers[name]
+    for name, got in _Run(single, training).both(x.astype(np.float32), dy).items():
+        assert got.dtype == np.float32, f"float32 gave {name} of {got.dtype}"
+        size = max(1.0, float(np.abs(result[name]).max(initial=0)))
+        assert_allclose(got, result[name], rtol=0, atol=2e-5 * size, err_msg=f"float32: {name}")
+
+
+@contextmanager
+def any_work_on(n: int) -> Iterator[None]:
+    """Use ``n`` threads inside a ``with`` block, for arrays of any size."""
+    before = kernel_threads.get_break_even()
+    kernel_threads.set_break_even(0.0)
+    try:
+        with threads(n):
+            yield
+    finally:
+        kernel_threads.set_break_even(before)
+
+
+class _Run:
+    """A layer whose buffers are put back before every forward, so that each run is the same."""
+
+    def __init__(self, layer: Layer, training: bool) -> None:
+        self.layer, self.training = layer, training
+        self.buffers = {name: buffer.copy() for name, buffer in layer.buffers().items()}
+
+    def forward(self, x: Any) -> tuple[Array, Any]:
+        for name, buffer in self.layer.buffers().items():
+            buffer[...] = self.buffers[name]
+        return self.layer.forward(x, training=self.training)
+
+    def both(self, x: Any, dy: Any, need_dx: bool = True) -> dict[str, Array]:
+        """Return output, gradients and buffers of one forward and backward."""
+        for parameter in self.layer.parameters().values():
+            parameter.grad = np.zeros(parameter.value.shape)
+        y, cache = self.forward(x)
+        dx = self.layer.backward(dy, cache, need_dx=need_dx)
+        out = {"y": y.copy()}
+        if dx is not None:
+            out["dx"] = dx.copy()
+        out |= {f"d {name}": p.grad.copy() for name, p in self.layer.parameters().items()}
+        return out
+
+
+def _equal(got: dict[str, Array], wanted: dict[str, Array], when: str) -> None:
+    for name in wanted:
+        if name in got:
+            assert_array_equal(got[name], wanted[name], err_msg=f"{name} differs {when}")
+
+
+def _check_gradients(run: _Run, x: Array, dy: Array, result: dict[str, Array], seed: int) -> None:
+    def objective(_: Array) -> float:
+        return float(np.vdot(run.forward(x)[0], dy))
+
+    assert result["dx"].shape == x.shape, f"dx has shape {result['dx'].shape}, x {x.shape}"
+    gradients = {name: g for name, g in result.items() if name != "y"}
+    assert any(g.any() for g in gradients.values()), "all gradients are zero"
+    check_gradient(objective, x, result["dx"], "x", seed)
+    for name, parameter in run.layer.parameters().items():
+        check_gradient(objective, parameter.value, result[f"d {name}"], name, seed)
+
+
+def _check_arguments(run: _Run, x: Array, dy: Array, result: dict[str, Array]) -> None:
+    """Check that inputs of every layout give the same bits, and are left as they are."""
+    given_x, given_dy = x.copy(), dy.copy()
+    given_x.flags.writeable = given_dy.flags.writeable = False
+    _equal(run.both(given_x, given_dy), result, "for read-only arrays")
+    assert_array_equal(given_x, x, err_msg="forward or backward changed x")
+    assert_array_equal(given_dy, dy, err_msg="forward or backward changed dy")
+    strided = np.zeros((*x.shape[:-1], 2 * x.shape[-1]))[..., ::2]
+    strided[...] = x
+    _equal(run.both(strided, dy), result, "for an input with gaps")
+    reverse = (slice(None, None, -1),) * x.ndim
+    _equal(run.both(x[reverse].copy()[reverse], dy), result, "for negative strides")
+    _equal(run.both(x.astype(x.dtype.newbyteorder()), dy), result, "for the other byte order")
+    if x.ndim == 4:
+        channels_last = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+        _equal(run.both(channels_last, dy), result, "for a channels-last input")
+
+
+def _check_copies(run: _Run, x: Array, dy: Array, result: dict[str, Array]) -> None:
+    before = _state(run.layer)
+    run.both(x / 2, dy)
+    assert _state(run.layer) == before, "forward or backward changed the layer beyond buffers()"
+    for how, twin in (
+        ("of a copy", copy.deepcopy(run.layer)),
+        ("of a pickle", pickle.loads(pickle.dumps(run.layer))),
+    ):
+        again = _Run(twin, run.training)
+        again.buffers = run.buffers
+        _equal(again.both(x, dy), result, how)
+    without = run.both(x, dy, need_dx=False)
+    _equal({k: v for k, v in without.items() if k != "dx"}, result, "without dx")
+    if run.layer.parameters():
+        run.layer.backward(dy, run.forward(x)[1])
+        for name, parameter in run.layer.parameters().items():
+            twice = 2 * result[f"d {name}"]
+            assert_allclose(parameter.grad, twice, rtol=1e-9, atol=1e-12,
+                            err_msg=f"the gradient of {name} is not added up")  # fmt: skip
+
+
+def _state(layer: Layer) -> bytes:
+    """Return everything a layer is, gradients and buffers left out, in a form to compare."""
+    twin = copy.deepcopy(layer)
+    for parameter in twin.parameters().values():
+        parameter.grad = np.zeros(parameter.value.shape)
+    for buffer in twin.buffers().values():
+        buffer[...] = 0
+    return pickle.dumps(twin)
+
+
+def _check_batches(run: _Run, x: Array) -> None:
+    y, cache = run.forward(x[:0])
+    empty = run.layer.backward(np.zeros(y.shape), cache)
+    assert empty is not None, "an empty batch gave no dx"
+    assert empty.shape == x[:0].shape, f"an empty batch gave dx of shape {empty.shape}"
+    one = run.layer(x[:1])
+    assert_allclose(
+        one, run.layer(x)[:1], rtol=1e-9, atol=1e-12, err_msg="a batch of one differs in inference"
+    )
+
+
+def check_loss(loss: Loss, outputs: Any, targets: Any, sample_weight: Any = None) -> None:
+    """Check the gradient of a loss, its dtypes, and that it leaves its arguments alone.
+
+    Parameters
+    ----------
+    loss : Loss
+        With a reduction to one number.
+    outputs, targets : array
+        Where, away from kinks.
+    sample_weight : array, optional
+        Weights of the samples.
+
+    Raises
+    ------
+    AssertionError
+        If the gradient is wrong or zero; if ``upstream`` does not scale it; if arguments change; if
+        float32 is not close to float64, or the result depends on the number of threads.
+
+    Examples
+    --------
+    >>> from deepfs.losses import CrossEntropy
+    >>> check_loss(CrossEntropy(), np.random.default_rng(0).random((3, 4)), np.array([0, 3, 1]))
+    """
+    outputs, targets = np.array(outputs, np.float64), np.asarray(targets)
+    before, labels = outputs.copy(), targets.copy()
+    value, cache = loss.forward(outputs, targets, sample_weight)
+    gradient = loss.backward(cache)
+    assert gradient.any(), "the gradient is zero"
+    check_gradient(lambda x: loss(x, targets, sample_weight), outputs, gradient, "outputs")
+    assert_allclose(loss.backward(cache, 3.0), 3 * gradient, rtol=1e-12, err_msg="upstream")
+    assert_array_equal(outputs, before, err_msg="the loss changed its outputs")
+    assert_array_equal(targets, labels, err_msg="the loss changed its targets")
+    low, low_cache = loss.forward(outputs.astype(np.float32), targets, sample_weight)
+    low_gradient = loss.backward(low_cache)
+    assert low_gradient.dtype == np.float32, f"float32 gave a gradient of {low_gradient.dtype}"
+    assert_allclose(low, value, rtol=1e-5, atol=1e-6, err_msg="float32: value")
+    assert_allclose(low_gradient, gradient, rtol=1e-5, atol=1e-6, err_msg="float32: gradient")
+    for n in (1, 2, 3, 4):
+        with any_work_on(n):
+            again, cache = loss.forward(outputs, targets, sample_weight)
+            assert again == value, f"the value differs with {n} threads"
+            assert_array_equal(loss.backward(cache), gradient, err_msg=f"with {n} threads")

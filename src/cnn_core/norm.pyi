@@ -1,0 +1,30 @@
+from typing import Any, TypeAlias
+
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[Any]
+
+def batch_moments(
+    x: Array,
+    mean: Array,
+    var: Array,
+) -> None: ...
+def batch_norm_forward(
+    x: Array,
+    mean: Array,
+    inv_std: Array,
+    gamma: Array,
+    beta: Array,
+    y: Array,
+) -> None: ...
+def batch_norm_backward(
+    x: Array,
+    dy: Array,
+    mean: Array,
+    inv_std: Array,
+    gamma: Array,
+    dx: Array | None,
+    dgamma: Array,
+    dbeta: Array,
+    batch: bool,
+) -> None: ...

@@ -1,0 +1,31 @@
+from typing import Any, TypeAlias
+
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[Any]
+
+def log_softmax(
+    x: Array,
+    y: Array,
+) -> None: ...
+def softmax(
+    x: Array,
+    y: Array,
+) -> None: ...
+def softmax_backward(
+    y: Array,
+    dy: Array,
+    dx: Array,
+) -> None: ...
+def cross_entropy_forward(
+    x: Array,
+    target: Array,
+    log_p: Array,
+    loss: Array,
+) -> None: ...
+def cross_entropy_backward(
+    log_p: Array,
+    target: Array,
+    scale: Array,
+    dx: Array,
+) -> None: ...

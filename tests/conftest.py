@@ -1,0 +1,34 @@
+"""Fixtures of every test."""
+
+import deepfs as dfs
+import numpy as np
+import pytest
+from deepfs.testing import any_work_on
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    dfs.set_seed(0)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(params=[1, 2, 4], ids="{} threads".format)
+def threads(request):
+    """Each number of threads in turn, really used whatever the size of the arrays."""
+    with any_work_on(request.param):
+        yield request.param
+
+
+@pytest.fixture(params=[np.float32, np.float64], ids=["float32", "float64"])
+def dtype(request):
+    return request.param
+
+
+@pytest.fixture
+def tolerance(dtype):
+    """Largest difference from a twin, for results of about 1."""
+    return {"rtol": 0, "atol": 1e-5 if dtype == np.float32 else 1e-12}

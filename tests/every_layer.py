@@ -1,0 +1,63 @@
+"""One row per public layer at least: what to build, on what. Every common test runs over them."""
+
+import numpy as np
+import pytest
+from deepfs import layers as L
+
+IMAGE = (3, 4, 7, 6)
+ROWS = (6, 5)
+
+
+def spread(shape, seed=0):
+    """Return different numbers about 0.05 apart around 0, none of them 0: no ties, no kinks."""
+    size = int(np.prod(shape))
+    values = (np.arange(size) - size / 2 + 0.25) * (6 / max(size, 120))
+    return np.random.default_rng(seed).permutation(values).reshape(shape)
+
+
+CASES = [
+    ("dense", lambda: L.Dense(3), ROWS),
+    ("dense of images, no bias", lambda: L.Dense(3, bias=False), IMAGE),
+    ("conv 3x3", lambda: L.Conv2D(5, 3), IMAGE),
+    ("conv same", lambda: L.Conv2D(5, (3, 2), padding="same"), IMAGE),
+    ("conv strided same", lambda: L.Conv2D(2, 3, stride=2, padding="same"), IMAGE),
+    ("conv strided", lambda: L.Conv2D(6, (2, 3), stride=(3, 2), padding=(1, 2)), IMAGE),
+    ("conv dilated", lambda: L.Conv2D(3, 2, dilation=(2, 3), padding=(0, 1, 2, 0)), IMAGE),
+    ("conv groups", lambda: L.Conv2D(6, 3, groups=2, padding=1, bias=False), IMAGE),
+    ("conv depthwise strided", lambda: L.Conv2D(8, 3, groups=4, stride=2), IMAGE),
+    ("conv 1x1", lambda: L.Conv2D(3, 1, initializer="glorot_uniform"), IMAGE),
+    ("conv wider than a tile", lambda: L.Conv2D(40, 3, padding=1), (2, 20, 5, 4)),
+    ("max pool", lambda: L.MaxPool2D(), IMAGE),
+    ("max pool padded", lambda: L.MaxPool2D(3, 2, padding=1, ceil_mode=True), IMAGE),
+    ("max pool overlapping", lambda: L.MaxPool2D((3, 2), 1, padding="same"), IMAGE),
+    ("max pool of many channels", lambda: L.MaxPool2D(2, 3), (2, 70, 5, 5)),
+    ("average pool", lambda: L.AvgPool2D(2), IMAGE),
+    ("average pool padded", lambda: L.AvgPool2D(3, 2, padding=1, ceil_mode=True), IMAGE),
+    ("average pool of padding", lambda: L.AvgPool2D(3, 2, 1, count_include_pad=True), IMAGE),
+    ("batch norm of images", lambda: L.BatchNorm(), IMAGE),
+    ("batch norm of rows", lambda: L.BatchNorm(momentum=0.5, running_variance="biased"), ROWS),
+    ("batch norm without affine", lambda: L.BatchNorm(affine=False), IMAGE),
+    ("relu", lambda: L.ReLU(), IMAGE),
+    ("sigmoid", lambda: L.Sigmoid(), IMAGE),
+    ("tanh", lambda: L.Tanh(), ROWS),
+    ("softmax", lambda: L.Softmax(), ROWS),
+    ("softmax of pixels", lambda: L.Softmax(), IMAGE),
+    ("dropout", lambda: L.Dropout(0.4), IMAGE),
+    ("dropout, textbook", lambda: L.Dropout(0.4, scaling="test"), ROWS),
+    ("flatten", lambda: L.Flatten(), IMAGE),
+    ("sequential", lambda: L.Sequential([L.Conv2D(4, 3), L.Tanh(), L.Dense(2)]), IMAGE),
+    ("sequential of random parts", lambda: L.Sequential([L.Dropout(0.3), L.Dense(3)]), ROWS),
+    ("residual", lambda: L.Residual(L.Conv2D(4, 3, padding=1)), IMAGE),
+    (
+        "residual with shortcut",
+        lambda: L.Residual(
+            L.Sequential([L.Conv2D(6, 3, stride=2, padding=1), L.BatchNorm(), L.Sigmoid()]),
+            L.Conv2D(6, 1, stride=2),
+        ),
+        IMAGE,
+    ),
+]
+
+every_layer = pytest.mark.parametrize(
+    ("make", "shape"), [pytest.param(make, shape, id=name) for name, make, shape in CASES]
+)

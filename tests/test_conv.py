@@ -1,0 +1,170 @@
+"""Convolution: against NumPy, its three products, and what it refuses."""
+
+import deepfs as dfs
+import numpy as np
+import pytest
+from deepfs import reference
+from deepfs.layers import Conv2D
+from numpy.testing import assert_allclose, assert_array_equal
+
+from cnn_core import conv
+
+# settings, shape of x
+CASES = [
+    pytest.param({"kernel_size": 3}, (2, 3, 6, 7), id="plain"),
+    pytest.param({"kernel_size": (2, 4), "stride": (3, 2)}, (2, 3, 8, 9), id="strided"),
+    pytest.param({"kernel_size": 3, "padding": (2, 1)}, (1, 2, 4, 4), id="padded"),
+    pytest.param({"kernel_size": 3, "padding": (0, 2, 3, 1)}, (2, 1, 4, 5), id="four sides"),
+    pytest.param({"kernel_size": 2, "dilation": (3, 2)}, (2, 2, 7, 6), id="dilated"),
+    pytest.param({"kernel_size": 3, "groups": 2, "dilation": 2}, (2, 4, 9, 8), id="groups"),
+    pytest.param({"kernel_size": 3, "groups": 6, "stride": 2}, (2, 6, 9, 8), id="depthwise"),
+    pytest.param({"kernel_size": 1}, (3, 70, 3, 3), id="1x1, many channels"),
+    pytest.param({"kernel_size": 5, "padding": 4}, (1, 1, 3, 3), id="padding beyond the image"),
+    pytest.param({"kernel_size": 3}, (0, 3, 6, 7), id="no images"),
+    pytest.param({"kernel_size": 3}, (40, 20, 9, 9), id="several blocks and chains"),
+]
+
+
+@pytest.mark.parametrize(("settings", "shape"), CASES)
+def test_matches_numpy(settings, shape, dtype, tolerance, threads, rng):
+    x = rng.standard_normal(shape).astype(dtype)
+    layer = Conv2D(6, **settings)
+    layer.build(shape[1:], dtype)
+    weight, bias = (layer.parameters()[k] for k in ("weight", "bias"))
+    bias.value = rng.standard_normal(6)
+    wanted = reference.conv2d(
+        x, weight.value, bias.value, layer.stride, layer.padding, layer.dilation, layer.groups
+    )
+    y = layer(x)
+    assert y.dtype == dtype
+    assert_allclose(y, wanted, **tolerance)
+
+
+@pytest.mark.parametrize("co", [1, 4, 8, 15, 16, 17, 31, 32, 33, 48, 50, 65])
+@pytest.mark.parametrize("pixels", [1, 2, 3, 5, 6, 7, 13, 14, 15, 29, 113])
+def test_every_tile_of_the_product(co, pixels, dtype, tolerance, rng):
+    x = rng.standard_normal((1, 3, 1, pixels)).astype(dtype)
+    layer = Conv2D(co, 1)
+    y, cache = layer.forward(x)
+    weight = layer.parameters()["weight"]
+    assert_allclose(y, np.einsum("ncij,ocab->noij", x, weight.value), **tolerance)
+    dy = rng.standard_normal(y.shape).astype(dtype)
+    dx = layer.backward(dy, cache)
+    scale = {"rtol": 0, "atol": tolerance["atol"] * 20}
+    assert_allclose(dx, np.einsum("noij,ocab->ncij", dy, weight.value), **scale)
+    assert_allclose(weight.grad[:, :, 0, 0], np.einsum("noij,ncij->oc", dy, x), **scale)
+
+
+def test_same_padding_puts_the_odd_pixel_last():
+    x = np.arange(4.0).reshape(1, 1, 1, 4) + 1
+    y = Conv2D(1, (1, 3), stride=2, padding="same", initializer="ones")(x)
+    assert_array_equal(y[0, 0, 0], [6, 7])  # 1+2+3, 3+4+0
+
+
+def test_float32_is_as_close_as_the_frameworks(rng):
+    """At most 3.2e-7 of the largest value forward, 5.4e-7 and 1e-6 backward."""
+    for shape, filters, kernel in [((8, 3, 32, 32), 32, 3), ((2, 64, 16, 16), 64, 3)]:
+        x = rng.standard_normal(shape)
+        layer, twin = Conv2D(filters, kernel, padding=1), Conv2D(filters, kernel, padding=1)
+        layer.build(shape[1:], np.float32)
+        twin.build(shape[1:], np.float64)
+        twin.parameters()["weight"].value = layer.parameters()["weight"].value
+        x = x.astype(np.float32)
+        y, cache = layer.forward(x)
+        right, twin_cache = twin.forward(x)
+        dy = rng.standard_normal(y.shape).astype(np.float32)
+        dx, right_dx = layer.backward(dy, cache), twin.backward(dy, twin_cache)
+        dw, right_dw = (k.parameters()["weight"].grad for k in (layer, twin))
+        for got, want, bound in [(y, right, 3.2e-7), (dx, right_dx, 5.4e-7), (dw, right_dw, 1e-6)]:
+            assert np.abs(got - want).max() <= bound * np.abs(want).max()
+
+
+@pytest.mark.parametrize("padding", [0, (1, 2, 0, 1)])
+def test_im2col_and_its_adjoint(padding, dtype, threads, rng):
+    x = rng.standard_normal((2, 3, 6, 5)).astype(dtype)
+    col = dfs.im2col(x, (3, 2), (2, 1), padding, (1, 2))
+    sides = (0, 0, 0, 0) if padding == 0 else padding
+    assert_array_equal(col, reference.im2col(x, (3, 2), (2, 1), sides, (1, 2)))
+    other = rng.standard_normal(col.shape).astype(dtype)
+    back = dfs.col2im(other, x.shape, (3, 2), (2, 1), padding, (1, 2))
+    wanted = reference.col2im(other, x.shape, (3, 2), (2, 1), sides, (1, 2))
+    assert_allclose(back, wanted, rtol=1e-5 if dtype == np.float32 else 1e-12)
+    product = np.vdot(col.astype(float), other)
+    assert product == pytest.approx(np.vdot(x.astype(float), back), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "shape", "error", "message"),
+    [
+        ({"filters": 0}, None, ValueError, "filters must be at least 1, got 0"),
+        ({"filters": 2.5}, None, TypeError, "filters must be an int, got 2.5"),
+        ({"kernel_size": 0}, None, ValueError, "kernel_size must be a positive int or two"),
+        ({"kernel_size": (3, 3, 3)}, None, ValueError, "or two of them, got (3, 3, 3)"),
+        ({"kernel_size": "3"}, None, TypeError, "kernel_size must be a positive int or two"),
+        ({"stride": -1}, None, ValueError, "stride must be a positive int or two of them, got -1"),
+        ({"stride": 2**63}, None, ValueError, "stride must be a positive int or two of them"),
+        ({"padding": -1}, None, ValueError, "padding must be an int of at least 0"),
+        ({"padding": "full"}, None, ValueError, 'padding must be "same", "valid" or ints'),
+        ({"padding": (1, 2, 3)}, None, ValueError, "two or four of them"),
+        ({"dilation": 0}, None, ValueError, "dilation must be a positive int"),
+        ({"groups": 0}, None, ValueError, "groups must be at least 1, got 0"),
+        ({"bias": 1}, None, TypeError, "bias must be True or False, got 1"),
+        ({"initializer": "he"}, None, ValueError, "initializer must be one of"),
+        ({"groups": 3}, (1, 4, 5, 5), ValueError, "4 channels and 4 filters into equal groups"),
+        ({}, (1, 4, 2, 5), ValueError, 'Conv2D "c" window 3x3 exceeds the image, 2x5'),
+        ({"dilation": 3}, (1, 4, 5, 7), ValueError, "dilated by 3x3 exceeds the image, 5x7"),
+        ({}, (4, 5), ValueError, 'Conv2D "c" takes 4 dimensional input, got shape (n, 5)'),
+        ({}, (1, 0, 5, 5), ValueError, 'Conv2D "c" takes 1 channels, got an image of shape'),
+    ],
+)
+def test_refuses(settings, shape, error, message):
+    import re
+
+    with pytest.raises(error, match=re.escape(message)):
+        Conv2D(**({"filters": 4, "kernel_size": 3, "name": "c"} | settings))(np.zeros(shape))
+
+
+def test_refuses_other_channels_than_before():
+    layer = Conv2D(16, 3, name="conv3")
+    layer(np.zeros((1, 16, 5, 5)))
+    message = r'Conv2D "conv3" takes 16 channels, got an image of shape \(3, 32, 32\)'
+    with pytest.raises(ValueError, match=message):
+        layer(np.zeros((8, 3, 32, 32)))
+
+
+def test_a_refused_first_input_leaves_the_layer_as_new():
+    layer = Conv2D(4, 3)
+    with pytest.raises(ValueError, match="exceeds the image"):
+        layer(np.zeros((1, 1, 2, 2)))
+    assert layer(np.zeros((1, 3, 5, 5))).shape == (1, 4, 3, 3)
+
+
+def test_kernels_refuse_what_would_crash():
+    """Nothing callable from Python may read or write out of bounds."""
+    x, y = np.zeros((2, 5, 5, 4)), np.zeros((2, 3, 3, 6))
+    w, b = np.zeros((3, 3, 4, 6)), np.zeros(6)
+    window = (1, 1, 0, 0, 1, 1, 1)
+    bad = [
+        (x[:1], w, b, y, window),
+        (x, w[:, :, :3].copy(), b, y, window),
+        (x, w, b[:5].copy(), y, window),
+        (x, w, b, y[..., :5].copy(), window),
+        (x, w, b, y, (0, 1, 0, 0, 1, 1, 1)),
+        (x, w, b, y, (1, -1, 0, 0, 1, 1, 1)),
+        (x, w, b, y, (1, 1, 2**62, 0, 1, 1, 1)),
+        (x, w, b, y, (1, 1, 0, 0, 2**62, 1, 1)),
+        (x, w, b, y, (1, 1, 0, 0, 1, 1, 0)),
+        (x, w, b, y, (1, 1, 0, 0, 1, 1, 4)),
+    ]
+    for *arrays, numbers in bad:
+        with pytest.raises(ValueError, match="do not belong to one convolution"):
+            conv.conv2d_forward(*arrays, *numbers)
+    with pytest.raises(ValueError, match="do not belong"):
+        conv.conv2d_backward_input(y[:1], w, x, *window)
+    with pytest.raises(ValueError, match="do not belong"):
+        conv.conv2d_backward_weight(x, y, np.zeros((3, 3, 4, 5)), *window)
+    with pytest.raises(ValueError, match="no pixels"):
+        conv.conv2d_forward(np.zeros((2, 0, 5, 4)), w, b, y, *window)
+    # a window that stands outside the image reads zeros, not memory
+    conv.conv2d_forward(x, w, b, y, 7, 7, 100, -100, 50, 1, 1)
+    assert not y.any()

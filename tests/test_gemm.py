@@ -1,0 +1,67 @@
+"""Matrix product: every tile, operand order and epilogue against NumPy, and what it refuses."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from cnn_core import dense, gemm
+
+SIZES = [(1, 1, 1), (14, 32, 128), (15, 33, 129), (7, 5, 300), (100, 10, 784), (230, 300, 17)]
+
+
+@pytest.mark.parametrize(("m", "n", "k"), SIZES)
+@pytest.mark.parametrize("trans_a", [False, True])
+@pytest.mark.parametrize("trans_b", [False, True])
+def test_matches_numpy(m, n, k, trans_a, trans_b, dtype, threads, rng):
+    a, b = rng.standard_normal((m, k)).astype(dtype), rng.standard_normal((k, n)).astype(dtype)
+    bias = rng.standard_normal(n).astype(dtype)
+    given = np.ascontiguousarray(a.T if trans_a else a), np.ascontiguousarray(b.T if trans_b else b)
+    wanted = a.astype(float) @ b
+    close = {"rtol": 0, "atol": np.sqrt(k) * (3e-6 if dtype == np.float32 else 1e-14)}
+    c = np.full((m, n), np.nan, dtype)
+    gemm.gemm(*given, c, trans_a=trans_a, trans_b=trans_b)
+    assert_allclose(c, wanted, **close)
+    gemm.gemm(*given, c, bias, trans_a, trans_b)
+    assert_allclose(c, wanted + bias, **close)
+    gemm.gemm(*given, c, None, trans_a, trans_b, accumulate=True)
+    assert_allclose(c, 2 * wanted + bias, **close)
+
+
+def test_an_empty_sum_is_the_bias():
+    c = np.full((2, 3), np.nan)
+    gemm.gemm(np.zeros((2, 0)), np.zeros((0, 3)), c, np.array([1.0, 2.0, 3.0]))
+    assert_array_equal(c, [[1, 2, 3]] * 2)
+    gemm.gemm(np.zeros((2, 0)), np.zeros((0, 3)), c, accumulate=True)
+    assert_array_equal(c, [[1, 2, 3]] * 2)
+    gemm.gemm(np.zeros((2, 0)), np.zeros((0, 3)), c)
+    assert not c.any()
+
+
+def test_long_sums_keep_their_digits():
+    """Chains of 128 products: one chain of 100,000 would be off by 1.4e-4."""
+    k = 100_000
+    c = np.zeros((1, 1), np.float32)
+    gemm.gemm(np.full((1, k), 0.1, np.float32), np.ones((k, 1), np.float32), c)
+    assert c[0, 0] == pytest.approx(k * float(np.float32(0.1)), rel=2e-5)
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [((2, 3), (4, 5), (2, 5)), ((2, 3), (3, 5), (3, 5)), ((2, 3), (3, 5), (2, 4))],
+)
+def test_refuses_what_would_crash(shapes):
+    a, b, c = map(np.zeros, shapes)
+    with pytest.raises(ValueError, match="do not belong to one product"):
+        gemm.gemm(a, b, c)
+    with pytest.raises(ValueError, match="do not belong to one product"):
+        gemm.gemm(np.zeros((2, 3)), np.zeros((3, 5)), np.zeros((2, 5)), np.zeros(4))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (64, 3), (65, 64), (1000, 65), (5000, 130), (0, 4)])
+def test_column_sums(shape, dtype, threads, rng):
+    x, total = rng.standard_normal(shape).astype(dtype), np.ones(shape[1], dtype)
+    dense.add_column_sums(x, total)
+    tolerance = 1e-5 if dtype == np.float32 else 1e-11
+    assert_allclose(total, 1 + x.astype(float).sum(0), rtol=0, atol=tolerance * 10)
+    with pytest.raises(ValueError, match="do not belong to one sum"):
+        dense.add_column_sums(x, np.ones(shape[1] + 1, dtype))

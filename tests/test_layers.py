@@ -1,0 +1,171 @@
+"""What every layer must do, over the table of `every_layer`."""
+
+import copy
+import dataclasses
+import inspect
+import pickle
+
+import numpy as np
+import pytest
+from deepfs import layers as L
+from deepfs.testing import any_work_on, check_layer
+from every_layer import CASES, every_layer, spread
+from numpy.testing import assert_array_equal
+
+
+@every_layer
+@pytest.mark.parametrize("training", [True, False], ids=["training", "inference"])
+def test_keeps_the_contract(make, shape, training):
+    check_layer(make(), spread(shape), training)
+
+
+@every_layer
+def test_shape_rule_is_the_shape(make, shape):
+    layer = make()
+    y = layer(spread(shape))
+    assert (len(y), *layer.out_shape(shape[1:])) == y.shape
+    assert make().out_shape(shape[1:]) == y.shape[1:]  # and before it is built
+
+
+@every_layer
+def test_repr_rebuilds_it(make, shape):
+    layer = make()
+    again = eval(repr(layer), vars(L))  # repr is a public way to write settings down
+    assert repr(again) == repr(layer)
+
+
+@every_layer
+def test_refuses_what_is_not_numbers(make, shape):
+    for bad in (np.zeros(shape, complex), np.zeros(shape, bool), np.zeros(shape, object)):
+        with pytest.raises(TypeError, match="takes real numbers, got an array of"):
+            make()(bad)
+
+
+@every_layer
+def test_integers_become_float32(make, shape):
+    assert make()(np.ones(shape, np.uint8)).dtype == np.float32
+
+
+@every_layer
+def test_a_built_layer_keeps_its_dtype(make, shape):
+    layer = make()
+    layer(np.ones(shape, np.float32))
+    assert layer(np.ones(shape)).dtype == np.float32
+
+
+@every_layer
+def test_nan_does_not_vanish(make, shape):
+    x = spread(shape)
+    x.flat[:] = np.nan
+    assert np.isnan(make()(x)).all()
+
+
+@every_layer
+def test_wrong_gradient_shape_is_refused(make, shape):
+    layer = make()
+    y, cache = layer.forward(spread(shape))
+    with pytest.raises(ValueError, match=r"takes the gradient of an output \(.*got \(1, 1, 1\)"):
+        layer.backward(np.zeros((1, 1, 1)), cache)
+
+
+def test_every_public_layer_has_a_row():
+    used = set()
+    for _, make, _ in CASES:
+        used.add(type(make()).__name__)
+    assert used == set(L.__all__) - {"Layer", "Parameter"}
+
+
+@pytest.mark.parametrize("name", sorted(set(L.__all__) - {"Layer", "Parameter"}))
+def test_docstring_has_every_section(name):
+    kind = getattr(L, name)
+    doc = inspect.getdoc(kind)
+    settings = {field.name for field in dataclasses.fields(kind)} - {"name", "dtype"}
+    sections = ["Notes", "References", "Examples", "Shapes: "]
+    if settings:
+        sections += ["Parameters", "Raises"]
+    missing = [s for s in sections if s not in doc]
+    assert not missing, f"{name} says nothing on {missing}"
+    for field in settings:
+        assert f"{field} : " in doc or f"{field}, " in doc, f"{name} does not explain {field}"
+
+
+def test_large_layers_give_the_same_bits_for_any_number_of_threads(rng, dtype):
+    """Above the break-even, with many blocks of work for each thread."""
+    net = L.Sequential(
+        [
+            L.Conv2D(24, 3, padding=1),
+            L.BatchNorm(),
+            L.ReLU(),
+            L.Conv2D(20, 5, stride=2, groups=2),
+            L.MaxPool2D(3, 2, padding=1),
+            L.Dropout(0.3),
+            L.AvgPool2D(2),
+            L.Dense(33),
+        ]
+    )
+    x = rng.standard_normal((37, 4, 31, 29)).astype(dtype)
+    net(x)
+    first = None
+    for n in (1, 2, 3, 4, 8):
+        twin = pickle.loads(pickle.dumps(net))
+        with any_work_on(n):
+            y, cache = twin.forward(x, training=True)
+            dx = twin.backward(np.cos(np.arange(y.size, dtype=dtype)).reshape(y.shape), cache)
+        state = [y, dx, *(p.grad for p in twin.parameters().values()), *twin.buffers().values()]
+        first = first or state
+        for wanted, got in zip(first, state, strict=True):
+            assert_array_equal(got, wanted)
+
+
+def test_inference_from_many_threads(rng):
+    from concurrent.futures import ThreadPoolExecutor
+
+    net = L.Sequential([L.Conv2D(8, 3), L.BatchNorm(), L.ReLU(), L.MaxPool2D(2), L.Dense(4)])
+    batches = [rng.standard_normal((5, 3, 12, 12)) for _ in range(16)]
+    wanted = [net(x) for x in batches]
+    with ThreadPoolExecutor(4) as pool:
+        for y, right in zip(pool.map(net, batches), wanted, strict=True):
+            assert_array_equal(y, right)
+
+
+def test_assigning_a_parameter_copies():
+    layer = L.Conv2D(2, 3)
+    layer(np.zeros((1, 1, 5, 5)))
+    weight = layer.parameters()["weight"]
+    given = np.arange(18.0).reshape(2, 1, 3, 3)
+    memory = weight.memory
+    weight.value = given
+    assert weight.memory is memory
+    assert_array_equal(weight.value, given)
+    given[:] = 0
+    assert weight.value.any()
+    with pytest.raises(ValueError, match=r"shape \(2, 1, 3, 3\) cannot take \(3,\)"):
+        weight.value = np.zeros(3)
+
+
+def test_backward_before_forward():
+    with pytest.raises(RuntimeError, match=r'Dense "d".backward needs the cache of a forward'):
+        L.Dense(2, name="d").backward(np.zeros((1, 2)), None)
+
+
+def test_a_number_is_not_a_batch():
+    with pytest.raises(ValueError, match="ReLU takes a batch, got a single number"):
+        L.ReLU()(3.0)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "int32", "nonsense", 3])
+def test_refuses_other_dtypes(dtype):
+    with pytest.raises(ValueError, match='dtype must be "float32" or "float64", got'):
+        L.Dense(2, dtype=dtype)(np.zeros((1, 2)))
+
+
+def test_own_dtype_wins():
+    assert L.Dense(2, dtype="float64")(np.zeros((1, 2), np.float32)).dtype == np.float64
+
+
+def test_a_copy_learns_on_its_own():
+    layer = L.Dense(2)
+    layer(np.ones((1, 3)))
+    twin = copy.deepcopy(layer)
+    twin.parameters()["weight"].value = np.zeros((3, 2))
+    assert layer.parameters()["weight"].value.any()

@@ -1,0 +1,372 @@
+"""Training, evaluation and prediction; and that bad input costs nothing."""
+
+import copy
+import os
+import pickle
+import signal
+
+import deepfs as dfs
+import numpy as np
+import pytest
+from deepfs import layers as L
+from deepfs.progress import chosen
+from deepfs.testing import any_work_on
+from numpy.testing import assert_allclose, assert_array_equal
+from test_datasets import FOLDERS
+
+
+def small_model(metrics=("accuracy",), lr=1e-2, dtype=None, **settings):
+    net = L.Sequential(
+        [L.Conv2D(6, 3), L.BatchNorm(), L.ReLU(), L.MaxPool2D(2), L.Dropout(0.2), L.Dense(3)],
+        dtype=dtype,
+    )
+    loss = dfs.losses.CrossEntropy()
+    return dfs.Model(net, loss, dfs.optimizers.Adam(lr), metrics, **settings)
+
+
+@pytest.fixture
+def data(rng):
+    """Three easy classes: which third of the image is bright."""
+    y = rng.integers(0, 3, 90)
+    x = rng.random((90, 1, 9, 9)).astype(np.float32)
+    for i, k in enumerate(y):
+        x[i, 0, 3 * k : 3 * k + 3] += 0.7
+    return x, y
+
+
+def test_learns(data):
+    x, y = data
+    model = small_model()
+    history = model.fit(x, y, batch_size=20, epochs=20, validation_data=(x, y), verbose=0)
+    assert set(history.history) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+    assert len(history["loss"]) == 20
+    assert history["loss"][-1] < history["loss"][0] / 3
+    assert history["val_accuracy"][-1] > 0.97
+    assert model.steps == 20 * 5
+    assert not history.interrupted
+
+
+def test_learns_the_bundled_digits():
+    """One end-to-end run on real data: 1,500 images, one epoch and a half."""
+    (x, y), (xt, yt) = dfs.datasets.mnist_mini()
+    net = dfs.networks.mini_convnet()
+    model = dfs.Model(net, dfs.losses.CrossEntropy(), dfs.optimizers.Adam(2e-3))
+    model.fit(x[:1500], y[:1500], batch_size=25, epochs=3, verbose=0)
+    assert model.evaluate(xt, yt)["accuracy"] > 0.92
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_training_gives_the_same_bits_for_any_number_of_threads(dtype, data):
+    x, y = data
+    states = []
+    for n in (1, 2, 4, 1):
+        dfs.set_seed(7)
+        with any_work_on(n):
+            model = small_model(dtype=dtype)
+            history = model.fit(x, y, batch_size=25, epochs=2, verbose=0)
+        buffers = [b.copy() for b in model.network.buffers().values()]
+        states.append([model.arena.values, *model.state.values(), *buffers, history["loss"]])
+    for state in states[1:]:
+        for got, wanted in zip(state, states[0], strict=True):
+            assert_array_equal(got, wanted)
+
+
+def test_train_on_batch_is_forward_backward_step(data):
+    x, y = data
+    model = small_model()
+    model.network.build(x.shape[1:])
+    twin = copy.deepcopy(model.network)
+    logs = model.train_on_batch(x, y)
+    outputs, cache = twin.forward(x, training=True)
+    value, loss_cache = model.loss.forward(outputs, y)
+    assert logs["loss"] == value
+    assert logs["accuracy"] == (outputs.argmax(1) == y).mean()
+    twin.backward(model.loss.backward(loss_cache), cache)
+    arena = dfs.optimizers.Arena(twin.parameters())
+    optimizer = model.optimizer
+    optimizer.step(arena.values, arena.grads, optimizer.init(arena.values), 1)
+    for name, p in model.network.parameters().items():
+        assert_array_equal(p.value, twin.parameters()[name].value)
+
+
+def test_evaluate_counts_the_last_partial_batch(data):
+    x, y = data
+    model = small_model()
+    model.fit(x, y, epochs=1, verbose=0)
+    whole = model.evaluate(x, y, batch_size=90)
+    for batch_size in (7, 89, 1000):
+        parts = model.evaluate(x, y, batch_size=batch_size)
+        assert parts["accuracy"] == whole["accuracy"]
+        assert parts["loss"] == pytest.approx(whole["loss"], rel=1e-6)
+    right = (model.predict(x).argmax(1) == y).mean()
+    assert whole["accuracy"] == pytest.approx(right)
+
+
+def test_evaluate_weighs_classes_over_all_batches(data):
+    x, y = data
+    model = small_model()
+    model.loss = dfs.losses.CrossEntropy(class_weight=[1, 5, 0.1])
+    whole = model.loss(model.predict(x), y)
+    assert model.evaluate(x, y, batch_size=11)["loss"] == pytest.approx(whole, rel=1e-5)
+
+
+def test_predictions(data):
+    x, y = data
+    model = small_model()
+    logits, p = model.predict(x, batch_size=13), model.predict_proba(x)
+    assert_allclose(logits, model.network(x), rtol=1e-5, atol=1e-6)
+    assert_allclose(p.sum(1), 1, rtol=1e-5)
+    assert_array_equal(p.argmax(1), model.predict_classes(x))
+    net = L.Sequential([model.network, L.Softmax()])
+    wrapped = dfs.Model(net, model.loss, model.optimizer)
+    assert_allclose(wrapped.predict_proba(x), p, rtol=1e-5)  # not softmaxed twice
+
+
+def test_own_metric(data):
+    x, y = data
+
+    def margin(outputs, targets):
+        return np.sort(outputs, axis=1)[:, -1] - np.sort(outputs, axis=1)[:, -2]
+
+    model = small_model(metrics=["accuracy", margin])
+    assert model.evaluate(x, y)["margin"] > 0
+
+
+def test_copies_of_a_model_train_on_their_own(data):
+    x, y = data
+    model = small_model()
+    model.fit(x, y, verbose=0)
+    before = model.predict(x)
+    for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert_array_equal(twin.predict(x), before)
+        twin.train_on_batch(x, y)
+        assert (twin.predict(x) != before).any()
+        assert_array_equal(model.predict(x), before)
+    copies = [copy.deepcopy(model), pickle.loads(pickle.dumps(model))]
+    after = []
+    for twin in (model, *copies):
+        twin.train_on_batch(x, y)
+        after.append(twin.predict(x))
+    assert_array_equal(after[1], after[0])
+    assert_array_equal(after[2], after[0])
+
+
+def test_two_models_may_share_a_network(data):
+    x, y = data
+    first = small_model()
+    first.train_on_batch(x, y)
+    second = dfs.Model(first.network, first.loss, dfs.optimizers.SGD(0.1))
+    second.train_on_batch(x, y)
+    before = first.predict(x)
+    first.train_on_batch(x, y)
+    assert (second.predict(x) != before).any()
+    assert_array_equal(first.predict(x), second.predict(x))
+
+
+def test_summary(capsys, data):
+    small_model().summary((1, 9, 9))
+    text = capsys.readouterr().out.splitlines()
+    assert text[0].split() == ["layer", "kind", "output", "parameters"]
+    assert text[1].split() == ["conv2d_1", "Conv2D", "(n,", "6,", "7,", "7)", "60"]
+    assert text[-1] == "237 parameters, float32"
+    net = L.Sequential([L.Residual(L.Sequential([L.Conv2D(2, 1), L.ReLU()]), L.Conv2D(2, 1))])
+    dfs.Model(net, dfs.losses.CrossEntropy(), dfs.optimizers.SGD()).summary((3, 4, 4))
+    text = capsys.readouterr().out
+    for name in ("residual_1 ", "residual_1.body.conv2d_1", "residual_1.shortcut"):
+        assert f"\n{name}" in text
+    with pytest.raises(RuntimeError, match="needs in_shape, such as"):
+        small_model().summary()
+
+
+def test_prints_a_line_per_epoch(capsys, data):
+    x, y = data
+    small_model().fit(x, y, epochs=2, validation_data=(x, y), verbose=2)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert lines[1].startswith("epoch 2/2  loss ")
+    for part in ("accuracy", "val_loss", "val_accuracy", "images/s"):
+        assert part in lines[1]
+
+
+def test_draws_a_bar(capsys, data):
+    x, y = data
+    small_model().fit(x, y, epochs=1, verbose=1)
+    drawn = capsys.readouterr().err
+    for part in ("epoch 1/1", "100%", "90.0/90.0", "img/s", "loss ", "accuracy 0."):
+        assert part in drawn
+
+
+def test_chooses_what_to_show(monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    assert chosen("auto") == 1
+    with pytest.raises(ValueError, match='verbose must be "auto", 0, 1 or 2, got 3'):
+        chosen(3)
+
+
+def test_ctrl_c_keeps_the_last_finished_step(data):
+    x, y = data
+
+    class Stop(dfs.losses.CrossEntropy):
+        calls = 0
+
+        def forward(self, outputs, targets, sample_weight=None):
+            self.calls += 1
+            if self.calls == 8:  # in the middle of a step of the second epoch
+                os.kill(os.getpid(), signal.SIGINT)
+            return super().forward(outputs, targets, sample_weight)
+
+    model = small_model()
+    model.loss = Stop()
+    before = signal.getsignal(signal.SIGINT)
+    history = model.fit(x, y, batch_size=18, epochs=9, validation_data=(x, y), verbose=0)
+    assert history.interrupted
+    assert model.steps == 8
+    assert len(history["loss"]) == 2
+    assert len(history["val_loss"]) == 1
+    assert signal.getsignal(signal.SIGINT) is before
+    model.loss = dfs.losses.CrossEntropy()
+    assert np.isfinite(model.evaluate(x, y)["loss"])
+
+
+def test_second_ctrl_c_stops_at_once(data):
+    x, y = data
+
+    class Stop(dfs.losses.CrossEntropy):
+        def forward(self, outputs, targets, sample_weight=None):
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+            return super().forward(outputs, targets, sample_weight)
+
+    model = small_model()
+    model.loss = Stop()
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(x, y, verbose=0)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda x, y: (x[:0], y[:0]), ValueError, "needs at least 1 sample, got inputs of shape"),
+        (
+            lambda x, y: (x, y[:-1]),
+            ValueError,
+            "a target for each input, got 90 inputs and targets",
+        ),
+        (lambda x, y: (x, y + 1), ValueError, "labels from 0 to 2, got 3 at index"),
+        (lambda x, y: (x, y.astype(str)), TypeError, "takes integer or float targets"),
+        (lambda x, y: (x[:, :, 0], y), ValueError, "takes 4 dimensional input, got shape"),
+        (lambda x, y: (x[:, [0, 0]], y), ValueError, "takes 1 channels, got an image"),
+        (lambda x, y: (x[..., :2], y), ValueError, "window 3x3 exceeds the image, 9x2"),
+        (lambda x, y: (x[..., :7], y), ValueError, "takes inputs of 54 numbers, got shape"),
+        (lambda x, y: (x.astype(object), y), TypeError, "takes real numbers, got an array"),
+        (lambda x, y: (np.where(x == x[4].max(), np.nan, x), y), ValueError, "in sample 4"),
+        (lambda x, y: (np.where(x == x[4].max(), np.inf, x), y), ValueError, "NaN or infinity"),
+    ],
+)
+def test_bad_data_is_refused_and_costs_nothing(change, error, message, data):
+    x, y = data
+    model = small_model()
+    model.fit(x, y, verbose=0)
+    state = [model.arena.values.copy(), model.steps, *(v.copy() for v in model.state.values())]
+    with pytest.raises(error, match=message):
+        model.fit(*change(x, y), batch_size=90, shuffle=False, verbose=0)
+    assert_array_equal(model.arena.values, state[0])
+    assert model.steps == state[1]
+    for now, then in zip(model.state.values(), state[2:], strict=True):
+        assert_array_equal(now, then)
+    model.fit(x, y, verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"batch_size": 0}, ValueError, "batch_size must be at least 1, got 0"),
+        ({"batch_size": 2.0}, TypeError, "batch_size must be an int, got 2.0"),
+        ({"epochs": -1}, ValueError, "epochs must be at least 0, got -1"),
+        ({"verbose": "loud"}, ValueError, 'verbose must be "auto", 0, 1 or 2, got'),
+        ({"validation_data": (np.zeros((0, 1)), [])}, ValueError, "needs at least 1 sample"),
+    ],
+)
+def test_fit_refuses_settings(settings, error, message, data):
+    with pytest.raises(error, match=message):
+        small_model().fit(*data, **({"verbose": 0} | settings))
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"network": np.tanh}, TypeError, "Model needs a deepfs Layer, got <ufunc"),
+        ({"loss": "cross_entropy"}, TypeError, "Model needs a deepfs Loss, got 'cross_entropy'"),
+        ({"optimizer": 0.1}, TypeError, "Model needs a deepfs Optimizer, got 0.1"),
+        ({"metrics": ["acc"]}, ValueError, "metric must be one of accuracy, got 'acc'"),
+        (
+            {"loss": dfs.losses.CrossEntropy(reduction="none")},
+            ValueError,
+            'a loss that is one number, got reduction="none"',
+        ),
+    ],
+)
+def test_model_refuses(change, error, message):
+    parts = {
+        "network": L.Dense(2),
+        "loss": dfs.losses.CrossEntropy(),
+        "optimizer": dfs.optimizers.SGD(),
+    }
+    with pytest.raises(error, match=message):
+        dfs.Model(**(parts | change))
+
+
+def test_a_loss_that_diverges_is_noticed_before_the_step(data):
+    x, y = data
+    model = small_model(lr=1e38)
+    with np.errstate(all="ignore"), pytest.raises(FloatingPointError, match=r"the loss at step"):
+        model.fit(x, y, epochs=50, verbose=0)
+    assert model.steps >= 1
+
+
+def test_check_finite_names_the_parameter(data):
+    x, y = data
+
+    class Blow(dfs.losses.CrossEntropy):
+        def backward(self, cache, upstream=1.0):
+            return super().backward(cache, upstream) * np.float32(np.inf)
+
+    model = small_model(check_finite=True)
+    model.network.build(x.shape[1:])
+    model.loss = Blow()
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(
+            FloatingPointError, match=r"the gradient of conv2d_1.weight at step 1 is not finite"
+        ),
+    ):
+        model.train_on_batch(x, y)
+    assert all(np.isfinite(p.value).all() for p in model.network.parameters().values())
+    assert model.steps == 0
+
+
+def test_a_batch_of_nothing():
+    with pytest.raises(ValueError, match="train_on_batch needs at least 1 sample"):
+        small_model().train_on_batch(np.zeros((0, 1, 9, 9)), np.zeros(0, int))
+
+
+def test_lists_and_bytes_are_data(data):
+    x, y = data
+    model = small_model()
+    model.fit((255 * x / 2).astype(np.uint8), list(y), verbose=0)
+    assert model.steps == 3
+
+
+@pytest.mark.mnist
+def test_learns_real_mnist():
+    folder = next((folder for folder in FOLDERS["mnist"] if folder.is_dir()), None)
+    if folder is None:
+        pytest.skip("the real MNIST is not here")
+    (x, y), (xt, yt) = dfs.datasets.mnist(folder)
+    model = dfs.Model(
+        dfs.networks.simple_convnet(), dfs.losses.CrossEntropy(), dfs.optimizers.Adam(1e-3)
+    )
+    model.fit(x[:20_000], y[:20_000], batch_size=100, epochs=1, verbose=0)
+    assert model.evaluate(xt, yt)["accuracy"] > 0.95

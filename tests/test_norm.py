@@ -1,0 +1,101 @@
+"""Batch normalisation: against NumPy, its running statistics, and what it refuses."""
+
+import numpy as np
+import pytest
+from deepfs import reference
+from deepfs.layers import BatchNorm
+from numpy.testing import assert_allclose, assert_array_equal
+
+
+@pytest.mark.parametrize("shape", [(9, 4), (5, 3, 4, 6), (2, 70, 1, 1), (40, 2, 20, 20)])
+def test_matches_numpy(shape, dtype, tolerance, threads, rng):
+    x = (3 * rng.standard_normal(shape) + 1).astype(dtype)
+    layer = BatchNorm()
+    layer.build(shape[1:], dtype)
+    gamma, beta = rng.standard_normal((2, shape[1])).astype(dtype)
+    layer.parameters()["gamma"].value = gamma
+    layer.parameters()["beta"].value = beta
+    y, _ = layer.forward(x, training=True)
+    assert_allclose(y, reference.batch_norm(x, gamma, beta), **tolerance)
+
+
+def test_gamma_is_the_standard_deviation(rng):
+    layer = BatchNorm()
+    layer.build((1,))
+    layer.parameters()["gamma"].value = [3.0]
+    y, _ = layer.forward(rng.standard_normal((1000, 1)), training=True)
+    assert y.std() == pytest.approx(3, rel=1e-3)
+
+
+@pytest.mark.parametrize(("kind", "ddof"), [("unbiased", 1), ("biased", 0)])
+def test_running_statistics(kind, ddof, rng):
+    layer = BatchNorm(momentum=0.8, running_variance=kind)
+    x = rng.standard_normal((6, 3, 4, 5))
+    mean, var = np.zeros(3), np.ones(3)
+    for _ in range(3):
+        layer.forward(x, training=True)
+        mean = 0.8 * mean + 0.2 * x.mean((0, 2, 3))
+        var = 0.8 * var + 0.2 * x.var((0, 2, 3), ddof=ddof)
+    assert_allclose(layer.buffers()["running_mean"], mean, rtol=1e-12)
+    assert_allclose(layer.buffers()["running_var"], var, rtol=1e-12)
+    scale = np.sqrt(var + 1e-5)[:, None, None]
+    assert_allclose(layer(x), (x - mean[:, None, None]) / scale, rtol=1e-9, atol=1e-12)
+
+
+def test_cumulative_statistics_are_plain_averages(rng):
+    layer = BatchNorm(statistics="cumulative")
+    batches = rng.standard_normal((4, 10, 2))
+    for x in batches:
+        layer.forward(x, training=True)
+    assert_allclose(layer.buffers()["running_mean"], batches.mean((0, 1)), atol=1e-12)
+    unbiased = batches.var(axis=1, ddof=1).mean(axis=0)
+    assert_allclose(layer.buffers()["running_var"], unbiased, rtol=1e-12)
+
+
+def test_inference_changes_nothing(rng):
+    layer = BatchNorm()
+    layer.forward(rng.standard_normal((5, 2)), training=True)
+    before = {k: v.copy() for k, v in layer.buffers().items()}
+    layer(rng.standard_normal((5, 2)))
+    for name, buffer in layer.buffers().items():
+        assert_array_equal(buffer, before[name])
+
+
+@pytest.mark.parametrize("offset", [0, 1e4])
+def test_an_offset_does_not_swamp_the_variance(offset, rng):
+    x = (rng.standard_normal((4000, 3)) + offset).astype(np.float32)
+    layer = BatchNorm(momentum=0.0, running_variance="biased")
+    layer.forward(x, training=True)
+    assert_allclose(layer.buffers()["running_var"], x.astype(float).var(0), rtol=1e-4)
+
+
+def test_an_empty_batch_teaches_nothing():
+    layer = BatchNorm()
+    y, _ = layer.forward(np.zeros((0, 3)), training=True)
+    assert y.shape == (0, 3)
+    assert_array_equal(layer.buffers()["running_var"], np.ones(3, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"momentum": 1.5}, r"momentum must be in \[0, 1\], got 1.5"),
+        ({"eps": 0}, r"eps must be in \(0, inf\), got 0"),
+        ({"running_variance": "n"}, "running_variance must be one of 'unbiased', 'biased'"),
+        ({"statistics": "n"}, "statistics must be one of 'moving', 'cumulative', got 'n'"),
+    ],
+)
+def test_refuses_settings(settings, message):
+    with pytest.raises(ValueError, match=message):
+        BatchNorm(**settings)
+
+
+def test_refuses_inputs():
+    with pytest.raises(ValueError, match="BatchNorm takes 2 or 4 dimensional input"):
+        BatchNorm()(np.zeros((2, 3, 4)))
+    with pytest.raises(ValueError, match="needs more than 1 value per channel in training"):
+        BatchNorm().forward(np.zeros((1, 3)), training=True)
+    layer = BatchNorm()
+    layer(np.zeros((2, 3)))
+    with pytest.raises(ValueError, match=r"BatchNorm takes 3 features, got shape \(4,\)"):
+        layer(np.zeros((2, 4)))

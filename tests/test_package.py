@@ -1,0 +1,102 @@
+"""The package: levels of the instruction set, lazy imports, docstrings that run."""
+
+import doctest
+import importlib
+import os
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import deepfs as dfs
+import pytest
+
+import cnn_core
+from cnn_core import _cpu
+
+MODULES = [
+    name
+    for _, name, _ in pkgutil.walk_packages(dfs.__path__, "deepfs.")
+    if not name.endswith("__main__")
+]
+KERNELS = ["activation", "conv", "dense", "dropout", "gemm", "im2col", "norm", "optim", "pool"]
+KERNELS += ["random", "softmax", "threads"]
+
+
+def run(code, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=os.environ | environment,
+    )
+
+
+@pytest.mark.parametrize("name", ["deepfs", *MODULES])
+def test_examples_run(name):
+    module = importlib.import_module(name)
+    names = {"np": importlib.import_module("numpy")}
+    result = doctest.testmod(module, extraglobs=names, optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert result.failed == 0
+
+
+@pytest.mark.parametrize("name", dfs.__all__)
+def test_every_public_name_is_there_and_documented(name):
+    assert getattr(dfs, name).__doc__
+    assert name in dir(dfs)
+
+
+def test_every_kernel_documents_its_functions():
+    for name in KERNELS:
+        module = importlib.import_module(f"cnn_core.{name}")
+        assert module.__doc__
+        for function in vars(module).values():
+            if callable(function) and getattr(function, "__module__", None) == module.__name__:
+                assert function.__doc__, f"cnn_core.{name}.{function.__name__}"
+
+
+def test_no_such_name():
+    with pytest.raises(AttributeError, match="module 'deepfs' has no attribute 'nothing'"):
+        dfs.nothing  # noqa: B018
+
+
+def test_import_loads_neither_kernels_nor_dependencies():
+    loaded = run("import sys, deepfs; print(*sys.modules)").stdout.split()
+    assert "deepfs" in loaded
+    for name in ("cnn_core", "numpy", "tqdm", "safetensors", "pooch", "deepfs.model"):
+        assert name not in loaded
+    used = run(
+        "import sys, deepfs; deepfs.Model; deepfs.datasets.mnist_mini(); print(*sys.modules)"
+    )
+    for name in ("tqdm", "safetensors", "pooch", "requests"):
+        assert name not in used.stdout.split()
+
+
+def test_kernels_come_from_the_best_level():
+    best = "native" if Path(cnn_core.__file__).with_name("_native").is_dir() else _cpu.levels()[0]
+    wanted = os.environ.get("DEEPFS_ISA", best)
+    assert cnn_core.level == wanted
+    for name in KERNELS:
+        module = importlib.import_module(f"cnn_core.{name}")
+        assert Path(module.__file__).parent.name == f"_{wanted}"
+
+
+def test_other_levels_load_and_unknown_ones_are_refused():
+    script = "import cnn_core.gemm; print(cnn_core.level, cnn_core.gemm.__file__)"
+    for folder in Path(cnn_core.__file__).parent.glob("_v?"):
+        level = folder.name[1:]
+        done = run(script, DEEPFS_ISA=level)
+        if level in _cpu.levels():
+            assert done.stdout.startswith(f"{level} "), done.stderr
+            assert f"_{level}" in done.stdout
+    done = run(script, DEEPFS_ISA="v9")
+    assert done.returncode == 1
+    assert "ImportError: DEEPFS_ISA must be one of" in done.stderr
+    assert "got 'v9'" in done.stderr
+
+
+def test_get_include_finds_the_declarations():
+    folder = Path(cnn_core.get_include(), "cnn_core")
+    for name in ("gemm.pxd", "types.pxd", "simd.h", "conv.pyx"):
+        assert (folder / name).is_file()

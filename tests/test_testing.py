@@ -1,0 +1,102 @@
+"""The public checks: each fault they look for is found."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from deepfs import layers as L
+from deepfs.layers._base import Layer
+from deepfs.losses import CrossEntropy
+from deepfs.testing import check_gradient, check_layer, check_loss
+
+X = np.random.default_rng(0).standard_normal((4, 3))
+
+
+@dataclass(eq=False)
+class Square(Layer):
+    """y = x^2, with one fault of choice."""
+
+    fault: str = ""
+
+    def _out_shape(self, in_shape):
+        return in_shape
+
+    def _build(self, in_shape, dtype):
+        self.learned["w"] = L.Parameter(np.ones(in_shape, dtype))
+
+    def _forward(self, x, training):
+        w = self.learned["w"].memory
+        if self.fault == "writes x":
+            x = x if x.flags.writeable else x.copy()
+            x *= 1
+            x += 1e-3
+        if self.fault == "remembers":
+            self.last = float(x.sum())
+        if self.fault == "batch" and len(x) == 0:
+            raise IndexError("an empty batch")
+        if self.fault == "layout" and not x.flags.c_contiguous:
+            w = 2 * w
+        return x**2 * w, x
+
+    def _backward(self, dy, cache, need_dx):
+        scale = 2.001 if self.fault == "gradient" else 2
+        dw = (dy * cache**2).sum(0)
+        if self.fault == "overwrites":
+            self.learned["w"].dmemory[:] = dw
+        elif self.fault != "forgets":
+            self.learned["w"].dmemory += dw
+        if self.fault == "float64":
+            return (dy * scale * cache).astype(np.float64)
+        return dy * scale * cache * self.learned["w"].memory
+
+
+def test_a_right_layer_passes():
+    check_layer(Square(), X)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("gradient", r"the gradient of x at \(0, 0\) is .*, by differences"),
+        ("forgets", r"the gradient of w at \(0,\) is 0, by differences"),
+        ("overwrites", "the gradient of w is not added up"),
+        ("writes x", "changed x|output array is read-only|by differences"),
+        ("remembers", "changed the layer beyond buffers"),
+        ("layout", "differs for negative strides|differs for an input with gaps"),
+        ("float64", "float32 gave dx of float64"),
+    ],
+)
+def test_faults_are_found(fault, message):
+    with pytest.raises(AssertionError, match=message):
+        check_layer(Square(fault), X)
+
+
+def test_a_failing_empty_batch_is_found():
+    with pytest.raises(IndexError, match="an empty batch"):
+        check_layer(Square("batch"), X)
+
+
+def test_gradients_that_are_all_zero_are_found():
+    with pytest.raises(AssertionError, match="all gradients are zero"):
+        check_layer(L.ReLU(), -np.abs(X))
+
+
+def test_check_gradient_restores_what_it_moves():
+    x = X.copy()
+    check_gradient(lambda a: float((a**3).sum()), x, 3 * x**2)
+    assert (x == X).all()
+    wrong = 3 * x**2
+    wrong[0, 1] += 1e-4
+    with pytest.raises(AssertionError, match=r"the gradient of x at \(0, 1\) is"):
+        check_gradient(lambda a: float((a**3).sum()), x, wrong)
+    with pytest.raises(AssertionError, match="must be float64 to be checked"):
+        check_gradient(lambda a: 0.0, x.astype("f"), x.astype("f"))
+
+
+def test_check_loss_finds_a_wrong_gradient():
+    class Wrong(CrossEntropy):
+        def _gradient(self, cache, scale):
+            return 1.01 * super()._gradient(cache, scale)
+
+    with pytest.raises(AssertionError, match=r"the gradient of outputs at \(0, 0\) is"):
+        check_loss(Wrong(), X, np.array([0, 1, 2, 0]))
