@@ -71,6 +71,12 @@ class BuildKernels(build_ext):
         if self.compiler.compiler_type == "msvc":
             self.use_clang_cl()
         compile_flags, link_flags = self.find_openmp()
+        # the folders of this machine's Python have no place in a wheel for others
+        for command in ("linker_so", "linker_exe"):
+            kept = getattr(self.compiler, command, None) or []
+            setattr(self.compiler, command, [f for f in kept if not f.startswith("-Wl,-rpath")])
+        if sys.platform == "linux" and not DEBUG:
+            link_flags = [*link_flags, "-Wl,--strip-all"]
         for extension in self.extensions:
             extension.extra_compile_args += compile_flags
             extension.extra_link_args += link_flags + FLAGS
@@ -83,6 +89,14 @@ class BuildKernels(build_ext):
             raise SystemExit("deepfs needs clang-cl (LLVM) to build on Windows; it is not on PATH")
         self.compiler.initialize()
         self.compiler.cc = clang
+        self.compiler.add_library_dir(str(Path(clang).parents[1] / "lib"))  # libomp.lib
+        # __builtin_cpu_supports lives in Clang's own library, which link.exe does not know
+        ask = [clang, "/clang:-print-libgcc-file-name", "/clang:--rtlib=compiler-rt"]
+        found = subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
+        for extension in self.extensions:
+            flags = extension.extra_compile_args
+            extension.extra_compile_args = [f"/clang:{f}" if f[1] in "Ofg" else f for f in flags]
+            extension.extra_link_args.append(found)
 
     def find_openmp(self) -> tuple[list[str], list[str]]:
         """Return the flags with which a program that uses OpenMP compiles, links and runs."""

@@ -4,6 +4,7 @@ import doctest
 import importlib
 import os
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,8 +20,8 @@ MODULES = [
     for _, name, _ in pkgutil.walk_packages(dfs.__path__, "deepfs.")
     if not name.endswith("__main__")
 ]
-KERNELS = ["activation", "conv", "dense", "dropout", "gemm", "im2col", "norm", "optim", "pool"]
-KERNELS += ["random", "softmax", "threads"]
+KERNELS = ["activation", "conv", "dense", "dropout", "gemm", "im2col", "memory", "norm"]
+KERNELS += ["optim", "pool", "random", "softmax", "threads"]
 
 
 def run(code, **environment):
@@ -39,6 +40,16 @@ def test_examples_run(name):
     names = {"np": importlib.import_module("numpy")}
     result = doctest.testmod(module, extraglobs=names, optionflags=doctest.NORMALIZE_WHITESPACE)
     assert result.failed == 0
+
+
+def test_readme_runs(tmp_path, monkeypatch, capsys):
+    readme = Path(__file__).parents[1] / "README.md"
+    code = re.search(r"```python\n(.*?)```", readme.read_text(), re.DOTALL).group(1)
+    assert len(code.strip().splitlines()) <= 24
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(compile(code, str(readme), "exec"), names)
+    assert names["history"]["val_accuracy"][-1] > 0.9
 
 
 @pytest.mark.parametrize("name", dfs.__all__)

@@ -92,7 +92,7 @@ def test_own_layer_is_named_by_the_caller(tmp_path):
     model = model_of(L.Sequential([Double(3.0), L.Dense(2)]))
     y = model.predict(np.ones((1, 3)))
     model.save(tmp_path / "m.safetensors")
-    with pytest.raises(dfs.CheckpointError, match=r"names 'Double', .*load\(path, layers=\[Doub"):
+    with pytest.raises(dfs.CheckpointError, match=r"names 'Double', .*load\(path, layers=\["):
         dfs.load(tmp_path / "m.safetensors")
     twin = dfs.load(tmp_path / "m.safetensors", layers=[Double])
     assert_array_equal(twin.predict(np.ones((1, 3))), y)

@@ -27,8 +27,10 @@ cdef void relu(const real* x, real* y, dim n) noexcept nogil:
 cdef void drelu(const real* y, const real* dy, real* dx, dim n) noexcept nogil:
     """dx = dy where y > 0, else 0."""
     cdef dim i
+    cdef real g
     for i in range(n):
-        dx[i] = dy[i] if y[i] > 0 else 0
+        g = dy[i]           # read in any case: a read under a condition does not vectorise
+        dx[i] = g if y[i] > 0 else 0
 
 
 cdef void sigmoid(const real* x, real* y, dim n) noexcept nogil:

@@ -86,7 +86,7 @@ def adam_step(
     real[::1] w, const real[::1] g,     # parameters, gradients
     real[::1] m, real[::1] v,           # in, out  (n,), running means of g and of g*g
     double lr, double beta1, double beta2, double eps,
-    long t,                             # number of this step, from 1
+    Py_ssize_t t,                             # number of this step, from 1
 ):
     """Kingma and Ba (2014, arXiv:1412.6980), algorithm 1."""
     cdef dim n = w.shape[0], b

@@ -27,6 +27,8 @@ cdef void max_pool_slab_forward(
     cdef const real* value
     cdef real* best
     cdef int* at
+    cdef real v
+    cdef bint wins
     for i in range(oh):
         for j in range(ow):
             best = y + (i * ow + j) * c
@@ -38,10 +40,11 @@ cdef void max_pool_slab_forward(
                 for b in range(max(0, j * sw - left), least(w, j * sw - left + kw)):
                     pixel = a * w + b
                     value = x + pixel * c
-                    for k in range(slab):
-                        if value[k] > best[k] or at[k] < 0 or value[k] != value[k]:
-                            best[k] = value[k]
-                            at[k] = <int> pixel
+                    for k in range(slab):       # without branches, so that it vectorises
+                        v = value[k]
+                        wins = (v > best[k]) | (v != v) | (at[k] < 0)
+                        best[k] = v if wins else best[k]
+                        at[k] = <int> pixel if wins else at[k]
 
 
 cdef void max_pool_slab_backward(

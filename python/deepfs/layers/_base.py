@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from cnn_core.memory import Block
 
 from ..initializers import Initializer
 from ..random import Random
@@ -39,6 +42,15 @@ def in_memory(x: Array) -> Array:
 def as_seen(x: Array) -> Array:
     """Return the result of a kernel that ran over `in_memory`, with the axes people read."""
     return to_nchw(x) if x.ndim == 4 else x
+
+
+def empty(shape: Shape, dtype: DTypeLike) -> Array:
+    """Return an array of arbitrary content; a large one on memory that an earlier one gave back."""
+    size = prod(shape) * np.dtype(dtype).itemsize
+    if size < 2**16:
+        return np.empty(shape, dtype)
+    block: Any = Block(size)
+    return np.ndarray(shape, dtype, block)
 
 
 def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from cnn_core import activation, softmax
 
-from ._base import Array, Layer, Shape, as_seen, in_memory
+from ._base import Array, Layer, Shape, as_seen, empty, in_memory
 
 
 class _Elementwise(Layer):
@@ -23,14 +23,14 @@ class _Elementwise(Layer):
 
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         x = in_memory(x)
-        y = np.empty_like(x)
+        y = empty(x.shape, x.dtype)
         self.kernel_forward(x.reshape(-1), y.reshape(-1))
         return as_seen(y), y
 
     def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
         if not need_dx:
             return None
-        dx = np.empty_like(cache)
+        dx = empty(cache.shape, cache.dtype)
         self.kernel_backward(cache.reshape(-1), in_memory(dy).reshape(-1), dx.reshape(-1))
         return as_seen(dx)
 
@@ -144,7 +144,7 @@ class Softmax(Layer):
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         self.out_shape(x.shape[1:])
         x = np.ascontiguousarray(np.moveaxis(x, 1, -1))
-        y = np.empty_like(x)
+        y = empty(x.shape, x.dtype)
         softmax.softmax(x.reshape(-1, x.shape[-1]), y.reshape(-1, x.shape[-1]))
         return np.moveaxis(y, -1, 1), y
 
@@ -152,6 +152,6 @@ class Softmax(Layer):
         if not need_dx:
             return None
         dy = np.ascontiguousarray(np.moveaxis(dy, 1, -1))
-        dx, c = np.empty_like(cache), cache.shape[-1]
+        dx, c = empty(cache.shape, cache.dtype), cache.shape[-1]
         softmax.softmax_backward(cache.reshape(-1, c), dy.reshape(-1, c), dx.reshape(-1, c))
         return np.moveaxis(dx, -1, 1)

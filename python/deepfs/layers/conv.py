@@ -11,7 +11,7 @@ from cnn_core import conv, dense
 
 from .. import initializers
 from .._check import flag, padding, pair, whole
-from ._base import Array, Layer, Parameter, Shape, new_parameter, to_nchw, to_nhwc
+from ._base import Array, Layer, Parameter, Shape, empty, new_parameter, to_nchw, to_nhwc
 from ._window import Placement, place_window
 
 
@@ -124,7 +124,7 @@ class Conv2D(Layer):
         self.out_shape(x.shape[1:])
         place = self._place(*x.shape[2:])
         x = to_nhwc(x)
-        y = np.empty((len(x), place.oh, place.ow, self.filters), x.dtype)
+        y = empty((len(x), place.oh, place.ow, self.filters), x.dtype)
         bias = self.learned["bias"].memory if self.bias else None
         conv.conv2d_forward(x, self.learned["weight"].memory, bias, y, *self._window(place))
         return to_nchw(y), x
@@ -137,6 +137,6 @@ class Conv2D(Layer):
             dense.add_column_sums(dy.reshape(-1, self.filters), self.learned["bias"].dmemory)
         if not need_dx:
             return None
-        dx = np.empty_like(x)
+        dx = empty(x.shape, x.dtype)
         conv.conv2d_backward_input(dy, weight.memory, dx, *window)
         return to_nchw(dx)

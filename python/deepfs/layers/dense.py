@@ -12,7 +12,7 @@ from cnn_core import dense, gemm
 
 from .. import initializers
 from .._check import flag, whole
-from ._base import Array, Layer, Parameter, Shape, new_parameter
+from ._base import Array, Layer, Parameter, Shape, empty, new_parameter
 
 
 @dataclass(eq=False)
@@ -79,7 +79,7 @@ class Dense(Layer):
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         self.out_shape(x.shape[1:])
         flat = np.ascontiguousarray(x.reshape(len(x), prod(x.shape[1:])))
-        y = np.empty((len(x), self.units), x.dtype)
+        y = empty((len(x), self.units), x.dtype)
         bias = self.learned["bias"].memory if self.bias else None
         gemm.gemm(flat, self.learned["weight"].memory, y, bias)
         return y, (flat, x.shape)
@@ -92,6 +92,6 @@ class Dense(Layer):
             dense.add_column_sums(dy, self.learned["bias"].dmemory)
         if not need_dx:
             return None
-        dx = np.empty_like(x)
+        dx = empty(x.shape, x.dtype)
         gemm.gemm(dy, weight.memory, dx, trans_b=True)
         return dx.reshape(shape)

@@ -11,7 +11,7 @@ from cnn_core import dropout
 
 from .._check import number, one_of
 from ..random import get_seed, new_stream
-from ._base import Array, Layer, Shape, as_seen, in_memory
+from ._base import Array, Layer, Shape, as_seen, empty, in_memory
 
 
 @dataclass(eq=False)
@@ -83,6 +83,6 @@ class Dropout(Layer):
     def _drop(self, x: Array, draw: tuple[int, ...]) -> Array:
         scale = 1 / (1 - self.p) if self.scaling == "train" and self.p < 1 else 1.0
         x = in_memory(x)
-        y = np.empty_like(x)
+        y = empty(x.shape, x.dtype)
         dropout.drop(x.reshape(-1), y.reshape(-1), self.p, scale, *draw)
         return as_seen(y)

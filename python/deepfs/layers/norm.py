@@ -10,7 +10,7 @@ import numpy as np
 from cnn_core import norm
 
 from .._check import flag, number, one_of
-from ._base import Array, Layer, Parameter, Shape, as_seen, in_memory
+from ._base import Array, Layer, Parameter, Shape, as_seen, empty, in_memory
 
 
 @dataclass(eq=False)
@@ -102,14 +102,14 @@ class BatchNorm(Layer):
         mean, var = self._batch_statistics(rows) if training else self._running_statistics()
         inv_std = 1 / np.sqrt(var + x.dtype.type(self.eps))
         gamma, beta = self._affine(x.dtype)
-        y = np.empty_like(x)
+        y = empty(x.shape, x.dtype)
         norm.batch_norm_forward(rows, mean, inv_std, gamma, beta, y.reshape(rows.shape))
         return as_seen(y), (x, mean, inv_std, training)
 
     def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
         x, mean, inv_std, training = cache
         rows, drows = x.reshape(-1, x.shape[-1]), in_memory(dy).reshape(-1, x.shape[-1])
-        dx = np.empty_like(x) if need_dx else None
+        dx = empty(x.shape, x.dtype) if need_dx else None
         if self.affine:
             dgamma, dbeta = (self.learned[k].dmemory for k in ("gamma", "beta"))
         else:

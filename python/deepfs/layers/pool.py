@@ -10,7 +10,7 @@ import numpy as np
 from cnn_core import pool
 
 from .._check import flag, padding, pair
-from ._base import Array, Layer, Shape, to_nchw, to_nhwc
+from ._base import Array, Layer, Shape, empty, to_nchw, to_nhwc
 from ._window import Placement, place_window
 
 
@@ -97,8 +97,8 @@ class MaxPool2D(_Pool):
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         self.out_shape(x.shape[1:])
         place = self._place(*x.shape[2:])
-        y = np.empty((len(x), place.oh, place.ow, x.shape[1]), x.dtype)
-        argmax = np.empty(y.shape, np.intc)
+        y = empty((len(x), place.oh, place.ow, x.shape[1]), x.dtype)
+        argmax = empty(y.shape, np.intc)
         kernel_size: Any = self.kernel_size
         stride: Any = self.stride
         window = (*kernel_size, *stride, place.top, place.left)
@@ -109,7 +109,7 @@ class MaxPool2D(_Pool):
         if not need_dx:
             return None
         argmax, (n, c, h, w) = cache
-        dx = np.empty((n, h, w, c), dy.dtype)
+        dx = empty((n, h, w, c), dy.dtype)
         pool.max_pool2d_backward(to_nhwc(dy), argmax, dx)
         return to_nchw(dx)
 
@@ -178,7 +178,7 @@ class AvgPool2D(_Pool):
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         self.out_shape(x.shape[1:])
         place = self._place(*x.shape[2:])
-        y = np.empty((len(x), place.oh, place.ow, x.shape[1]), x.dtype)
+        y = empty((len(x), place.oh, place.ow, x.shape[1]), x.dtype)
         pool.avg_pool2d_forward(to_nhwc(x), y, *self._window(place))
         return to_nchw(y), x.shape
 
@@ -186,6 +186,6 @@ class AvgPool2D(_Pool):
         if not need_dx:
             return None
         n, c, h, w = cache
-        dx = np.empty((n, h, w, c), dy.dtype)
+        dx = empty((n, h, w, c), dy.dtype)
         pool.avg_pool2d_backward(to_nhwc(dy), dx, *self._window(self._place(h, w)))
         return to_nchw(dx)

@@ -1,0 +1,81 @@
+"""Memory for activations that is used again: a block returns when the last array on it dies.
+
+A training step allocates the same large arrays over and over. Fresh ones come from the operating
+system page by page, zeroed at first touch, which takes longer than many a kernel does to fill
+them. No layer owns a buffer: whoever holds the array, or a view of it, holds the block.
+
+Blocks have sizes of 1, 1.25, 1.5 or 1.75 times a power of two, and one stack of idle ones each.
+"""
+from libc.stddef cimport size_t
+
+from cnn_core.simd cimport line_free, line_malloc
+
+cdef extern from "Python.h":
+    int PyBuffer_FillInfo(
+        Py_buffer* view, object exporter, void* memory, Py_ssize_t n, int readonly, int flags,
+    ) except -1
+
+cdef dict idle = {}                 # size of a block: stack of blocks' addresses
+cdef size_t idle_bytes = 0
+cdef size_t most_idle = 1 << 30     # beyond this, blocks go back to the operating system
+
+
+cdef size_t rounded(size_t n) noexcept:
+    """Return the smallest size of a block that holds n bytes."""
+    cdef size_t step = 4096
+    while step * 8 < n:
+        step *= 2
+    return (n + step - 1) // step * step
+
+
+cdef class Block:
+    """Bytes on a cache line, through the buffer protocol; what is in them is arbitrary."""
+    cdef void* memory
+    cdef size_t size
+    cdef Py_ssize_t length
+
+    def __cinit__(self, Py_ssize_t length):
+        global idle_bytes
+        cdef list stack
+        if length < 0:
+            raise ValueError("a block cannot have a negative size")
+        self.length = length
+        self.size = rounded(length)
+        stack = idle.get(self.size)
+        if stack:
+            self.memory = <void*> <size_t> stack.pop()
+            idle_bytes -= self.size
+        else:
+            self.memory = line_malloc(self.size)
+            if self.memory == NULL:
+                release()
+                self.memory = line_malloc(self.size)
+            if self.memory == NULL:
+                raise MemoryError(f"no memory for an array of {length} bytes")
+
+    def __dealloc__(self):
+        global idle_bytes
+        if self.memory == NULL:
+            return
+        if idle is None or idle_bytes + self.size > most_idle:
+            line_free(self.memory)
+            return
+        idle.setdefault(self.size, []).append(<size_t> self.memory)
+        idle_bytes += self.size
+
+    def __getbuffer__(self, Py_buffer* view, int flags):
+        PyBuffer_FillInfo(view, self, self.memory, self.length, 0, flags)
+
+
+def release():
+    """Give all idle blocks back to the operating system."""
+    global idle_bytes
+    for stack in idle.values():
+        while stack:
+            line_free(<void*> <size_t> stack.pop())
+    idle_bytes = 0
+
+
+def idle_memory():
+    """Return how many bytes lie idle."""
+    return idle_bytes

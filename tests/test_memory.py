@@ -1,0 +1,68 @@
+"""Memory that is used again: who holds an array holds its block."""
+
+import gc
+
+import numpy as np
+import pytest
+from deepfs.layers._base import empty
+
+from cnn_core import memory
+
+SHAPE = (50, 40, 40)
+
+
+@pytest.fixture(autouse=True)
+def _start_without_idle_blocks():
+    gc.collect()
+    memory.release()
+
+
+def test_a_block_returns_when_its_last_array_dies():
+    a = empty(SHAPE, np.float32)
+    assert a.shape == SHAPE
+    assert a.dtype == np.float32
+    assert a.flags.c_contiguous
+    assert a.flags.writeable
+    address, view = a.ctypes.data, a[3:].T
+    assert address % 64 == 0
+    view[:] = 7
+    del a
+    assert memory.idle_memory() == 0
+    assert (view == 7).all()
+    del view
+    assert memory.idle_memory() >= 4 * np.prod(SHAPE)
+    assert empty(SHAPE, np.float32).ctypes.data == address
+
+
+def test_live_arrays_never_share_memory():
+    arrays = [empty((n, 33), np.float64) for n in range(1000, 1020)]
+    for i, a in enumerate(arrays):
+        a[:] = i
+    del arrays[::2]
+    arrays += [empty((n, 33), np.float64) for n in range(1000, 1010)]
+    for i, a in enumerate(arrays[10:]):
+        a[:] = -i
+    for i, a in enumerate(arrays[:10]):
+        assert (a == 2 * i + 1).all()
+
+
+def test_idle_memory_is_bounded_and_can_be_given_back():
+    del (lambda: [empty((2**26,), np.float32) for _ in range(6)])()[:]
+    assert 0 < memory.idle_memory() <= 2**30
+    memory.release()
+    assert memory.idle_memory() == 0
+
+
+@pytest.mark.parametrize("n", [1, 4095, 4096, 4097, 100_001, 2**20 + 1])
+def test_sizes_waste_at_most_a_quarter(n):
+    block = memory.Block(n)
+    assert len(memoryview(block)) == n
+    del block
+    assert n <= memory.idle_memory() <= max(4096, 1.25 * n + 4096)
+
+
+def test_refuses_a_negative_size():
+    with pytest.raises(ValueError, match="a block cannot have a negative size"):
+        memory.Block(-1)
+    with pytest.raises(MemoryError, match="no memory for an array of"):
+        memory.Block(2**62)
