@@ -27,6 +27,7 @@ CASES = [
     ("conv depthwise strided", lambda: L.Conv2D(8, 3, groups=4, stride=2), IMAGE),
     ("conv 1x1", lambda: L.Conv2D(3, 1, initializer="glorot_uniform"), IMAGE),
     ("conv wider than a tile", lambda: L.Conv2D(40, 3, padding=1), (2, 20, 5, 4)),
+    ("conv winograd", lambda: L.Conv2D(9, 3, padding=1, algorithm="winograd"), (2, 5, 6, 5)),
     ("max pool", lambda: L.MaxPool2D(), IMAGE),
     ("max pool padded", lambda: L.MaxPool2D(3, 2, padding=1, ceil_mode=True), IMAGE),
     ("max pool overlapping", lambda: L.MaxPool2D((3, 2), 1, padding="same"), IMAGE),

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from deepfs import reference
 from deepfs.layers import Conv2D
+from deepfs.testing import any_work_on
 from numpy.testing import assert_allclose, assert_array_equal
 
 from cnn_core import conv
@@ -65,7 +66,7 @@ def test_float32_is_as_close_as_the_frameworks(rng):
     """At most 3.2e-7 of the largest value forward, 5.4e-7 and 1e-6 backward."""
     for shape, filters, kernel in [((8, 3, 32, 32), 32, 3), ((2, 64, 16, 16), 64, 3)]:
         x = rng.standard_normal(shape)
-        layer, twin = Conv2D(filters, kernel, padding=1), Conv2D(filters, kernel, padding=1)
+        layer, twin = (Conv2D(filters, kernel, padding=1, algorithm="direct") for _ in range(2))
         layer.build(shape[1:], np.float32)
         twin.build(shape[1:], np.float64)
         twin.parameters()["weight"].value = layer.parameters()["weight"].value
@@ -77,6 +78,77 @@ def test_float32_is_as_close_as_the_frameworks(rng):
         dw, right_dw = (k.parameters()["weight"].grad for k in (layer, twin))
         for got, want, bound in [(y, right, 3.2e-7), (dx, right_dx, 5.4e-7), (dw, right_dw, 1e-6)]:
             assert np.abs(got - want).max() <= bound * np.abs(want).max()
+
+
+# channels, filters, height, width, padding
+WINOGRAD = [
+    (16, 16, 28, 28, 1),
+    (3, 5, 6, 7, 1),
+    (1, 1, 4, 4, 1),
+    (17, 33, 9, 11, 2),
+    (40, 20, 5, 3, 0),
+    (140, 130, 13, 6, (0, 2, 1, 0)),
+]
+
+
+@pytest.mark.parametrize(("c", "filters", "h", "w", "padding"), WINOGRAD)
+def test_winograd_is_close_to_the_direct_sum(c, filters, h, w, padding, threads, rng):
+    """Within 1.5e-5 of the largest value, 2e-5 for weights; tails of every kind."""
+    x = rng.standard_normal((3, c, h, w)).astype(np.float32)
+    results = []
+    for algorithm in ("direct", "winograd"):
+        dfs.set_seed(1)
+        layer = Conv2D(filters, 3, padding=padding, algorithm=algorithm)
+        dtype = np.float64 if algorithm == "direct" else np.float32
+        y, cache = layer.forward(x.astype(dtype))
+        dy = np.cos(np.arange(y.size)).reshape(y.shape)
+        layer.backward(dy, cache)  # twice: gradients of weights are added up
+        dx = layer.backward(dy, cache)
+        results.append([y, dx, layer.parameters()["weight"].grad, layer.parameters()["bias"].grad])
+    for wanted, got, bound in zip(*results, (1.5e-5, 1.5e-5, 2e-5, 1e-5), strict=True):
+        assert np.abs(wanted - got).max() <= bound * np.abs(wanted).max()
+
+
+def test_winograd_gives_the_same_bits_for_any_number_of_threads(rng):
+    x = rng.standard_normal((9, 20, 15, 14)).astype(np.float32)
+    layer = Conv2D(36, 3, padding=1, algorithm="winograd")
+    layer(x)
+    first = None
+    for n in (1, 2, 3, 4, 8):
+        with any_work_on(n):
+            layer.parameters()["weight"].grad = np.zeros((36, 20, 3, 3))
+            y, cache = layer.forward(x)
+            dx = layer.backward(np.sin(y), cache)
+        state = [y, dx, layer.parameters()["weight"].grad.copy()]
+        first = first or state
+        for wanted, got in zip(first, state, strict=True):
+            assert_array_equal(got, wanted)
+
+
+def test_who_chooses_winograd(monkeypatch, rng):
+    x = rng.standard_normal((2, 8, 9, 9)).astype(np.float32)
+
+    def outputs(**settings):
+        dfs.set_seed(2)
+        return Conv2D(8, 3, **settings)(x)
+
+    direct, winograd = outputs(algorithm="direct"), outputs(algorithm="winograd")
+    assert (direct != winograd).any()
+    assert_array_equal(outputs(), winograd)
+    monkeypatch.setattr("deepfs.config.winograd", False)
+    assert_array_equal(outputs(), direct)
+    assert_array_equal(outputs(algorithm="winograd"), winograd)
+    x = x.astype(np.float64)  # float64 is always direct
+    assert_array_equal(outputs(algorithm="winograd"), outputs(algorithm="direct"))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"kernel_size": 5}, {"stride": 2}, {"dilation": 2}, {"groups": 2}, {"algorithm": "fft"}],
+)
+def test_winograd_refuses(settings):
+    with pytest.raises(ValueError, match=r"must have 3x3 windows|algorithm must be one"):
+        Conv2D(**({"filters": 4, "kernel_size": 3, "algorithm": "winograd"} | settings))
 
 
 @pytest.mark.parametrize("padding", [0, (1, 2, 0, 1)])
@@ -155,6 +227,8 @@ def test_kernels_refuse_what_would_crash():
         (x, w, b, y, (1, 1, 0, 0, 2**62, 1, 1)),
         (x, w, b, y, (1, 1, 0, 0, 1, 1, 0)),
         (x, w, b, y, (1, 1, 0, 0, 1, 1, 4)),
+        (x, w, b, y, (1, 2, 0, 0, 1, 1, 1, True)),
+        (x, np.zeros((2, 3, 4, 6)), b, y, (1, 1, 0, 0, 1, 1, 1, True)),
     ]
     for *arrays, numbers in bad:
         with pytest.raises(ValueError, match="do not belong to one convolution"):

@@ -45,7 +45,7 @@ def test_examples_run(name):
 def test_readme_runs(tmp_path, monkeypatch, capsys):
     readme = Path(__file__).parents[1] / "README.md"
     code = re.search(r"```python\n(.*?)```", readme.read_text(), re.DOTALL).group(1)
-    assert len([line for line in code.splitlines() if line]) <= 24
+    assert len([line for line in code.splitlines() if line]) <= 20
     monkeypatch.chdir(tmp_path)
     names = {}
     exec(compile(code, str(readme), "exec"), names)

@@ -13,6 +13,8 @@ from cnn_core import threads as _threads
 
 from ._check import whole
 
+winograd = True  # may Conv2D choose Winograd's algorithm by itself? False: direct sums only
+
 EXTRAS = {"images": "PIL"}  # extra of the package: the module that shows it is installed
 
 

@@ -9,6 +9,7 @@ module         concept
 `gemm`         matrix product
 `im2col`       images to columns and back
 `conv`         convolution and its gradients
+`winograd`     3x3 convolution with a quarter of the products
 `dense`        sums over rows: the gradient of a bias
 `pool`         max and average pooling
 `norm`         batch normalisation

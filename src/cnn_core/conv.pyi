@@ -16,6 +16,7 @@ def conv2d_forward(
     dh: int,
     dw: int,
     groups: int,
+    winograd: bool = False,
 ) -> None: ...
 def conv2d_backward_input(
     dy: Array,
@@ -28,6 +29,7 @@ def conv2d_backward_input(
     dh: int,
     dw: int,
     groups: int,
+    winograd: bool = False,
 ) -> None: ...
 def conv2d_backward_weight(
     x: Array,
@@ -40,4 +42,5 @@ def conv2d_backward_weight(
     dh: int,
     dw: int,
     groups: int,
+    winograd: bool = False,
 ) -> None: ...

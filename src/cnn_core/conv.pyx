@@ -8,6 +8,8 @@ the second-level cache of the thread that needs it:
     input gradient    stride 1: the forward pass on dy, with w flipped and transposed
                       else: dcol[pixels, k] = dy[pixels, co] w^T, and dx = col2im(dcol)
 
+3x3 windows at stride 1 may go by `winograd` instead, if the caller says so.
+
     n, h, w, c   images, height, width, channels          kh, kw   window height, width
     oh, ow, co   the same of the output                   k        kh, kw, c/groups as one axis
 """
@@ -19,6 +21,7 @@ from cnn_core.im2col cimport Window, col2im_rows, im2col_rows, usable
 from cnn_core.simd cimport line_free, line_malloc
 from cnn_core.threads cimport threads_for
 from cnn_core.types cimport blocks_of, dim, least, real
+from cnn_core.winograd cimport winograd_backward_weight, winograd_forward
 
 cdef enum:
     PIXELS = 112        # pixels of the output per unit of work: whole tiles of 14 or nearly of 6
@@ -48,11 +51,11 @@ cdef void forward_block(
         k0 += chain
 
 
-cdef int forward(
+cdef int direct_forward(
     const real* x, dim n, dim h, dim w, dim c, const real* weight, const real* bias,
     real* y, dim oh, dim ow, dim co, Window window, dim groups,
 ) except -1 nogil:
-    """Do the work of `conv2d_forward`; threads share out blocks of pixels."""
+    """Convolve by im2col and a product; threads share out blocks of pixels."""
     cdef dim k = window.kh * window.kw * c // groups, group_c = c // groups
     cdef dim group_co = co // groups, size = packed_size(k, group_co, sizeof(real))
     cdef dim pixels = n * oh * ow, b, g
@@ -77,6 +80,18 @@ cdef int forward(
     return 0
 
 
+cdef int forward(
+    const real* x, dim n, dim h, dim w, dim c, const real* weight, const real* bias,
+    real* y, dim oh, dim ow, dim co, Window window, dim groups, bint winograd,
+) except -1 nogil:
+    """Do the work of `conv2d_forward`; threads share out blocks of pixels."""
+    if real is float:
+        if winograd:
+            return winograd_forward(x, n, h, w, c, weight, bias, y, oh, ow, co,
+                                    window.top, window.left)
+    return direct_forward(x, n, h, w, c, weight, bias, y, oh, ow, co, window, groups)
+
+
 cdef void flip(
     const real* weight, dim kh, dim kw, dim group_c, dim co, dim groups,
     real* flipped,              # out  (kh, kw, co / groups, c)
@@ -93,7 +108,7 @@ cdef void flip(
 
 cdef int backward_input_flipped(
     const real* dy, dim n, dim oh, dim ow, dim co, const real* weight,
-    real* dx, dim h, dim w, dim c, Window window, dim groups,
+    real* dx, dim h, dim w, dim c, Window window, dim groups, bint winograd,
 ) except -1 nogil:
     """Input gradient at stride 1: convolve dy with the flipped weights."""
     cdef Window back = window
@@ -105,7 +120,7 @@ cdef int backward_input_flipped(
     back.top = window.dh * (window.kh - 1) - window.top
     back.left = window.dw * (window.kw - 1) - window.left
     try:
-        forward(dy, n, oh, ow, co, flipped, NULL, dx, h, w, c, back, groups)
+        forward(dy, n, oh, ow, co, flipped, NULL, dx, h, w, c, back, groups, winograd)
     finally:
         line_free(flipped)
     return 0
@@ -173,11 +188,11 @@ cdef void backward_weight_block(
         start += pixels
 
 
-cdef int backward_weight(
+cdef int direct_backward_weight(
     const real* x, dim n, dim h, dim w, dim c, const real* dy, dim oh, dim ow, dim co,
     real* dw, Window window, dim groups,
 ) except -1 nogil:
-    """Do the work of `conv2d_backward_weight`.
+    """Add the gradient of the weights by im2col and a product.
 
     Units are (a run of pixels, a chain of k); their number follows from the shapes. Each run has
     its own partial sum of dw, and those are added in order.
@@ -210,6 +225,18 @@ cdef int backward_weight(
     return 0
 
 
+cdef int backward_weight(
+    const real* x, dim n, dim h, dim w, dim c, const real* dy, dim oh, dim ow, dim co,
+    real* dw, Window window, dim groups, bint winograd,
+) except -1 nogil:
+    """Do the work of `conv2d_backward_weight`."""
+    if real is float:
+        if winograd:
+            return winograd_backward_weight(x, n, h, w, c, dy, oh, ow, co, dw,
+                                            window.top, window.left)
+    return direct_backward_weight(x, n, h, w, c, dy, oh, ow, co, dw, window, groups)
+
+
 cdef bint belong(
     const dim* x, const dim* weight, const dim* y, Window window, dim groups,
 ) noexcept nogil:
@@ -218,17 +245,25 @@ cdef bint belong(
             and weight[3] % groups == 0 and x[3] == weight[2] * groups)
 
 
+cdef bint serves(Window window, dim groups) noexcept nogil:
+    """Return whether Winograd's algorithm computes such a convolution."""
+    return (window.kh == 3 and window.kw == 3 and window.sh == 1 and window.sw == 1
+            and window.dh == 1 and window.dw == 1 and groups == 1)
+
+
 def conv2d_forward(
     const real[:, :, :, ::1] x,         # in   (n, h, w, c)
     const real[:, :, :, ::1] weight,    # in   (kh, kw, c / groups, co)
     const real[::1] bias,               # in   (co,), or None
     real[:, :, :, ::1] y,               # out  (n, oh, ow, co)
     dim sh, dim sw, dim top, dim left, dim dh, dim dw, dim groups,
+    bint winograd=False,                # 3x3 at stride 1: by Winograd's algorithm in float32
 ):
     """Write the convolution of ``x`` with ``weight``, plus ``bias``, to ``y``."""
     cdef Window window = Window(weight.shape[0], weight.shape[1], sh, sw, top, left, dh, dw)
     cdef const real* start = NULL
     if (not belong(&x.shape[0], &weight.shape[0], &y.shape[0], window, groups)
+            or (winograd and not serves(window, groups))
             or (bias is not None and bias.shape[0] != y.shape[3])):
         raise ValueError("x, weight, bias, y and the window do not belong to one convolution")
     if bias is not None:
@@ -240,7 +275,7 @@ def conv2d_forward(
     with nogil:
         forward(&x[0, 0, 0, 0], x.shape[0], x.shape[1], x.shape[2], x.shape[3],
                 &weight[0, 0, 0, 0], start, &y[0, 0, 0, 0], y.shape[1], y.shape[2], y.shape[3],
-                window, groups)
+                window, groups, winograd)
 
 
 def conv2d_backward_input(
@@ -248,10 +283,12 @@ def conv2d_backward_input(
     const real[:, :, :, ::1] weight,    # in   (kh, kw, c / groups, co)
     real[:, :, :, ::1] dx,              # out  (n, h, w, c), overwritten
     dim sh, dim sw, dim top, dim left, dim dh, dim dw, dim groups,
+    bint winograd=False,                # 3x3 at stride 1: by Winograd's algorithm in float32
 ):
     """Write the gradient of ``conv2d_forward`` with respect to ``x`` to ``dx``."""
     cdef Window window = Window(weight.shape[0], weight.shape[1], sh, sw, top, left, dh, dw)
-    if not belong(&dx.shape[0], &weight.shape[0], &dy.shape[0], window, groups):
+    if (not belong(&dx.shape[0], &weight.shape[0], &dy.shape[0], window, groups)
+            or (winograd and not serves(window, groups))):
         raise ValueError("dy, weight, dx and the window do not belong to one convolution")
     if min(dx.shape[0], dx.shape[1], dx.shape[2], dx.shape[3]) == 0:
         return
@@ -263,7 +300,7 @@ def conv2d_backward_input(
             backward_input_flipped(
                 &dy[0, 0, 0, 0], dy.shape[0], dy.shape[1], dy.shape[2], dy.shape[3],
                 &weight[0, 0, 0, 0], &dx[0, 0, 0, 0], dx.shape[1], dx.shape[2], dx.shape[3],
-                window, groups)
+                window, groups, winograd)
         else:
             backward_input_columns(
                 &dy[0, 0, 0, 0], dy.shape[0], dy.shape[1], dy.shape[2], dy.shape[3],
@@ -276,14 +313,16 @@ def conv2d_backward_weight(
     const real[:, :, :, ::1] dy,        # in   (n, oh, ow, co)
     real[:, :, :, ::1] dweight,         # out  (kh, kw, c / groups, co), added to
     dim sh, dim sw, dim top, dim left, dim dh, dim dw, dim groups,
+    bint winograd=False,                # 3x3 at stride 1: by Winograd's algorithm in float32
 ):
     """Add the gradient of ``conv2d_forward`` with respect to ``weight`` to ``dweight``."""
     cdef Window window = Window(dweight.shape[0], dweight.shape[1], sh, sw, top, left, dh, dw)
-    if not belong(&x.shape[0], &dweight.shape[0], &dy.shape[0], window, groups):
+    if (not belong(&x.shape[0], &dweight.shape[0], &dy.shape[0], window, groups)
+            or (winograd and not serves(window, groups))):
         raise ValueError("x, dy, dweight and the window do not belong to one convolution")
     if min(dy.shape[0], dy.shape[1], dy.shape[2], x.shape[1], x.shape[2], x.shape[3]) == 0:
         return
     with nogil:
         backward_weight(&x[0, 0, 0, 0], x.shape[0], x.shape[1], x.shape[2], x.shape[3],
                         &dy[0, 0, 0, 0], dy.shape[1], dy.shape[2], dy.shape[3],
-                        &dweight[0, 0, 0, 0], window, groups)
+                        &dweight[0, 0, 0, 0], window, groups, winograd)
