@@ -1,8 +1,9 @@
 """Fixtures of every test."""
 
-import deepfs as dfs
 import numpy as np
 import pytest
+
+import deepfs as dfs
 from deepfs.testing import any_work_on
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from deepfs import layers as L
 
 IMAGE = (3, 4, 7, 6)

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
 from deepfs import layers as L
 from deepfs import reference
-from numpy.testing import assert_allclose, assert_array_equal
 
 EDGES = np.array([-np.inf, -1e30, -750.0, -88.0, -1e-30, -0.0, 0.0, 1e-30, 88.0, 750.0, np.inf])
 

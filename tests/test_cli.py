@@ -4,11 +4,12 @@ import os
 import subprocess
 import sys
 
-import deepfs as dfs
 import numpy as np
 import pytest
-from deepfs.cli import main
 from PIL import Image
+
+import deepfs as dfs
+from deepfs.cli import main
 
 
 @pytest.fixture(scope="module")

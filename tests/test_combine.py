@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
 from deepfs import layers as L
 from deepfs.layers._base import Layer
-from numpy.testing import assert_allclose, assert_array_equal
 
 
 def test_names_of_parameters():

@@ -1,14 +1,14 @@
 """Convolution: against NumPy, its three products, and what it refuses."""
 
-import deepfs as dfs
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+import deepfs as dfs
+from cnn_core import conv
 from deepfs import reference
 from deepfs.layers import Conv2D
 from deepfs.testing import any_work_on
-from numpy.testing import assert_allclose, assert_array_equal
-
-from cnn_core import conv
 
 # settings, shape of x
 CASES = [

@@ -14,12 +14,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from pathlib import Path
 
-import deepfs.datasets
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
+
+import deepfs.datasets
 from deepfs.datasets import _download, fashion_mnist, mnist, mnist_mini, write_idx
 from deepfs.datasets._download import fetch
-from numpy.testing import assert_array_equal
 
 module = import_module("deepfs.datasets.mnist")  # the name belongs to the function
 

@@ -8,8 +8,9 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from deepfs.datasets import read_idx, write_idx
 from numpy.testing import assert_array_equal
+
+from deepfs.datasets import read_idx, write_idx
 
 DTYPES = ["uint8", "int8", "int16", "int32", "float32", "float64"]
 BYTES = bytes(range(12))

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from deepfs import initializers
 from deepfs.random import Random
 

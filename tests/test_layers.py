@@ -7,10 +7,11 @@ import pickle
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
+
 from deepfs import layers as L
 from deepfs.testing import any_work_on, check_layer
 from every_layer import CASES, every_layer, spread
-from numpy.testing import assert_array_equal
 
 
 @every_layer

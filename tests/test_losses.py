@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
 from deepfs import reference
 from deepfs.losses import CrossEntropy, MeanSquaredError
 from deepfs.testing import check_loss
-from numpy.testing import assert_allclose, assert_array_equal
 
 
 @pytest.fixture

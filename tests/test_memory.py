@@ -4,9 +4,9 @@ import gc
 
 import numpy as np
 import pytest
-from deepfs.layers._base import empty
 
 from cnn_core import memory
+from deepfs.layers._base import empty
 
 SHAPE = (50, 40, 40)
 

@@ -5,13 +5,14 @@ import os
 import pickle
 import signal
 
-import deepfs as dfs
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+import deepfs as dfs
 from deepfs import layers as L
 from deepfs.progress import chosen
 from deepfs.testing import any_work_on
-from numpy.testing import assert_allclose, assert_array_equal
 from test_datasets import FOLDERS
 
 

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
 from deepfs import reference
 from deepfs.layers import BatchNorm
-from numpy.testing import assert_allclose, assert_array_equal
 
 
 @pytest.mark.parametrize("shape", [(9, 4), (5, 3, 4, 6), (2, 70, 1, 1), (40, 2, 20, 20)])

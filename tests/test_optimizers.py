@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from deepfs import reference
-from deepfs.layers import Dense, Sequential
-from deepfs.optimizers import SGD, Adam, Arena, Momentum
 from numpy.testing import assert_allclose, assert_array_equal
 
 from cnn_core import optim
+from deepfs import reference
+from deepfs.layers import Dense, Sequential
+from deepfs.optimizers import SGD, Adam, Arena, Momentum
 
 
 def twin_step(optimizer, w, g, state, t):

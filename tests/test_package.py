@@ -9,10 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import deepfs as dfs
 import pytest
 
 import cnn_core
+import deepfs as dfs
 from cnn_core import _cpu
 
 MODULES = [

@@ -4,11 +4,11 @@ import re
 
 import numpy as np
 import pytest
-from deepfs import reference
-from deepfs.layers import AvgPool2D, MaxPool2D
 from numpy.testing import assert_allclose, assert_array_equal
 
 from cnn_core import pool
+from deepfs import reference
+from deepfs.layers import AvgPool2D, MaxPool2D
 
 # size, stride, padding, shape of x
 CASES = [

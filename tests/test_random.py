@@ -1,14 +1,14 @@
 """Random numbers: the published answers, distributions, and independence of order."""
 
-import deepfs as dfs
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
+
+import deepfs as dfs
+from cnn_core import random as kernel
 from deepfs import reference
 from deepfs.layers import Dropout
 from deepfs.random import Random
-from numpy.testing import assert_array_equal
-
-from cnn_core import random as kernel
 
 # Random123's kat_vectors for philox4x32 10: counter, key, output (Salmon et al. 2011)
 KNOWN = [

@@ -2,13 +2,14 @@
 
 import json
 
-import deepfs as dfs
 import numpy as np
 import pytest
-from deepfs import layers as L
-from deepfs.initializers import Normal
 from numpy.testing import assert_array_equal
 from safetensors.numpy import load_file, save_file
+
+import deepfs as dfs
+from deepfs import layers as L
+from deepfs.initializers import Normal
 from test_layers import CASES
 
 

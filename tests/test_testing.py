@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+
 from deepfs import layers as L
 from deepfs.layers._base import Layer
 from deepfs.losses import CrossEntropy

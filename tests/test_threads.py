@@ -4,9 +4,9 @@ import os
 import subprocess
 import sys
 
-import deepfs as dfs
 import pytest
 
+import deepfs as dfs
 from cnn_core import threads as kernel
 
 

@@ -9,8 +9,9 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from deepfs.datasets import mnist, write_idx
 from numpy.typing import NDArray
+
+from deepfs.datasets import mnist, write_idx
 
 OUT = Path(__file__).parents[1] / "python" / "deepfs" / "datasets" / "data"
 PER_CLASS = {"train": 500, "t10k": 100}

@@ -22,6 +22,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from . import (
+        config,
         datasets,
         initializers,
         layers,
@@ -43,6 +44,7 @@ __all__ = [
     "History",
     "Model",
     "col2im",
+    "config",
     "datasets",
     "get_num_threads",
     "im2col",
