@@ -4,6 +4,7 @@ import copy
 import os
 import pickle
 import signal
+import time
 
 import numpy as np
 import pytest
@@ -191,10 +192,21 @@ def test_prints_a_line_per_epoch(capsys, data):
 
 def test_draws_a_bar(capsys, data):
     x, y = data
-    small_model().fit(x, y, epochs=1, verbose=1)
-    drawn = capsys.readouterr().err
-    for part in ("epoch 1/1", "100%", "90.0/90.0", "img/s", "loss ", "accuracy 0."):
+
+    class Slow(dfs.losses.CrossEntropy):
+        def forward(self, outputs, targets, sample_weight=None):
+            time.sleep(0.06)  # the bar is drawn ten times a second at most
+            return super().forward(outputs, targets, sample_weight)
+
+    model = small_model()
+    model.loss = Slow()
+    model.fit(x, y, epochs=1, validation_data=(x, y), verbose=1)
+    printed, drawn = capsys.readouterr()
+    for part in ("epoch 1/1 ", "0%|", " img/s", " left", "loss ", "accuracy 0."):
         assert part in drawn
+    assert drawn.endswith("\r")  # the bar is gone, and a line stands in its place
+    assert printed.startswith("epoch 1/1  loss ")
+    assert "val_accuracy" in printed
 
 
 def test_chooses_what_to_show(monkeypatch):

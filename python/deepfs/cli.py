@@ -124,8 +124,7 @@ def _train(options: argparse.Namespace) -> None:
     accuracy = model.evaluate(xt, yt)["accuracy"]
     print(f"\ntest accuracy {accuracy:.2%} after {seconds:.1f} s, saved as {path}\n")
     print(f"next:  deepfs evaluate {path} {options.dataset}")
-    print(f"       deepfs predict {path} IMAGE.png        (a photo: --invert)")
-    print(f'       python -c "import deepfs as dfs; dfs.load({str(path)!r}).summary()"')
+    print(f"       deepfs predict {path} IMAGE.png")
 
 
 def _evaluate(options: argparse.Namespace) -> None:

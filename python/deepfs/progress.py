@@ -21,8 +21,14 @@ def in_words(logs: dict[str, float]) -> str:
     return "  ".join(f"{name} {value:.4f}" for name, value in logs.items())
 
 
+BAR = "{desc} {percentage:3.0f}%|{bar:5}| {rate_fmt}, {remaining} left{postfix}"
+
+
 class Progress:
-    """A bar or a line for each epoch: numbers so far, images per second, time left."""
+    """A line for each epoch, and on a terminal a bar while it runs.
+
+    The bar shows the numbers so far, images per second and the time left; it fits 80 columns.
+    """
 
     def __init__(self, verbose: str | int, epochs: int, images: int) -> None:
         self.mode, self.epochs, self.images = chosen(verbose), epochs, images
@@ -34,7 +40,10 @@ class Progress:
         if self.mode == 1:
             from tqdm import tqdm
 
-            self.bar = tqdm(total=self.images, desc=self.title, unit="img", unit_scale=True)
+            self.bar = tqdm(
+                total=self.images, desc=self.title, unit=" img", unit_scale=True, leave=False,
+                bar_format=BAR, dynamic_ncols=True,
+            )  # fmt: skip
 
     def step(self, images: int, logs: dict[str, float]) -> None:
         """Show that ``images`` more have been seen, and the numbers so far."""
@@ -48,11 +57,10 @@ class Progress:
         self.seconds = time.monotonic() - self.started
 
     def end(self, logs: dict[str, float]) -> None:
-        """Show the final numbers of the epoch."""
+        """Put the final numbers of the epoch in the place of the bar."""
         if self.bar is not None:
-            self.bar.set_postfix_str(in_words(logs))
             self.bar.close()
             self.bar = None
-        elif self.mode == 2:
-            speed = f"{self.seen / max(self.seconds, 1e-9):,.0f} images/s"
-            print(f"{self.title}  {in_words(logs)}  {speed}  {self.seconds:.1f} s", flush=True)
+        if self.mode:
+            speed = f"  {self.seen / max(self.seconds, 1e-9):,.0f} images/s  {self.seconds:.1f} s"
+            print(f"{self.title}  {in_words(logs)}{speed if self.mode == 2 else ''}", flush=True)
