@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     )
     from .columns import col2im, im2col
     from .config import get_num_threads, set_num_threads, show_config, threads
-    from .model import History, Model
+    from .history import History
+    from .model import Model
     from .random import set_seed
     from .saving import CheckpointError, load
 
@@ -65,7 +66,7 @@ __all__ = [
 
 _HOME = {
     "CheckpointError": "saving",
-    "History": "model",
+    "History": "history",
     "Model": "model",
     "col2im": "columns",
     "get_num_threads": "config",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,40 +14,15 @@ from cnn_core import softmax
 
 from . import metrics as metrics_module
 from ._check import flag, whole
+from .history import History, Mean
 from .interrupt import Interrupt
 from .layers import Layer, Softmax
 from .layers._base import Array, Shape
-from .layers.combine import Container, Sequential
+from .layers.combine import Sequential
 from .losses import Loss
 from .optimizers import Arena, Optimizer
 from .progress import Progress
 from .random import Random
-
-
-@dataclass
-class History:
-    """What `Model.fit` measured, a number per epoch.
-
-    Attributes
-    ----------
-    history : dict of list of float
-        ``loss`` and metrics over the epoch as it was trained; with validation data also
-        ``val_loss`` and so on. (Keras has the same.) The last entries of an interrupted run are
-        those of the part of the epoch that was done.
-    interrupted : bool
-        Whether Ctrl-C ended the run.
-    """
-
-    history: dict[str, list[float]] = field(default_factory=dict)
-    interrupted: bool = False
-
-    def add(self, logs: dict[str, float]) -> None:
-        """Append the numbers of an epoch."""
-        for name, value in logs.items():
-            self.history.setdefault(name, []).append(value)
-
-    def __getitem__(self, name: str) -> list[float]:
-        return self.history[name]
 
 
 class Model:
@@ -343,20 +317,9 @@ class Model:
         RuntimeError
             If the network is not built and ``in_shape`` is not given.
         """
-        if self.network.built_dtype is None:
-            if in_shape is None:
-                raise RuntimeError(
-                    "Model.summary needs in_shape, such as (1, 28, 28), before the first data"
-                )
-            self.network.build(tuple(in_shape))
-        rows = list(_rows(self.network, "", self.network.in_shape or ()))
-        total = sum(p.memory.size for p in _unique(self.network).values())
-        head = ("layer", "kind", "output", "parameters")
-        widths = [max(len(row[i]) for row in [head, *rows]) for i in range(4)]
-        for row in [head, *rows]:
-            cells = [f"{cell:<{width}}" for cell, width in zip(row[:3], widths, strict=False)]
-            print("  ".join([*cells, f"{row[3]:>{widths[3]}}"]))
-        print(f"{total:,} parameters, {self.network.built_dtype}")
+        from .summary import print_summary
+
+        print_summary(self.network, in_shape)
 
     def save(self, path: str | Path) -> None:
         """Write network, weights and the optimizer's state to a safetensors file.
@@ -379,42 +342,3 @@ class Model:
         from .saving import save
 
         save(self, path)
-
-
-class Mean:
-    """Running means of named numbers, weighted by samples."""
-
-    def __init__(self) -> None:
-        self.totals: dict[str, float] = {}
-        self.samples = 0
-
-    def add(self, logs: dict[str, float], samples: int) -> None:
-        """Take in the means over ``samples`` more."""
-        for name, value in logs.items():
-            self.totals[name] = self.totals.get(name, 0.0) + value * samples
-        self.samples += samples
-
-    def values(self) -> dict[str, float]:
-        """Return the means so far."""
-        return {name: total / self.samples for name, total in self.totals.items()}
-
-
-def _rows(layer: Layer, name: str, in_shape: Shape) -> Iterator[tuple[str, str, str, str]]:
-    """Yield the rows of `Model.summary`: parts below the container they belong to."""
-    out = layer.out_shape(in_shape)
-    if isinstance(layer, Sequential):
-        for part_name, part in layer.parts().items():
-            yield from _rows(part, f"{name}.{part_name}".lstrip("."), in_shape)
-            in_shape = part.out_shape(in_shape)
-    elif isinstance(layer, Container):
-        yield name, type(layer).__name__, str(("n", *out)).replace("'", ""), ""
-        for part_name, part in layer.parts().items():
-            yield from _rows(part, f"{name}.{part_name}".lstrip("."), in_shape)
-    else:
-        count = sum(p.memory.size for p in layer.parameters().values())
-        shape = str(("n", *out)).replace("'", "")
-        yield name, type(layer).__name__, shape, f"{count:,}" if count else "-"
-
-
-def _unique(network: Layer) -> dict[int, Any]:
-    return {id(p): p for p in network.parameters().values()}
