@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 import deepfs as dfs
+from cnn_core.threads import has_openmp
 from deepfs.cli import main
 
 
@@ -92,7 +93,8 @@ def test_info(capsys):
     assert rows["deepfs"] == dfs.__version__
     assert rows["safetensors"] == safetensors.__version__
     assert rows["instruction set"].startswith(cnn_core.level)
-    assert rows["OpenMP"].startswith(f"on, {dfs.get_num_threads()} of ")
+    openmp = f"on, {dfs.get_num_threads()} of " if has_openmp() else "OFF: "
+    assert rows["OpenMP"].startswith(openmp)
     assert rows["extra 'images'"] == "yes"
 
 

@@ -379,7 +379,7 @@ def test_learns_real_mnist():
         pytest.skip("the real MNIST is not here")
     (x, y), (xt, yt) = dfs.datasets.mnist(folder)
     model = dfs.Model(
-        dfs.networks.simple_convnet(), dfs.losses.CrossEntropy(), dfs.optimizers.Adam(1e-3)
+        dfs.networks.mini_convnet(), dfs.losses.CrossEntropy(), dfs.optimizers.Adam(1e-3)
     )
     model.fit(x[:20_000], y[:20_000], batch_size=100, epochs=1, verbose=0)
-    assert model.evaluate(xt, yt)["accuracy"] > 0.95
+    assert model.evaluate(xt, yt)["accuracy"] > 0.96
