@@ -55,6 +55,28 @@ def test_default():
     assert 1 <= kernel.usable_cpus() <= (os.cpu_count() or 1)
 
 
+@pytest.mark.skipif(not kernel.has_openmp(), reason="built without OpenMP")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="of GNU OpenMP")
+def test_waiting_threads_soon_sleep():
+    """Spinning ones starve the thread they wait for as soon as the machine has other work."""
+    show = "import os, cnn_core; print(os.environ.get('GOMP_SPINCOUNT'))"
+
+    def spins(**environment):
+        done = subprocess.run(
+            [sys.executable, "-c", show],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env=os.environ | {"OMP_DISPLAY_ENV": "VERBOSE"} | environment,
+        )
+        line = next(line for line in done.stderr.splitlines() if "GOMP_SPINCOUNT" in line)
+        return int(line.split("'")[1]), done.stdout.strip()
+
+    assert spins() == (2000, "None")  # and the environment is left as it was
+    assert spins(GOMP_SPINCOUNT="7") == (7, "7")
+    assert spins(OMP_WAIT_POLICY="passive")[0] == 0
+
+
 FORK = """
 import os, sys, warnings
 warnings.simplefilter("ignore")

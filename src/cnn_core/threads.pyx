@@ -9,12 +9,14 @@ import os
 cdef extern from *:
     """
     #ifdef _OPENMP
-    static const int BUILT_WITH_OPENMP = 1;
+    #include <omp.h>
+    /* Asks the library, so that this module loads it: see _load_openmp in __init__.py. */
+    static int openmp_level(void) { return omp_get_max_threads() > 0 ? _OPENMP : 0; }
     #else
-    static const int BUILT_WITH_OPENMP = 0;
+    static int openmp_level(void) { return 0; }
     #endif
     """
-    const int BUILT_WITH_OPENMP
+    int openmp_level()
 
 cdef double break_even = 15e3      # nanoseconds: waking a second thread costs about a third of it
 cdef int limit = 1                 # threads a kernel may use
@@ -33,7 +35,7 @@ cdef int threads_for(double work) noexcept nogil:
 
 def has_openmp():
     """Return whether the kernels were built with OpenMP."""
-    return BUILT_WITH_OPENMP != 0
+    return openmp_level() != 0
 
 
 def get_num_threads():
@@ -50,7 +52,7 @@ def set_num_threads(int n):
         raise RuntimeError(
             "this process was forked after kernels had run on several threads, and OpenMP cannot "
             f"start threads in it: it must keep 1 thread, got {n} (start it with 'spawn' instead)")
-    limit = n if BUILT_WITH_OPENMP else 1
+    limit = n if openmp_level() else 1
 
 
 def get_break_even():
