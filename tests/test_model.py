@@ -267,6 +267,7 @@ def test_second_ctrl_c_stops_at_once(data):
             ValueError,
             "a target for each input, got 90 inputs and targets",
         ),
+        (lambda x, y: (x, None), ValueError, r"got 90 inputs and targets \(\)"),
         (lambda x, y: (x, y + 1), ValueError, "labels from 0 to 2, got 3 at index"),
         (lambda x, y: (x, y.astype(str)), TypeError, "takes integer or float targets"),
         (lambda x, y: (x[:, :, 0], y), ValueError, "takes 4 dimensional input, got shape"),
@@ -300,6 +301,7 @@ def test_bad_data_is_refused_and_costs_nothing(change, error, message, data):
         ({"epochs": -1}, ValueError, "epochs must be at least 0, got -1"),
         ({"verbose": "loud"}, ValueError, 'verbose must be "auto", 0, 1 or 2, got'),
         ({"validation_data": (np.zeros((0, 1)), [])}, ValueError, "needs at least 1 sample"),
+        ({"validation_data": 5}, TypeError, "must be inputs and targets, got <class 'int'>"),
     ],
 )
 def test_fit_refuses_settings(settings, error, message, data):

@@ -188,6 +188,11 @@ def test_refuses_a_truncated_file(trained, tmp_path):
             dfs.load(path)
 
 
+def test_no_such_folder(trained, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"m.safetensors: there is no folder .*nowhere"):
+        trained.save(tmp_path / "nowhere" / "m.safetensors")
+
+
 def test_no_such_file(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nowhere: no such file"):
         dfs.load(tmp_path / "nowhere")

@@ -122,10 +122,14 @@ class Model:
         FloatingPointError
             If the loss is no longer finite: the step that would have followed is not taken.
         """
-        x, y = self._data(x, y)
+        x, y = self._pairs(x, y)
         batch_size, epochs = whole(batch_size, "batch_size"), whole(epochs, "epochs", 0)
         if validation_data is not None:
-            validation_data = self._data(*validation_data)
+            if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
+                raise TypeError(
+                    f"validation_data must be inputs and targets, got {type(validation_data)}"
+                )
+            validation_data = self._pairs(*validation_data)
         history, progress = History(), Progress(verbose, epochs, len(x))
         order, rng = np.arange(len(x)), Random()
         with Interrupt() as interrupt:
@@ -216,8 +220,8 @@ class Model:
     def _measure(self, outputs: Array, y: Array) -> dict[str, float]:
         return {name: float(np.mean(f(outputs, y))) for name, f in self.metrics.items()}
 
-    def _data(self, x: ArrayLike, y: ArrayLike | None = None) -> tuple[Array, Array]:
-        """Return inputs and targets as arrays, after checking what training would trip over."""
+    def _inputs(self, x: ArrayLike) -> Array:
+        """Return inputs as an array, after checking what training would trip over."""
         x = np.asarray(x)
         if x.ndim < 1 or len(x) == 0:
             raise ValueError(f"Model needs at least 1 sample, got inputs of shape {x.shape}")
@@ -226,9 +230,11 @@ class Model:
             if not good.all():
                 at = start + int(good.all(axis=1).argmin())
                 raise ValueError(f"Model needs finite inputs, got NaN or infinity in sample {at}")
-        if y is None:
-            return x, x
-        y = np.asarray(y)
+        return x
+
+    def _pairs(self, x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
+        """Return inputs and targets as arrays, as many of one as of the other."""
+        x, y = self._inputs(x), np.asarray(y)
         if y.ndim < 1 or len(y) != len(x):
             raise ValueError(
                 f"Model needs a target for each input, got {len(x)} inputs and targets {y.shape}"
@@ -257,7 +263,7 @@ class Model:
         ValueError
             If the data is empty, not finite, or does not fit the network.
         """
-        x, y = self._data(x, y)
+        x, y = self._pairs(x, y)
         total, weight, mean = 0.0, 0.0, Mean()
         for outputs, targets in self._outputs(x, batch_size, y):
             values, counted, _ = self.loss.terms(outputs, targets)
@@ -277,7 +283,7 @@ class Model:
         batch_size : int
             Samples at a time: bounds the memory, changes nothing else.
         """
-        x, _ = self._data(x)
+        x = self._inputs(x)
         return np.concatenate([outputs for outputs, _ in self._outputs(x, batch_size, x)])
 
     def predict_proba(self, x: ArrayLike, batch_size: int = 256) -> Array:

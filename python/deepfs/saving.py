@@ -181,6 +181,8 @@ def _fill(arrays: dict[str, Array], tensors: dict[str, Array], path: str | Path)
 
 def _write(path: Path, content: bytes) -> None:
     """Write a file that is complete or not there: under another name first, then renamed."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path}: there is no folder {path.parent}")
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
