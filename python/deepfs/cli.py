@@ -44,35 +44,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    show = argparse.ArgumentDefaultsHelpFormatter
     parser = argparse.ArgumentParser("deepfs", description="Convolutional networks on CPUs.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name: str, run: Any, text: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=text, description=text, formatter_class=show)
+        sub = commands.add_parser(name, help=text, description=text)
         sub.set_defaults(run=run)
         return sub
 
     train = command("train", _train, "Train a network and save it.")
     train.add_argument("dataset", nargs="?", default="mnist_mini", choices=DATASETS,
-                       help="mnist_mini comes with deepfs")  # fmt: skip
+                       help="mnist_mini, the default, comes with deepfs")  # fmt: skip
     train.add_argument("--network", choices=NETWORKS, default=None,
                        help="mini_convnet for mnist_mini, else simple_convnet")  # fmt: skip
-    train.add_argument("--epochs", type=_count, default=10, help="times each image is seen")
+    train.add_argument("--epochs", type=_count, default=10, help="times each image is seen: 10")
     train.add_argument("--batch-size", type=_count, default=None,
                        help="images per step: 50 for mnist_mini, else 100")  # fmt: skip
-    train.add_argument("--optimizer", choices=tuple(OPTIMIZERS), default="adam", help="step rule")
-    train.add_argument("--lr", type=float, default=None, help="step size; the optimizer's own")
-    train.add_argument("--threads", type=_count, default=None, help="all processors by default")
-    train.add_argument("--seed", type=int, default=0, help="of weights, order and dropout")
+    train.add_argument(
+        "--optimizer", choices=tuple(OPTIMIZERS), default="adam", help="step rule: adam"
+    )
+    train.add_argument(
+        "--lr", type=float, default=None, help="step size, if not the optimizer's own default"
+    )
+    train.add_argument("--threads", type=_count, default=None, help="all processors, if not given")
+    train.add_argument("--seed", type=int, default=0, help="of weights, order and dropout: 0")
     train.add_argument("--data", default=None, help="folder that holds the data set's files")
-    train.add_argument("--out", default=".", help="folder to save the model in")
+    train.add_argument("--out", default=".", help="folder to save the model in: this one")
 
     evaluate = command("evaluate", _evaluate, "Measure a saved model on the test images.")
     evaluate.add_argument("model", help="file that train saved")
     evaluate.add_argument("dataset", choices=DATASETS, help="whose test images")
     evaluate.add_argument("--data", default=None, help="folder that holds the data set's files")
-    evaluate.add_argument("--threads", type=_count, default=None, help="all by default")
+    evaluate.add_argument(
+        "--threads", type=_count, default=None, help="all processors, if not given"
+    )
 
     predict = command("predict", _predict, "Say what is on images.")
     predict.add_argument("model", help="file that train saved")
