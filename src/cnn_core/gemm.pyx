@@ -82,7 +82,7 @@ cdef inline void tile(
     cdef vec acc[14][2]
     cdef vec row[2]
     cdef vec term
-    cdef real edge[32]         # two of the widest vectors
+    cdef real edge[16]         # the widest vector
     cdef real* out
     cdef dim i, j, p, q, size = lanes(sizeof(real))
     for i in range(rows):
@@ -98,8 +98,8 @@ cdef inline void tile(
         b += vectors * size
     for i in range(rows):
         out = c + i * ldc
-        if columns == vectors * size:
-            for j in range(vectors):
+        for j in range(vectors):
+            if columns >= (j + 1) * size:
                 if accumulate:
                     vload(term, out + j * size)
                     acc[i][j] = term + acc[i][j]
@@ -107,16 +107,14 @@ cdef inline void tile(
                     vload(term, bias + j * size)
                     acc[i][j] = term + acc[i][j]
                 vstore(out + j * size, acc[i][j])
-        else:
-            for j in range(vectors):
-                vstore(edge + j * size, acc[i][j])
-            for q in range(columns):
-                if accumulate:
-                    out[q] = out[q] + edge[q]
-                elif bias != NULL:
-                    out[q] = bias[q] + edge[q]
-                else:
-                    out[q] = edge[q]
+            else:                               # the last vector of a row of c, in part
+                vstore(edge, acc[i][j])
+                for q in range(columns - j * size):
+                    if accumulate:
+                        edge[q] = out[j * size + q] + edge[q]
+                    elif bias != NULL:
+                        edge[q] = bias[j * size + q] + edge[q]
+                    out[j * size + q] = edge[q]
 
 
 cdef inline void column_of_tiles(
