@@ -117,7 +117,14 @@ def test_info_says_when_openmp_is_off(monkeypatch, capsys):
         (["predict", "MODEL", "nowhere.png"], "nowhere.png: no such file"),
         (["predict", "MODEL", "text.png"], "must be a PNG, a JPEG or an .npy file, got neither"),
         (["predict", "MODEL", "small.npy"], "small.npy must hold images of 1x28x28, got float64"),
-        (["predict", "MODEL", "broken.npy"], "broken.npy"),
+        (["predict", "MODEL", "broken.npy"], "broken.npy must be an .npy file of numbers"),
+        (["predict", "MODEL", "zip.npy"], "zip.npy must be an .npy file of numbers"),
+        (["predict", "MODEL", "huge.npy"], "huge.npy must be an .npy file of numbers"),
+        (["predict", "MODEL", "cut.npy"], "cut.npy must be an .npy file of numbers"),
+        (["predict", "MODEL", "three.npy"], "three.npy must hold images of 1x28x28, got"),
+        (["predict", "MODEL", "bright.npy"], "bright.npy must hold floats from 0 to 1 or ints"),
+        (["predict", "MODEL", "cut.png"], "cut.png must be a PNG, a JPEG or an .npy file"),
+        (["train", "--network", "mlp", "--optimizer", "sgd", "--lr", "1e38"], "; saved as mnist_"),
         (["evaluate", "text.png", "mnist_mini"], "text.png is not a safetensors file"),
     ],
 )
@@ -126,6 +133,17 @@ def test_errors_are_one_line(arguments, message, trained, tmp_path, monkeypatch,
     (tmp_path / "text.png").write_text("no picture")
     (tmp_path / "broken.npy").write_text("no array")
     np.save(tmp_path / "small.npy", np.zeros((5, 5)))
+    np.save(tmp_path / "three.npy", np.zeros((2, 3, 28, 28)))
+    np.save(tmp_path / "bright.npy", np.full((28, 28), 300))
+    np.savez(tmp_path / "a.npz", np.zeros(3))
+    (tmp_path / "a.npz").rename(tmp_path / "zip.npy")
+    (tmp_path / "cut.npy").write_bytes((tmp_path / "small.npy").read_bytes()[:70])
+    with (tmp_path / "huge.npy").open("wb") as file:
+        header = {"descr": "<f8", "fortran_order": False, "shape": (2**30, 2**16)}
+        np.lib.format.write_array_header_1_0(file, header)
+    noise = np.random.default_rng(0).integers(0, 255, (28, 28)).astype(np.uint8)
+    Image.fromarray(noise).save(tmp_path / "cut.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "cut.png").read_bytes()[:60])
     assert main([str(trained) if a == "MODEL" else a for a in arguments]) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"deepfs {arguments[0]}: error: ")

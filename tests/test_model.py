@@ -284,13 +284,58 @@ def test_bad_data_is_refused_and_costs_nothing(change, error, message, data):
     model = small_model()
     model.fit(x, y, verbose=0)
     state = [model.arena.values.copy(), model.steps, *(v.copy() for v in model.state.values())]
+    buffers = {name: b.copy() for name, b in model.network.buffers().items()}
     with pytest.raises(error, match=message):
         model.fit(*change(x, y), batch_size=90, shuffle=False, verbose=0)
     assert_array_equal(model.arena.values, state[0])
     assert model.steps == state[1]
     for now, then in zip(model.state.values(), state[2:], strict=True):
         assert_array_equal(now, then)
+    for name, buffer in model.network.buffers().items():
+        assert_array_equal(buffer, buffers[name], err_msg=name)
     model.fit(x, y, verbose=0)
+
+
+def test_a_refused_batch_costs_nothing(data):
+    x, y = data
+    model = small_model()
+    model.fit(x, y, verbose=0)
+    buffers = {name: b.copy() for name, b in model.network.buffers().items()}
+    for bad in ((x * np.float32("nan"), y), (x + 100, y + 5), (x + 100, y[:-1])):
+        with pytest.raises((ValueError, FloatingPointError)):
+            model.train_on_batch(*bad)
+    for name, buffer in model.network.buffers().items():
+        assert_array_equal(buffer, buffers[name], err_msg=name)
+    assert np.isfinite(model.evaluate(x, y)["loss"])
+
+
+def test_a_layer_built_again_is_trained(data):
+    x, y = data
+    model = small_model()
+    model.fit(x, y, verbose=0)
+    layer = model.network.layers[0]
+    layer.build(x.shape[1:])
+    before = layer.parameters()["weight"].value.copy()
+    model.fit(x, y, verbose=0)
+    assert (layer.parameters()["weight"].value != before).any()
+
+
+def test_wrong_validation_data_is_refused_before_training(data):
+    x, y = data
+    model = small_model()
+    with pytest.raises(ValueError, match="labels from 0 to 2, got 9 at index 0"):
+        model.fit(x, y, validation_data=(x[:3], np.array([9, 0, 1])), verbose=0)
+    assert model.steps == 0
+
+
+def test_accuracy_is_for_classes():
+    model = dfs.Model(L.Dense(1), dfs.losses.MeanSquaredError(), dfs.optimizers.SGD())
+    x, y = np.ones((4, 2)), np.ones((4, 1))
+    with pytest.raises(ValueError, match=r"at least 2 classes, got \(4, 1\); for other tasks"):
+        model.train_on_batch(x, y)
+    assert model.steps == 0
+    model = dfs.Model(L.Dense(1), dfs.losses.MeanSquaredError(), dfs.optimizers.SGD(), metrics=())
+    assert set(model.train_on_batch(x, y)) == {"loss"}
 
 
 @pytest.mark.parametrize(
@@ -339,6 +384,7 @@ def test_a_loss_that_diverges_is_noticed_before_the_step(data):
     with np.errstate(all="ignore"), pytest.raises(FloatingPointError, match=r"the loss at step"):
         model.fit(x, y, epochs=50, verbose=0)
     assert model.steps >= 1
+    assert all(np.isfinite(b).all() for b in model.network.buffers().values())
 
 
 def test_check_finite_names_the_parameter(data):

@@ -70,6 +70,17 @@ def test_an_offset_does_not_swamp_the_variance(offset, rng):
     assert_allclose(layer.buffers()["running_var"], x.astype(float).var(0), rtol=1e-4)
 
 
+@pytest.mark.parametrize(("rows", "outlier"), [(78_400, 1e4), (78_400, 50), (1_000_000, 50)])
+def test_an_outlier_does_not_swamp_the_variance(rows, outlier, threads):
+    """The first value of all is the corner of an image: nothing may hang on it."""
+    x = np.full((rows, 1), 0.1, np.float32)
+    x[0], x[1::2] = outlier, 0.2
+    layer = BatchNorm(momentum=0.0, running_variance="biased")
+    layer.forward(x, training=True)
+    assert_allclose(layer.buffers()["running_var"], x.astype(float).var(0), rtol=1e-5)
+    assert_allclose(layer.buffers()["running_mean"], x.astype(float).mean(0), rtol=1e-5)
+
+
 def test_an_empty_batch_teaches_nothing():
     layer = BatchNorm()
     y, _ = layer.forward(np.zeros((0, 3)), training=True)

@@ -95,7 +95,7 @@ def test_arena_holds_every_parameter_once():
     before = {name: p.value.copy() for name, p in net.parameters().items()}
     arena = Arena(net.parameters())
     assert arena.values.size == 2 * (9 + 3)
-    assert arena.holds()
+    assert arena.holds(net.parameters())
     for name, p in net.parameters().items():
         assert_array_equal(p.value, before[name])
     arena.values[:] = 7
@@ -104,8 +104,8 @@ def test_arena_holds_every_parameter_once():
     net.parameters()["dense_2.bias"].grad = [1, 2, 3]
     assert_array_equal(views["dense_2.bias"], [1, 2, 3])
     other = Arena(net.parameters())
-    assert other.holds()
-    assert not arena.holds()
+    assert other.holds(net.parameters())
+    assert not arena.holds(net.parameters())
 
 
 def test_arena_refuses_two_dtypes():

@@ -74,6 +74,21 @@ def test_every_layer_comes_back(make, shape, dtype, tmp_path, rng):
     assert twin.network(x).dtype == dtype
 
 
+@pytest.mark.parametrize("optimizer", [dfs.optimizers.SGD(), dfs.optimizers.Adam()])
+def test_a_layer_in_two_places_comes_back_as_one(optimizer, tmp_path, rng):
+    shared = L.Dense(8)
+    net = L.Sequential([L.Dense(8), shared, L.Residual(shared), L.Dense(3)])
+    model = model_of(net, optimizer)
+    x, y = rng.standard_normal((9, 5)), np.arange(9) % 3
+    model.train_on_batch(x, y)
+    model.save(tmp_path / "m.safetensors")
+    twin = dfs.load(tmp_path / "m.safetensors")
+    assert twin.network.layers[1] is twin.network.layers[2].body
+    for each in (model, twin):
+        each.train_on_batch(x, y)
+    assert_array_equal(twin.predict(x), model.predict(x))
+
+
 def test_own_layer_is_named_by_the_caller(tmp_path):
     from dataclasses import dataclass
 
@@ -157,6 +172,9 @@ def rewrite(path, change):
         (lambda t, d: d["network"].update(kind="Model"), "names 'Model', which deepfs does not"),
         (lambda t, d: d["network"].update(extra=1), "does not describe a model"),
         (lambda t, d: d.update(in_shape=[1, 2]), "does not describe a model"),
+        (lambda t, d: d.update(steps=float("inf")), "does not describe a model"),
+        (lambda t, d: d.update(in_shape=[2, 2**40, 2**40]), "does not describe a model"),
+        (lambda t, d: d.update(format=float("inf")), "a safetensors file, but not a deepfs model"),
         (lambda t, d: d.update(format="x"), "a safetensors file, but not a deepfs model"),
     ],
 )

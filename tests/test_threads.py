@@ -51,6 +51,8 @@ SHOW = "import deepfs as dfs; print(dfs.get_num_threads())"
 def test_default():
     assert run(SHOW, OMP_NUM_THREADS="3") == "3"
     assert run(SHOW, OMP_NUM_THREADS="2,4") == "2"
+    for odd in ("99999999999999999999", "\u00b2", "-1", "many"):
+        assert run(SHOW, OMP_NUM_THREADS=odd) == str(kernel.usable_cpus())
     assert run(SHOW, OMP_NUM_THREADS="") == str(kernel.usable_cpus())
     assert 1 <= kernel.usable_cpus() <= (os.cpu_count() or 1)
 

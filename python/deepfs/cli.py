@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options.run(options)
     except (CheckpointError, ImportError, OSError, ValueError, TypeError, RuntimeError,
-            FloatingPointError) as error:  # fmt: skip
+            ArithmeticError, MemoryError) as error:  # fmt: skip
         print(f"deepfs {options.command}: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -89,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _count(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
+    if not (text.isascii() and text.isdigit() and len(text) < 10) or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be an int of at least 1, got {text!r}")
     return int(text)
 
@@ -111,6 +112,10 @@ def _train(options: argparse.Namespace) -> None:
     out = Path(options.out)
     if not out.is_dir():
         raise FileNotFoundError(f"--out must be a folder that exists, got {options.out!r}")
+    try:
+        tempfile.TemporaryFile(dir=out).close()
+    except OSError as error:
+        raise OSError(f"--out must be a folder to write in, got {options.out!r}") from error
     if options.threads:
         set_num_threads(options.threads)
     set_seed(options.seed)
@@ -120,11 +125,15 @@ def _train(options: argparse.Namespace) -> None:
     model.summary(x.shape[1:])
     print()
     started = time.monotonic()
-    history = model.fit(x, y, batch_size, options.epochs, validation_data=(xt, yt))
+    path = out / f"{options.dataset}-{network}.safetensors"
+    try:
+        history = model.fit(x, y, batch_size, options.epochs, validation_data=(xt, yt))
+    except FloatingPointError as error:
+        model.save(path)
+        raise FloatingPointError(f"{error}; saved as {path}") from error
     seconds = time.monotonic() - started
     if history.interrupted:
         print(f"\ninterrupted: {model.steps} steps are kept")
-    path = out / f"{options.dataset}-{network}.safetensors"
     model.save(path)
     accuracy = model.evaluate(xt, yt)["accuracy"]
     print(f"\ntest accuracy {accuracy:.2%} after {seconds:.1f} s, saved as {path}\n")
@@ -178,25 +187,39 @@ def read_image(name: str, c: int, h: int, w: int) -> Array:
         raise FileNotFoundError(f"{name}: no such file")
     if path.suffix == ".npy":
         try:
-            array = np.load(path, allow_pickle=False)
-        except (ValueError, EOFError) as error:
+            with path.open("rb") as file:
+                array = np.lib.format.read_array(file, allow_pickle=False)
+        except Exception as error:  # a damaged header raises whatever its parser does
             raise ValueError(f"{name} must be an .npy file of numbers: {error}") from None
-        if array.shape[-2:] != (h, w) or array.ndim > 4 or array.dtype.kind not in "fiu":
+        image = array.shape[-2:] if c == 1 and array.shape[-3:] != (1, h, w) else array.shape[-3:]
+        if image not in ((h, w), (c, h, w)) or array.ndim > len(image) + 1:
             raise ValueError(
                 f"{name} must hold images of {c}x{h}x{w}, got {array.dtype} of shape {array.shape}"
             )
-        images = array.reshape(-1, c, h, w).astype(np.float32)
-        return images / 255 if array.dtype == np.uint8 else images
+        images: Array = array.reshape(-1, c, h, w).astype(np.float32)
+        images = images / 255 if array.dtype.kind in "iu" else images
+        if array.dtype.kind not in "fiu" or not (images.min() >= 0 and images.max() <= 1):
+            raise ValueError(
+                f"{name} must hold floats from 0 to 1 or ints from 0 to 255, got {array.dtype} "
+                "beyond them"
+            )
+        return images
     try:
-        from PIL import Image, UnidentifiedImageError
+        import PIL
+        from PIL import Image
     except ImportError:
         raise ImportError(
             f"{name}: pictures need Pillow, which is not installed: pip install 'deepfs[images]'"
         ) from None
     try:
         with Image.open(path) as picture:
+            picture.verify()  # a truncated file would be an image with black at the end
+        with Image.open(path) as picture:
             fitted = picture.convert("L" if c == 1 else "RGB").resize((w, h))
-    except UnidentifiedImageError:
-        raise ValueError(f"{name} must be a PNG, a JPEG or an .npy file, got neither") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        reason = "" if isinstance(error, PIL.UnidentifiedImageError) else f": {error}"
+        raise ValueError(
+            f"{name} must be a PNG, a JPEG or an .npy file, got neither{reason}"
+        ) from None
     pixels = np.asarray(fitted, np.float32).reshape(h, w, c) / 255
     return pixels.transpose(2, 0, 1)[None]

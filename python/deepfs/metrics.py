@@ -31,13 +31,26 @@ def accuracy(outputs: NDArray[Any], targets: NDArray[Any]) -> NDArray[Any]:
     array (n,)
         Of a tie, the first class counts.
 
+    Raises
+    ------
+    ValueError
+        If there are not at least two classes, or targets for each output.
+
     Examples
     --------
     >>> accuracy(np.array([[1.0, 2.0], [4.0, 3.0]]), np.array([1, 1]))
     array([1., 0.])
     """
+    if outputs.ndim < 2 or outputs.shape[1] < 2:
+        raise ValueError(
+            f"accuracy needs outputs (n, classes) of at least 2 classes, got {outputs.shape}; "
+            "for other tasks, Model(..., metrics=())"
+        )
+    if targets.shape not in (outputs.shape, (len(outputs), *outputs.shape[2:])):
+        raise ValueError(f"accuracy cannot compare {outputs.shape} with targets {targets.shape}")
     right = targets.argmax(axis=1) if targets.ndim == outputs.ndim else targets
-    return (outputs.argmax(axis=1) == right).astype(np.float64)
+    found = (outputs.argmax(axis=1) == right).astype(np.float64)
+    return found.reshape(len(outputs), -1).mean(axis=1)
 
 
 _BY_NAME: dict[str, Metric] = {"accuracy": accuracy}

@@ -71,6 +71,8 @@ class Model:
                 raise TypeError(f"Model needs a deepfs {kind.__name__}, got {part!r}")
         if loss.reduction == "none":
             raise ValueError('Model needs a loss that is one number, got reduction="none"')
+        if metrics is None:
+            metrics = ()
         if isinstance(metrics, str) or callable(metrics):
             metrics = (metrics,)
         self.network, self.loss, self.optimizer = network, loss, optimizer
@@ -79,6 +81,7 @@ class Model:
         self.steps = 0  # taken by the optimizer
         self.state: dict[str, Array] = {}  # of the optimizer, arrays that lie like the arena
         self.arena: Arena | None = None
+        self.history = History()  # of the last fit
 
     # -- training ------------------------------------------------------------------------------
 
@@ -120,7 +123,8 @@ class Model:
         ValueError
             If the data is empty, not finite, of unequal lengths, or does not fit the network.
         FloatingPointError
-            If the loss is no longer finite: the step that would have followed is not taken.
+            If the loss is no longer finite: the step that would have followed is not taken, and
+            ``model.history`` holds the epochs before.
         """
         x, y = self._pairs(x, y)
         batch_size, epochs = whole(batch_size, "batch_size"), whole(epochs, "epochs", 0)
@@ -130,9 +134,13 @@ class Model:
                     f"validation_data must be inputs and targets, got {type(validation_data)}"
                 )
             validation_data = self._pairs(*validation_data)
+        self._check_pairs(x, y)
+        if validation_data is not None:
+            self._check_pairs(*validation_data)
         history, progress = History(), Progress(verbose, epochs, len(x))
+        self.history = history
         order, rng = np.arange(len(x)), Random()
-        with Interrupt() as interrupt:
+        with Interrupt() as interrupt, progress:
             for epoch in range(1, epochs + 1):
                 if shuffle:
                     order = rng.permutation(len(x))
@@ -178,11 +186,22 @@ class Model:
             If the loss is not finite (or, with ``check_finite``, a gradient): no step is taken.
         """
         x, y = np.asarray(x), np.asarray(y)
-        if len(x) == 0:
+        if x.ndim < 1 or len(x) == 0:
             raise ValueError(f"Model.train_on_batch needs at least 1 sample, got shape {x.shape}")
         return self._step(x, y)
 
     def _step(self, x: Array, y: Array) -> dict[str, float]:
+        """Take a step; if it fails, leave everything as it was after the one before."""
+        x = self.network.prepare(x)
+        before = [(buffer, buffer.copy()) for buffer in self.network.buffers().values()]
+        try:
+            return self._try_step(x, y)
+        except BaseException:
+            for buffer, value in before:
+                buffer[...] = value
+            raise
+
+    def _try_step(self, x: Array, y: Array) -> dict[str, float]:
         outputs, cache = self.network.forward(x, training=True)
         value, loss_cache = self.loss.forward(outputs, y)
         if not math.isfinite(value):
@@ -190,6 +209,7 @@ class Model:
                 f"the loss at step {self.steps + 1} is {value}: the learning rate may be too "
                 "large, or the data not finite; the weights are those of the step before"
             )
+        logs = {"loss": value} | self._measure(outputs, y)
         arena = self._arena()
         arena.grads.fill(0)
         self.network.backward(self.loss.backward(loss_cache), cache, need_dx=False)
@@ -197,12 +217,19 @@ class Model:
             self._check_gradients(arena)
         self.optimizer.step(arena.values, arena.grads, self.state, self.steps + 1)
         self.steps += 1
-        return {"loss": value} | self._measure(outputs, y)
+        return logs
 
     def _arena(self) -> Arena:
-        """Return the arena of the built network; make it anew if the parameters have moved."""
-        if self.arena is None or not self.arena.holds():
-            self.arena = Arena(self.network.parameters())
+        """Return the arena of the built network; make it anew if the parameters have moved.
+
+        Parameters that are not those of the last step, of a layer built again, start without
+        state.
+        """
+        parameters = self.network.parameters()
+        if self.arena is None or not self.arena.holds(parameters):
+            if self.arena is not None and not self.arena.has(parameters):
+                self.state = {}
+            self.arena = Arena(parameters)
         if not self.state:
             self.state = self.optimizer.init(self.arena.values)
         return self.arena
@@ -231,6 +258,14 @@ class Model:
                 at = start + int(good.all(axis=1).argmin())
                 raise ValueError(f"Model needs finite inputs, got NaN or infinity in sample {at}")
         return x
+
+    def _check_pairs(self, x: Array, y: Array) -> None:
+        """Refuse inputs of a wrong shape, and any wrong target, before the first step."""
+        self.network.prepare(x[:1])
+        shape = self.network.out_shape(x.shape[1:])
+        for start in range(0, len(y), 65536):
+            some = y[start : start + 65536]
+            self.loss.terms(np.zeros((len(some), *shape), self.network.built_dtype), some)
 
     def _pairs(self, x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
         """Return inputs and targets as arrays, as many of one as of the other."""

@@ -34,6 +34,13 @@ class Progress:
         self.mode, self.epochs, self.images = chosen(verbose), epochs, images
         self.bar: Any = None
 
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
     def begin(self, epoch: int) -> None:
         """Start the display of epoch number ``epoch``, from 1."""
         self.title, self.started, self.seen = f"epoch {epoch}/{self.epochs}", time.monotonic(), 0

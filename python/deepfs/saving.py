@@ -18,6 +18,7 @@ from .layers._base import Array
 from .model import Model
 
 FORMAT = 1  # version of the layout below
+SAME = "same"  # kind of a layer that has been described before
 
 # Everything that a file may name. Own classes are handed to `load` by the caller.
 _KINDS: dict[str, type] = {
@@ -32,19 +33,30 @@ class CheckpointError(Exception):
     """A file is not a model that this version of deepfs can read: it says why."""
 
 
-def to_config(value: Any) -> Any:
+def to_config(value: Any, seen: list[layers.Layer] | None = None) -> Any:
     """Return settings as JSON can hold them: a dataclass is its kind and its fields.
+
+    A layer that stands in several places is described once; the others say which one it is, by
+    its number among the layers described (``seen``).
 
     Examples
     --------
     >>> to_config(layers.ReLU(name="a"))
     {'kind': 'ReLU', 'name': 'a', 'dtype': None}
     """
+    seen = [] if seen is None else seen
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {f.name: to_config(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        return {"kind": type(value).__name__, **fields}
+        for number, layer in enumerate(seen):
+            if layer is value:
+                return {"kind": SAME, "number": number}
+        names = [field.name for field in dataclasses.fields(value)]
+        config = {"kind": type(value).__name__}
+        config |= {name: to_config(getattr(value, name), seen) for name in names}
+        if isinstance(value, layers.Layer):
+            seen.append(value)
+        return config
     if isinstance(value, (list, tuple)):
-        return [to_config(entry) for entry in value]
+        return [to_config(entry, seen) for entry in value]
     if isinstance(value, np.generic):
         return value.item()
     if value is None or isinstance(value, (bool, int, float, str)):
@@ -56,19 +68,24 @@ def to_config(value: Any) -> Any:
     raise TypeError(f"{value!r} cannot be saved: a setting must be numbers, text or a layer")
 
 
-def from_config(config: Any, kinds: dict[str, type]) -> Any:
-    """Return what `to_config` described."""
+def from_config(config: Any, kinds: dict[str, type], seen: list[layers.Layer]) -> Any:
+    """Return what `to_config` described; ``seen`` collects the layers."""
     if isinstance(config, list):
-        return tuple(from_config(entry, kinds) for entry in config)
+        return tuple(from_config(entry, kinds, seen) for entry in config)
     if not isinstance(config, dict):
         return config
     settings = dict(config)
     kind = settings.pop("kind", None)
+    if kind == SAME:
+        return seen[settings["number"]]
     if kind not in kinds:
         raise CheckpointError(
             f"the file names {kind!r}, which deepfs does not have: load(path, layers=[{kind}])"
         )
-    return kinds[kind](**{key: from_config(value, kinds) for key, value in settings.items()})
+    made = kinds[kind](**{k: from_config(value, kinds, seen) for k, value in settings.items()})
+    if isinstance(made, layers.Layer):
+        seen.append(made)
+    return made
 
 
 def save(model: Model, path: str | Path) -> None:
@@ -136,15 +153,18 @@ def load(path: str | Path, layers: Iterable[type] = ()) -> Model:
             lost = ", ".join(name for name in description["metrics"] if name not in known)
             warnings.warn(f"{path}: metrics of your own are not in the file: {lost}", stacklevel=2)
         model = Model(
-            from_config(description["network"], kinds),
-            from_config(description["loss"], kinds),
-            from_config(description["optimizer"], kinds),
+            from_config(description["network"], kinds, []),
+            from_config(description["loss"], kinds, []),
+            from_config(description["optimizer"], kinds, []),
             known,
             description["check_finite"],
         )
         model.network.build(tuple(description["in_shape"]), description["dtype"])
         model.steps = int(description["steps"])
-    except (KeyError, TypeError, ValueError) as error:
+    except CheckpointError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError,
+            ValueError) as error:  # fmt: skip
         raise CheckpointError(f"{path} does not describe a model: {error}") from error
     if model.steps:
         model._arena()
@@ -213,7 +233,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
     try:
         description = json.loads(metadata["deepfs"])
         version = int(description["format"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} is a safetensors file, but not a deepfs model") from error
     if version > FORMAT:
         raise CheckpointError(f"{path} is of format {version}, this deepfs reads up to {FORMAT}")

@@ -18,30 +18,48 @@ cdef enum:
     STRIP = 64          # columns summed at a time: their sums stay in the first-level cache
 
 
-cdef void moments_of_run(
-    const real* x, const real* shift, dim rows, dim c,
-    double* first_moment, double* second_moment,
+cdef inline void merge(
+    double* mean, double* squares, double n,                # in, out  of n values
+    double other_mean, double other_squares, double m,      # of m more
 ) noexcept nogil:
-    """Add the sums of d and d*d, d = x - shift, of each column."""
+    """Mean and sum of squared distances from it, of both together (Chan, Golub, LeVeque 1979)."""
+    cdef double distance = other_mean - mean[0]
+    mean[0] += distance * m / (n + m)
+    squares[0] += other_squares + distance * distance * n * m / (n + m)
+
+
+cdef void moments_of_run(
+    const real* x, dim rows, dim c,
+    double* mean, double* squares,              # in, out  (c,), zeros
+) noexcept nogil:
+    """Mean of each column, and sum of squared distances from it.
+
+    SHORT rows at a time are read twice, the second time from the cache: distances are from their
+    own mean, so neither a common offset nor an outlier swamps them.
+    """
     cdef real sums[STRIP]
-    cdef real squares[STRIP]
+    cdef real products[STRIP]
     cdef real d
-    cdef dim first = 0, start, i, k, columns
+    cdef dim first = 0, start, i, k, columns, n
     while first < c:
         columns = least(STRIP, c - first)
         start = 0
         while start < rows:
+            n = least(SHORT, rows - start)
             for k in range(columns):
                 sums[k] = 0
-                squares[k] = 0
-            for i in range(start, least(start + SHORT, rows)):
+                products[k] = 0
+            for i in range(start, start + n):
                 for k in range(columns):
-                    d = x[i * c + first + k] - shift[first + k]
-                    sums[k] += d
-                    squares[k] += d * d
+                    sums[k] += x[i * c + first + k]
             for k in range(columns):
-                first_moment[first + k] += sums[k]
-                second_moment[first + k] += squares[k]
+                sums[k] = sums[k] / n
+            for i in range(start, start + n):
+                for k in range(columns):
+                    d = x[i * c + first + k] - sums[k]
+                    products[k] += d * d
+            for k in range(columns):
+                merge(&mean[first + k], &squares[first + k], start, sums[k], products[k], n)
             start += SHORT
         first += columns
 
@@ -110,14 +128,9 @@ def batch_moments(
     const real[:, ::1] x,               # in   (rows, c)
     real[::1] mean, real[::1] var,      # out  (c,), the variance biased
 ):
-    """Write mean and variance of each column.
-
-    One pass: sums of d and d*d with d = x - (first row), so that a large common offset
-    cancels exactly instead of swamping the variance.
-    """
+    """Write mean and variance of each column, in one pass over ``x``."""
     cdef dim rows = x.shape[0], c = x.shape[1], run = run_of_rows(rows), runs, r, k
     cdef double* partial
-    cdef double first, second
     if mean.shape[0] != c or var.shape[0] != c or rows == 0:
         raise ValueError("x, mean and var do not belong to one batch")
     if c == 0:
@@ -128,14 +141,14 @@ def batch_moments(
         raise MemoryError("no memory for partial sums")
     for r in prange(runs, nogil=True, schedule="static",
                     num_threads=threads_for(<double> rows * c * sizeof(real) / 15)):
-        moments_of_run(&x[r * run, 0], &x[0, 0], least(run, rows - r * run), c,
+        moments_of_run(&x[r * run, 0], least(run, rows - r * run), c,
                        partial + r * 2 * c, partial + (r * 2 + 1) * c)
-    add_runs(partial, runs, 2 * c)
     for k in range(c):
-        first = partial[k] / rows
-        second = partial[c + k] / rows
-        mean[k] = <real> (x[0, k] + first)
-        var[k] = <real> max(0.0, second - first * first)
+        for r in range(1, runs):
+            merge(&partial[k], &partial[c + k], r * run, partial[r * 2 * c + k],
+                  partial[(r * 2 + 1) * c + k], least(run, rows - r * run))
+        mean[k] = <real> partial[k]
+        var[k] = <real> (partial[c + k] / rows)
     free(partial)
 
 

@@ -80,7 +80,8 @@ def usable_cpus():
 
 def _default_threads():
     asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    return int(asked) if asked.isdigit() and int(asked) > 0 else usable_cpus()
+    given = asked.isascii() and asked.isdigit() and len(asked) < 5 and int(asked) > 0
+    return int(asked) if given else usable_cpus()
 
 
 def _after_fork():

@@ -136,11 +136,10 @@ class Sequential(Container):
         first = 0 if need_dx else next(
             (i for i, part in enumerate(self.layers) if part.parameters()), len(self.layers)
         )  # fmt: skip
+        dx: Any = dy
         for i in range(len(self.layers) - 1, first - 1, -1):
-            dx = self.layers[i]._backward(dy, cache[i], need_dx or i > first)
-            if dx is not None:
-                dy = dx
-        return dy if need_dx else None
+            dx = self.layers[i]._backward(dx, cache[i], need_dx or i > first)
+        return dx if need_dx else None
 
 
 @dataclass(eq=False)

@@ -46,9 +46,13 @@ class Arena:
             p.move(self.values[span], self.grads[span])
             start = span.stop
 
-    def holds(self) -> bool:
-        """Return whether the parameters still lie here: a copy or another arena moves them."""
-        return all(
+    def has(self, parameters: dict[str, Parameter]) -> bool:
+        """Return whether these are the parameters that this arena was made of."""
+        return {id(p) for p in parameters.values()} == {id(p) for p in self.parameters.values()}
+
+    def holds(self, parameters: dict[str, Parameter]) -> bool:
+        """Return whether these parameters lie here: a copy or another arena moves them."""
+        return self.has(parameters) and all(
             p.memory.base is self.values and p.dmemory.base is self.grads
             for p in self.parameters.values()
         )
