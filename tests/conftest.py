@@ -33,3 +33,13 @@ def dtype(request):
 def tolerance(dtype):
     """Largest difference from a twin, for results of about 1."""
     return {"rtol": 0, "atol": 1e-5 if dtype == np.float32 else 1e-12}
+
+
+@pytest.fixture
+def data(rng):
+    """Three easy classes: which third of the image is bright."""
+    y = rng.integers(0, 3, 90)
+    x = rng.random((90, 1, 9, 9)).astype(np.float32)
+    for i, k in enumerate(y):
+        x[i, 0, 3 * k : 3 * k + 3] += 0.7
+    return x, y
