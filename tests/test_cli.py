@@ -124,7 +124,10 @@ def test_info_says_when_openmp_is_off(monkeypatch, capsys):
         (["predict", "MODEL", "three.npy"], "three.npy must hold images of 1x28x28, got"),
         (["predict", "MODEL", "bright.npy"], "bright.npy must hold floats from 0 to 1 or ints"),
         (["predict", "MODEL", "cut.png"], "cut.png must be a PNG, a JPEG or an .npy file"),
-        (["train", "--network", "mlp", "--optimizer", "sgd", "--lr", "1e38"], "; saved as mnist_"),
+        (
+            ["train", "--network", "mlp", "--optimizer", "sgd", "--lr", "1e38"],
+            "-diverged.safetensors",
+        ),
         (["evaluate", "text.png", "mnist_mini"], "text.png is not a safetensors file"),
     ],
 )

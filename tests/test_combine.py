@@ -47,6 +47,13 @@ def test_a_layer_in_two_places_has_one_gradient(rng):
     assert_allclose(shared.parameters()["weight"].grad, wanted, rtol=1e-10, atol=1e-12)
 
 
+def test_a_named_layer_in_two_places():
+    shared = L.Dense(5, name="a")
+    net = L.Sequential([shared, L.Tanh(), shared])
+    net(np.zeros((1, 5)))
+    assert list(net.parts()) == ["a", "tanh_1", "a_2"]
+
+
 def test_nothing_below_the_first_parameters_is_asked_for_a_gradient(monkeypatch, rng):
     """A first convolution never computes the gradient of the images."""
     asked = []

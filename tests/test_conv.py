@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import deepfs as dfs
-from cnn_core import conv
+from cnn_core import conv, im2col
 from deepfs import reference
 from deepfs.layers import Conv2D
 from deepfs.testing import any_work_on
@@ -209,6 +209,25 @@ def test_a_refused_first_input_leaves_the_layer_as_new():
     with pytest.raises(ValueError, match="exceeds the image"):
         layer(np.zeros((1, 1, 2, 2)))
     assert layer(np.zeros((1, 3, 5, 5))).shape == (1, 4, 3, 3)
+
+
+def test_im2col_refuses_products_that_wrap_around():
+    """1 * 103787598 * 192981035 * 921 is 267914 modulo 2**64."""
+    col, x = np.ones((1, 267914), np.float32), np.zeros((1, 1, 70000, 921), np.float32)
+    window = (1, 1, 103787598, 192981035, 1, 1, 0, 0, 1, 1)
+    with pytest.raises(ValueError, match="do not belong to one im2col"):
+        im2col.col2im(col, x, *window)
+    with pytest.raises(ValueError, match="do not belong to one im2col"):
+        im2col.im2col(x, col, *window)
+
+
+def test_im2col_of_other_numbers():
+    x = np.arange(9).reshape(1, 1, 3, 3)
+    assert dfs.im2col(x.astype(">f8"), 2).dtype == np.float64
+    assert dfs.im2col(x, 2).dtype == np.float32
+    assert dfs.im2col(np.zeros((0, 1, 3, 3)), 2).shape == (0, 4)
+    with pytest.raises(TypeError, match="im2col takes real numbers, got an array of complex128"):
+        dfs.im2col(x + 1j, 2)
 
 
 def test_kernels_refuse_what_would_crash():

@@ -129,6 +129,25 @@ def test_inference_from_many_threads(rng):
             assert_array_equal(y, right)
 
 
+def test_first_use_from_many_threads():
+    from concurrent.futures import ThreadPoolExecutor
+
+    x = np.ones((2, 30), np.float32)
+    for _ in range(20):
+        net = L.Sequential([L.Dense(20), L.Dense(20), L.Dense(20)])
+        with ThreadPoolExecutor(4) as pool:
+            outputs = list(pool.map(net, [x] * 8))
+        for y in outputs:
+            assert_array_equal(y, net(x))
+
+
+def test_a_parameter_may_be_one_number():
+    p = L.Parameter(np.array(1.0))
+    p.value = 3.0
+    assert p.value.shape == ()
+    assert float(p.memory) == 3
+
+
 def test_assigning_a_parameter_copies():
     layer = L.Conv2D(2, 3)
     layer(np.zeros((1, 1, 5, 5)))

@@ -80,7 +80,7 @@ def test_extreme_logits_are_finite():
         (np.zeros((2, 3)), np.zeros(3, int), ValueError, "integer labels"),
         (np.zeros((2, 3)), np.array(["a", "b"]), TypeError, "integer or float targets"),
         (np.zeros(3), np.zeros(3, int), ValueError, r"takes logits \(n, classes, ...\)"),
-        (np.zeros((2, 3), complex), np.zeros(2, int), TypeError, "takes real outputs"),
+        (np.zeros((2, 3), complex), np.zeros(2, int), TypeError, "takes real numbers"),
     ],
 )
 def test_cross_entropy_refuses(outputs, targets, error, message):

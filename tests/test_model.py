@@ -135,6 +135,20 @@ def test_copies_of_a_model_train_on_their_own(data):
     assert_array_equal(after[2], after[0])
 
 
+def test_another_optimizer_starts_afresh(data):
+    x, y = data
+    model = small_model()
+    model.fit(x, y, verbose=0)
+    weights = model.arena.values.copy()
+    for optimizer in (dfs.optimizers.Momentum(0.1), dfs.optimizers.Adam(0.01)):
+        model.optimizer = optimizer
+        model.train_on_batch(x, y)
+        state = optimizer.init(model.arena.values)
+        assert model.state.keys() == state.keys()
+        optimizer.step(weights, model.arena.grads, state, 1)
+        assert_array_equal(model.arena.values, weights)
+
+
 def test_two_models_may_share_a_network(data):
     x, y = data
     first = small_model()

@@ -63,7 +63,7 @@ def test_finds_the_minimum_of_a_long_valley(optimizer):
         (lambda: Momentum(momentum=1), r"momentum must be in \[0, 1\), got 1"),
         (lambda: Adam(beta1=1), r"beta1 must be in \[0, 1\), got 1"),
         (lambda: Adam(beta2=-0.1), r"beta2 must be in \[0, 1\), got -0.1"),
-        (lambda: Adam(eps=-1), r"eps must be in \[0, inf\), got -1"),
+        (lambda: Adam(eps=-1), r"eps must be in \(0, inf\), got -1"),
     ],
 )
 def test_refuses(make, message):

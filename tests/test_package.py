@@ -20,8 +20,9 @@ MODULES = [
     for _, name, _ in pkgutil.walk_packages(dfs.__path__, "deepfs.")
     if not name.endswith("__main__")
 ]
-KERNELS = ["activation", "conv", "dense", "dropout", "gemm", "im2col", "memory", "norm"]
-KERNELS += ["optim", "pool", "random", "softmax", "threads"]
+KERNELS = sorted(
+    path.stem for path in Path(cnn_core.__file__).parent.glob("*.pyx") if path.stem[0] != "_"
+)
 
 
 def run(code, **environment):

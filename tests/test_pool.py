@@ -36,6 +36,7 @@ def test_matches_numpy(size, stride, padding, shape, dtype, tolerance, threads, 
 def test_ceil_mode_drops_a_window_that_begins_in_the_padding():
     assert MaxPool2D(2, 2, ceil_mode=True)(np.ones((1, 1, 5, 5))).shape[2:] == (3, 3)
     assert MaxPool2D(2, 3, padding=1, ceil_mode=True)(np.ones((1, 1, 5, 5))).shape[2:] == (2, 2)
+    assert MaxPool2D(3, 2, ceil_mode=True)(np.ones((1, 1, 2, 2))).shape[2:] == (1, 1)
     y = AvgPool2D(2, 2, ceil_mode=True)(np.ones((1, 1, 3, 3)))
     assert_array_equal(y, np.ones((1, 1, 2, 2)))
 

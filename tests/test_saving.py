@@ -129,6 +129,38 @@ def test_own_functions(tmp_path):
     assert_array_equal(twin.predict(np.ones((1, 3))), y)
 
 
+def test_what_cannot_be_described_is_refused_before_writing(tmp_path):
+    class Own(dfs.losses.CrossEntropy):
+        pass
+
+    class Plain(dfs.losses.Loss):
+        reduction = "mean"
+
+        def terms(self, outputs, targets, sample_weight=None):
+            return outputs, 1.0, None
+
+        def _gradient(self, cache, scale):
+            return scale
+
+    model = dfs.Model(L.Dense(2), Plain(), dfs.optimizers.SGD())
+    model.predict(np.ones((1, 3)))
+    with pytest.raises(TypeError, match=r"cannot be saved: a setting must be numbers, text or"):
+        model.save(tmp_path / "m.safetensors")
+    assert not list(tmp_path.iterdir())
+    model.loss = Own()
+    model.save(tmp_path / "m.safetensors")
+    assert isinstance(dfs.load(tmp_path / "m.safetensors", layers=[Own]).loss, Own)
+
+
+def test_files_of_others(tmp_path):
+    """One number of a dtype that NumPy does not have."""
+    header = json.dumps({"w": {"dtype": "BF16", "shape": [1], "data_offsets": [0, 2]}}).encode()
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + b"\0\0")
+    with pytest.raises(dfs.CheckpointError, match="a safetensors file, but not a deepfs model"):
+        dfs.load(path)
+
+
 def test_a_failed_save_leaves_the_file_before(trained, tmp_path, monkeypatch):
     path = tmp_path / "m.safetensors"
     trained.save(path)
@@ -172,6 +204,7 @@ def rewrite(path, change):
         (lambda t, d: d["network"].update(kind="Model"), "names 'Model', which deepfs does not"),
         (lambda t, d: d["network"].update(extra=1), "does not describe a model"),
         (lambda t, d: d.update(in_shape=[1, 2]), "does not describe a model"),
+        (lambda t, d: d.update(steps=-3), "steps must be at least 0, got -3"),
         (lambda t, d: d.update(steps=float("inf")), "does not describe a model"),
         (lambda t, d: d.update(in_shape=[2, 2**40, 2**40]), "does not describe a model"),
         (lambda t, d: d.update(format=float("inf")), "a safetensors file, but not a deepfs model"),

@@ -23,6 +23,7 @@ class Square(Layer):
         return in_shape
 
     def _build(self, in_shape, dtype):
+        self.kept["n"] = np.zeros(1)
         self.learned["w"] = L.Parameter(np.ones(in_shape, dtype))
 
     def _forward(self, x, training):
@@ -31,6 +32,8 @@ class Square(Layer):
             x = x if x.flags.writeable else x.copy()
             x *= 1
             x += 1e-3
+        if self.fault == "counts":
+            self.kept["n"] += 1
         if self.fault == "remembers":
             self.last = float(x.sum())
         if self.fault == "batch" and len(x) == 0:
@@ -70,6 +73,12 @@ def test_a_right_layer_passes():
 def test_faults_are_found(fault, message):
     with pytest.raises(AssertionError, match=message):
         check_layer(Square(fault), X)
+
+
+def test_an_inference_that_changes_buffers_is_found():
+    check_layer(Square("counts"), X)  # a training forward may
+    with pytest.raises(AssertionError, match="inference changed the buffer n"):
+        check_layer(Square("counts"), X, training=False)
 
 
 def test_a_failing_empty_batch_is_found():

@@ -129,6 +129,7 @@ def _train(options: argparse.Namespace) -> None:
     try:
         history = model.fit(x, y, batch_size, options.epochs, validation_data=(xt, yt))
     except FloatingPointError as error:
+        path = path.with_stem(f"{path.stem}-diverged")  # never over a good one
         model.save(path)
         raise FloatingPointError(f"{error}; saved as {path}") from error
     seconds = time.monotonic() - started

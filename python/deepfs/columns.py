@@ -11,7 +11,7 @@ from cnn_core import im2col as kernel
 
 from ._check import padding as padding_of
 from ._check import pair
-from .layers._base import Array, float_dtype, to_nchw, to_nhwc
+from .layers._base import Array, dtype_of, to_nchw, to_nhwc
 from .layers._window import Placement, place_window
 
 
@@ -59,13 +59,13 @@ def im2col(
     array([0., 1., 3., 4.])
     """
     x = np.asarray(x)
-    x = x.astype(x.dtype if x.dtype in (np.float32, np.float64) else np.float32, copy=False)
+    x = x.astype(dtype_of(x, "im2col"), copy=False)
     (kh, kw), place, geometry = _geometry("im2col", x.shape, kernel_size, stride, padding, dilation)
     n, c = x.shape[:2]
     col = np.empty((n * place.oh * place.ow, kh * kw * c), x.dtype)
     kernel.im2col(to_nhwc(x), col, *geometry)
     # the kernel's columns run over (kh, kw, c): the channels of a pixel lie together
-    return col.reshape(-1, kh, kw, c).transpose(0, 3, 1, 2).reshape(len(col), -1)
+    return col.reshape(len(col), kh, kw, c).transpose(0, 3, 1, 2).reshape(len(col), c * kh * kw)
 
 
 def col2im(
@@ -105,7 +105,7 @@ def col2im(
            [1., 2., 1.]])
     """
     col = np.asarray(col)
-    dtype = float_dtype(col.dtype if col.dtype in (np.float32, np.float64) else np.float32)
+    dtype = dtype_of(col, "col2im")
     (kh, kw), place, geometry = _geometry("col2im", shape, kernel_size, stride, padding, dilation)
     n, c, h, w = shape
     needed = (n * place.oh * place.ow, c * kh * kw)
@@ -113,7 +113,7 @@ def col2im(
         raise ValueError(
             f"col2im takes columns of shape {needed} for these images, got {col.shape}"
         )
-    ordered = col.astype(dtype).reshape(-1, c, kh, kw).transpose(0, 2, 3, 1)
+    ordered = col.astype(dtype).reshape(len(col), c, kh, kw).transpose(0, 2, 3, 1)
     dx = np.empty((n, h, w, c), dtype)
     kernel.col2im(np.ascontiguousarray(ordered).reshape(needed), dx, *geometry)
     return to_nchw(dx)

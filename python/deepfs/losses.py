@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from cnn_core import softmax
 
 from ._check import flag, number, one_of, whole
-from .layers._base import Array
+from .layers._base import Array, dtype_of
 
 __all__ = ["CrossEntropy", "Loss", "MeanSquaredError"]
 
@@ -64,12 +64,10 @@ class Loss(ABC):
 def real_outputs(outputs: ArrayLike, who: str) -> Array:
     """Return ``outputs`` as a float array with a batch axis."""
     outputs = np.asarray(outputs)
-    if outputs.dtype.kind not in "fiu":
-        raise TypeError(f"{who} takes real outputs, got an array of {outputs.dtype}")
+    dtype = dtype_of(outputs, who)
     if outputs.ndim < 1:
         raise ValueError(f"{who} takes a batch of outputs, got a single number")
-    wide = outputs.dtype.newbyteorder("=") == np.float64
-    return outputs.astype(np.float64 if wide else np.float32, copy=False)
+    return outputs.astype(dtype, copy=False)
 
 
 def weights_of(sample_weight: ArrayLike | None, shape: tuple[int, ...], who: str) -> Array:

@@ -80,6 +80,8 @@ class Model:
         self.check_finite = flag(check_finite, "check_finite")
         self.steps = 0  # taken by the optimizer
         self.state: dict[str, Array] = {}  # of the optimizer, arrays that lie like the arena
+        self.state_owner: Optimizer | None = None  # whose state it is
+        self.state_since = 0  # steps taken before it was new
         self.arena: Arena | None = None
         self.history = History()  # of the last fit
 
@@ -215,23 +217,27 @@ class Model:
         self.network.backward(self.loss.backward(loss_cache), cache, need_dx=False)
         if self.check_finite:
             self._check_gradients(arena)
-        self.optimizer.step(arena.values, arena.grads, self.state, self.steps + 1)
         self.steps += 1
+        t = self.steps - self.state_since
+        self.optimizer.step(arena.values, arena.grads, self.state, t)
         return logs
 
     def _arena(self) -> Arena:
         """Return the arena of the built network; make it anew if the parameters have moved.
 
         Parameters that are not those of the last step, of a layer built again, start without
-        state.
+        state, and so does another optimizer.
         """
         parameters = self.network.parameters()
         if self.arena is None or not self.arena.holds(parameters):
             if self.arena is not None and not self.arena.has(parameters):
                 self.state = {}
             self.arena = Arena(parameters)
+        if self.state_owner is not self.optimizer:
+            self.state = {}
         if not self.state:
             self.state = self.optimizer.init(self.arena.values)
+            self.state_owner, self.state_since = self.optimizer, self.steps
         return self.arena
 
     def _check_gradients(self, arena: Arena) -> None:
@@ -263,8 +269,9 @@ class Model:
         """Refuse inputs of a wrong shape, and any wrong target, before the first step."""
         self.network.prepare(x[:1])
         shape = self.network.out_shape(x.shape[1:])
-        for start in range(0, len(y), 65536):
-            some = y[start : start + 65536]
+        rows = max(1, 2**20 // max(1, math.prod(shape)))
+        for start in range(0, len(y), rows):
+            some = y[start : start + rows]
             self.loss.terms(np.zeros((len(some), *shape), self.network.built_dtype), some)
 
     def _pairs(self, x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:

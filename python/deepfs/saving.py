@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import initializers, layers, losses, optimizers
+from ._check import whole
 from .layers._base import Array
 from .model import Model
 
@@ -50,8 +51,13 @@ def to_config(value: Any, seen: list[layers.Layer] | None = None) -> Any:
             if layer is value:
                 return {"kind": SAME, "number": number}
         names = [field.name for field in dataclasses.fields(value)]
-        config = {"kind": type(value).__name__}
-        config |= {name: to_config(getattr(value, name), seen) for name in names}
+        config: dict[str, Any] = {"kind": type(value).__name__}
+        for name in names:
+            setting = getattr(value, name)
+            own = callable(setting) and not dataclasses.is_dataclass(setting)
+            if name == "initializer" and own:  # a function: the weights are in the file anyway
+                setting = "zeros"
+            config[name] = to_config(setting, seen)
         if isinstance(value, layers.Layer):
             seen.append(value)
         return config
@@ -63,8 +69,6 @@ def to_config(value: Any, seen: list[layers.Layer] | None = None) -> Any:
         return value
     if isinstance(value, (np.dtype, type)):
         return np.dtype(value).name
-    if callable(value):  # an initializer of the user's own: the weights are in the file anyway
-        return "zeros"
     raise TypeError(f"{value!r} cannot be saved: a setting must be numbers, text or a layer")
 
 
@@ -105,8 +109,9 @@ def save(model: Model, path: str | Path) -> None:
         "in_shape": network.in_shape,
         "dtype": network.built_dtype.name,
         "steps": model.steps,
+        "state_since": model.state_since,
     }
-    tensors = {name: np.ascontiguousarray(array) for name, array in _arrays(model).items()}
+    tensors = {name: np.asarray(array, order="C") for name, array in _arrays(model).items()}
     _write(Path(path), to_bytes(tensors, {"deepfs": json.dumps(description)}))
 
 
@@ -160,7 +165,8 @@ def load(path: str | Path, layers: Iterable[type] = ()) -> Model:
             description["check_finite"],
         )
         model.network.build(tuple(description["in_shape"]), description["dtype"])
-        model.steps = int(description["steps"])
+        model.steps = whole(description["steps"], "steps", 0)
+        since = whole(description["state_since"], "state_since", 0, model.steps)
     except CheckpointError:
         raise
     except (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError,
@@ -168,6 +174,7 @@ def load(path: str | Path, layers: Iterable[type] = ()) -> Model:
         raise CheckpointError(f"{path} does not describe a model: {error}") from error
     if model.steps:
         model._arena()
+        model.state_since = since
     _fill(_arrays(model), tensors, path)
     return model
 
@@ -227,8 +234,10 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, ValueError) as error:
+            own = "deepfs" in metadata  # others may hold dtypes that NumPy does not know
+            names = file.keys() if own else ()
+            tensors = {name: file.get_tensor(name) for name in names}
+    except (SafetensorError, ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path} is not a safetensors file: {error}") from error
     try:
         description = json.loads(metadata["deepfs"])

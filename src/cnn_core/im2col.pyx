@@ -104,6 +104,15 @@ cdef void col2im_rows(
                 source += channels
 
 
+cdef bint belong(
+    dim rows, dim columns, dim n, dim oh, dim ow, dim kh, dim kw, dim c,
+) noexcept nogil:
+    """Return whether col has n oh ow rows and kh kw c columns, without a product that overflows."""
+    cdef dim top = 1 << 30
+    return (0 < oh < top and 0 < ow < top and rows % (oh * ow) == 0 and rows // (oh * ow) == n
+            and columns % (kh * kw) == 0 and columns // (kh * kw) == c)
+
+
 def im2col(
     const real[:, :, :, ::1] x,         # in   (n, h, w, c)
     real[:, ::1] col,                   # out  (n * oh * ow, kh * kw * c)
@@ -113,7 +122,7 @@ def im2col(
     cdef dim n = x.shape[0], h = x.shape[1], w = x.shape[2], c = x.shape[3], b
     cdef dim rows = col.shape[0], columns = col.shape[1]
     cdef Window window = Window(kh, kw, sh, sw, top, left, dh, dw)
-    if not usable(window) or oh < 1 or ow < 1 or rows != n * oh * ow or columns != kh * kw * c:
+    if not usable(window) or not belong(rows, columns, n, oh, ow, kh, kw, c):
         raise ValueError("x, col and the window do not belong to one im2col")
     if rows == 0 or columns == 0:
         return
@@ -132,7 +141,7 @@ def col2im(
     cdef dim n = dx.shape[0], h = dx.shape[1], w = dx.shape[2], c = dx.shape[3], image
     cdef dim rows = col.shape[0], columns = col.shape[1]
     cdef Window window = Window(kh, kw, sh, sw, top, left, dh, dw)
-    if not usable(window) or oh < 1 or ow < 1 or rows != n * oh * ow or columns != kh * kw * c:
+    if not usable(window) or not belong(rows, columns, n, oh, ow, kh, kw, c):
         raise ValueError("col, dx and the window do not belong to one im2col")
     dx[...] = 0
     if rows == 0 or columns == 0 or h == 0 or w == 0:

@@ -7,6 +7,7 @@ one to the other, and copy only what is not channels-last yet.
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from math import prod
@@ -64,6 +65,16 @@ def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     return found
 
 
+def dtype_of(x: Array, who: str) -> np.dtype[Any]:
+    """Return the dtype to compute with: float64 for float64, else float32; no numbers, no dtype."""
+    if x.dtype.kind not in "fiu":
+        raise TypeError(f"{who} takes real numbers, got an array of {x.dtype}")
+    return np.dtype(np.float64 if x.dtype.newbyteorder("=") == np.float64 else np.float32)
+
+
+_building = threading.RLock()
+
+
 class Parameter:
     """A learned array, and the sum of its gradients since the last optimizer step.
 
@@ -90,7 +101,7 @@ class Parameter:
 
     def __init__(self, value: Array, axes: tuple[int, ...] | None = None) -> None:
         self.axes = axes or tuple(range(value.ndim))
-        self.memory: Array = np.ascontiguousarray(value.transpose(self.axes))
+        self.memory: Array = np.array(value.transpose(self.axes), order="C")
         self.dmemory: Array = np.zeros_like(self.memory)
 
     def seen(self, memory: Array) -> Array:
@@ -184,13 +195,13 @@ class Layer(ABC):
     def prepare(self, x: ArrayLike) -> Array:
         """Return ``x`` as an array of the layer's dtype; build the layer if it is new."""
         x = np.asarray(x)
-        if x.dtype.kind not in "fiu":
-            raise TypeError(f"{self.label} takes real numbers, got an array of {x.dtype}")
+        dtype = dtype_of(x, self.label)
         if x.ndim == 0:
             raise ValueError(f"{self.label} takes a batch, got a single number")
         if self.built_dtype is None:
-            native = x.dtype.newbyteorder("=")
-            self.build(x.shape[1:], native if native == np.float64 else np.float32)
+            with _building:  # the first input may come from several threads at once
+                if self.built_dtype is None:
+                    self.build(x.shape[1:], dtype)
         return x.astype(self.built_dtype, copy=False)
 
     def build(self, in_shape: Shape, dtype: DTypeLike = np.float32) -> None:

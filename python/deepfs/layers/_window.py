@@ -52,7 +52,7 @@ def place_window(
         places = room // step + 1
         if ceil_mode and room % step and places * step < size + first:
             places += 1
-        if room < 0 or size < 1:
+        if places < 1 or size < 1:
             padded = f" padded to {image[0]}x{image[1]} + {padding}" if padding != "valid" else ""
             wide = f" dilated by {dilation[0]}x{dilation[1]}" if dilation != (1, 1) else ""
             raise ValueError(

@@ -56,6 +56,8 @@ def name_parts(parts: Sequence[Layer], who: str) -> dict[str, Layer]:
         kind = type(part).__name__.lower()
         numbers[kind] += 1
         name = part.name or f"{kind}_{numbers[kind]}"
+        if named.get(name) is part:  # the same layer once more
+            name = f"{name}_{numbers[kind]}"
         if name in named:
             raise ValueError(f"{who} must have parts of different names, got {name!r} twice")
         if "." in name:

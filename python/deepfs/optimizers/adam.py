@@ -30,7 +30,7 @@ class Adam(Optimizer):
     beta1, beta2 : float
         Decay per step of the means :math:`m` and :math:`v`, in [0, 1).
     eps : float
-        Term :math:`\epsilon` outside the root, at least 0.
+        Term :math:`\epsilon` outside the root, above 0.
 
     Raises
     ------
@@ -62,7 +62,7 @@ class Adam(Optimizer):
         super().__post_init__()
         self.beta1 = number(self.beta1, "beta1", "[0, 1)")
         self.beta2 = number(self.beta2, "beta2", "[0, 1)")
-        self.eps = number(self.eps, "eps", "[0, inf)")
+        self.eps = number(self.eps, "eps", "(0, inf)")
 
     def init(self, w: Array) -> dict[str, Array]:
         return {"m": np.zeros_like(w), "v": np.zeros_like(w)}
