@@ -59,9 +59,6 @@ ROUND = 0.3  # seconds
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NPROC")
 
 
-# -- worker ----------------------------------------------------------------------------------------
-
-
 class Server:
     """Does in a worker what the driver asks; each method answers one request."""
 
@@ -126,9 +123,6 @@ def work(name: str) -> None:
         except Exception as error:
             answer = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), file=answers, flush=True)
-
-
-# -- driver ----------------------------------------------------------------------------------------
 
 
 class Worker:

@@ -85,8 +85,6 @@ class Model:
         self.arena: Arena | None = None
         self.history = History()  # of the last fit
 
-    # -- training ------------------------------------------------------------------------------
-
     def fit(
         self,
         x: ArrayLike,
@@ -282,8 +280,6 @@ class Model:
                 f"Model needs a target for each input, got {len(x)} inputs and targets {y.shape}"
             )
         return x, y
-
-    # -- use -----------------------------------------------------------------------------------
 
     def evaluate(self, x: ArrayLike, y: ArrayLike, batch_size: int = 256) -> dict[str, float]:
         """Measure loss and metrics on a data set, as in inference.
