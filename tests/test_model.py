@@ -164,8 +164,9 @@ def test_two_models_may_share_a_network(data):
 def test_summary(capsys, data):
     small_model().summary((1, 9, 9))
     text = capsys.readouterr().out.splitlines()
-    assert text[0].split() == ["layer", "kind", "output", "parameters"]
-    assert text[1].split() == ["conv2d_1", "Conv2D", "(n,", "6,", "7,", "7)", "60"]
+    assert text[0].split() == ["layer", "kind", "output", "algorithm", "parameters"]
+    assert text[1].split() == ["conv2d_1", "Conv2D", "(n,", "6,", "7,", "7)", "direct", "60"]
+    assert text[3].split() == ["relu_1", "ReLU", "(n,", "6,", "7,", "7)", "-", "-"]
     assert text[-1] == "237 parameters, float32"
     net = L.Sequential([L.Residual(L.Sequential([L.Conv2D(2, 1), L.ReLU()]), L.Conv2D(2, 1))])
     dfs.Model(net, dfs.losses.CrossEntropy(), dfs.optimizers.SGD()).summary((3, 4, 4))
@@ -174,6 +175,25 @@ def test_summary(capsys, data):
         assert f"\n{name}" in text
     with pytest.raises(RuntimeError, match="needs in_shape, such as"):
         small_model().summary()
+
+
+@pytest.mark.parametrize(
+    ("settings", "channels", "dtype", "wanted"),
+    [
+        ({}, 8, "float32", "winograd"),
+        ({}, 8, "float64", "direct"),
+        ({}, 7, "float32", "direct"),
+        ({"stride": 2}, 8, "float32", "direct"),
+        ({"algorithm": "direct"}, 8, "float32", "direct"),
+        ({"algorithm": "winograd"}, 7, "float32", "winograd"),
+        ({"algorithm": "winograd"}, 7, "float64", "direct"),
+    ],
+)
+def test_summary_names_the_algorithm(settings, channels, dtype, wanted, capsys):
+    net = L.Sequential([L.Conv2D(8, 3, **settings)], dtype=dtype)
+    small = dfs.Model(net, dfs.losses.CrossEntropy(), dfs.optimizers.SGD())
+    small.summary((channels, 9, 9))
+    assert capsys.readouterr().out.splitlines()[1].split()[-2] == wanted
 
 
 def test_prints_a_line_per_epoch(capsys, data):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,6 +23,9 @@ from .losses import Loss
 from .optimizers import Arena, Optimizer
 from .progress import Progress
 from .random import Random
+
+if TYPE_CHECKING:
+    from .profile import Profile
 
 
 class Model:
@@ -185,10 +188,7 @@ class Model:
         FloatingPointError
             If the loss is not finite (or, with ``check_finite``, a gradient): no step is taken.
         """
-        x, y = np.asarray(x), np.asarray(y)
-        if x.ndim < 1 or len(x) == 0:
-            raise ValueError(f"Model.train_on_batch needs at least 1 sample, got shape {x.shape}")
-        return self._step(x, y)
+        return self._step(*_batch(x, y, "train_on_batch"))
 
     def _step(self, x: Array, y: Array) -> dict[str, float]:
         """Take a step; if it fails, leave everything as it was after the one before."""
@@ -349,7 +349,7 @@ class Model:
             yield self.network(x[part]), y[part]
 
     def summary(self, in_shape: Shape | None = None) -> None:
-        """Print a row per layer: name, kind, output shape, parameters.
+        """Print a row per layer: name, kind, output shape, algorithm of convolutions, parameters.
 
         Parameters
         ----------
@@ -364,6 +364,47 @@ class Model:
         from .summary import print_summary
 
         print_summary(self.network, in_shape)
+
+    def profile(self, x: ArrayLike, y: ArrayLike, repeats: int = 10) -> Profile:
+        """Measure where the time of a training step goes, layer by layer.
+
+        A copy of the model takes the steps, always the same one: weights, gradients, buffers, the
+        optimizer's state, `steps` and `history` stay as they are, whatever happens. Only a network
+        that has seen no data yet is built for ``x``, as by any other method.
+
+        Parameters
+        ----------
+        x, y : array (n, ...)
+            One batch of inputs and targets.
+        repeats : int
+            Steps to take the medians of, after one that is not timed.
+
+        Returns
+        -------
+        Profile
+            Print it for a table; ``rows`` and ``as_dict()`` are for programs.
+
+        Raises
+        ------
+        ValueError, FloatingPointError
+            As `train_on_batch`.
+
+        Examples
+        --------
+        >>> import deepfs as dfs
+        >>> model = Model(dfs.networks.mlp((32,)), dfs.losses.CrossEntropy(), dfs.optimizers.SGD())
+        >>> profile = model.profile(np.zeros((8, 1, 28, 28)), np.arange(8), repeats=2)
+        >>> [row.name for row in profile.rows][:4]
+        ['flatten_1', 'dense_1', 'relu_1', 'dense_2']
+        >>> profile["dense_1"].forward.multiply_adds == 8 * 784 * 32
+        True
+        """
+        from .profile import profile
+
+        x, y = _batch(x, y, "profile")
+        repeats = whole(repeats, "repeats")
+        self.network.prepare(x)
+        return profile(self, x, y, repeats)
 
     def save(self, path: str | Path) -> None:
         """Write network, weights and the optimizer's state to a safetensors file.
@@ -386,3 +427,11 @@ class Model:
         from .saving import save
 
         save(self, path)
+
+
+def _batch(x: ArrayLike, y: ArrayLike, who: str) -> tuple[Array, Array]:
+    """Return a batch as arrays; refuse one without samples."""
+    x, y = np.asarray(x), np.asarray(y)
+    if x.ndim < 1 or len(x) == 0:
+        raise ValueError(f"Model.{who} needs at least 1 sample, got shape {x.shape}")
+    return x, y

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-from .layers import Layer
+import numpy as np
+from numpy.typing import DTypeLike
+
+from .layers import Conv2D, Layer
 from .layers._base import Shape
 from .layers.combine import Container, Sequential
+
+HEAD = ("layer", "kind", "output", "algorithm", "parameters")
 
 
 def print_summary(network: Layer, in_shape: Shape | None = None) -> None:
@@ -17,28 +23,44 @@ def print_summary(network: Layer, in_shape: Shape | None = None) -> None:
                 "Model.summary needs in_shape, such as (1, 28, 28), before the first data"
             )
         network.build(tuple(in_shape))
-    rows = list(rows_of(network, "", network.in_shape or ()))
-    head = ("layer", "kind", "output", "parameters")
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(4)]
-    for row in [head, *rows]:
-        cells = [f"{cell:<{width}}" for cell, width in zip(row[:3], widths, strict=False)]
-        print("  ".join([*cells, f"{row[3]:>{widths[3]}}"]))
+    dtype: Any = network.built_dtype
+    places = walk(network, "", network.in_shape or ())
+    rows = [HEAD, *(row_of(*place, dtype) for place in places)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for *cells, last in rows:
+        padded = [f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=False)]
+        print("  ".join([*padded, f"{last:>{widths[-1]}}"]).rstrip())
     each_once = {id(p): p.memory.size for p in network.parameters().values()}
-    print(f"{sum(each_once.values()):,} parameters, {network.built_dtype}")
+    print(f"{sum(each_once.values()):,} parameters, {dtype}")
 
 
-def rows_of(layer: Layer, name: str, in_shape: Shape) -> Iterator[tuple[str, str, str, str]]:
-    """Yield the rows of `Model.summary`: parts below the container they belong to."""
-    out = layer.out_shape(in_shape)
-    if isinstance(layer, Sequential):
+def walk(layer: Layer, name: str, in_shape: Shape) -> Iterator[tuple[str, Layer, Shape]]:
+    """Yield name, layer and input shape, parts below the container they belong to.
+
+    A Sequential does nothing itself, and is only seen in the names of its parts.
+    """
+    if not isinstance(layer, Sequential):
+        yield name, layer, in_shape
+    if isinstance(layer, Container):
         for part_name, part in layer.parts().items():
-            yield from rows_of(part, f"{name}.{part_name}".lstrip("."), in_shape)
-            in_shape = part.out_shape(in_shape)
-    elif isinstance(layer, Container):
-        yield name, type(layer).__name__, str(("n", *out)).replace("'", ""), ""
-        for part_name, part in layer.parts().items():
-            yield from rows_of(part, f"{name}.{part_name}".lstrip("."), in_shape)
-    else:
-        count = sum(p.memory.size for p in layer.parameters().values())
-        shape = str(("n", *out)).replace("'", "")
-        yield name, type(layer).__name__, shape, f"{count:,}" if count else "-"
+            yield from walk(part, f"{name}.{part_name}".lstrip("."), in_shape)
+            if isinstance(layer, Sequential):
+                in_shape = part.out_shape(in_shape)
+
+
+def row_of(name: str, layer: Layer, in_shape: Shape, dtype: DTypeLike) -> tuple[str, ...]:
+    """Return the cells of a layer; a container leaves to its parts what they have."""
+    shape = str(("n", *layer.out_shape(in_shape))).replace("'", "")
+    if isinstance(layer, Container):
+        return name, type(layer).__name__, shape, "", ""
+    count = sum(p.memory.size for p in layer.parameters().values())
+    algorithm = algorithm_of(layer, in_shape, dtype) or "-"
+    return name, type(layer).__name__, shape, algorithm, f"{count:,}" if count else "-"
+
+
+def algorithm_of(layer: Layer, in_shape: Shape, dtype: DTypeLike) -> str:
+    """Return how a layer computes where it has a choice: "winograd", "direct", else ""."""
+    if not isinstance(layer, Conv2D):
+        return ""
+    chosen = np.dtype(dtype) == np.float32 and layer._winograd(in_shape[0])
+    return "winograd" if chosen else "direct"

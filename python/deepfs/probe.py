@@ -1,0 +1,123 @@
+"""What `Model.profile` wraps around the layers of a network: counters of their work, and clocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from .layers import Conv2D, Dense, Layer
+from .layers._base import Array, Shape
+from .layers.combine import Container
+from .summary import algorithm_of, walk
+
+
+def multiply_adds(layer: Layer, in_shape: Shape) -> int:
+    """Return the multiply-adds of one forward of one sample, as the textbook counts them.
+
+    Convolutions and dense layers have them, without their bias; all other layers count 0.
+
+    Examples
+    --------
+    >>> multiply_adds(Conv2D(16, 3, padding=1), (8, 10, 10)) == 16 * 10 * 10 * 8 * 3 * 3
+    True
+    """
+    if isinstance(layer, Conv2D):
+        kernel_size: Any = layer.kernel_size
+        return prod(layer.out_shape(in_shape)) * in_shape[0] // layer.groups * prod(kernel_size)
+    if isinstance(layer, Dense):
+        return prod(in_shape) * layer.units
+    return 0
+
+
+class Meter:
+    """A function: its work in a step, and its seconds in each of several steps."""
+
+    def __init__(self) -> None:
+        self.multiply_adds = self.nbytes = 0
+        self.calls = 0  # in this step
+        self.seconds = 0.0
+        self.steps: list[tuple[int, float]] = []  # calls and seconds of those before
+
+    def end_step(self) -> None:
+        """Begin the next step."""
+        self.steps.append((self.calls, self.seconds))
+        self.calls, self.seconds = 0, 0.0
+
+
+class Stopwatch:
+    """Times functions, each without the timed functions that it calls."""
+
+    def __init__(self) -> None:
+        self.inside = 0.0  # seconds in the functions that the running one has called
+
+    def timed(self, call: Callable[..., Any], meter: Meter) -> Callable[..., Any]:
+        """Return the function with its seconds going to a meter."""
+
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            outside, self.inside = self.inside, 0.0
+            start = perf_counter()
+            result = call(*args, **kwargs)
+            seconds = perf_counter() - start
+            meter.calls += 1
+            meter.seconds += seconds - self.inside
+            self.inside = outside + seconds
+            return result
+
+        return wrapper
+
+
+class Probe:
+    """Wraps the inner functions of a layer. What a container hands them goes through untouched."""
+
+    def __init__(self, name: str, layer: Layer) -> None:
+        self.name, self.layer, self.algorithm = name, layer, "-"
+        self.forward, self.backward = Meter(), Meter()
+        self._forward, self._backward = layer._forward, layer._backward
+        self._learned = sum(p.memory.nbytes for p in layer.parameters().values())
+        self._seen: list[tuple[int, int]] = []  # bytes of inputs, multiply-adds on them
+
+    def count(self) -> None:
+        """Count the work of the calls that follow; that of a container is its parts'."""
+        if not isinstance(self.layer, Container):
+            vars(self.layer).update(_forward=self._count_forward, _backward=self._count_backward)
+
+    def time(self, watch: Stopwatch) -> None:
+        """Time the calls that follow."""
+        vars(self.layer).update(
+            _forward=watch.timed(self._forward, self.forward),
+            _backward=watch.timed(self._backward, self.backward),
+        )
+
+    def _count_forward(self, x: Array, *args: Any, **kwargs: Any) -> Any:
+        result = self._forward(x, *args, **kwargs)
+        self.algorithm = algorithm_of(self.layer, x.shape[1:], x.dtype) or "-"
+        work = len(x) * multiply_adds(self.layer, x.shape[1:])
+        self._seen.append((x.nbytes, work))
+        self.forward.multiply_adds += work
+        if not np.may_share_memory(x, result[0]):
+            self.forward.nbytes += x.nbytes + result[0].nbytes + self._learned
+        return result
+
+    def _count_backward(self, dy: Array, *args: Any, **kwargs: Any) -> Any:
+        dx, meter = self._backward(dy, *args, **kwargs), self.backward
+        x_nbytes, work = self._seen.pop() if self._seen else (0, 0)  # fused: no forward
+        if self._learned:
+            meter.nbytes += x_nbytes + dy.nbytes + self._learned
+            meter.multiply_adds += work
+        if dx is not None and not np.may_share_memory(dy, dx):
+            meter.nbytes += dx.nbytes + (self._learned or dy.nbytes)
+            meter.multiply_adds += work
+        return dx
+
+
+def probes_of(network: Layer) -> list[Probe]:
+    """Return a probe per layer; one in several places has one, named as the first of them."""
+    probes: dict[int, Probe] = {}
+    for name, layer, _ in walk(network, "", network.in_shape or ()):
+        if id(layer) not in probes:
+            probes[id(layer)] = Probe(name, layer)
+    return list(probes.values())

@@ -1,0 +1,305 @@
+"""Where the time of a training step goes: what `Model.profile` measures and prints.
+
+A copy of the model takes the steps, so the model itself cannot change. One of them counts the work
+of each layer, the others are timed, by what `probe.py` wraps around the layers of the copy.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from math import inf
+from statistics import median
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cnn_core import gemm
+
+from .config import get_num_threads
+from .layers._base import Array
+from .probe import Meter, Stopwatch, probes_of
+
+if TYPE_CHECKING:
+    from .model import Model
+
+WIDTH = 100  # of a printed table, at most
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A layer in one direction, over one step.
+
+    Attributes
+    ----------
+    ms : float
+        Milliseconds, the median over the repeats.
+    multiply_adds : int
+        As the textbook counts them, whatever algorithm runs; see `deepfs.probe`. Backward counts
+        the gradient of the weights and, where it is asked for, that of the input.
+    nbytes : int
+        Of the arrays that must be read or written, each once. Forward: input, output, parameters.
+        Backward: both gradients; of a layer that learns also the gradients of its parameters, the
+        input and, where the gradient of the input is asked for, the parameters.
+    gflops, peak_share : float or None
+        2e-9 multiply-adds per second, and that over the peak. None without any.
+    gbs, copy_share : float or None
+        1e-9 bytes per second, and that over the speed of a copy: above 1 where caches hold the
+        arrays. None without any, as of a layer that returns a view.
+    """
+
+    ms: float
+    multiply_adds: int
+    nbytes: int
+    gflops: float | None
+    peak_share: float | None
+    gbs: float | None
+    copy_share: float | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A layer, or another part of a step.
+
+    Attributes
+    ----------
+    name, kind : str
+        As in `Model.summary`. After the layers come ``loss``, ``optimizer``, ``rest`` (metrics,
+        checks, clearing gradients, what happens between layers) and ``step``, which is all of it.
+    algorithm : str
+        "winograd" or "direct" for a convolution, else "-".
+    calls : int
+        Forwards in a step: 2 for a layer in two places, whose row, named as the first of them, has
+        the sums; 0 for one that is fused into the layer before it, whose row has its time.
+    ms, share : float
+        Milliseconds, forward and backward, and that over those of the step. Medians do not add up
+        exactly to the median of the step. Those of a container are without its parts.
+    forward, backward : Pass or None
+        None where the step has none, as no backward below the first layer that learns.
+    """
+
+    name: str
+    kind: str
+    algorithm: str
+    calls: int
+    ms: float
+    share: float
+    forward: Pass | None
+    backward: Pass | None
+
+
+@dataclass(frozen=True, repr=False)
+class Profile:
+    """What `Model.profile` measured: rows to compute with, a table to print.
+
+    Attributes
+    ----------
+    rows : list of Row
+        In the order of the network.
+    samples, repeats, threads : int
+        Of the batch; timed steps; what kernels were allowed.
+    dtype : str
+        Of the network.
+    peak_gflops : float
+        The best of several matrix products of 512x512x512 in that dtype with as many threads.
+    copy_gbs : float
+        The best of several copies of 64 MB with as many threads, bytes read plus bytes written.
+    """
+
+    rows: list[Row]
+    samples: int
+    repeats: int
+    threads: int
+    dtype: str
+    peak_gflops: float
+    copy_gbs: float
+
+    def __getitem__(self, name: str) -> Row:
+        for row in self.rows:
+            if row.name == name:
+                return row
+        raise KeyError(f"the profile has no row {name!r}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as dicts, lists and numbers, as JSON can hold them."""
+        return dataclasses.asdict(self)
+
+    def __repr__(self) -> str:
+        return table(self)
+
+
+@dataclass
+class Part:
+    """What a row of the profile is made of."""
+
+    name: str
+    kind: str
+    forward: Sequence[Meter] = ()
+    backward: Sequence[Meter] = ()
+    other: Sequence[Meter] = ()
+    algorithm: str = "-"
+
+    def row(self, step_ms: float, peak: float, speed: float) -> Row:
+        """Return the row, for a step of ``step_ms`` on a machine of this peak and copy speed."""
+        there, back = (pass_of(meters, peak, speed) for meters in (self.forward, self.backward))
+        if self.other:
+            calls, ms = 1, milliseconds([*self.forward, *self.backward, *self.other])
+        else:
+            calls, ms = self.forward[0].steps[0][0], sum(way.ms for way in (there, back) if way)
+        return Row(self.name, self.kind, self.algorithm, calls, ms, ms / step_ms, there, back)
+
+
+def profile(model: Model, x: Array, y: Array, repeats: int) -> Profile:
+    """Measure steps of a built model; see `Model.profile`."""
+    twin = copy.deepcopy(model)
+    dtype = np.dtype(twin.network.built_dtype)
+    arena = twin._arena()
+    start = arena.values.copy()
+    probes = probes_of(twin.network)
+    for probe in probes:
+        probe.count()
+    twin._step(x, y)
+
+    watch, loss, dloss, optimizer, rest = Stopwatch(), Meter(), Meter(), Meter(), Meter()
+    for probe in probes:
+        probe.time(watch)
+    vars(twin.loss).update(
+        forward=watch.timed(twin.loss.forward, loss),
+        backward=watch.timed(twin.loss.backward, dloss),
+    )
+    vars(twin.optimizer).update(step=watch.timed(twin.optimizer.step, optimizer))
+    step = watch.timed(twin._step, rest)
+    forward = [*(probe.forward for probe in probes), loss]
+    backward = [*(probe.backward for probe in probes), dloss]
+    every = [*forward, *backward, optimizer, rest]
+    peak = peak_gflops(dtype)
+    for _ in range(repeats):
+        arena.values[...] = start  # the same step again: many on one batch might diverge
+        step(x, y)
+        for meter in every:
+            meter.end_step()
+    peak, speed = max(peak, peak_gflops(dtype)), copy_gbs()
+
+    parts = [
+        Part(p.name, type(p.layer).__name__, [p.forward], [p.backward], (), p.algorithm)
+        for p in probes
+    ]
+    parts += [
+        Part("loss", type(model.loss).__name__, [loss], [dloss]),
+        Part("optimizer", type(model.optimizer).__name__, other=[optimizer]),
+        Part("rest", "-", other=[rest]),
+        Part("step", "-", forward, backward, [optimizer, rest]),
+    ]
+    step_ms = milliseconds(every)
+    rows = [part.row(step_ms, peak, speed) for part in parts]
+    return Profile(rows, len(x), repeats, get_num_threads(), dtype.name, peak, speed)
+
+
+def milliseconds(meters: Sequence[Meter]) -> float:
+    """Return the median over steps of what functions took together."""
+    steps = zip(*(meter.steps for meter in meters), strict=True)
+    return 1e3 * median(sum(seconds for _, seconds in step) for step in steps)
+
+
+def pass_of(meters: Sequence[Meter], peak: float, speed: float) -> Pass | None:
+    """Return what functions did together; None if they were not called."""
+    if not any(meter.steps[0][0] for meter in meters):
+        return None
+    ms = milliseconds(meters)
+    work = sum(meter.multiply_adds for meter in meters)
+    nbytes = sum(meter.nbytes for meter in meters)
+    gflops = 2e-6 * work / ms if work and ms else None
+    gbs = 1e-6 * nbytes / ms if nbytes and ms else None
+    peak_share = None if gflops is None else gflops / peak
+    copy_share = None if gbs is None else gbs / speed
+    return Pass(ms, work, nbytes, gflops, peak_share, gbs, copy_share)
+
+
+def peak_gflops(dtype: np.dtype[Any]) -> float:
+    """Return the speed of the best of several matrix products of 512x512x512."""
+    a, b, c = np.ones((3, 512, 512), dtype)
+    return 2e-9 * 512**3 / best_seconds(lambda: gemm.gemm(a, b, c))
+
+
+def copy_gbs() -> float:
+    """Return the speed of the best of several copies of 64 MB, on as many threads as kernels."""
+    n = get_num_threads()
+    a, b = np.ones((2, 2**26), np.uint8)
+    pieces = list(zip(np.array_split(a, n), np.array_split(b, n), strict=True))
+    with ThreadPoolExecutor(n) as pool:
+        seconds = best_seconds(lambda: list(pool.map(lambda piece: np.copyto(*piece), pieces)))
+    return 2e-9 * a.nbytes / seconds
+
+
+def best_seconds(call: Callable[[], object]) -> float:
+    """Return the seconds of the fastest of 8 calls."""
+    best = inf
+    for _ in range(8):
+        start = perf_counter()
+        call()
+        best = min(best, perf_counter() - start)
+    return best
+
+
+HEAD = ("layer", "algorithm", "fwd", "bwd", "both", "%", *2 * ("fwd", "%", "bwd", "%"))
+GAPS: tuple[int, ...] = (0, 2, 2, 1, 1, 1, *2 * (2, 1, 2, 1))  # spaces before each column
+TITLES = {"ms": slice(2, 6), "GFLOP/s": slice(6, 10), "GB/s": slice(10, 14)}  # above columns
+
+
+def table(profile: Profile) -> str:
+    """Return the rows, two lines of head above them, and below them how they were measured."""
+    step_ms = profile.rows[-1].ms
+    digits = 1 if step_ms >= 100 else 2 if step_ms >= 10 else 3
+    rows = [HEAD, *(cells_of(row, digits) for row in profile.rows)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths[0] = min(widths[0], WIDTH - sum(widths[1:]) - sum(GAPS))
+    above = " " * (sum(widths[:2]) + GAPS[1])
+    for title, of in TITLES.items():
+        gap, *inside = GAPS[of]
+        above += " " * gap + f" {title} ".center(sum(inside) + sum(widths[of]), "-")
+    lines = [above]
+    for name, algorithm, *numbers in rows:
+        shown = name if len(name) <= widths[0] else f"..{name[2 - widths[0] :]}"
+        line = f"{shown:<{widths[0]}}  {algorithm:<{widths[1]}}"
+        for number, gap, width in zip(numbers, GAPS[2:], widths[2:], strict=True):
+            line += " " * gap + f"{number:>{width}}"
+        lines.append(line)
+    lines += [
+        f"{profile.dtype}, batch {profile.samples}, threads {profile.threads}, "
+        f"medians of {profile.repeats} steps",
+        f"% of the step; of {profile.peak_gflops:.0f} GFLOP/s, the best 512x512x512 product; "
+        f"of {profile.copy_gbs:.1f} GB/s, the best 64 MB copy",
+    ]
+    return "\n".join(lines)
+
+
+def cells_of(row: Row, digits: int) -> tuple[str, ...]:
+    """Return the cells of a row, with so many digits of milliseconds."""
+    name = row.name or row.kind  # a network of one layer has no name
+    if row.calls > 1:
+        name += f" x{row.calls}"
+    times, speeds, rates = [], [], []
+    for way in (row.forward, row.backward):
+        times.append("-" if way is None else f"{way.ms:.{digits}f}")
+        speeds += ["-", "-"] if way is None else [figures(way.gflops), percent(way.peak_share)]
+        rates += ["-", "-"] if way is None else [figures(way.gbs), percent(way.copy_share)]
+    whole = [f"{row.ms:.{digits}f}", percent(row.share)]
+    if row.calls == 0:
+        times[0], whole = "fused", ["-", "-"] if row.backward is None else whole
+    return (name, row.algorithm, *times, *whole, *speeds, *rates)
+
+
+def percent(share: float | None) -> str:
+    """Return a share in %, or "-" for none."""
+    return figures(None if share is None else 100 * share)
+
+
+def figures(value: float | None) -> str:
+    """Return a number with one decimal where it is below 10, or "-" for none."""
+    if value is None:
+        return "-"
+    return f"{value:.1f}" if value < 9.95 else f"{value:.0f}"
