@@ -56,6 +56,44 @@ def test_every_tile_of_the_product(co, pixels, dtype, tolerance, rng):
     assert_allclose(weight.grad[:, :, 0, 0], np.einsum("noij,ncij->oc", dy, x), **scale)
 
 
+@pytest.mark.parametrize("winograd", [False, True])
+@pytest.mark.parametrize("channels", [1, 5, 16, 30])
+def test_epilogues_have_the_bits_of_a_pass_of_their_own(channels, winograd, rng):
+    x, w = rng.standard_normal((2, 9, 10, channels)), rng.standard_normal((3, 3, channels, 18))
+    x, w, bias = x.astype("f"), w.astype("f"), rng.standard_normal(18).astype("f")
+    window = (1, 1, 1, 1, 1, 1, 1, winograd)
+    plain, fused = np.empty((2, 2, 9, 10, 18), "f")
+    conv.conv2d_forward(x, w, bias, plain, *window)
+    conv.conv2d_forward(x, w, bias, fused, *window, relu=True)
+    assert_array_equal(fused, np.where(plain < 0, 0, plain))
+    dx, gated = np.empty((2, *x.shape), "f")
+    conv.conv2d_backward_input(plain, w, dx, *window)
+    conv.conv2d_backward_input(plain, w, gated, *window, gate=x)
+    assert_array_equal(gated, np.where(x > 0, dx, 0))
+    with pytest.raises(ValueError, match="do not belong"):
+        conv.conv2d_backward_input(plain, w, gated, *window, gate=x[:1])
+
+
+@pytest.mark.parametrize("stride", [2, 3, (1, 4), (5, 2)])
+@pytest.mark.parametrize("dilation", [1, 2, 3])
+def test_every_phase_of_a_strided_gradient(stride, dilation, rng):
+    """The gradient of x is the adjoint: <conv x, dy> = <x, dx>, also where no window reaches."""
+    layer = Conv2D(4, (2, 3), stride, padding=(1, 0), dilation=dilation, groups=2, bias=False)
+    x = rng.standard_normal((2, 6, 11, 13))
+    y, cache = layer.forward(x)
+    dy = rng.standard_normal(y.shape)
+    dx = layer.backward(dy, cache)
+    for _ in range(3):
+        other = rng.standard_normal(x.shape)
+        assert_allclose((layer(other) * dy).sum(), (other * dx).sum(), rtol=1e-11, atol=1e-11)
+
+
+def test_an_enormous_border_is_refused():
+    x, w, y = np.zeros((1, 3, 3, 1)), np.zeros((1, 1, 1, 1)), np.zeros((1, 2, 3000, 1))
+    with pytest.raises(MemoryError, match="reaches that far"):
+        conv.conv2d_forward(x, w, None, y, 2**29, 2**29, 1, 1, 1, 1, 1)
+
+
 def test_same_padding_puts_the_odd_pixel_last():
     x = np.arange(4.0).reshape(1, 1, 1, 4) + 1
     y = Conv2D(1, (1, 3), stride=2, padding="same", initializer="ones")(x)
@@ -255,7 +293,7 @@ def test_kernels_refuse_what_would_crash():
     with pytest.raises(ValueError, match="do not belong"):
         conv.conv2d_backward_input(y[:1], w, x, *window)
     with pytest.raises(ValueError, match="do not belong"):
-        conv.conv2d_backward_weight(x, y, np.zeros((3, 3, 4, 5)), *window)
+        conv.conv2d_backward_weight(x, y, np.zeros((3, 3, 4, 5)), None, *window)
     with pytest.raises(ValueError, match="no pixels"):
         conv.conv2d_forward(np.zeros((2, 0, 5, 4)), w, b, y, *window)
     # a window that stands outside the image reads zeros, not memory

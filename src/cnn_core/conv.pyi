@@ -17,6 +17,7 @@ def conv2d_forward(
     dw: int,
     groups: int,
     winograd: bool = False,
+    relu: bool = False,
 ) -> None: ...
 def conv2d_backward_input(
     dy: Array,
@@ -30,11 +31,13 @@ def conv2d_backward_input(
     dw: int,
     groups: int,
     winograd: bool = False,
+    gate: Array | None = None,
 ) -> None: ...
 def conv2d_backward_weight(
     x: Array,
     dy: Array,
     dweight: Array,
+    dbias: Array | None,
     sh: int,
     sw: int,
     top: int,

@@ -1,240 +1,428 @@
 """Two-dimensional convolution (cross-correlation) of channels-last images, and its gradients.
 
-Each is a matrix product with the columns of `im2col`, of which only a block exists at a time, in
-the second-level cache of the thread that needs it:
+Each is a matrix product whose left operand are the pixels under a window, read where they lie:
+`gemm.multiply` takes a[i, p] from row[i] + step[p], so that tables of the windows' places and of
+the taps (the entries of a window) stand in for the columns of `im2col` (Dukhan, "The indirect
+convolution algorithm", 2019, arXiv:1907.02129).
 
-    forward           y[pixels, co]  = col(x)[pixels, k] w[k, co] + bias
-    weight gradient   dw[k, co]     += col(x)[pixels, k]^T dy[pixels, co]
-    input gradient    stride 1: the forward pass on dy, with w flipped and transposed
-                      else: dcol[pixels, k] = dy[pixels, co] w^T, and dx = col2im(dcol)
+    forward           y[place, co] = sum over taps  x[place + tap] w[tap, co] + bias
+    weight gradient   dw[tap, co] += sum over places  x[place + tap] dy[place, co]
+    input gradient    dx[pixel, c] = sum over taps  dy[pixel / stride + tap'] w[tap, c]
+
+The input gradient is a forward pass over dy, once for each phase: pixels whose numbers leave one
+remainder modulo the stride see the same taps. Images with a border of zeros are copied into a
+buffer with that border, a band of rows at a time, which stays in the second-level cache.
 
 3x3 windows at stride 1 may go by `winograd` instead, if the caller says so.
 
     n, h, w, c   images, height, width, channels          kh, kw   window height, width
-    oh, ow, co   the same of the output                   k        kh, kw, c/groups as one axis
+    oh, ow, co   the same of the output                   k        taps times channels of a group
 """
 from cython.parallel cimport parallel, prange, threadid
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
-from cnn_core.gemm cimport CHAIN, chain_length, multiply, pack, packed_size
-from cnn_core.im2col cimport Window, col2im_rows, im2col_rows, usable
-from cnn_core.simd cimport line_free, line_malloc
+from cnn_core.gemm cimport ADD, CHAIN, RELU, chain_length, count_by, multiply, pack, packed_width
+from cnn_core.gemm cimport transposed
+from cnn_core.im2col cimport Window, usable
+from cnn_core.memory cimport Block
 from cnn_core.threads cimport threads_for
-from cnn_core.types cimport blocks_of, dim, least, real
+from cnn_core.types cimport blocks_of, dim, least, real, same_shape
 from cnn_core.winograd cimport winograd_backward_weight, winograd_forward
 
 cdef enum:
-    PIXELS = 112        # pixels of the output per unit of work: whole tiles of 14 or nearly of 6
-    LD = CHAIN + 16     # step between rows of a block of col: not a power of two (see gemm)
-    UNITS = 16          # least number of units a weight gradient is cut into
-    DCOL = 1 << 16      # entries of a block of dcol: 256 KiB
+    PLACES = 112        # places of a unit of work, at least: whole tiles of 14 or nearly of 6
+    BAND = 1 << 15      # numbers in a band of rows: an eighth of a 1 MB second-level cache
+    UNITS = 16          # tasks a weight gradient is cut into, where that many can be had
+    SUMS = 1 << 12      # numbers whose partial sums a task adds
+
+# How a window walks over images: `rows` rows of places of one image make a unit of work, or all
+# rows of several images.
+cdef struct Walk:
+    dim h, w, c                 # of an image
+    dim oh, ow                  # places, down and across
+    dim sh, sw                  # step from place to place, in pixels
+    dim top, left               # the first window begins at pixel (-top, -left)
+    dim rows, images            # of places, in a unit
+    dim band_h, band_w          # pixels that a unit sees of an image
+    bint inside                 # no window leaves the image: there is nothing to copy
 
 
-cdef double nanoseconds(dim pixels, dim k, dim co, int itemsize) noexcept nogil:
-    return <double> pixels * k * co * itemsize / 150
+cdef Walk walk_over(
+    dim n, dim h, dim w, dim c, dim oh, dim ow, dim sh, dim sw, dim top, dim left,
+    dim height, dim width,      # of the window, in pixels
+    dim units,                  # wanted, at least
+) except *:
+    """Return how to walk; the results never depend on it, only who computes them."""
+    cdef Walk walk = Walk(h, w, c, oh, ow, sh, sw, top, left, 0, 1, 0, (ow - 1) * sw + width, False)
+    cdef double line = <double> walk.band_w * c     # a double: beyond 2^63 it would overflow
+    walk.inside = (top <= 0 and left <= 0 and (oh - 1) * sh - top + height <= h
+                   and walk.band_w - left <= w)
+    walk.rows = least(oh, max(blocks_of(PLACES, ow), <dim> (BAND / (line * sh))))
+    if walk.rows == oh:
+        walk.images = least(n, max(1, 4 * PLACES // (oh * ow)))
+    while walk.images > 1 and blocks_of(n, walk.images) < units:
+        walk.images = blocks_of(walk.images, 2)
+        if walk.images == 2:
+            walk.images = 1
+    while walk.images == 1 and walk.rows > 1 and n * blocks_of(oh, walk.rows) < units:
+        walk.rows = blocks_of(walk.rows, 2)
+        if walk.rows * ow < PLACES:
+            break
+    walk.band_h = (walk.rows - 1) * sh + height
+    if not walk.inside and line * walk.images * walk.band_h > <double> (1 << 40):
+        raise MemoryError("no memory for a convolution whose window reaches that far")
+    return walk
 
 
-cdef void forward_block(
-    const real* x, dim h, dim w, dim c, dim group_c,        # from the first channel of the group
-    const real* packed, const real* bias,                   # of the group; bias may be NULL
-    real* y, dim oh, dim ow, dim co, dim group_co,          # likewise
-    Window window, dim first, dim pixels,
-    real* col,                                              # workspace, PIXELS x LD
+cdef dim units_of(Walk walk, dim n) noexcept nogil:
+    return blocks_of(n, walk.images) * blocks_of(walk.oh, walk.rows)
+
+
+cdef dim places_of(Walk walk) noexcept nogil:
+    return walk.images * walk.rows * walk.ow
+
+
+cdef dim band_size(Walk walk) noexcept nogil:
+    return 0 if walk.inside else walk.images * walk.band_h * walk.band_w * walk.c
+
+
+cdef dim pitch(Walk walk) noexcept nogil:
+    """Return the step from row to row of a band."""
+    return (walk.w if walk.inside else walk.band_w) * walk.c
+
+
+cdef void list_places(
+    Walk walk, dim image_step, dim row_step, dim column_step, dim* table,
 ) noexcept nogil:
-    """y = col(x) w + bias for some pixels and one group, chain by chain of k."""
-    cdef dim k = window.kh * window.kw * group_c, chain = chain_length(k), k0 = 0
-    while k0 < k:
-        chain = least(chain, k - k0)
-        im2col_rows(x, h, w, c, group_c, oh, ow, window, first, pixels, k0, k0 + chain, col, LD)
-        multiply(pixels, group_co, chain, col, LD, 1,
-                 packed + packed_size(k0, group_co, sizeof(real)), y + first * co, co, bias, k0 > 0)
-        k0 += chain
+    """table = where each place of a unit lies, image by image, row by row."""
+    cdef dim image, i, j
+    for image in range(walk.images):
+        for i in range(walk.rows):
+            for j in range(walk.ow):
+                table[0] = image * image_step + i * row_step + j * column_step
+                table += 1
 
 
-cdef int direct_forward(
-    const real* x, dim n, dim h, dim w, dim c, const real* weight, const real* bias,
-    real* y, dim oh, dim ow, dim co, Window window, dim groups,
-) except -1 nogil:
-    """Convolve by im2col and a product; threads share out blocks of pixels."""
-    cdef dim k = window.kh * window.kw * c // groups, group_c = c // groups
-    cdef dim group_co = co // groups, size = packed_size(k, group_co, sizeof(real))
-    cdef dim pixels = n * oh * ow, b, g
-    cdef int threads = threads_for(nanoseconds(pixels, k, co, sizeof(real)))
-    cdef real* packed = <real*> line_malloc(
-        (groups * size + threads * PIXELS * LD) * sizeof(real))
-    cdef real* col
-    if packed == NULL:
-        raise MemoryError("no memory for the workspace of a convolution")
+cdef void list_places_in_band(Walk walk, dim* table) noexcept nogil:
+    list_places(walk, pitch(walk) * (walk.h if walk.inside else walk.band_h),
+                walk.sh * pitch(walk), walk.sw * walk.c, table)
+
+
+cdef const real* band(
+    Walk walk, dim n, const real* x, dim unit,
+    real* copy,                         # workspace: the band, if it must be copied
+    dim* first,                         # out  number of the unit's first place, of all
+    dim* places,                        # out  how many it has
+) noexcept nogil:
+    """Return the pixels that a unit sees, zeros around the image included."""
+    cdef dim bands = blocks_of(walk.oh, walk.rows), image = unit // bands * walk.images
+    cdef dim row = unit % bands * walk.rows, images = least(walk.images, n - image)
+    cdef dim top = row * walk.sh - walk.top, left = -walk.left, i, y, before, after
+    cdef dim line = walk.band_w * walk.c
+    cdef const real* source
+    first[0] = (image * walk.oh + row) * walk.ow
+    places[0] = images * least(walk.rows, walk.oh - row) * walk.ow
+    x += image * walk.h * walk.w * walk.c
+    if walk.inside:
+        return x + (top * walk.w + left) * walk.c
+    before = least(max(0, -left), walk.band_w)
+    after = least(max(0, left + walk.band_w - walk.w), walk.band_w - before)
+    for image in range(images):
+        for i in range(walk.band_h):
+            y = top + i
+            if 0 <= y < walk.h and before + after < walk.band_w:
+                source = x + ((image * walk.h + y) * walk.w + left + before) * walk.c
+                memset(copy, 0, before * walk.c * sizeof(real))
+                memcpy(copy + before * walk.c, source, (line - (before + after) * walk.c)
+                       * sizeof(real))
+                memset(copy + line - after * walk.c, 0, after * walk.c * sizeof(real))
+            else:
+                memset(copy, 0, line * sizeof(real))
+            copy += line
+    return copy - images * walk.band_h * line
+
+
+cdef void list_taps(
+    const dim* down, dim kh, const dim* across, dim kw,     # pixels from the window's first
+    dim pitch, dim c, dim channels, dim* table,
+) noexcept nogil:
+    """table = where each number under a window lies, from its first pixel."""
+    cdef dim a, b, i
+    for a in range(kh):
+        for b in range(kw):
+            for i in range(channels):
+                table[0] = down[a] * pitch + across[b] * c + i
+                table += 1
+
+
+cdef double nanoseconds(dim places, dim k, dim co, int itemsize) noexcept nogil:
+    return <double> places * k * co * itemsize / 150
+
+
+cdef void convolve_unit(
+    const real* x, dim n, Walk walk, dim unit, const dim* place, const dim* taps, dim k,
+    dim groups, dim group_c, const real* packed, dim size, const real* bias, const real* gate,
+    bint relu, real* y, dim group_co, dim image_step, dim row_step, const dim* out,
+    real* copy,                                         # workspace for a band
+) noexcept nogil:
+    """Do the work of `convolve` for one unit."""
+    cdef dim first, count, g, bands = blocks_of(walk.oh, walk.rows)
+    cdef const real* pixels = band(walk, n, x, unit, copy, &first, &count)
+    cdef dim at = unit // bands * walk.images * image_step + unit % bands * walk.rows * row_step
     for g in range(groups):
-        pack(k, group_co, weight + g * group_co, co, 1, packed + g * size)
-    with parallel(num_threads=threads):
-        col = packed + groups * size + threadid() * PIXELS * LD
-        for b in prange(blocks_of(pixels, PIXELS), schedule="static"):
-            for g in range(groups):
-                forward_block(
-                    x + g * group_c, h, w, c, group_c, packed + g * size,
-                    NULL if bias == NULL else bias + g * group_co,
-                    y + g * group_co, oh, ow, co, group_co,
-                    window, b * PIXELS, least(PIXELS, pixels - b * PIXELS), col)
-    line_free(packed)
+        multiply(count, group_co, k, pixels + g * group_c, place, taps, packed + g * size, 0,
+                 y + at + g * group_co, out, NULL if bias == NULL else bias + g * group_co,
+                 NULL if gate == NULL else gate + at + g * group_co, RELU if relu else 0)
+
+
+cdef int convolve(
+    const real* x, dim n, Walk walk, const dim* taps, dim k, dim groups, dim group_c,
+    const real* packed, dim size,                       # weights; step from group to group
+    const real* bias, const real* gate, bint relu,      # bias and gate may be NULL
+    real* y, dim group_co, dim image_step, dim row_step, dim column_step,   # from place to place
+) except -1:
+    """y = the sum under each window, weighted; threads share out units of places."""
+    cdef dim places = places_of(walk), space = band_size(walk), unit
+    cdef int threads = threads_for(
+        nanoseconds(n * walk.oh * walk.ow, k, groups * group_co, sizeof(real)))
+    cdef Block workspace = Block(2 * places * sizeof(dim) + threads * space * sizeof(real))
+    cdef dim* place = <dim*> workspace.memory
+    cdef dim* out = place + places
+    cdef real* copies = <real*> (out + places)
+    list_places_in_band(walk, place)
+    list_places(walk, image_step, row_step, column_step, out)
+    for unit in prange(units_of(walk, n), nogil=True, schedule="static", num_threads=threads):
+        convolve_unit(x, n, walk, unit, place, taps, k, groups, group_c, packed, size, bias, gate,
+                      relu, y, group_co, image_step, row_step, out, copies + threadid() * space)
     return 0
 
 
 cdef int forward(
     const real* x, dim n, dim h, dim w, dim c, const real* weight, const real* bias,
-    real* y, dim oh, dim ow, dim co, Window window, dim groups, bint winograd,
-) except -1 nogil:
-    """Do the work of `conv2d_forward`; threads share out blocks of pixels."""
-    if real is float:
-        if winograd:
-            return winograd_forward(x, n, h, w, c, weight, bias, y, oh, ow, co,
-                                    window.top, window.left)
-    return direct_forward(x, n, h, w, c, weight, bias, y, oh, ow, co, window, groups)
-
-
-cdef void flip(
-    const real* weight, dim kh, dim kw, dim group_c, dim co, dim groups,
-    real* flipped,              # out  (kh, kw, co / groups, c)
-) noexcept nogil:
-    """flipped[-a, -b, o, g i] = weight[a, b, i, g o] for each group g."""
-    cdef dim taps = kh * kw, group_co = co // groups, c = group_c * groups, tap, g, i, o
-    for tap in range(taps):
-        for g in range(groups):
-            for i in range(group_c):
-                for o in range(group_co):
-                    flipped[((taps - 1 - tap) * group_co + o) * c + g * group_c + i] = (
-                        weight[(tap * group_c + i) * co + g * group_co + o])
-
-
-cdef int backward_input_flipped(
-    const real* dy, dim n, dim oh, dim ow, dim co, const real* weight,
-    real* dx, dim h, dim w, dim c, Window window, dim groups, bint winograd,
-) except -1 nogil:
-    """Input gradient at stride 1: convolve dy with the flipped weights."""
-    cdef Window back = window
-    cdef real* flipped = <real*> line_malloc(
-        window.kh * window.kw * (c // groups) * co * sizeof(real))
-    if flipped == NULL:
-        raise MemoryError("no memory for the workspace of a convolution")
-    flip(weight, window.kh, window.kw, c // groups, co, groups, flipped)
-    back.top = window.dh * (window.kh - 1) - window.top
-    back.left = window.dw * (window.kw - 1) - window.left
-    try:
-        forward(dy, n, oh, ow, co, flipped, NULL, dx, h, w, c, back, groups, winograd)
-    finally:
-        line_free(flipped)
-    return 0
-
-
-cdef void backward_input_image(
-    const real* dy, dim image, dim oh, dim ow, dim co, const real* packed, dim size,
-    real* dx, dim h, dim w, dim c, Window window, dim groups,
-    real* dcol, dim rows,                                   # workspace, rows x k
-) noexcept nogil:
-    """Input gradient of one image at any stride: dcol = dy w^T, then back to the image."""
+    real* y, dim oh, dim ow, dim co, Window window, dim groups, bint relu,
+) except -1:
+    """Do the work of `conv2d_forward`."""
     cdef dim group_c = c // groups, group_co = co // groups, k = window.kh * window.kw * group_c
-    cdef dim first = image * oh * ow, last = first + oh * ow, g
-    memset(dx + image * h * w * c, 0, h * w * c * sizeof(real))
-    while first < last:
-        rows = least(rows, last - first)
-        for g in range(groups):
-            multiply(rows, k, group_co, dy + first * co + g * group_co, co, 1, packed + g * size,
-                     dcol, k, <real*> NULL, False)
-            col2im_rows(dcol, k, first, rows, oh, ow, window, dx + g * group_c, h, w, c, group_c)
-        first += rows
-
-
-cdef int backward_input_columns(
-    const real* dy, dim n, dim oh, dim ow, dim co, const real* weight,
-    real* dx, dim h, dim w, dim c, Window window, dim groups,
-) except -1 nogil:
-    """Input gradient at any stride; threads share out images."""
-    cdef dim k = window.kh * window.kw * c // groups, group_co = co // groups
-    cdef dim size = packed_size(group_co, k, sizeof(real)), image, g
-    cdef dim rows = min(oh * ow, max(14, DCOL // k)), space = rows * k
+    cdef dim size = k * packed_width(group_co, sizeof(real)), g
     cdef int threads = threads_for(nanoseconds(n * oh * ow, k, co, sizeof(real)))
-    cdef real* packed = <real*> line_malloc((groups * size + threads * space) * sizeof(real))
-    cdef real* dcol
-    if packed == NULL:
-        raise MemoryError("no memory for the workspace of a convolution")
+    cdef Walk walk = walk_over(
+        n, h, w, c, oh, ow, window.sh, window.sw, window.top, window.left,
+        (window.kh - 1) * window.dh + 1, (window.kw - 1) * window.dw + 1, 2 * threads)
+    cdef Block tables = Block((window.kh + window.kw + k) * sizeof(dim))
+    cdef Block panels = Block(groups * size * sizeof(real))
+    cdef dim* down = <dim*> tables.memory
+    cdef dim* across = down + window.kh
+    cdef dim* taps = across + window.kw
+    cdef real* packed = <real*> panels.memory
+    count_by(window.dh, window.kh, down)
+    count_by(window.dw, window.kw, across)
+    list_taps(down, window.kh, across, window.kw, pitch(walk), c, group_c, taps)
     for g in range(groups):
-        pack(group_co, k, weight + g * group_co, 1, co, packed + g * size)
-    with parallel(num_threads=threads):
-        dcol = packed + groups * size + threadid() * space
-        for image in prange(n, schedule="static"):
-            backward_input_image(dy, image, oh, ow, co, packed, size, dx, h, w, c, window, groups,
-                                 dcol, rows)
-    line_free(packed)
-    return 0
+        pack(k, group_co, weight + g * group_co, co, 1, packed + g * size)
+    return convolve(x, n, walk, taps, k, groups, group_c, packed, size, bias, NULL, relu,
+                    y, group_co, oh * ow * co, ow * co, co)
 
 
-cdef void backward_weight_block(
-    const real* x, dim h, dim w, dim c, const real* dy, dim oh, dim ow, dim co,
-    Window window, dim groups, dim first, dim last,         # pixels
-    dim k0, dim k1,                                         # rows of dw
-    real* dw,                                               # out  (k, co), rows k0 to k1
-    real* col, real* panels,                                # workspace
-) noexcept nogil:
-    """dw[k0:k1] = col(x)^T dy over some pixels, CHAIN of them at a time, in order."""
-    cdef dim group_c = c // groups, group_co = co // groups, start = first, pixels, g
-    while start < last:
-        pixels = least(CHAIN, last - start)
-        for g in range(groups):
-            im2col_rows(x + g * group_c, h, w, c, group_c, oh, ow, window,
-                        start, pixels, k0, k1, col, LD)
-            pack(pixels, group_co, dy + start * co + g * group_co, co, 1, panels)
-            multiply(k1 - k0, group_co, pixels, col, 1, LD, panels,
-                     dw + k0 * co + g * group_co, co, <real*> NULL, start > first)
-        start += pixels
+cdef dim taps_of_phase(dim pixel, dim before, dim kernel, dim dilation, dim stride, dim* at,
+                       dim* number) noexcept nogil:
+    """List the taps that see a pixel, and from which places; return how many they are.
 
-
-cdef int direct_backward_weight(
-    const real* x, dim n, dim h, dim w, dim c, const real* dy, dim oh, dim ow, dim co,
-    real* dw, Window window, dim groups,
-) except -1 nogil:
-    """Add the gradient of the weights by im2col and a product.
-
-    Units are (a run of pixels, a chain of k); their number follows from the shapes. Each run has
-    its own partial sum of dw, and those are added in order.
+    Tap a of the window at place o lies on pixel o stride + a dilation - before.
     """
-    cdef dim k = window.kh * window.kw * c // groups, chain = chain_length(k)
-    cdef dim chains = blocks_of(k, chain), pixels = n * oh * ow
-    cdef dim run = blocks_of(blocks_of(pixels, CHAIN), blocks_of(UNITS, chains)) * CHAIN
-    cdef dim runs = blocks_of(pixels, run), unit, q, e
-    cdef dim space = CHAIN * LD + packed_size(CHAIN, co // groups, sizeof(real))
-    cdef int threads = threads_for(nanoseconds(pixels, k, co, sizeof(real)))
-    cdef real* partial = <real*> line_malloc((runs * k * co + threads * space) * sizeof(real))
-    cdef real* mine
-    cdef real total
-    if partial == NULL:
-        raise MemoryError("no memory for the workspace of a convolution")
-    with parallel(num_threads=threads):
-        mine = partial + runs * k * co + threadid() * space
-        for unit in prange(runs * chains, schedule="static"):
-            backward_weight_block(
-                x, h, w, c, dy, oh, ow, co, window, groups,
-                unit // chains * run, least((unit // chains + 1) * run, pixels),
-                unit % chains * chain, least((unit % chains + 1) * chain, k),
-                partial + unit // chains * k * co, mine, mine + CHAIN * LD)
-        for e in prange(k * co, schedule="static"):
-            total = partial[e]
-            for q in range(1, runs):
-                total = total + partial[q * k * co + e]
-            dw[e] = dw[e] + total
-    line_free(partial)
+    cdef dim count = 0, a, o
+    for a in range(kernel):
+        o = pixel + before - a * dilation
+        if o % stride == 0:
+            at[count] = o // stride
+            number[count] = a
+            count += 1
+    return count
+
+
+cdef int backward_input_phase(
+    const real* dy, dim n, dim oh, dim ow, dim co, const real* weight,
+    real* dx, dim h, dim w, dim c, Window window, dim groups, const real* gate,
+    dim y0, dim x0,                                     # first pixel of the phase
+) except -1:
+    """dx at every sh-th row and every sw-th column: a convolution of dy at stride 1."""
+    cdef dim group_c = c // groups, group_co = co // groups, size, k, kh, kw, a, b, g, tap
+    cdef dim places = n * blocks_of(h - y0, window.sh) * blocks_of(w - x0, window.sw)
+    cdef Block tables = Block(2 * (window.kh + window.kw) * sizeof(dim))
+    cdef dim* down = <dim*> tables.memory               # lowest last: taps run backwards
+    cdef dim* across = down + window.kh
+    cdef dim* rows = across + window.kw
+    cdef dim* columns = rows + window.kh
+    cdef dim top, left
+    cdef Walk walk
+    cdef Block steps, turned, panels
+    cdef real* flat
+    cdef real* packed
+    kh = taps_of_phase(y0, window.top, window.kh, window.dh, window.sh, down, rows)
+    kw = taps_of_phase(x0, window.left, window.kw, window.dw, window.sw, across, columns)
+    if kh == 0 or kw == 0:
+        return 0
+    k = kh * kw * group_co
+    size = k * packed_width(group_c, sizeof(real))
+    top, left = -down[kh - 1], -across[kw - 1]
+    walk = walk_over(
+        n, oh, ow, co, blocks_of(h - y0, window.sh), blocks_of(w - x0, window.sw), 1, 1, top, left,
+        down[0] + top + 1, across[0] + left + 1,
+        2 * threads_for(nanoseconds(places, k, c, sizeof(real))))
+    for a in range(kh):
+        down[a] += top
+    for b in range(kw):
+        across[b] += left
+    steps = Block(k * sizeof(dim))
+    list_taps(down, kh, across, kw, pitch(walk), co, group_co, <dim*> steps.memory)
+    turned = Block(k * group_c * sizeof(real))
+    panels = Block(groups * size * sizeof(real))
+    flat, packed = <real*> turned.memory, <real*> panels.memory
+    with nogil:
+        for g in range(groups):
+            for a in range(kh):
+                for b in range(kw):
+                    tap = rows[a] * window.kw + columns[b]
+                    transposed(group_co, group_c, weight + tap * group_c * co + g * group_co, co,
+                               flat + (a * kw + b) * group_co * group_c)
+            pack(k, group_c, flat, group_c, 1, packed + g * size)
+    return convolve(dy, n, walk, <const dim*> steps.memory, k, groups, group_co, packed, size,
+                    NULL, NULL if gate == NULL else gate + (y0 * w + x0) * c, False,
+                    dx + (y0 * w + x0) * c, group_c,
+                    h * w * c, window.sh * w * c, window.sw * c)
+
+
+cdef int backward_input(
+    const real* dy, dim n, dim oh, dim ow, dim co, const real* weight,
+    real* dx, dim h, dim w, dim c, Window window, dim groups, const real* gate,
+) except -1:
+    """Do the work of `conv2d_backward_input`, phase by phase."""
+    cdef dim y0, x0
+    if (window.sh - 1) // window.dh >= window.kh or (window.sw - 1) // window.dw >= window.kw or (
+            window.sh > 1 and window.dh > 1) or (window.sw > 1 and window.dw > 1):
+        memset(dx, 0, n * h * w * c * sizeof(real))     # some pixels may be seen by no tap
+    for y0 in range(least(window.sh, h)):
+        for x0 in range(least(window.sw, w)):
+            backward_input_phase(dy, n, oh, ow, co, weight, dx, h, w, c, window, groups, gate,
+                                 y0, x0)
     return 0
+
+
+cdef void add_columns(const real* dy, dim rows, dim co, double* total) noexcept nogil:
+    """total += sum over at most CHAIN rows."""
+    cdef real part[64]
+    cdef dim first = 0, columns, i, j
+    while first < co:
+        columns = least(64, co - first)
+        for j in range(columns):
+            part[j] = 0
+        for i in range(rows):
+            for j in range(columns):
+                part[j] += dy[i * co + first + j]
+        for j in range(columns):
+            total[first + j] += part[j]
+        first += columns
+
+
+cdef void backward_weight_run(
+    const real* x, dim n, Walk walk, dim unit, dim last, const dim* place,
+    const dim* taps, dim k, const dim* out, const real* dy, dim co, dim groups,
+    real* dw,                                           # out  (k, co)
+    double* dbias,                                      # out  (co,), or NULL
+    real* copy, real* panels,                           # workspace
+) noexcept nogil:
+    """dw = the sum over a run of units, CHAIN places at a time, in order."""
+    cdef dim group_c = walk.c // groups, group_co = co // groups, first, count, chain, start, g
+    cdef const real* pixels
+    cdef const real* given
+    cdef int how = 0
+    while unit < last:
+        pixels = band(walk, n, x, unit, copy, &first, &count)
+        chain = chain_length(count)
+        start = 0
+        while start < count:
+            chain = least(chain, count - start)
+            given = dy + (first + start) * co
+            if dbias != NULL:
+                add_columns(given, chain, co, dbias)
+            for g in range(groups):
+                if k > CHAIN // 2:                      # else packing would not pay
+                    pack(chain, group_co, given + g * group_co, co, 1, panels)
+                multiply(k, group_co, chain, pixels + g * group_c, taps, place + start,
+                         panels if k > CHAIN // 2 else given + g * group_co,
+                         0 if k > CHAIN // 2 else co,
+                         dw + g * group_co, out, <real*> NULL, <real*> NULL, how)
+            how = ADD
+            start += chain
+        unit += 1
 
 
 cdef int backward_weight(
     const real* x, dim n, dim h, dim w, dim c, const real* dy, dim oh, dim ow, dim co,
-    real* dw, Window window, dim groups, bint winograd,
-) except -1 nogil:
-    """Do the work of `conv2d_backward_weight`."""
-    if real is float:
-        if winograd:
-            return winograd_backward_weight(x, n, h, w, c, dy, oh, ow, co, dw,
-                                            window.top, window.left)
-    return direct_backward_weight(x, n, h, w, c, dy, oh, ow, co, dw, window, groups)
+    real* dw, real* dbias, Window window, dim groups,
+) except -1:
+    """Do the work of `conv2d_backward_weight`.
+
+    Tasks are (a run of units, a block of taps); their number follows from the shapes. Each has its
+    own partial sum, and those are added in order.
+    """
+    cdef dim k = window.kh * window.kw * c // groups, blocks = blocks_of(k, 2 * CHAIN)
+    cdef dim block = blocks_of(k, blocks)
+    cdef Walk walk = walk_over(
+        n, h, w, c, oh, ow, window.sh, window.sw, window.top, window.left,
+        (window.kh - 1) * window.dh + 1, (window.kw - 1) * window.dw + 1, UNITS)
+    cdef dim units = units_of(walk, n), run = blocks_of(units, blocks_of(UNITS, blocks))
+    cdef dim runs = blocks_of(units, run), places = places_of(walk), space = band_size(walk), t, e
+    cdef dim panels = CHAIN * packed_width(co // groups, sizeof(real))
+    cdef int threads = threads_for(nanoseconds(n * oh * ow, k, co, sizeof(real)))
+    cdef Block tables = Block((window.kh + window.kw + 2 * k + places) * sizeof(dim))
+    cdef Block sums = Block(runs * k * co * sizeof(real))
+    cdef Block columns = Block(runs * co * sizeof(double))
+    cdef Block workspace = Block(threads * (space + panels) * sizeof(real))
+    cdef dim* down = <dim*> tables.memory
+    cdef dim* across = down + window.kh
+    cdef dim* taps = across + window.kw
+    cdef dim* out = taps + k
+    cdef dim* place = out + k
+    cdef real* partial = <real*> sums.memory
+    cdef double* dsums = <double*> columns.memory
+    cdef real* mine
+    count_by(window.dh, window.kh, down)
+    count_by(window.dw, window.kw, across)
+    list_taps(down, window.kh, across, window.kw, pitch(walk), c, c // groups, taps)
+    count_by(co, k, out)
+    list_places_in_band(walk, place)
+    memset(dsums, 0, runs * co * sizeof(double))
+    with nogil, parallel(num_threads=threads):
+        mine = <real*> workspace.memory + threadid() * (space + panels)
+        for t in prange(runs * blocks, schedule="static"):
+            backward_weight_run(
+                x, n, walk, t // blocks * run, least((t // blocks + 1) * run, units), place,
+                taps + t % blocks * block, least(block, k - t % blocks * block), out, dy, co,
+                groups, partial + (t // blocks * k + t % blocks * block) * co,
+                dsums + t // blocks * co if dbias != NULL and t % blocks == 0 else NULL,
+                mine, mine + space)
+        for e in prange(blocks_of(k * co, SUMS), schedule="static"):
+            add_runs(partial + e * SUMS, runs, k * co, least(SUMS, k * co - e * SUMS),
+                     dw + e * SUMS)
+    if dbias != NULL:
+        for t in range(1, runs):
+            for e in range(co):
+                dsums[e] += dsums[t * co + e]
+        for e in range(co):
+            dbias[e] += <real> dsums[e]
+    return 0
+
+
+cdef void add_runs(
+    real* partial, dim runs, dim step, dim count, real* total,
+) noexcept nogil:
+    """total += partial[0] + partial[1] + ..., in order; ``step`` from run to run."""
+    cdef dim r, e
+    for r in range(1, runs):
+        for e in range(count):
+            partial[e] = partial[e] + partial[r * step + e]
+    for e in range(count):
+        total[e] = total[e] + partial[e]
 
 
 cdef bint belong(
@@ -258,6 +446,7 @@ def conv2d_forward(
     real[:, :, :, ::1] y,               # out  (n, oh, ow, co)
     dim sh, dim sw, dim top, dim left, dim dh, dim dw, dim groups,
     bint winograd=False,                # 3x3 at stride 1: by Winograd's algorithm in float32
+    bint relu=False,                    # in the end, turn negative results into 0
 ):
     """Write the convolution of ``x`` with ``weight``, plus ``bias``, to ``y``."""
     cdef Window window = Window(weight.shape[0], weight.shape[1], sh, sw, top, left, dh, dw)
@@ -272,10 +461,15 @@ def conv2d_forward(
         return
     if min(x.shape[1], x.shape[2], x.shape[3]) == 0:
         raise ValueError("x has no pixels or no channels")
-    with nogil:
-        forward(&x[0, 0, 0, 0], x.shape[0], x.shape[1], x.shape[2], x.shape[3],
-                &weight[0, 0, 0, 0], start, &y[0, 0, 0, 0], y.shape[1], y.shape[2], y.shape[3],
-                window, groups, winograd)
+    if real is float:
+        if winograd:
+            winograd_forward(
+                &x[0, 0, 0, 0], x.shape[0], x.shape[1], x.shape[2], x.shape[3],
+                &weight[0, 0, 0, 0], False, start, NULL, relu,
+                &y[0, 0, 0, 0], y.shape[1], y.shape[2], y.shape[3], top, left)
+            return
+    forward(&x[0, 0, 0, 0], x.shape[0], x.shape[1], x.shape[2], x.shape[3], &weight[0, 0, 0, 0],
+            start, &y[0, 0, 0, 0], y.shape[1], y.shape[2], y.shape[3], window, groups, relu)
 
 
 def conv2d_backward_input(
@@ -284,45 +478,60 @@ def conv2d_backward_input(
     real[:, :, :, ::1] dx,              # out  (n, h, w, c), overwritten
     dim sh, dim sw, dim top, dim left, dim dh, dim dw, dim groups,
     bint winograd=False,                # 3x3 at stride 1: by Winograd's algorithm in float32
+    const real[:, :, :, ::1] gate=None,     # in   (n, h, w, c), dx is 0 where it is not above 0
 ):
     """Write the gradient of ``conv2d_forward`` with respect to ``x`` to ``dx``."""
     cdef Window window = Window(weight.shape[0], weight.shape[1], sh, sw, top, left, dh, dw)
+    cdef const real* gates = NULL
     if (not belong(&dx.shape[0], &weight.shape[0], &dy.shape[0], window, groups)
-            or (winograd and not serves(window, groups))):
-        raise ValueError("dy, weight, dx and the window do not belong to one convolution")
+            or (winograd and not serves(window, groups))
+            or (gate is not None and not same_shape(&gate.shape[0], &dx.shape[0], 4))):
+        raise ValueError("dy, weight, dx, gate and the window do not belong to one convolution")
     if min(dx.shape[0], dx.shape[1], dx.shape[2], dx.shape[3]) == 0:
         return
     if min(dy.shape[1], dy.shape[2]) == 0:
         dx[...] = 0
         return
-    with nogil:
-        if sh == 1 and sw == 1:
-            backward_input_flipped(
+    if gate is not None:
+        gates = &gate[0, 0, 0, 0]
+    if real is float:
+        if winograd:
+            winograd_forward(
                 &dy[0, 0, 0, 0], dy.shape[0], dy.shape[1], dy.shape[2], dy.shape[3],
-                &weight[0, 0, 0, 0], &dx[0, 0, 0, 0], dx.shape[1], dx.shape[2], dx.shape[3],
-                window, groups, winograd)
-        else:
-            backward_input_columns(
-                &dy[0, 0, 0, 0], dy.shape[0], dy.shape[1], dy.shape[2], dy.shape[3],
-                &weight[0, 0, 0, 0], &dx[0, 0, 0, 0], dx.shape[1], dx.shape[2], dx.shape[3],
-                window, groups)
+                &weight[0, 0, 0, 0], True, NULL, gates, False,
+                &dx[0, 0, 0, 0], dx.shape[1], dx.shape[2], dx.shape[3], 2 - top, 2 - left)
+            return
+    backward_input(&dy[0, 0, 0, 0], dy.shape[0], dy.shape[1], dy.shape[2], dy.shape[3],
+                   &weight[0, 0, 0, 0], &dx[0, 0, 0, 0], dx.shape[1], dx.shape[2], dx.shape[3],
+                   window, groups, gates)
 
 
 def conv2d_backward_weight(
     const real[:, :, :, ::1] x,         # in   (n, h, w, c)
     const real[:, :, :, ::1] dy,        # in   (n, oh, ow, co)
     real[:, :, :, ::1] dweight,         # out  (kh, kw, c / groups, co), added to
+    real[::1] dbias,                    # out  (co,), added to; or None
     dim sh, dim sw, dim top, dim left, dim dh, dim dw, dim groups,
     bint winograd=False,                # 3x3 at stride 1: by Winograd's algorithm in float32
 ):
-    """Add the gradient of ``conv2d_forward`` with respect to ``weight`` to ``dweight``."""
+    """Add the gradients of ``conv2d_forward`` with respect to ``weight`` and ``bias``."""
     cdef Window window = Window(dweight.shape[0], dweight.shape[1], sh, sw, top, left, dh, dw)
+    cdef real* start = NULL
     if (not belong(&x.shape[0], &dweight.shape[0], &dy.shape[0], window, groups)
-            or (winograd and not serves(window, groups))):
-        raise ValueError("x, dy, dweight and the window do not belong to one convolution")
+            or (winograd and not serves(window, groups))
+            or (dbias is not None and dbias.shape[0] != dy.shape[3])):
+        raise ValueError("x, dy, dweight, dbias and the window do not belong to one convolution")
     if min(dy.shape[0], dy.shape[1], dy.shape[2], x.shape[1], x.shape[2], x.shape[3]) == 0:
         return
-    with nogil:
-        backward_weight(&x[0, 0, 0, 0], x.shape[0], x.shape[1], x.shape[2], x.shape[3],
-                        &dy[0, 0, 0, 0], dy.shape[1], dy.shape[2], dy.shape[3],
-                        &dweight[0, 0, 0, 0], window, groups, winograd)
+    if dbias is not None:
+        start = &dbias[0]
+    if real is float:
+        if winograd:
+            winograd_backward_weight(
+                &x[0, 0, 0, 0], x.shape[0], x.shape[1], x.shape[2], x.shape[3],
+                &dy[0, 0, 0, 0], dy.shape[1], dy.shape[2], dy.shape[3],
+                &dweight[0, 0, 0, 0], start, top, left)
+            return
+    backward_weight(&x[0, 0, 0, 0], x.shape[0], x.shape[1], x.shape[2], x.shape[3],
+                    &dy[0, 0, 0, 0], dy.shape[1], dy.shape[2], dy.shape[3],
+                    &dweight[0, 0, 0, 0], start, window, groups)

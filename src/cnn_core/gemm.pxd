@@ -4,15 +4,24 @@ from cnn_core.types cimport dim, real
 cdef enum:
     CHAIN = 128         # products summed in one accumulator before it is added to the result
 
+cdef enum:              # what `multiply` does besides; to be added
+    ADD = 1             # add to c instead of overwriting it
+    RELU = 2            # in the end, turn negative results into 0
+
 cdef dim chain_length(dim k) noexcept nogil
 
-cdef dim packed_size(dim k, dim n, int itemsize) noexcept nogil
+cdef dim packed_width(dim n, int itemsize) noexcept nogil
+
+cdef void count_by(dim step, dim n, dim* table) noexcept nogil
+
+cdef void transposed(dim k, dim n, const real* b, dim step, real* c) noexcept nogil
 
 cdef void pack(
     dim k, dim n, const real* b, dim row_step, dim column_step, real* packed,
 ) noexcept nogil
 
 cdef void multiply(
-    dim m, dim n, dim k, const real* a, dim row_step, dim column_step, const real* packed,
-    real* c, dim ldc, const real* bias, bint accumulate,
+    dim m, dim n, dim k, const real* a, const dim* row, const dim* step,
+    const real* b, dim ldb, real* c, const dim* out,
+    const real* bias, const real* gate, int how,
 ) noexcept nogil

@@ -12,4 +12,6 @@ def gemm(
     trans_a: bool = False,
     trans_b: bool = False,
     accumulate: bool = False,
+    relu: bool = False,
+    gate: Array | None = None,
 ) -> None: ...

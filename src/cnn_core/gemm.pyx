@@ -6,27 +6,40 @@ of b at a time. b is packed into panels as wide as a tile, so that this row is c
 
     packed = [chain of k][panel of 2 vectors of columns][row of the chain][column of the panel]
 
+where the last panel may be one vector wide, or a short vector of four floats.
+
+a is read through two tables: a[i, p] lies at row[i] + step[p]. With i counting places of a window
+and p the entries under it, this is a convolution without a column matrix (Dukhan, "The indirect
+convolution algorithm", 2019, arXiv:1907.02129), the other way round it is the gradient of its
+weights; see `conv`. The rows of c have a table as well. The lookups cost nothing: they run while
+the multiply-adds wait for each other.
+
 The sum over k is cut into chains of at most CHAIN products, added up in order: one long chain of
 float32 products errs ten times more. The cut depends on k alone, and every entry of c is the work
 of one thread, so the result does not depend on how many there are.
 
-    m, n, k   rows of c, columns of c, length of the sum     ldc   step from row to row of c
+    m, n, k   rows of c, columns of c, length of the sum     ldb   step from row to row of b
 """
 from cython.parallel cimport parallel, prange, threadid
 from libc.string cimport memcpy
 
-from cnn_core.simd cimport TILE_ROWS, VBYTES, line_free, line_malloc, vec, vecd, vecf, vload, vstore
-from cnn_core.simd cimport vfill
+from cnn_core.memory cimport Block
+from cnn_core.simd cimport TILE_ROWS, VBYTES, anyvec, offset, shortf, transpose, vecd, vecf
+from cnn_core.simd cimport vfill, vgate, vload, vload_some, vprefetch, vrelu, vstore, vstore_some
+from cnn_core.simd cimport vzero
 from cnn_core.threads cimport threads_for
 from cnn_core.types cimport blocks_of, dim, least, real
 
 # ROWS and COLUMNS make a block of c, the share of work of a thread: with one chain its operands
-# fill a fifth of a 1 MB second-level cache. LD is the step between packed rows of a: a power of
-# two would put all rows of a tile into one set of the first-level cache.
+# fill half of a 1 MB second-level cache. LD is the step between packed rows of a: a power of two
+# would put all rows of a tile into one set of the first-level cache. With FEW rows, packing b
+# would cost as much as multiplying by it.
 cdef enum:
-    ROWS = 112
+    ROWS = 16 * 14
     COLUMNS = 256
     LD = CHAIN + 16
+    FEW = 2 * 14
+    SHORT = 4           # floats in a short vector
 
 
 cdef inline dim lanes(int itemsize) noexcept nogil:
@@ -38,186 +51,303 @@ cdef dim chain_length(dim k) noexcept nogil:
     return blocks_of(k, blocks_of(k, CHAIN)) if k > 0 else 1
 
 
-cdef dim packed_size(dim k, dim n, int itemsize) noexcept nogil:
-    """Return how many elements `pack` writes for a (k, n) matrix."""
-    return k * blocks_of(n, lanes(itemsize)) * lanes(itemsize)
+cdef inline dim panel_width(dim left, int itemsize) noexcept nogil:
+    """Return the width of the panel that begins ``left`` columns before the end."""
+    cdef dim vector = lanes(itemsize), short = SHORT if itemsize == 4 and vector > SHORT else 0
+    if left > vector + short:
+        return 2 * vector
+    return vector if left > short else short
+
+
+cdef dim packed_width(dim n, int itemsize) noexcept nogil:
+    """Return the sum of the widths of all panels: `pack` writes so many numbers per row of b."""
+    cdef dim width = n // (2 * lanes(itemsize)) * 2 * lanes(itemsize)
+    while width < n:
+        width += panel_width(n - width, itemsize)
+    return width
+
+
+cdef void count_by(dim step, dim n, dim* table) noexcept nogil:
+    """table = 0, step, 2 step, ..."""
+    cdef dim i
+    for i in range(n):
+        table[i] = i * step
+
+
+cdef inline void some(const real* at, dim left, anyvec* v) noexcept nogil:
+    """v = the columns at ``at`` that are left in the matrix, then zeros."""
+    if left >= <dim> (sizeof(anyvec) // sizeof(real)):
+        vload(v[0], at)
+    else:
+        vload_some(v[0], at, left)
+
+
+cdef inline void copy_row(
+    dim vectors, dim used, const real* b, real* to, anyvec* lane,
+) noexcept nogil:
+    """Copy a row of ``used`` columns, filled up with zeros to whole vectors."""
+    cdef anyvec v
+    cdef dim j, size = sizeof(anyvec) // sizeof(real)
+    for j in range(vectors):
+        some[real, anyvec](b + j * size, used - j * size, &v)
+        vstore(to + j * size, v)
+
+
+cdef inline void pack_row(const real* b, dim used, dim width, real* to) noexcept nogil:
+    """to[j] = b[j], as wide as a panel."""
+    if real is float:
+        if width == 2 * lanes(4):
+            copy_row[real, vecf](2, used, b, to, NULL)
+        elif width == lanes(4):
+            copy_row[real, vecf](1, used, b, to, NULL)
+        else:
+            copy_row[real, shortf](1, used, b, to, NULL)
+    else:
+        if width == 2 * lanes(8):
+            copy_row[real, vecd](2, used, b, to, NULL)
+        else:
+            copy_row[real, vecd](1, used, b, to, NULL)
+
+
+cdef inline void pack_columns(
+    const real* b, dim step, dim k, dim used, dim width, real* packed,
+) noexcept nogil:
+    """packed[p, j] = b[j, p]: four by four in registers, the rest one by one."""
+    cdef dim p = 0, j
+    for p in range(0, k - 3, 4):
+        for j in range(0, used - 3, 4):
+            transpose(packed + p * width + j, width, b + j * step + p, step)
+    for p in range(k):
+        for j in range(used // 4 * 4 if p < k // 4 * 4 else 0, used):
+            packed[p * width + j] = b[j * step + p]
+        for j in range(used, width):
+            packed[p * width + j] = 0
+
+
+cdef void transposed(dim k, dim n, const real* b, dim step, real* c) noexcept nogil:
+    """c[p, j] = b[j, p], k rows of n numbers; ``step`` from row to row of b."""
+    pack_columns(b, step, k, n, n, c)
 
 
 cdef void pack(
-    dim k, dim n, const real* b, dim row_step, dim column_step,     # b[p, j] at p, j times steps
+    dim k, dim n, const real* b, dim row_step, dim column_step,     # one of the steps is 1
     real* packed,
 ) noexcept nogil:
-    """Write b into panels; columns past n, up to a full vector, are zero."""
-    cdef dim vector = lanes(sizeof(real)), chain = chain_length(k), k0 = 0, j0, width, used, p, j
-    cdef const real* row
+    """Write b into panels; columns past n are zero."""
+    cdef dim chain = chain_length(k), k0 = 0, j, p, width
     while k0 < k:
         chain = least(chain, k - k0)
-        j0 = 0
-        while j0 < n:
-            width = 2 * vector if n - j0 > vector else vector
-            used = least(width, n - j0)
-            for p in range(k0, k0 + chain):
-                row = b + p * row_step + j0 * column_step
-                if column_step == 1:
-                    memcpy(packed, row, used * sizeof(real))
-                else:
-                    for j in range(used):
-                        packed[j] = row[j * column_step]
-                for j in range(used, width):
-                    packed[j] = 0
-                packed += width
-            j0 += width
+        if column_step == 1:                # row by row, as they lie in memory
+            for p in range(chain):
+                j = 0
+                while j < n:
+                    width = panel_width(n - j, sizeof(real))
+                    pack_row(b + (k0 + p) * row_step + j, least(width, n - j), width,
+                             packed + j * chain + p * width)
+                    j += width
+        else:
+            j = 0
+            while j < n:
+                width = panel_width(n - j, sizeof(real))
+                pack_columns(b + k0 + j * column_step, column_step, chain, least(width, n - j),
+                             width, packed + j * chain)
+                j += width
+        packed += chain * packed_width(n, sizeof(real))
         k0 += chain
 
 
 cdef inline void tile(
     dim rows, dim vectors,                      # literals at every call: the loops unroll
-    dim k, const real* a, dim row_step, dim column_step,
-    const real* b,                              # one panel: k rows of `vectors` vectors
-    real* c, dim ldc, dim columns,              # columns of c inside the panel
-    const real* bias, bint accumulate,
-    vec* lane,                                  # NULL: only names the vector type
+    dim k, const real* a, const dim* row, const dim* step,
+    const real* b, dim ldb,                     # first column of the tile
+    real* c, const dim* out, dim columns,       # likewise; columns inside the matrix
+    const real* bias, const real* gate, int how,
+    anyvec* lane,                               # NULL: only names the vector type
 ) noexcept nogil:
     """c[rows, columns] (+)= a[rows, k] b[k, columns] (+ bias), one chain of k."""
-    cdef vec acc[14][2]
-    cdef vec row[2]
-    cdef vec term
-    cdef real edge[16]         # the widest vector
-    cdef real* out
-    cdef dim i, j, p, q, size = lanes(sizeof(real))
+    cdef anyvec acc[14][2]
+    cdef anyvec brow[2]
+    cdef anyvec term, zero
+    cdef const real* column
+    cdef real* to
+    cdef dim i, j, p = 0, size = sizeof(anyvec) // sizeof(real), left
+    vzero(zero)
     for i in range(rows):
         for j in range(vectors):
-            vfill(acc[i][j], 0)
-    for p in range(k):
+            acc[i][j] = zero
+            if how & ADD:
+                vprefetch(c + out[i] + j * size)
+    while True:
+        column = a + step[p]
         for j in range(vectors):
-            vload(row[j], b + j * size)
+            vload(brow[j], b + j * size)
         for i in range(rows):
-            vfill(term, a[i * row_step + p * column_step])
+            vfill(term, column[offset(row, i)])
             for j in range(vectors):
-                acc[i][j] = acc[i][j] + term * row[j]
-        b += vectors * size
-    for i in range(rows):
-        out = c + i * ldc
-        for j in range(vectors):
-            if columns >= (j + 1) * size:
-                if accumulate:
-                    vload(term, out + j * size)
-                    acc[i][j] = term + acc[i][j]
-                elif bias != NULL:
-                    vload(term, bias + j * size)
-                    acc[i][j] = term + acc[i][j]
-                vstore(out + j * size, acc[i][j])
-            else:                               # the last vector of a row of c, in part
-                vstore(edge, acc[i][j])
-                for q in range(columns - j * size):
-                    if accumulate:
-                        edge[q] = out[j * size + q] + edge[q]
-                    elif bias != NULL:
-                        edge[q] = bias[j * size + q] + edge[q]
-                    out[j * size + q] = edge[q]
+                acc[i][j] = acc[i][j] + term * brow[j]
+        b += ldb
+        p += 1
+        if p == k:
+            break
+    if columns >= vectors * size and how == 0 and bias == NULL and gate == NULL:
+        for i in range(rows):
+            for j in range(vectors):
+                vstore(c + out[i] + j * size, acc[i][j])
+        return
+    vzero(zero)
+    for j in range(vectors):
+        left = columns - j * size
+        for i in range(rows):
+            to = c + out[i] + j * size
+            if (how & ADD) or bias != NULL:
+                some[real, anyvec](to if how & ADD else bias + j * size, left, &term)
+                acc[i][j] = term + acc[i][j]
+            if how & RELU:
+                vrelu(acc[i][j], zero)
+            if gate != NULL:
+                some[real, anyvec](gate + out[i] + j * size, left, &term)
+                vgate(acc[i][j], term, zero)
+            if left >= size:
+                vstore(to, acc[i][j])
+            else:
+                term = acc[i][j]        # whose address may be taken: acc stays in registers
+                vstore_some(to, term, left)
 
 
 cdef inline void column_of_tiles(
-    dim vectors, dim m, dim k, const real* a, dim row_step, dim column_step, const real* b,
-    real* c, dim ldc, dim columns, const real* bias, bint accumulate, vec* lane,
+    dim vectors, dim m, dim k, const real* a, const dim* row, const dim* step,
+    const real* b, dim ldb, real* c, const dim* out, dim columns,
+    const real* bias, const real* gate, int how, anyvec* lane,
 ) noexcept nogil:
     """Fill one panel of c, top to bottom: full tiles, then ever lower ones."""
-    cdef dim i = 0, left
-    while i < m:
-        left = m - i
-        if left >= TILE_ROWS:
-            tile(TILE_ROWS, vectors, k, a, row_step, column_step, b, c, ldc, columns, bias,
-                 accumulate, lane)
-            left = TILE_ROWS
+    cdef dim left = m, height
+    while left > 0:
+        if left >= TILE_ROWS and not (vectors == 1 and left == 16):     # two rows would only wait
+            height = TILE_ROWS
+            tile[real, anyvec](TILE_ROWS, vectors, k, a, row, step, b, ldb, c, out, columns,
+                               bias, gate, how, lane)
         elif left >= 8:
-            tile(8, vectors, k, a, row_step, column_step, b, c, ldc, columns, bias,
-                 accumulate, lane)
-            left = 8
+            height = 8
+            tile[real, anyvec](8, vectors, k, a, row, step, b, ldb, c, out, columns,
+                               bias, gate, how, lane)
         elif left >= 4:
-            tile(4, vectors, k, a, row_step, column_step, b, c, ldc, columns, bias,
-                 accumulate, lane)
-            left = 4
+            height = 4
+            tile[real, anyvec](4, vectors, k, a, row, step, b, ldb, c, out, columns,
+                               bias, gate, how, lane)
         elif left >= 2:
-            tile(2, vectors, k, a, row_step, column_step, b, c, ldc, columns, bias,
-                 accumulate, lane)
-            left = 2
+            height = 2
+            tile[real, anyvec](2, vectors, k, a, row, step, b, ldb, c, out, columns,
+                               bias, gate, how, lane)
         else:
-            tile(1, vectors, k, a, row_step, column_step, b, c, ldc, columns, bias,
-                 accumulate, lane)
-            left = 1
-        a += left * row_step
-        c += left * ldc
-        i += left
+            height = 1
+            tile[real, anyvec](1, vectors, k, a, row, step, b, ldb, c, out, columns,
+                               bias, gate, how, lane)
+        row += height
+        out += height
+        left -= height
 
 
 cdef inline void sweep(
-    dim m, dim n, dim k, const real* a, dim row_step, dim column_step, const real* packed,
-    real* c, dim ldc, const real* bias, bint accumulate, vec* lane,
+    dim m, dim k, const real* a, const dim* row, const dim* step, const real* b, dim ldb,
+    real* c, const dim* out, dim width, dim columns, const real* bias, const real* gate, int how,
 ) noexcept nogil:
-    """Do the work of `multiply`; one of the two steps of a is the literal 1."""
-    cdef dim size = lanes(sizeof(real)), chain = chain_length(k), k0 = 0, j
-    cdef const real* start
-    cdef bint add
-    while k0 < k:
-        chain = least(chain, k - k0)
-        add = accumulate or k0 > 0
-        j = 0
-        while j < n:
-            start = NULL if bias == NULL else bias + j
-            if n - j > size:
-                column_of_tiles(2, m, chain, a, row_step, column_step, packed, c + j, ldc,
-                                least(2 * size, n - j), start, add, lane)
-                packed += 2 * size * chain
-                j += 2 * size
-            else:
-                column_of_tiles(1, m, chain, a, row_step, column_step, packed, c + j, ldc,
-                                least(size, n - j), start, add, lane)
-                packed += size * chain
-                j += size
-        a += chain * column_step
-        k0 += chain
+    """Fill one panel of c with tiles of its width."""
+    if real is float:
+        if width == 2 * lanes(4):
+            column_of_tiles[real, vecf](2, m, k, a, row, step, b, ldb, c, out, columns,
+                                        bias, gate, how, NULL)
+        elif width == lanes(4):
+            column_of_tiles[real, vecf](1, m, k, a, row, step, b, ldb, c, out, columns,
+                                        bias, gate, how, NULL)
+        else:
+            column_of_tiles[real, shortf](1, m, k, a, row, step, b, ldb, c, out, columns,
+                                          bias, gate, how, NULL)
+    else:
+        if width == 2 * lanes(8):
+            column_of_tiles[real, vecd](2, m, k, a, row, step, b, ldb, c, out, columns,
+                                        bias, gate, how, NULL)
+        else:
+            column_of_tiles[real, vecd](1, m, k, a, row, step, b, ldb, c, out, columns,
+                                        bias, gate, how, NULL)
 
 
 cdef void multiply(
     dim m, dim n, dim k,
-    const real* a, dim row_step, dim column_step,   # a[i, p]; one of the steps is 1
-    const real* packed,                             # b, by `pack`
-    real* c, dim ldc,
-    const real* bias,                               # n numbers added to every row, or NULL
-    bint accumulate,                                # add to c (without bias); otherwise overwrite
+    const real* a, const dim* row, const dim* step,     # a[i, p] at row[i] + step[p]
+    const real* b, dim ldb,                             # by `pack` if ldb is 0, else as it is
+    real* c, const dim* out,                            # c[i, j] at out[i] + j
+    const real* bias,                                   # n numbers added to every row, or NULL
+    const real* gate,                                   # lies like c: 0 where it is not above 0
+    int how,                                            # ADD (without bias), RELU
 ) noexcept nogil:
     """c[m, n] (+)= a[m, k] b[k, n] (+ bias), on the calling thread; k at least 1."""
-    if real is float:
-        if column_step == 1:
-            sweep(m, n, k, a, row_step, 1, packed, c, ldc, bias, accumulate, <vecf*> NULL)
-        else:
-            sweep(m, n, k, a, 1, column_step, packed, c, ldc, bias, accumulate, <vecf*> NULL)
-    else:
-        if column_step == 1:
-            sweep(m, n, k, a, row_step, 1, packed, c, ldc, bias, accumulate, <vecd*> NULL)
-        else:
-            sweep(m, n, k, a, 1, column_step, packed, c, ldc, bias, accumulate, <vecd*> NULL)
+    cdef real edge[CHAIN * 16]                          # the last columns of an unpacked b
+    cdef dim chain = chain_length(k), k0 = 0, j, p, width, used, step_b
+    cdef const real* panel
+    cdef const real* start
+    cdef int now
+    while k0 < k:
+        chain = least(chain, k - k0)
+        now = (how & ~RELU) if k0 + chain < k else how
+        if k0 > 0:
+            now |= ADD
+        j = 0
+        while j < n:
+            width = panel_width(n - j, sizeof(real))
+            used = least(width, n - j)
+            start = NULL if bias == NULL or k0 > 0 else bias + j
+            if ldb == 0:
+                panel, step_b = b, width
+                b += width * chain
+            elif used == width:
+                panel, step_b = b + k0 * ldb + j, ldb
+            else:
+                width = least(width, lanes(sizeof(real)))
+                used = least(used, width)
+                panel, step_b = b + k0 * ldb + j, ldb
+                if used < width:
+                    for p in range(chain):
+                        pack_row(panel + p * ldb, used, width, edge + p * width)
+                    panel, step_b = edge, width
+            sweep(m, chain, a, row, step + k0, panel, step_b, c + j, out, width, used,
+                  start, NULL if gate == NULL or k0 + chain < k else gate + j, now)
+            j += width
+        k0 += chain
 
 
 cdef void block(
     dim m, dim n, dim k,                                    # at most ROWS and COLUMNS, any k
     const real* a, dim a_row, dim a_column, const real* b, dim b_row, dim b_column,
-    real* c, dim ldc, const real* bias, bint accumulate,
-    real* rows, real* panels,                               # workspace
+    real* c, dim ldc, const real* bias, const real* gate, int how,
+    dim* tables, real* rows, real* panels,                  # workspace
 ) noexcept nogil:
     """One block of c: chain by chain, copy the rows of a, pack b, multiply."""
+    cdef dim* row = tables
+    cdef dim* step = tables + ROWS
+    cdef dim* out = tables + ROWS + CHAIN
     cdef dim chain = chain_length(k), k0 = 0, i, p
+    cdef bint last
+    count_by(LD if a_column == 1 else 1, m, row)
+    count_by(1 if a_column == 1 else ROWS, chain, step)
+    count_by(ldc, m, out)
     while k0 < k:
         chain = least(chain, k - k0)
-        pack(chain, n, b + k0 * b_row, b_row, b_column, panels)
+        last = k0 + chain == k
         if a_column == 1:
             for i in range(m):
                 memcpy(rows + i * LD, a + i * a_row + k0, chain * sizeof(real))
-            multiply(m, n, chain, rows, LD, 1, panels, c, ldc, bias, accumulate or k0 > 0)
         else:
             for p in range(chain):
                 memcpy(rows + p * ROWS, a + (k0 + p) * a_column, m * sizeof(real))
-            multiply(m, n, chain, rows, 1, ROWS, panels, c, ldc, bias, accumulate or k0 > 0)
+        if m <= FEW and b_column == 1:
+            multiply(m, n, chain, rows, row, step, b + k0 * b_row, b_row, c, out,
+                     bias if k0 == 0 else NULL, gate if last else NULL,
+                     (how if last else how & ~RELU) | (ADD if k0 > 0 else 0))
+        else:
+            pack(chain, n, b + k0 * b_row, b_row, b_column, panels)
+            multiply(m, n, chain, rows, row, step, panels, 0, c, out,
+                     bias if k0 == 0 else NULL, gate if last else NULL,
+                     (how if last else how & ~RELU) | (ADD if k0 > 0 else 0))
         k0 += chain
 
 
@@ -236,43 +366,50 @@ def gemm(
     const real[::1] bias=None,      # in   (n,), added to every row; not with accumulate
     bint trans_a=False, bint trans_b=False,
     bint accumulate=False,          # add to c; otherwise overwrite it
+    bint relu=False,                # in the end, turn negative results into 0
+    const real[:, ::1] gate=None,   # in   (m, n), results become 0 where it is not above 0
 ):
     """Write or add the matrix product of ``a`` and ``b`` to ``c``."""
     cdef dim m = c.shape[0], n = c.shape[1], k = a.shape[0] if trans_a else a.shape[1]
     cdef dim a_row = 1 if trans_a else k, a_column = m if trans_a else 1
     cdef dim b_row = 1 if trans_b else n, b_column = k if trans_b else 1
-    cdef dim row_blocks, column_blocks, rows = ROWS, unit, i, j
-    cdef dim space = LD * ROWS + CHAIN * COLUMNS
+    cdef dim row_blocks, column_blocks, rows = ROWS, columns = COLUMNS, unit, i, j
+    cdef dim tables = (2 * ROWS + CHAIN) * sizeof(dim), space
     cdef const real* start = NULL
-    cdef real* workspace
-    cdef real* mine
+    cdef const real* gates = NULL
     cdef int threads = threads_for(<double> m * n * k * sizeof(real) / 200)
+    cdef int how = (ADD if accumulate else 0) | (RELU if relu else 0)
+    cdef Block workspace
+    cdef char* mine
     if ((a.shape[1] if trans_a else a.shape[0]) != m or (b.shape[1] if trans_b else b.shape[0]) != k
             or (b.shape[0] if trans_b else b.shape[1]) != n
-            or (bias is not None and (accumulate or bias.shape[0] != n))):
-        raise ValueError("a, b, c and bias do not belong to one product")
+            or (bias is not None and (accumulate or bias.shape[0] != n))
+            or (gate is not None and (gate.shape[0] != m or gate.shape[1] != n))):
+        raise ValueError("a, b, c, bias and gate do not belong to one product")
     if m == 0 or n == 0:
         return
     if bias is not None:
         start = &bias[0]
+    if gate is not None:
+        gates = &gate[0, 0]
     if k == 0:
         if not accumulate:
             start_from(m, n, start, &c[0, 0])
         return
-    while rows > 2 * TILE_ROWS and blocks_of(m, rows) * blocks_of(n, COLUMNS) < 2 * threads:
-        rows -= TILE_ROWS          # smaller blocks: only who computes an entry depends on this
+    # smaller blocks for more threads: only who computes an entry depends on this
+    while rows > 2 * TILE_ROWS and blocks_of(m, rows) * blocks_of(n, columns) < 2 * threads:
+        rows -= TILE_ROWS
     row_blocks = blocks_of(m, rows)
-    column_blocks = blocks_of(n, COLUMNS)
-    workspace = <real*> line_malloc(threads * space * sizeof(real))
-    if workspace == NULL:
-        raise MemoryError("no memory for the workspace of a matrix product")
+    column_blocks = blocks_of(n, columns)
+    space = tables + (LD * ROWS + CHAIN * COLUMNS) * sizeof(real)
+    workspace = Block(threads * space)
     with nogil, parallel(num_threads=threads):
-        mine = workspace + threadid() * space
+        mine = <char*> workspace.memory + threadid() * space
         for unit in prange(row_blocks * column_blocks, schedule="static"):
             i = unit // column_blocks * rows
-            j = unit % column_blocks * COLUMNS
-            block(least(rows, m - i), least(COLUMNS, n - j), k,
+            j = unit % column_blocks * columns
+            block(least(rows, m - i), least(columns, n - j), k,
                   &a[0, 0] + i * a_row, a_row, a_column, &b[0, 0] + j * b_column, b_row, b_column,
-                  &c[i, j], n, NULL if start == NULL else start + j, accumulate,
-                  mine, mine + LD * ROWS)
-    line_free(workspace)
+                  &c[i, j], n, NULL if start == NULL else start + j,
+                  NULL if gates == NULL else gates + i * n + j, how,
+                  <dim*> mine, <real*> (mine + tables), <real*> (mine + tables) + LD * ROWS)

@@ -30,9 +30,6 @@ cdef size_t rounded(size_t n) noexcept:
 
 cdef class Block:
     """Bytes on a cache line, through the buffer protocol; what is in them is arbitrary."""
-    cdef void* memory
-    cdef size_t size
-    cdef Py_ssize_t length
 
     def __cinit__(self, Py_ssize_t length):
         global idle_bytes

@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #if defined(__AVX512F__)
 #define VBYTES 64
@@ -27,12 +28,74 @@
 typedef float vecf __attribute__((vector_size(VBYTES), aligned(4), may_alias));
 typedef double vecd __attribute__((vector_size(VBYTES), aligned(8), may_alias));
 
-static inline vecf vecf_fill(float a) { return a - (vecf){0}; }
-static inline vecd vecd_fill(double a) { return a - (vecd){0}; }
+/* A short vector, for the last columns of a matrix. */
+typedef float shortf __attribute__((vector_size(16), aligned(4), may_alias));
 
 #define vload(v, p) ((v) = *(const __typeof__(v) *)(p))
+#define vprefetch(p) __builtin_prefetch(p)
 #define vstore(p, v) (*(__typeof__(v) *)(p) = (v))
-#define vfill(v, a) ((v) = _Generic((v), vecf: vecf_fill, vecd: vecd_fill)(a))
+#define vfill(v, a) ((v) = (__typeof__((v)[0]))(a) - (__typeof__(v)){0})
+
+/* A vector of zeros that is read from memory where it stands. The compiler would keep a constant in
+ * a register throughout the loop around a register tile, and spill a part of the tile for it. */
+static const volatile char vzeros[VBYTES] __attribute__((aligned(VBYTES)));
+#define vzero(v) ((v) = *(const volatile __typeof__(v) *)vzeros)
+
+/* Entry i of a table of offsets. There are too few address registers for those of 14 rows: read
+ * again and again from memory they cost less than moved to and from vector registers. */
+#if defined(__AVX512F__)
+#define offset(table, i) (((const volatile ptrdiff_t *)(table))[i])
+#else
+#define offset(table, i) ((table)[i])
+#endif
+
+/* Comparisons give 0 or all bits per element. What the first rejects becomes 0: NaN stays, as in
+ * `x < 0 ? 0 : x`; the second keeps v where w > 0. */
+#define VBITS(v) __typeof__((v) < (v))
+#define vrelu(v, zero) ((v) = (__typeof__(v))((VBITS(v))(v) & ~((v) < (zero))))
+#define vgate(v, w, zero) ((v) = (__typeof__(v))((VBITS(v))(v) & ((w) > (zero))))
+
+/* The first `count` elements of a vector, fewer than it holds; loading fills up with zeros. */
+static inline void copy_some(char *to, const char *from, size_t bytes)
+{
+#define PIECE(n) if (bytes & (n)) { memcpy(to, from, n); to += (n); from += (n); }
+    PIECE(32) PIECE(16) PIECE(8) PIECE(4)
+#undef PIECE
+}
+#define vload_some(v, p, count) do { \
+    vzero(v); copy_some((char *)&(v), (const char *)(p), (count) * sizeof((v)[0])); } while (0)
+#define vstore_some(p, v, count) \
+    copy_some((char *)(p), (const char *)&(v), (count) * sizeof((v)[0]))
+
+/* to[p, j] = from[j, p] for four times four numbers. */
+static inline void transpose_f(float *to, ptrdiff_t to_step, const float *from, ptrdiff_t from_step)
+{
+    shortf a, b, c, d, ac, bd, AC, BD;
+    vload(a, from);
+    vload(b, from + from_step);
+    vload(c, from + 2 * from_step);
+    vload(d, from + 3 * from_step);
+    ac = __builtin_shufflevector(a, c, 0, 4, 1, 5);
+    bd = __builtin_shufflevector(b, d, 0, 4, 1, 5);
+    AC = __builtin_shufflevector(a, c, 2, 6, 3, 7);
+    BD = __builtin_shufflevector(b, d, 2, 6, 3, 7);
+    a = __builtin_shufflevector(ac, bd, 0, 4, 1, 5);
+    b = __builtin_shufflevector(ac, bd, 2, 6, 3, 7);
+    c = __builtin_shufflevector(AC, BD, 0, 4, 1, 5);
+    d = __builtin_shufflevector(AC, BD, 2, 6, 3, 7);
+    vstore(to, a);
+    vstore(to + to_step, b);
+    vstore(to + 2 * to_step, c);
+    vstore(to + 3 * to_step, d);
+}
+static inline void transpose_d(double *to, ptrdiff_t to_step, const double *from, ptrdiff_t from_step)
+{
+    for (int p = 0; p < 4; p++)
+        for (int j = 0; j < 4; j++)
+            to[p * to_step + j] = from[j * from_step + p];
+}
+#define transpose(to, to_step, from, from_step) \
+    _Generic((to), float *: transpose_f, double *: transpose_d)(to, to_step, from, from_step)
 
 /* `cdef inline` means it here: a register tile is one function whose literal arguments (its height
  * and width) unroll the loops, and only inlining makes them literals. Left to itself GCC 12 made a

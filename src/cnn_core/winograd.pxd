@@ -1,12 +1,13 @@
-"""Winograd convolution, for other Cython modules."""
+"""Winograd convolution in float32, for `conv`."""
 from cnn_core.types cimport dim
 
 cdef int winograd_forward(
-    const float* x, dim n, dim h, dim w, dim c, const float* weight, const float* bias,
+    const float* x, dim n, dim h, dim w, dim c, const float* weight, bint turned,
+    const float* bias, const float* gate, bint relu,
     float* y, dim oh, dim ow, dim co, dim top, dim left,
-) except -1 nogil
+) except -1
 
 cdef int winograd_backward_weight(
     const float* x, dim n, dim h, dim w, dim c, const float* dy, dim oh, dim ow, dim co,
-    float* dweight, dim top, dim left,
-) except -1 nogil
+    float* dweight, float* dbias, dim top, dim left,
+) except -1

@@ -19,8 +19,12 @@ largest value.
 """
 from cython.parallel cimport parallel, prange, threadid
 
-from cnn_core.gemm cimport chain_length, multiply, packed_size
-from cnn_core.simd cimport VBYTES, line_free, line_malloc, vecf, vfill, vload, vstore
+from libc.string cimport memset
+
+from cnn_core.gemm cimport ADD, chain_length, count_by, multiply, transposed
+from cnn_core.memory cimport Block
+from cnn_core.simd cimport VBYTES, vecf, vfill, vgate, vload, vload_some, vrelu, vstore
+from cnn_core.simd cimport vstore_some
 from cnn_core.threads cimport threads_for
 from cnn_core.types cimport blocks_of, dim, least
 
@@ -47,8 +51,8 @@ cdef inline dim row_length(dim channels) noexcept nogil:
 
 cdef dim tiles_of_block(dim c, dim co) noexcept nogil:
     """Return how many tiles a block has: whole register tiles of 14, at most one chain."""
-    cdef dim fit = CACHE // (S * (row_length(c) + row_length(co))) // 14 * 14
-    return 28 if fit < 28 else least(fit, 112)
+    cdef dim fit = CACHE // (S * (row_length(c) + row_length(co))) // 28 * 28
+    return 28 if fit < 28 else least(fit, 56)
 
 
 cdef inline float* packed_at(float* packed, dim k, dim n, dim p, dim j) noexcept nogil:
@@ -61,26 +65,18 @@ cdef inline float* packed_at(float* packed, dim k, dim n, dim p, dim j) noexcept
 
 cdef inline void load(vecf* v, const float* p, dim count) noexcept nogil:
     """v = the first channels at p, zeros from ``count`` on."""
-    cdef float edge[16]
-    cdef dim k
     if count >= lanes():
         vload(v[0], p)
     else:
-        for k in range(16):
-            edge[k] = p[k] if k < count else 0
-        vload(v[0], edge)
+        vload_some(v[0], p, count)
 
 
 cdef inline void store(float* p, vecf v, dim count) noexcept nogil:
     """The first ``count`` channels at p = v."""
-    cdef float edge[16]
-    cdef dim k
     if count >= lanes():
         vstore(p, v)
     else:
-        vstore(edge, v)
-        for k in range(count):
-            p[k] = edge[k]
+        vstore_some(p, v, count)
 
 
 cdef inline void input_1d(
@@ -148,7 +144,7 @@ cdef void transform_weights(
     cdef vecf g[9]
     cdef vecf e[3][6]
     cdef vecf o[6]
-    cdef dim size = packed_size(c, co, 4), j = 0, a, b, s
+    cdef dim size = c * padded(co), j = 0, a, b, s
     while j < co:
         for s in range(9):
             load(&g[s], weight + (s * c + i) * co + j, co - j)
@@ -163,28 +159,26 @@ cdef void transform_weights(
         j += lanes()
 
 
-cdef void transform_tile(
-    const float* x, dim h, dim w, dim c,        # one image
-    dim y0, dim x0,                             # first pixel of the tile; may lie outside
-    float* v, dim step,                         # out  36 rows of channels, step from s to s + 1
+cdef inline void transform_pixels(
+    bint inside,                                # literal: the whole tile lies inside the image
+    const float* x, dim h, dim w, dim c, dim y0, dim x0, float* v, dim step,
 ) noexcept nogil:
-    """V[:, tile, :] = B^T d B."""
+    """Do the work of `transform_tile`."""
     cdef vecf d[6]
     cdef vecf e[6][6]
     cdef vecf o[6]
-    cdef vecf zero
+    cdef float zeros[16]
     cdef const float* pixel
-    cdef bint inside = y0 >= 0 and x0 >= 0 and y0 + 6 <= h and x0 + 6 <= w
     cdef dim k = 0, i, j
-    vfill(zero, 0)
+    for i in range(16):
+        zeros[i] = 0
     while k < c:
-        pixel = x + (y0 * w + x0) * c + k
         for j in range(6):
             for i in range(6):
-                if inside or (0 <= y0 + i < h and 0 <= x0 + j < w):
-                    load(&d[i], pixel + (i * w + j) * c, c - k)
-                else:
-                    d[i] = zero
+                pixel = x + ((y0 + i) * w + x0 + j) * c + k
+                if not inside and not (0 <= y0 + i < h and 0 <= x0 + j < w):
+                    pixel = zeros
+                load(&d[i], pixel, c - k)
             input_1d(d[0], d[1], d[2], d[3], d[4], d[5], o)
             for i in range(6):
                 e[i][j] = o[i]
@@ -195,19 +189,32 @@ cdef void transform_tile(
         k += lanes()
 
 
-cdef void transform_back(
-    const float* m, dim step,                   # 36 rows of channels
-    const float* bias, float* y, dim ow, dim co,    # bias may be NULL; y at the tile
-    dim rows, dim columns,                      # of the tile inside the image
+cdef void transform_tile(
+    const float* x, dim h, dim w, dim c,        # one image
+    dim y0, dim x0,                             # first pixel of the tile; may lie outside
+    float* v, dim step,                         # out  36 rows of channels, step from s to s + 1
 ) noexcept nogil:
-    """Y = A^T M A + bias."""
+    """V[:, tile, :] = B^T d B."""
+    if y0 >= 0 and x0 >= 0 and y0 + 6 <= h and x0 + 6 <= w:
+        transform_pixels(True, x, h, w, c, y0, x0, v, step)
+    else:
+        transform_pixels(False, x, h, w, c, y0, x0, v, step)
+
+
+cdef inline void transform_products(
+    dim rows, dim columns,                      # literals, for a whole tile
+    const float* m, dim step, const float* bias, const float* gate, bint relu,
+    float* y, dim ow, dim co,
+) noexcept nogil:
+    """Do the work of `transform_back`."""
     cdef vecf e[4][6]
     cdef vecf o[4]
     cdef vecf d[6]
-    cdef vecf b
-    cdef dim k = 0, i, j
+    cdef vecf b, zero, open_
+    cdef dim k = 0, i, j, at
+    vfill(zero, 0)
     while k < co:
-        vfill(b, 0)
+        b = zero
         if bias != NULL:
             load(&b, bias + k, co - k)
         for j in range(6):
@@ -219,37 +226,76 @@ cdef void transform_back(
         for i in range(rows):
             output_1d(e[i][0], e[i][1], e[i][2], e[i][3], e[i][4], e[i][5], o)
             for j in range(columns):
-                store(y + (i * ow + j) * co + k, o[j] + b, co - k)
+                at = (i * ow + j) * co + k
+                o[j] = o[j] + b
+                if relu:
+                    vrelu(o[j], zero)
+                if gate != NULL:
+                    load(&open_, gate + at, co - k)
+                    vgate(o[j], open_, zero)
+                store(y + at, o[j], co - k)
         k += lanes()
 
 
-cdef void transform_gradient(
-    const float* dy, dim ow, dim co,            # at the tile
+cdef void transform_back(
+    const float* m, dim step,                   # 36 rows of channels
+    const float* bias, const float* gate, bint relu,    # NULL, NULL, False: neither
+    float* y, dim ow, dim co,                   # y, and gate, at the tile
     dim rows, dim columns,                      # of the tile inside the image
-    float* packed, dim tiles, dim t,            # out  row t of 36 packed matrices (tiles, co)
 ) noexcept nogil:
-    """dM[:, tile, :] = A dY A^T."""
+    """Y = A^T M A + bias, 0 where it is negative (relu) or where the gate is not above 0."""
+    if rows == 4 and columns == 4:
+        transform_products(4, 4, m, step, bias, gate, relu, y, ow, co)
+    else:
+        transform_products(rows, columns, m, step, bias, gate, relu, y, ow, co)
+
+
+cdef inline void transform_dpixels(
+    dim rows, dim columns,                      # literals, for a whole tile
+    const float* dy, dim ow, dim co, float* m, dim step, double* dbias,
+) noexcept nogil:
+    """Do the work of `transform_gradient`."""
+    cdef float sums[16]
+    cdef vecf sum, zero
     cdef vecf d[4]
     cdef vecf e[6][4]
     cdef vecf o[6]
-    cdef vecf zero
-    cdef dim size = packed_size(tiles, co, 4), k = 0, i, j
+    cdef dim k = 0, i, j
     vfill(zero, 0)
     while k < co:
+        sum = zero
         for j in range(4):
             for i in range(4):
                 if i < rows and j < columns:
                     load(&d[i], dy + (i * ow + j) * co + k, co - k)
                 else:
                     d[i] = zero
+            sum = sum + ((d[0] + d[1]) + (d[2] + d[3]))
             gradient_1d(d[0], d[1], d[2], d[3], o)
             for i in range(6):
                 e[i][j] = o[i]
         for i in range(6):
             gradient_1d(e[i][0], e[i][1], e[i][2], e[i][3], o)
             for j in range(6):
-                vstore(packed_at(packed + (i * 6 + j) * size, tiles, co, t, k), o[j])
+                vstore(m + (i * 6 + j) * step + k, o[j])
+        if dbias != NULL:
+            vstore(sums, sum)
+            for i in range(lanes()):
+                dbias[k + i] += sums[i]
         k += lanes()
+
+
+cdef void transform_gradient(
+    const float* dy, dim ow, dim co,            # at the tile
+    dim rows, dim columns,                      # of the tile inside the image
+    float* m, dim step,                         # out  36 rows of channels, step from s to s + 1
+    double* dbias,                              # out  (padded(co),), added to, or NULL
+) noexcept nogil:
+    """dM[:, tile, :] = A dY A^T, and the sum of the tile."""
+    if rows == 4 and columns == 4:
+        transform_dpixels(4, 4, dy, ow, co, m, step, dbias)
+    else:
+        transform_dpixels(rows, columns, dy, ow, co, m, step, dbias)
 
 
 cdef void transform_weight_gradient(
@@ -279,29 +325,49 @@ cdef void transform_weight_gradient(
         k += lanes()
 
 
+cdef struct Tile:
+    dim image, i, j             # and the first pixel of the output
+
+
+cdef Tile tile_number(dim number, dim oh, dim ow) noexcept nogil:
+    cdef dim down = blocks_of(oh, 4), across = blocks_of(ow, 4)
+    return Tile(number // (down * across), number // across % down * 4, number % across * 4)
+
+
+cdef inline void next_tile(Tile* tile, dim oh, dim ow) noexcept nogil:
+    tile.j += 4
+    if tile.j >= ow:
+        tile.j = 0
+        tile.i += 4
+        if tile.i >= oh:
+            tile.i = 0
+            tile.image += 1
+
+
 cdef void forward_block(
-    const float* x, dim h, dim w, dim c, const float* u, const float* bias,
+    const float* x, dim h, dim w, dim c, const float* u,
+    const float* bias, const float* gate, bint relu,
     float* y, dim oh, dim ow, dim co, dim top, dim left,
     dim first, dim tiles,                       # of all tiles
+    const dim* row, const dim* step, const dim* out,    # tables for the products
     float* v, float* m,                         # workspace
 ) noexcept nogil:
     """Transform some tiles, multiply, transform back."""
-    cdef dim down = blocks_of(oh, 4), across = blocks_of(ow, 4), t, s, image, i, j
-    cdef dim ldv = row_length(c), ldm = row_length(co)
+    cdef dim t, s, at, ldv = row_length(c), ldm = row_length(co)
+    cdef Tile tile = tile_number(first, oh, ow)
     for t in range(tiles):
-        image = (first + t) // (down * across)
-        i = (first + t) // across % down * 4
-        j = (first + t) % across * 4
-        transform_tile(x + image * h * w * c, h, w, c, i - top, j - left, v + t * ldv, tiles * ldv)
+        transform_tile(x + tile.image * h * w * c, h, w, c, tile.i - top, tile.j - left,
+                       v + t * ldv, tiles * ldv)
+        next_tile(&tile, oh, ow)
     for s in range(S):
-        multiply(tiles, padded(co), c, v + s * tiles * ldv, ldv, 1, u + s * packed_size(c, co, 4),
-                 m + s * tiles * ldm, ldm, <float*> NULL, False)
+        multiply(tiles, padded(co), c, v + s * tiles * ldv, row, step, u + s * c * padded(co), 0,
+                 m + s * tiles * ldm, out, <float*> NULL, <float*> NULL, 0)
+    tile = tile_number(first, oh, ow)
     for t in range(tiles):
-        image = (first + t) // (down * across)
-        i = (first + t) // across % down * 4
-        j = (first + t) % across * 4
-        transform_back(m + t * ldm, tiles * ldm, bias, y + ((image * oh + i) * ow + j) * co,
-                       ow, co, least(4, oh - i), least(4, ow - j))
+        at = ((tile.image * oh + tile.i) * ow + tile.j) * co
+        transform_back(m + t * ldm, tiles * ldm, bias, NULL if gate == NULL else gate + at, relu,
+                       y + at, ow, co, least(4, oh - tile.i), least(4, ow - tile.j))
+        next_tile(&tile, oh, ow)
 
 
 cdef double nanoseconds(dim tiles, dim c, dim co) noexcept nogil:
@@ -310,61 +376,76 @@ cdef double nanoseconds(dim tiles, dim c, dim co) noexcept nogil:
 
 cdef int winograd_forward(
     const float* x, dim n, dim h, dim w, dim c,
-    const float* weight, const float* bias,     # (3, 3, c, co), (co,) or NULL
+    const float* weight,                        # (3, 3, c, co)
+    bint turned,                                # or (3, 3, co, c), to be flipped and transposed
+    const float* bias, const float* gate, bint relu,    # (co,) or NULL; lies like y, or NULL
     float* y, dim oh, dim ow, dim co, dim top, dim left,
-) except -1 nogil:
+) except -1:
     """y = the convolution of x; threads share out blocks of tiles. Nothing may be empty."""
     cdef dim all_tiles = n * blocks_of(oh, 4) * blocks_of(ow, 4)
-    cdef dim tiles = least(all_tiles, tiles_of_block(c, co)), size = S * packed_size(c, co, 4)
+    cdef dim tiles = least(all_tiles, tiles_of_block(c, co)), size = S * c * padded(co)
     cdef dim space = S * tiles * (row_length(c) + row_length(co)), b, i
     cdef int threads = threads_for(nanoseconds(all_tiles, c, co))
-    cdef float* u = <float*> line_malloc((size + threads * space) * 4)
+    cdef Block tables = Block((2 * tiles + c) * sizeof(dim))
+    cdef Block weights = Block((size + (9 * c * co if turned else 0)) * 4)
+    cdef Block workspace = Block(threads * space * 4)
+    cdef dim* row = <dim*> tables.memory
+    cdef dim* out = row + tiles
+    cdef dim* step = out + tiles
+    cdef float* u = <float*> weights.memory
     cdef float* v
-    if u == NULL:
-        raise MemoryError("no memory for the workspace of a convolution")
-    with parallel(num_threads=threads):
-        v = u + size + threadid() * space
+    count_by(row_length(c), tiles, row)
+    count_by(row_length(co), tiles, out)
+    count_by(1, c, step)
+    with nogil, parallel(num_threads=threads):
+        v = <float*> workspace.memory + threadid() * space
+        if turned:
+            for i in prange(9, schedule="static"):
+                transposed(c, co, weight + i * c * co, c, u + size + (8 - i) * c * co)
         for i in prange(c, schedule="static"):
-            transform_weights(weight, i, c, co, u)
+            transform_weights(u + size if turned else weight, i, c, co, u)
         for b in prange(blocks_of(all_tiles, tiles), schedule="static"):
-            forward_block(x, h, w, c, u, bias, y, oh, ow, co, top, left, b * tiles,
-                          least(tiles, all_tiles - b * tiles), v, v + S * tiles * row_length(c))
-    line_free(u)
+            forward_block(x, h, w, c, u, bias, gate, relu, y, oh, ow, co, top, left, b * tiles,
+                          least(tiles, all_tiles - b * tiles), row, step, out,
+                          v, v + S * tiles * row_length(c))
     return 0
 
 
 cdef void backward_weight_run(
     const float* x, dim h, dim w, dim c, const float* dy, dim oh, dim ow, dim co,
     dim top, dim left, dim first, dim last, dim block,      # tiles
+    const dim* row, const dim* step, const dim* out,        # tables for the products
     float* du,                                              # out  36 matrices (c, padded(co))
-    float* v, float* packed,                                # workspace
+    double* dbias,                                          # out  (padded(co),), or NULL
+    float* v, float* m,                                     # workspace
 ) noexcept nogil:
     """dU_s = sum of V_s^T dM_s over a run of tiles, block by block, in order."""
-    cdef dim down = blocks_of(oh, 4), across = blocks_of(ow, 4), start = first, t, s, image, i, j
-    cdef dim ldv = row_length(c), tiles
+    cdef dim ldv = row_length(c), ldm = row_length(co), start = first, tiles, t, s
+    cdef Tile tile = tile_number(first, oh, ow)
     while start < last:
         tiles = least(block, last - start)
         for t in range(tiles):
-            image = (start + t) // (down * across)
-            i = (start + t) // across % down * 4
-            j = (start + t) % across * 4
-            transform_tile(x + image * h * w * c, h, w, c, i - top, j - left,
+            transform_tile(x + tile.image * h * w * c, h, w, c, tile.i - top, tile.j - left,
                            v + t * ldv, tiles * ldv)
-            transform_gradient(dy + ((image * oh + i) * ow + j) * co, ow, co,
-                               least(4, oh - i), least(4, ow - j), packed, tiles, t)
+            transform_gradient(dy + ((tile.image * oh + tile.i) * ow + tile.j) * co, ow, co,
+                               least(4, oh - tile.i), least(4, ow - tile.j),
+                               m + t * ldm, tiles * ldm, dbias)
+            next_tile(&tile, oh, ow)
         for s in range(S):
-            multiply(c, padded(co), tiles, v + s * tiles * ldv, 1, ldv,
-                     packed + s * packed_size(tiles, co, 4),
-                     du + s * c * padded(co), padded(co), <float*> NULL, start > first)
+            multiply(c, padded(co), tiles, v + s * tiles * ldv, row, step,
+                     m + s * tiles * ldm, ldm,
+                     du + s * c * padded(co), out, <float*> NULL, <float*> NULL,
+                     ADD if start > first else 0)
         start += tiles
 
 
 cdef int winograd_backward_weight(
     const float* x, dim n, dim h, dim w, dim c, const float* dy, dim oh, dim ow, dim co,
     float* dweight,                             # out  (3, 3, c, co), added to
+    float* dbias,                               # out  (co,), added to, or NULL
     dim top, dim left,
-) except -1 nogil:
-    """Add the gradient of the weights. Nothing may be empty.
+) except -1:
+    """Add the gradient of the weights and of the bias. Nothing may be empty.
 
     Tiles are cut into runs, whose number follows from the shapes; each has a partial sum of dU,
     and those are added in order.
@@ -374,18 +455,29 @@ cdef int winograd_backward_weight(
     cdef dim blocks = blocks_of(all_tiles, block)
     cdef dim run = blocks_of(blocks, max(2, least(RUNS, PARTIAL // size))) * block
     cdef dim runs = blocks_of(all_tiles, run), r, q, i, e
-    cdef dim space = S * block * row_length(c) + S * packed_size(block, co, 4)
+    cdef dim space = S * block * (row_length(c) + row_length(co))
     cdef int threads = threads_for(nanoseconds(all_tiles, c, co))
-    cdef float* du = <float*> line_malloc((runs * size + threads * space) * 4)
+    cdef Block tables = Block((2 * c + block) * sizeof(dim))
+    cdef Block sums = Block(runs * size * 4)
+    cdef Block columns = Block(runs * padded(co) * sizeof(double))
+    cdef Block workspace = Block(threads * space * 4)
+    cdef dim* row = <dim*> tables.memory
+    cdef dim* out = row + c
+    cdef dim* step = out + c
+    cdef float* du = <float*> sums.memory
+    cdef double* db = <double*> columns.memory
     cdef float* v
     cdef float total
-    if du == NULL:
-        raise MemoryError("no memory for the workspace of a convolution")
-    with parallel(num_threads=threads):
-        v = du + runs * size + threadid() * space
+    count_by(1, c, row)
+    count_by(padded(co), c, out)
+    count_by(row_length(c), block, step)
+    memset(db, 0, runs * padded(co) * sizeof(double))
+    with nogil, parallel(num_threads=threads):
+        v = <float*> workspace.memory + threadid() * space
         for r in prange(runs, schedule="static"):
             backward_weight_run(x, h, w, c, dy, oh, ow, co, top, left, r * run,
-                                least((r + 1) * run, all_tiles), block, du + r * size,
+                                least((r + 1) * run, all_tiles), block, row, step, out,
+                                du + r * size, NULL if dbias == NULL else db + r * padded(co),
                                 v, v + S * block * row_length(c))
         for e in prange(size, schedule="static"):
             total = du[e]
@@ -394,5 +486,10 @@ cdef int winograd_backward_weight(
             du[e] = total
         for i in prange(c, schedule="static"):
             transform_weight_gradient(du, i, c, co, dweight)
-    line_free(du)
+    if dbias != NULL:
+        for r in range(1, runs):
+            for i in range(co):
+                db[i] += db[r * padded(co) + i]
+        for i in range(co):
+            dbias[i] += <float> db[i]
     return 0

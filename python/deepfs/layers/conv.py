@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cnn_core import conv, dense
+from cnn_core import conv
 
 from .. import config, initializers
 from .._check import flag, one_of, padding, pair, whole
@@ -161,9 +161,8 @@ class Conv2D(Layer):
         x, dy = cache, to_nhwc(dy)
         weight = self.learned["weight"]
         window = self._window(self._place(*x.shape[1:3]), x.shape[3])
-        conv.conv2d_backward_weight(x, dy, weight.dmemory, *window)
-        if self.bias:
-            dense.add_column_sums(dy.reshape(-1, self.filters), self.learned["bias"].dmemory)
+        dbias = self.learned["bias"].dmemory if self.bias else None
+        conv.conv2d_backward_weight(x, dy, weight.dmemory, dbias, *window)
         if not need_dx:
             return None
         dx = empty(x.shape, x.dtype)
