@@ -4,11 +4,13 @@
 
 An absolute time on a shared machine means nothing, so everything here serves the ratio:
 
-- **Correctness first.** All frameworks get the same weights and batch. Outputs, gradients and the
-  losses of a few training steps, with dropout off, must agree with deepfs to float32 accuracy; a
-  peer that computes something else is not timed.
+- **Correctness first.** All frameworks get the same weights and batch. Outputs, gradients, the
+  losses of a few training steps and the outputs after them, with dropout off, must agree with
+  deepfs (see TOLERANCE), for inference the outputs alone; a peer that computes something else is
+  not timed.
 - **Separate processes.** Each framework lives in a worker of its own, so that neither thread pools
   nor allocators meet. A worker waits for one JSON line on stdin, does what it says, and answers.
+  The check and each mode have fresh ones, so peak memory is that of the mode, imports included.
 - **Alternating rounds.** A round is about 0.3 s of steps after one untimed step. All frameworks do
   one round, then the next, in turning order: drift of the machine hits all of them. A ratio is the
   median over rounds of (peer ms / deepfs ms), next to it the ratio of the best rounds.
@@ -23,7 +25,7 @@ the framework's mode for it.
 GFLOP/s is effective: multiply-adds of convolutions and dense layers as the textbook counts them,
 times 2, whatever algorithm runs; training counts thrice, less the first layer's input gradient. The
 peak is the best matrix product (512, deepfs's or NumPy's) seen between the rounds, and the share of
-it compares best with best.
+it compares best with best. MB is the most memory a worker has had resident after its warm-up.
 
 The frameworks, deepfs among them, are in frameworks.py.
 """
@@ -37,24 +39,35 @@ import json
 import math
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
-from frameworks import FRAMEWORKS, NETWORKS, Array, Layer, build
+from frameworks import FRAMEWORKS, NETWORKS, SETTINGS, Array, Layer, build, every
 
 Round = tuple[float, float]  # ms per step, processors kept busy
-# Outputs and losses by the largest entry; losses also carry three updates, where Keras places
-# Adam's epsilon elsewhere. Gradients by the norm, per parameter: where an activation is within
-# rounding of 0, ReLU's derivative may be either, which moves a gradient by up to 1e-3.
-TOLERANCE = {"outputs": 1e-4, "losses": 5e-3, "gradients": 3e-3}
+# By arithmetic. Outputs, the first loss, later losses and the outputs after them by the largest
+# entry; gradients by the norm, per parameter.
+# float32: where an activation is within rounding of 0, ReLU's derivative may be either, and batch
+# norm spreads that over a channel: on resnet20 PyTorch's own float32 gradients err by up to 1.4e-2
+# from float64. Adam's first steps are as long for a gradient that is all rounding as for any other,
+# and Keras places its epsilon elsewhere.
+# float64 rounds too little for any of that: there PyTorch and deepfs agree to 1e-13.
+# bfloat16 has 8 bits, and 20 layers leave its gradients little more than their direction (0.79);
+# that both compute the same is shown by the same modules in float32.
+TOLERANCE = {
+    "float32": {"outputs": 1e-4, "loss": 1e-4, "gradients": 5e-2, "losses": 2e-2, "trained": 0.1},
+    "float64": {"outputs": 1e-9, "loss": 1e-9, "gradients": 1e-9, "losses": 1e-9, "trained": 1e-9},
+    "bfloat16": {"outputs": 5e-2, "loss": 5e-2, "gradients": 0.9, "losses": 0.1, "trained": 0.5},
+}
 ROUND = 0.3  # seconds
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NPROC")
 
@@ -64,19 +77,25 @@ class Server:
 
     def __init__(self, name: str) -> None:
         self.kind = FRAMEWORKS[name]
+        self.version = str(importlib.import_module(self.kind.package).__version__)
 
     def check(self, case: dict[str, Any], to: str) -> str:
-        """Write outputs, gradients and losses without dropout; return the version."""
-        layers = [layer | {"p": 0.0} if "p" in layer else layer for layer in case["layers"]]
-        framework = self.kind(**case | {"layers": layers})
-        found = {"outputs": np.asarray(framework.infer(0))}
+        """Write what `disagreement` compares, without dropout; return the version."""
+        for layer in every(case["layers"]):
+            if "p" in layer:
+                layer["p"] = 0.0
+        framework = self.kind(**case)
+        found = {"outputs": np.array(framework.infer(0))}
         framework.start("train")
-        found |= {f"gradient of {key}": g for key, g in framework.gradients().items()}
-        np.savez(to, **found, losses=[framework.train(i) for i in range(4)])
-        return str(importlib.import_module(self.kind.package).__version__)
+        found |= {f"gradient of {key}": np.array(g) for key, g in framework.gradients().items()}
+        found["losses"] = np.array([framework.train(i) for i in range(4)])
+        found["loss"] = found["losses"][:1]
+        framework.start("infer")
+        np.savez(to, **found, trained=np.asarray(framework.infer(0)))
+        return self.version
 
-    def begin(self, case: dict[str, Any], mode: str) -> int:
-        """Build the network, warm up; return how many steps make a round."""
+    def begin(self, case: dict[str, Any], mode: str) -> tuple[int, float]:
+        """Build the network, warm up; return how many steps make a round, and peak memory."""
         framework = self.kind(**case)
         framework.start(mode)
         self.step = framework.train if mode == "train" else framework.infer
@@ -85,7 +104,7 @@ class Server:
         steps = 1
         while (elapsed := self.round(steps)[0] * steps / 1e3) < ROUND / 4:
             steps *= 2
-        return max(1, round(steps * ROUND / elapsed))
+        return max(1, round(steps * ROUND / elapsed)), memory()
 
     def round(self, steps: int) -> Round:
         """Time some steps, after one that wakes caches and threads."""
@@ -96,12 +115,12 @@ class Server:
         elapsed = time.perf_counter() - start
         return elapsed / steps * 1e3, (time.process_time() - processor) / elapsed
 
-    def peak(self) -> float:
+    def peak(self, dtype: str) -> float:
         """Return GFLOP/s of the faster of two matrix products."""
         from cnn_core import gemm
 
         rng, best = np.random.default_rng(0), np.inf
-        a, b = rng.random((2, 512, 512), np.float32)
+        a, b = rng.random((2, 512, 512), dtype)
         c = np.empty_like(a)
         for multiply in (gemm.gemm, lambda a, b, c: np.matmul(a, b, out=c)):
             for _ in range(8):
@@ -109,6 +128,17 @@ class Server:
                 multiply(a, b, c)
                 best = min(best, time.perf_counter() - start)
         return 2 * 512**3 / best / 1e9
+
+
+def memory() -> float:
+    """Return the most memory this process has had resident, in MB."""
+    try:
+        status = Path("/proc/self/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) / 2**10
+    except OSError:  # macOS; not on Linux, where this would begin with what the parent had
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def work(name: str) -> None:
@@ -130,6 +160,7 @@ class Worker:
 
     def __init__(self, name: str, threads: int) -> None:
         environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads))
+        environment |= FRAMEWORKS[name].environment
         self.name = name
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self.process = subprocess.Popen(
@@ -158,43 +189,63 @@ class Worker:
         self.log.close()
 
 
-def describe(network: str) -> tuple[list[Layer], dict[str, Array], list[int]]:
-    """Return a network in words, its weights, and multiply-adds per image of each layer."""
-    net, shape, image = build(network), NETWORKS[network][1], None
-    layers: list[Layer] = []
-    weights: dict[str, Array] = {}
-    work: list[int] = []
-    rng = np.random.default_rng(0)
-    for name, part in net.parts().items():
-        layer: Layer = {"kind": type(part).__name__, "name": name}
+@contextmanager
+def started(names: Iterable[str], threads: int) -> Iterator[dict[str, Worker]]:
+    """Give workers by name; all start at once, importing side by side, and end afterwards."""
+    workers: dict[str, Worker] = {}
+    try:
+        for name in names:
+            workers[name] = Worker(name, threads)
+        yield workers
+    finally:
+        for worker in workers.values():
+            worker.close()
+
+
+def describe(network: str, dtype: str) -> tuple[list[Layer], dict[str, Array]]:
+    """Return a network in words, multiply-adds per image included, and its arrays by name."""
+    rng, arrays = np.random.default_rng(0), {}
+    flattened = None  # shape of the images a Flatten saw, for the Dense that follows
+
+    def words(part: Any, name: str, shape: tuple[int, ...]) -> list[Layer]:
+        nonlocal flattened
+        layer: Layer = {"kind": type(part).__name__, "name": name, "arrays": []}
         match layer["kind"]:
-            case "Conv2D":
-                layer |= {"padding": part.padding, "stride": part.stride}
-            case "Dense":
-                layer, image = layer | {"image": image}, None
-            case "MaxPool2D":
-                layer |= {"size": part.kernel_size}
+            case "Sequential":
+                layers: list[Layer] = []
+                for key, inner in part.parts().items():
+                    layers += words(inner, f"{name}.{key}".lstrip("."), shape)
+                    shape = inner.out_shape(shape)
+                return layers
+            case "Residual":
+                ways = part.parts().items()
+                inside = {key: words(way, f"{name}.{key}", shape) for key, way in ways}
+                return [layer | {"shortcut": []} | inside]
+            case kind if kind not in SETTINGS:
+                raise NotImplementedError(f"the peers do not know {kind} yet")
             case "Flatten":
-                image = shape
-            case "Dropout":
-                layer |= {"p": part.p}
-            case kind if kind != "ReLU":
-                raise NotImplementedError(f"compare.py cannot describe {kind} to the peers yet")
-        layers.append(layer)
-        shape = part.out_shape(shape)
-        for key, parameter in part.parameters().items():
-            value = parameter.value
-            if key == "bias":  # new ones are 0, and the check would not miss them
-                value = rng.normal(0, 0.1, value.shape)
-            else:
-                work.append(value.size * math.prod(shape[1:]))
-            weights[f"{name}.{key}"] = np.ascontiguousarray(value, np.float32)
-    return layers, weights, work
+                flattened = shape
+            case "Dense":
+                layer["image"], flattened = flattened, None
+        layer |= {field: getattr(part, field) for field in SETTINGS[layer["kind"]]}
+        learned = {key: parameter.value for key, parameter in part.parameters().items()}
+        for key, value in (learned | part.buffers()).items():
+            if key == "weight":
+                layer["work"] = value.size * math.prod(part.out_shape(shape)[1:])
+            elif key == "batches":
+                continue
+            else:  # new ones are all 0 or 1, and the check would not miss them
+                value = value + rng.uniform(-0.3, 0.3, value.shape)
+            layer["arrays"].append(key)
+            arrays[f"{name}.{key}"] = np.ascontiguousarray(value, dtype)
+        return [layer]
+
+    return words(build(network, dtype), "", NETWORKS[network][1]), arrays
 
 
 def disagreement(got: str, wanted: str) -> dict[str, float]:
-    """Return how far outputs, losses and gradients are from deepfs's; see TOLERANCE."""
-    errors = {"outputs": 0.0, "losses": 0.0, "gradients": 0.0}
+    """Return how far a framework's results are from deepfs's, by their kind; see TOLERANCE."""
+    errors = dict.fromkeys(TOLERANCE["float32"], 0.0)
     with np.load(got) as ours, np.load(wanted) as right:
         for key, value in right.items():
             if key not in ours or ours[key].shape != value.shape:
@@ -206,58 +257,81 @@ def disagreement(got: str, wanted: str) -> dict[str, float]:
     return errors
 
 
-def run(network: str, threads: int, batch: int, args: argparse.Namespace) -> list[dict[str, Any]]:
-    """Check and time one network at one batch size and thread count; return a result per mode."""
-    layers, arrays, work = describe(network)
-    rng, folder = np.random.default_rng(1), Path(tempfile.mkdtemp())
-    arrays["x"] = rng.random((batch, *NETWORKS[network][1]), np.float32)
-    arrays["y"] = rng.integers(0, 10, batch)
-    np.savez(folder / "data.npz", **arrays)
-    data = str(folder / "data.npz")
-    case = {"network": network, "layers": layers, "data": data, "threads": threads}
-    workers: dict[str, Worker] = {}
-    failed, versions, errors, results = {}, {}, {}, []
-    try:
-        for name in ["deepfs", *args.peers]:
-            workers[name] = Worker(name, threads)
+def verify(names: list[str], case: dict[str, Any], folder: Path) -> dict[str, dict[str, Any]]:
+    """Return versions and errors, and why others cannot be timed, by name."""
+    found: dict[str, dict[str, Any]] = {"versions": {}, "errors": {}, "failed": {}}
+    for name in names:
+        if case["dtype"] not in FRAMEWORKS[name].dtypes:
+            found["failed"][name] = f"{' and '.join(FRAMEWORKS[name].dtypes)} only"
+    fit = [name for name in names if name not in found["failed"]]
+    with started(fit, case["threads"]) as workers:
+        for name, worker in workers.items():
+            to = str(folder / f"{name}.npz")
             try:
-                to = str(folder / f"{name}.npz")
-                versions[name] = workers[name].ask("check", case=case, to=to)
-                errors[name] = disagreement(to, str(folder / "deepfs.npz"))
-                if wrong := [k for k in TOLERANCE if errors[name][k] > TOLERANCE[k]]:
-                    said = ", ".join(f"{k} differ by {errors[name][k]:.1e}" for k in wrong)
-                    raise RuntimeError(f"computes something else: {said}")
+                found["versions"][name] = worker.ask("check", case=case, to=to)
+                found["errors"][name] = disagreement(to, str(folder / "deepfs.npz"))
             except RuntimeError as error:
                 if name == "deepfs":
                     raise
-                failed[name] = str(error)
-                workers.pop(name).close()
+                found["failed"][name] = str(error)
+    return found
+
+
+def wrong(name: str, errors: dict[str, float], dtype: str, mode: str) -> str:
+    """Return in what a framework computes something else, if it does."""
+    tolerance = TOLERANCE[FRAMEWORKS[name].arithmetic or dtype]
+    kinds = tolerance if mode == "train" else ("outputs",)
+    far = [kind for kind in kinds if errors[kind] > tolerance[kind]]
+    said = ", ".join(f"{kind} differ by {errors[kind]:.1e}" for kind in far)
+    return said and f"computes something else: {said}"
+
+
+def run(network: str, threads: int, batch: int, args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Check and time one network at one batch size and thread count; return a result per mode."""
+    layers, arrays = describe(network, args.dtype)
+    rng, results = np.random.default_rng(1), []
+    arrays["x"] = rng.random((batch, *NETWORKS[network][1]), args.dtype)
+    arrays["y"] = rng.integers(0, 10, batch)
+    key = {"network": network, "dtype": args.dtype, "threads": threads}
+    with tempfile.TemporaryDirectory() as folder:
+        data = f"{folder}/data.npz"
+        np.savez(data, **arrays)
+        case = key | {"layers": layers, "data": data}
+        found = verify(["deepfs", *args.peers], case, Path(folder))
+        work = [layer["work"] for layer in every(layers) if "work" in layer]
         for mode in args.mode:
             operations = 2 * batch * (3 * sum(work) - work[0] if mode == "train" else sum(work))
-            steps = {
-                name: worker.ask("begin", case=case, mode=mode) for name, worker in workers.items()
-            }
-            rounds: dict[str, list[Round]] = {name: [] for name in workers}
-            peak = 0.0
-            for i in range(args.rounds):
-                peak = max(peak, workers["deepfs"].ask("peak"))
-                for name in list(workers)[:: -1 if i % 2 else 1]:
-                    rounds[name].append(workers[name].ask("round", steps=steps[name]))
-            result = {"network": network, "threads": threads, "batch": batch, "mode": mode}
-            result |= {"operations": operations, "peak_gflops": peak}
-            result |= {"errors": errors, "failed": failed}
-            result["frameworks"] = {
-                name: {"version": versions[name]}
-                | summary(rounds[name], rounds["deepfs"], operations)
-                for name in workers
-            }
+            result = key | {"batch": batch, "mode": mode, "operations": operations}
+            said = {name: wrong(name, e, args.dtype, mode) for name, e in found["errors"].items()}
+            failed = found["failed"] | {name: reason for name, reason in said.items() if reason}
+            result |= {"errors": found["errors"], "failed": failed}
+            versions = {k: v for k, v in found["versions"].items() if k not in failed}
+            result |= timed(versions, case, mode, operations, args.rounds)
             print_result(result)
             results.append(result)
-    finally:
-        for worker in workers.values():
-            worker.close()
-        shutil.rmtree(folder)
     return results
+
+
+def timed(
+    versions: dict[str, str], case: dict[str, Any], mode: str, operations: int, count: int
+) -> dict[str, Any]:
+    """Return the machine's peak, and what rounds and memory of each framework say."""
+    with started(versions, case["threads"]) as workers:
+        begun = {
+            name: worker.ask("begin", case=case, mode=mode) for name, worker in workers.items()
+        }
+        rounds: dict[str, list[Round]] = {name: [] for name in workers}
+        peak = 0.0
+        for i in range(count):
+            peak = max(peak, workers["deepfs"].ask("peak", dtype=case["dtype"]))
+            for name in list(workers)[:: -1 if i % 2 else 1]:
+                rounds[name].append(workers[name].ask("round", steps=begun[name][0]))
+    frameworks = {
+        name: {"version": version, "memory_mb": begun[name][1]}
+        | summary(rounds[name], rounds["deepfs"], operations)
+        for name, version in versions.items()
+    }
+    return {"peak_gflops": peak, "frameworks": frameworks}
 
 
 def summary(rounds: list[Round], base: list[Round], operations: int) -> dict[str, Any]:
@@ -275,24 +349,24 @@ def summary(rounds: list[Round], base: list[Round], operations: int) -> dict[str
 
 
 HEAD = (
-    "network threads batch mode   framework            median ms   best ms   ratio  (best)"
-    "   GFLOP/s  % of peak"
+    f"  {'framework':<29}{'median ms':>10}{'best ms':>10}{'ratio':>8}{'(best)':>8}{'GFLOP/s':>10}"
+    f"{'% of peak':>11}{'MB':>7}"
 )
 
 
 def print_result(result: dict[str, Any]) -> None:
     """Print a row per framework; the ratio is how many times deepfs's time it takes."""
-    key = "{network:<8}{threads:>6} {batch:>5}  {mode:<6}".format(**result)
+    print("{network}, {mode}, batch {batch}, threads {threads}, {dtype}".format(**result))
     for name, r in result["frameworks"].items():
-        ratio = f"{r['ratio']:7.2f} {r['ratio_best']:7.2f}" if name != "deepfs" else " " * 15
+        ratio = f"{r['ratio']:8.2f}{r['ratio_best']:8.2f}" if name != "deepfs" else " " * 16
         print(
-            f"{key} {name:<20}{r['median_ms']:10.3f}{r['best_ms']:10.3f} {ratio}"
-            f"{r['gflops']:10.1f}{100 * r['gflops'] / result['peak_gflops']:10.0f}"
+            f"  {name:<29}{r['median_ms']:10.3f}{r['best_ms']:10.3f}{ratio}{r['gflops']:10.1f}"
+            f"{100 * r['gflops'] / result['peak_gflops']:11.0f}{r['memory_mb']:7.0f}"
         )
         if r["processors"] > result["threads"] + 0.1:
             print(f"  note: {name} kept {r['processors']:.2f} processors busy")
     for name, reason in result["failed"].items():
-        print(f"{key} {name:<20}not timed: {reason}")
+        print(f"  {name:<29}not timed: {reason}")
     sys.stdout.flush()
 
 
@@ -330,11 +404,15 @@ def arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS), metavar="NAME",
         help="any of %(choices)s; all by default")  # fmt: skip
-    add("--peers", nargs="*", choices=known, default=known, metavar="NAME",
-        help="any of %(choices)s; by default all that are installed")  # fmt: skip
+    usual = [name for name in known if not FRAMEWORKS[name].on_request]
+    add("--peers", nargs="*", choices=known, default=usual, metavar="NAME",
+        help="any of %(choices)s; by default those installed, but for the avx2 ones")  # fmt: skip
     add("--batch", nargs="+", type=positive, default=[100], metavar="N", help="images per step")
     add("--threads", nargs="+", type=positive, default=[1], metavar="N", help="of every framework")
     add("--mode", nargs="+", choices=("train", "infer"), default=["train"], help="what is timed")
+    add("--dtype", choices=("float32", "float64"), default="float32",
+        help="%(default)s by default; in float64 the only peer is PyTorch")  # fmt: skip
+    add("--level", choices=("v2", "v3", "v4"), help="deepfs's instruction set; the best by default")
     add("--rounds", type=positive, default=9, help="of about 0.3 s, per framework (%(default)s)")
     add("--json", type=Path, metavar="FILE", help="write everything, every round included")
     add("--worker", help=argparse.SUPPRESS)
@@ -352,6 +430,8 @@ def main() -> int:
     if args.worker:
         work(args.worker)
         return 0
+    if args.level:
+        os.environ["DEEPFS_ISA"] = args.level
     missing = [n for n in args.peers if importlib.util.find_spec(FRAMEWORKS[n].package) is None]
     args.peers = [name for name in args.peers if name not in missing]
     for name in missing:

@@ -1,54 +1,86 @@
 """The frameworks that `compare` times: deepfs and its peers, each behind the same few methods.
 
-A new network is a row in NETWORKS, and a case in `compare.describe` if it has a new kind of layer;
-a new peer is a class like those below, and a row in FRAMEWORKS.
+A new network is a row in NETWORKS; a new kind of layer is a row in SETTINGS and a case in
+`Torch._module` and `ChannelsLast.forward`; a new peer is a class like those below, and a row in
+FRAMEWORKS.
 """
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import reduce
 from typing import Any, ClassVar
 
 import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Layer = dict[str, Any]  # kind, name and settings, as JSON carries them
+Layer = dict[str, Any]  # kind, name, settings and names of arrays, as JSON carries them
 NETWORKS = {  # name here: builder in deepfs.networks, shape of an image
     "mlp": ("mlp", (1, 28, 28)),
     "simple": ("simple_convnet", (1, 28, 28)),
+    "lenet": ("lenet5", (1, 28, 28)),
     "deep": ("deep_convnet", (1, 28, 28)),
+    "resnet20": ("resnet20", (3, 32, 32)),
+    "vgg": ("vgg_small", (3, 32, 32)),
+}
+SETTINGS: dict[str, tuple[str, ...]] = {  # what a peer must know of each kind of layer
+    "AvgPool2D": ("kernel_size",),
+    "BatchNorm": ("momentum", "eps"),
+    "Conv2D": ("stride", "padding"),
+    "Dense": (),
+    "Dropout": ("p",),
+    "Flatten": (),
+    "GlobalAvgPool2D": (),
+    "MaxPool2D": ("kernel_size",),
+    "ReLU": (),
+    "Sigmoid": (),
 }
 
 
-def build(network: str) -> Any:
+def build(network: str, dtype: str) -> Any:
     """Return a deepfs network, built for its images."""
     import deepfs as dfs
 
+    dfs.set_seed(0)
     builder, image = NETWORKS[network]
-    net = getattr(dfs.networks, builder)()
+    net = getattr(dfs.networks, builder)(dtype=dtype)
     net.build(image)
     return net
+
+
+def every(layers: list[Layer]) -> Iterator[Layer]:
+    """Yield described layers, those inside a Residual before it."""
+    for layer in layers:
+        yield from every(layer.get("body", []) + layer.get("shortcut", []))
+        yield layer
 
 
 class Framework(ABC):
     """What a worker asks of a framework; weights and gradients have deepfs's names and axes."""
 
     package: ClassVar[str]
+    environment: ClassVar[dict[str, str]] = {}  # of the worker, beside the number of threads
+    dtypes: ClassVar[tuple[str, ...]] = ("float32",)
+    arithmetic: ClassVar[str | None] = None  # where it is not that of the dtype
+    on_request: ClassVar[bool] = False  # not among the default peers
 
-    def __init__(self, network: str, layers: list[Layer], data: str, threads: int) -> None:
-        self.network, self.layers, self.threads = network, layers, threads
-        with np.load(data) as arrays:
+    def __init__(
+        self, network: str, dtype: str, layers: list[Layer], data: str, threads: int
+    ) -> None:
+        self.network, self.dtype, self.layers, self.threads = network, dtype, layers, threads
+        with np.load(data) as arrays:  # a copy of its own
             self.weights = dict(arrays)
         self.x, self.y = self.weights.pop("x"), self.weights.pop("y")
         self.labels = (self.y, (self.y + 5) % 10)
+        kept = [key for key in self.weights if ".running_" in key]
+        self.kept = {key: self.weights.pop(key) for key in kept}
         self.setup()
         self.start("infer")
 
     @abstractmethod
     def setup(self) -> None:
-        """Build the network from the weights."""
+        """Build the network from the weights, and from what batch norm keeps."""
 
     def start(self, mode: str) -> None:  # noqa: B027
         """Get ready for steps of ``mode``."""
@@ -70,17 +102,22 @@ class DeepFS(Framework):
     """What this is all about."""
 
     package = "deepfs"
+    dtypes = ("float32", "float64")
 
     def setup(self) -> None:
         import deepfs as dfs
 
         dfs.set_num_threads(self.threads)
-        self.net = build(self.network)
+        self.net = build(self.network, self.dtype)
         for key, parameter in self.net.parameters().items():
             parameter.value = self.weights[key]
-        for part, layer in zip(self.net.layers, self.layers, strict=True):
+        buffers = self.net.buffers()
+        for key, value in self.kept.items():
+            buffers[key][...] = value
+        for layer in every(self.layers):
             if layer["kind"] == "Dropout":
-                part.p = layer["p"]
+                path = layer["name"].split(".")
+                reduce(lambda part, name: part.parts()[name], path, self.net).p = layer["p"]
         optimizer = dfs.optimizers.Adam(1e-3)
         self.model = dfs.Model(self.net, dfs.losses.CrossEntropy(), optimizer, metrics=())
 
@@ -103,6 +140,7 @@ class Torch(Framework):
     """PyTorch, eager, in its default layout."""
 
     package = "torch"
+    dtypes = ("float32", "float64")
     channels_last = False
     compiled = False
 
@@ -113,10 +151,10 @@ class Torch(Framework):
         torch.set_num_threads(self.threads)
         if torch.get_num_interop_threads() != 1:
             torch.set_num_interop_threads(1)
+        torch.set_default_dtype(getattr(torch, self.dtype))
         self.parameters: dict[str, Any] = {}
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
-        modules = map(self._module, self.layers)
-        self.net = self.run = torch.nn.Sequential(*modules).to(memory_format=layout)
+        self.net = self.run = self._chain(self.layers).to(memory_format=layout)
         self.input = torch.from_numpy(self.x).contiguous(memory_format=layout)
         self.targets = [torch.from_numpy(labels) for labels in self.labels]
         try:
@@ -127,45 +165,70 @@ class Torch(Framework):
             torch.compiler.reset()  # what it saw before must not make this code more general
             self.run = torch.compile(self.net, dynamic=False)
 
+    def _chain(self, layers: list[Layer]) -> Any:
+        return self.torch.nn.Sequential(*map(self._module, layers))
+
     def _module(self, layer: Layer) -> Any:
         nn = self.torch.nn
+        arrays = self.weights | self.kept
+        shapes = {key: arrays[f"{layer['name']}.{key}"].shape for key in layer["arrays"]}
         match layer["kind"]:
+            case "Residual":
+                return residual(self._chain(layer["body"]), self._chain(layer["shortcut"]))
             case "ReLU":
-                return nn.ReLU()
+                return nn.ReLU(inplace=True)  # as in torchvision
+            case "Sigmoid":
+                return nn.Sigmoid()
             case "Flatten":
                 return nn.Flatten()
             case "Dropout":
                 return nn.Dropout(layer["p"])
             case "MaxPool2D":
-                return nn.MaxPool2d(layer["size"])
-        weight, bias = (self.weights.get(f"{layer['name']}.{key}") for key in ("weight", "bias"))
-        if layer["kind"] == "Conv2D":
-            top, bottom, left, right = layer["padding"]
-            if (top, left) != (bottom, right):
-                raise ValueError(f"nn.Conv2d pads both sides alike, got {layer['padding']}")
-            co, ci, *size = weight.shape
-            module = nn.Conv2d(ci, co, size, layer["stride"], (top, left), bias=bias is not None)
-        else:
-            weight = weight.T
-            module = nn.Linear(*weight.shape[::-1], bias=bias is not None)
-        for (key, parameter), value in zip(module.named_parameters(), (weight, bias), strict=False):
-            parameter.data.copy_(self.torch.from_numpy(np.ascontiguousarray(value)))
-            self.parameters[f"{layer['name']}.{key}"] = parameter
+                return nn.MaxPool2d(layer["kernel_size"])
+            case "AvgPool2D":
+                return nn.AvgPool2d(layer["kernel_size"])
+            case "GlobalAvgPool2D":
+                return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+            case "BatchNorm":
+                module = nn.BatchNorm2d(*shapes["gamma"], layer["eps"], 1 - layer["momentum"])
+            case "Conv2D":
+                top, bottom, left, right = layer["padding"]
+                if (top, left) != (bottom, right):
+                    raise ValueError(f"nn.Conv2d pads both sides alike, got {layer['padding']}")
+                co, ci, *size = shapes["weight"]
+                bias = "bias" in shapes
+                module = nn.Conv2d(ci, co, size, layer["stride"], (top, left), bias=bias)
+            case "Dense":
+                module = nn.Linear(*shapes["weight"], bias="bias" in shapes)
+        theirs = {"gamma": "weight", "beta": "bias"}
+        for key in shapes:
+            value = np.ascontiguousarray(self._turn(arrays[f"{layer['name']}.{key}"]))
+            tensor = getattr(module, theirs.get(key, key))
+            tensor.data.copy_(self.torch.from_numpy(value))
+            if tensor.requires_grad:
+                self.parameters[f"{layer['name']}.{key}"] = tensor
         return module
+
+    @staticmethod
+    def _turn(value: Array) -> Array:
+        """Return a dense weight with its axes in the other order, anything else as it is."""
+        return value.T if value.ndim == 2 else value
 
     def start(self, mode: str) -> None:
         self.net.train(mode == "train")
 
+    def _forward(self) -> Any:
+        return self.run(self.input)
+
     def _backward(self, i: int) -> Any:
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self.torch.nn.functional.cross_entropy(self.run(self.input), self.targets[i % 2])
+        loss = self.torch.nn.functional.cross_entropy(self._forward(), self.targets[i % 2])
         loss.backward()
         return loss
 
     def gradients(self) -> dict[str, Array]:
         self._backward(0)
-        grads = {key: parameter.grad.numpy() for key, parameter in self.parameters.items()}
-        return {key: grad.T if grad.ndim == 2 else grad for key, grad in grads.items()}
+        return {key: self._turn(tensor.grad.numpy()) for key, tensor in self.parameters.items()}
 
     def train(self, i: int) -> float:
         loss = self._backward(i)
@@ -174,7 +237,22 @@ class Torch(Framework):
 
     def infer(self, i: int) -> Any:
         with self.torch.inference_mode():
-            return self.run(self.input)
+            return self._forward()
+
+
+def residual(body: Any, shortcut: Any) -> Any:
+    """Return a PyTorch module that adds what two modules make of its input."""
+    import torch
+
+    class Residual(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.shortcut = body, shortcut
+
+        def forward(self, x: Any) -> Any:
+            return self.body(x) + self.shortcut(x)
+
+    return Residual()
 
 
 class TorchChannelsLast(Torch):
@@ -187,6 +265,39 @@ class TorchCompile(Torch):
     """PyTorch, the network through ``torch.compile``."""
 
     compiled = True
+
+
+class TorchBfloat16(Torch):
+    """PyTorch, eager, the network in bfloat16 where autocast finds it safe, weights in float32."""
+
+    dtypes = ("float32",)
+    arithmetic = "bfloat16"
+
+    def _forward(self) -> Any:
+        with self.torch.autocast("cpu", self.torch.bfloat16):
+            outputs = self.run(self.input)
+        return outputs.float()
+
+
+class TorchBfloat16ChannelsLast(TorchBfloat16):
+    """The same, images and filters channels-last."""
+
+    channels_last = True
+
+
+class TorchAVX2(Torch):
+    """PyTorch, eager, as on a processor without AVX-512."""
+
+    environment: ClassVar[dict[str, str]] = {
+        "ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"
+    }  # fmt: skip
+    on_request = True
+
+
+class TorchChannelsLastAVX2(TorchAVX2):
+    """The same, images and filters channels-last."""
+
+    channels_last = True
 
 
 class ChannelsLast(Framework):
@@ -206,36 +317,61 @@ class ChannelsLast(Framework):
     def _turn(self, key: str, value: Array, back: bool) -> Array:
         if value.ndim == 4:
             return value.transpose((3, 2, 0, 1) if back else (2, 3, 1, 0))
-        layer = next(layer for layer in self.layers if layer["name"] == key.split(".")[0])
+        name = key.rpartition(".")[0]
+        layer = next(layer for layer in every(self.layers) if layer["name"] == name)
         if value.ndim == 2 and layer["image"]:
             c, h, w = layer["image"]
             shape, order = ((h, w, c, -1), (2, 0, 1, 3)) if back else ((c, h, w, -1), (1, 2, 0, 3))
             return value.reshape(shape).transpose(order).reshape(value.shape)
         return value
 
-    def forward(self, weights: Any, x: Any, drop: Callable[[Any, float], Any] | None) -> Any:
-        """Return the outputs; ``drop`` is None in inference."""
-        for layer in self.layers:
-            match layer["kind"]:
-                case "Conv2D":
-                    x = self.conv(x, weights[f"{layer['name']}.weight"], layer)
-                case "Dense":
-                    x = x @ weights[f"{layer['name']}.weight"]
-                case "ReLU":
-                    x = self.relu(x)
-                case "MaxPool2D":
-                    x = self.pool(x, layer["size"])
-                case "Flatten":
-                    x = self.flatten(x)
-                case "Dropout" if drop is not None:
-                    x = drop(x, layer["p"])
-            if (bias := f"{layer['name']}.bias") in weights:
-                x = x + weights[bias]
-        return x
+    def forward(
+        self, arrays: Any, x: Any, drop: Callable[[Any, float], Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Return outputs and new running values; ``drop`` is None in inference."""
+        moved: dict[str, Any] = {}
+
+        def through(layers: list[Layer], x: Any) -> Any:
+            for layer in layers:
+                own = {key: arrays[f"{layer['name']}.{key}"] for key in layer["arrays"]}
+                match layer["kind"]:
+                    case "Residual":
+                        x = through(layer["body"], x) + through(layer["shortcut"], x)
+                    case "Conv2D":
+                        x = self.conv(x, own["weight"], layer)
+                    case "Dense":
+                        x = x @ own["weight"]
+                    case "BatchNorm":
+                        x, mean, var = self.batch_norm(x, own, layer, drop is not None)
+                        moved[f"{layer['name']}.running_mean"] = mean
+                        moved[f"{layer['name']}.running_var"] = var
+                    case "ReLU":
+                        x = self.relu(x)
+                    case "Sigmoid":
+                        x = self.sigmoid(x)
+                    case "MaxPool2D":
+                        x = self.max_pool(x, layer["kernel_size"])
+                    case "AvgPool2D":
+                        x = self.avg_pool(x, layer["kernel_size"])
+                    case "GlobalAvgPool2D":
+                        x = self.mean(x, (1, 2))
+                    case "Flatten":
+                        x = self.flatten(x)
+                    case "Dropout" if drop is not None:
+                        x = drop(x, layer["p"])
+                if "bias" in own:
+                    x = x + own["bias"]
+            return x
+
+        return through(self.layers, x), moved
 
     conv: Any
+    batch_norm: Any  # y, and running mean and variance: new ones in training
     relu: Any
-    pool: Any
+    sigmoid: Any
+    max_pool: Any
+    avg_pool: Any
+    mean: Any
     flatten: Any
 
 
@@ -243,38 +379,46 @@ class TensorFlow(ChannelsLast):
     """TensorFlow: one graph (``tf.function``) for the step, Keras's Adam in it."""
 
     package = "tensorflow"
+    environment: ClassVar[dict[str, str]] = {
+        "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"
+    }  # fmt: skip
 
     def setup(self) -> None:
-        os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
         import keras
         import tensorflow as tf
 
         if tf.config.threading.get_intra_op_parallelism_threads() != self.threads:
             tf.config.threading.set_intra_op_parallelism_threads(self.threads)
             tf.config.threading.set_inter_op_parallelism_threads(1)
-        self.relu, self.flatten = tf.nn.relu, lambda x: tf.reshape(x, (len(self.x), -1))
-        self.pool = lambda x, size: tf.nn.max_pool2d(x, size, size, "VALID")
-        self.variables = {key: tf.Variable(value) for key, value in self.own().items()}
+        self.relu, self.sigmoid, self.mean = tf.nn.relu, tf.nn.sigmoid, tf.reduce_mean
+        self.max_pool = lambda x, size: tf.nn.max_pool2d(x, size, size, "VALID")
+        self.avg_pool = lambda x, size: tf.nn.avg_pool2d(x, size, size, "VALID")
+        self.flatten = lambda x: tf.reshape(x, (len(self.x), -1))
+        self.conv, self.batch_norm = self._conv, self._batch_norm
+        learned = {key: tf.Variable(value) for key, value in self.own().items()}
+        kept = {key: tf.Variable(value) for key, value in self.kept.items()}
+        arrays = learned | kept
         self.input = tf.constant(self.x.transpose(0, 2, 3, 1))
         self.targets = [tf.constant(labels) for labels in self.labels]
         optimizer = keras.optimizers.Adam(1e-3, epsilon=1e-8)
-        optimizer.build(list(self.variables.values()))
+        optimizer.build(list(learned.values()))
 
         def backward(targets: Any) -> Any:
             with tf.GradientTape() as tape:
-                logits = self.forward(self.variables, self.input, tf.nn.dropout)
+                logits, moved = self.forward(arrays, self.input, tf.nn.dropout)
                 terms = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
                 loss = tf.reduce_mean(terms)
-            return loss, tape.gradient(loss, self.variables)
+            for key, value in moved.items():
+                kept[key].assign(value)
+            return loss, tape.gradient(loss, learned)
 
         def step(targets: Any) -> Any:
             loss, grads = backward(targets)
-            optimizer.apply([grads[key] for key in self.variables], list(self.variables.values()))
+            optimizer.apply([grads[key] for key in learned], list(learned.values()))
             return loss
 
         self.backward, self.step = tf.function(backward), tf.function(step)
-        self.run = tf.function(lambda: self.forward(self.variables, self.input, None))
-        self.conv = self._conv
+        self.run = tf.function(lambda: self.forward(arrays, self.input)[0])
 
     @staticmethod
     def _conv(x: Any, weight: Any, layer: Layer) -> Any:
@@ -283,6 +427,14 @@ class TensorFlow(ChannelsLast):
         top, bottom, left, right = layer["padding"]
         sides = [[0, 0], [top, bottom], [left, right], [0, 0]]
         return tf.nn.conv2d(x, weight, layer["stride"], sides)
+
+    @staticmethod
+    def _batch_norm(x: Any, own: dict[str, Any], layer: Layer, training: bool) -> Any:
+        import tensorflow as tf
+
+        moves = {"is_training": training, "exponential_avg_factor": 1 - layer["momentum"]}
+        arrays = (own[key] for key in ("gamma", "beta", "running_mean", "running_var"))
+        return tf.compat.v1.nn.fused_batch_norm(x, *arrays, epsilon=layer["eps"], **moves)
 
     def gradients(self) -> dict[str, Array]:
         return self.theirs(self.backward(self.targets[0])[1])
@@ -311,26 +463,44 @@ class Jax(ChannelsLast):
                 x, weight, layer["stride"], sides, dimension_numbers=axes
             )
 
-        def pool(x: Any, size: list[int]) -> Any:
+        def max_pool(x: Any, size: list[int]) -> Any:
             window = (1, *size, 1)
             return lax.reduce_window(x, -numpy.inf, lax.max, window, window, "VALID")
 
-        self.conv, self.pool, self.relu = conv, pool, jax.nn.relu
+        def avg_pool(x: Any, size: list[int]) -> Any:
+            window = (1, *size, 1)
+            total = lax.reduce_window(x, 0.0, lax.add, window, window, "VALID")
+            return total / (size[0] * size[1])
+
+        def batch_norm(x: Any, own: dict[str, Any], layer: Layer, training: bool) -> Any:
+            mean, var = running = own["running_mean"], own["running_var"]
+            if training:
+                mean, var = x.mean((0, 1, 2)), x.var((0, 1, 2))
+                m, keep = x.size // x.shape[-1], layer["momentum"]
+                batch = mean, var * (m / (m - 1))
+                running = tree(lambda old, new: keep * old + (1 - keep) * new, running, batch)
+            scale = own["gamma"] * lax.rsqrt(var + layer["eps"])
+            return (x - mean) * scale + own["beta"], *running
+
+        self.conv, self.batch_norm, self.max_pool, self.avg_pool = (
+            conv, batch_norm, max_pool, avg_pool
+        )  # fmt: skip
+        self.relu, self.sigmoid, self.mean = jax.nn.relu, jax.nn.sigmoid, numpy.mean
         self.flatten = lambda x: x.reshape(len(x), -1)
 
-        def loss(weights: Any, x: Any, y: Any, key: Any) -> Any:
+        def loss(weights: Any, kept: Any, x: Any, y: Any, key: Any) -> Any:
             keys = iter(jax.random.split(key, len(self.layers)))
 
             def drop(x: Any, p: float) -> Any:
                 keep = jax.random.bernoulli(next(keys), 1 - p, x.shape)
                 return numpy.where(keep, x / (1 - p), 0)
 
-            logits = self.forward(weights, x, drop)
-            return -jax.nn.log_softmax(logits)[numpy.arange(len(y)), y].mean()
+            logits, moved = self.forward(weights | kept, x, drop)
+            return -jax.nn.log_softmax(logits)[numpy.arange(len(y)), y].mean(), moved
 
-        def step(w: Any, m: Any, v: Any, t: Any, x: Any, y: Any) -> Any:
+        def step(w: Any, kept: Any, m: Any, v: Any, t: Any, x: Any, y: Any) -> Any:
             key = jax.random.fold_in(jax.random.key(0), t)
-            value, g = jax.value_and_grad(loss)(w, x, y, key)
+            (value, kept), g = jax.value_and_grad(loss, has_aux=True)(w, kept, x, y, key)
             t = t + 1
             m = tree(lambda m, g: 0.9 * m + 0.1 * g, m, g)
             v = tree(lambda v, g: 0.999 * v + 0.001 * g * g, v, g)
@@ -338,20 +508,23 @@ class Jax(ChannelsLast):
             w = tree(
                 lambda w, m, v: w - scale * m / (numpy.sqrt(v / (1 - 0.999**t)) + 1e-8), w, m, v
             )
-            return value, (w, m, v, t)
+            return value, (w, kept, m, v, t)
 
-        weights = {key: numpy.array(value) for key, value in self.own().items()}
+        weights, kept = tree(numpy.array, self.own()), tree(numpy.array, self.kept)
         zeros = tree(numpy.zeros_like, weights)
-        self.state = (weights, zeros, tree(numpy.copy, zeros), numpy.array(0))
+        self.state = (weights, kept, zeros, tree(numpy.copy, zeros), numpy.array(0))
         self.input = numpy.array(self.x.transpose(0, 2, 3, 1))
         self.targets = [numpy.array(labels) for labels in self.labels]
-        self.step = jax.jit(step, donate_argnums=(0, 1, 2, 3))
-        self.run = jax.jit(lambda w, x: self.forward(w, x, None))
-        self.backward = jax.jit(jax.grad(loss))
+        self.step = jax.jit(step, donate_argnums=(0, 1, 2, 3, 4))
+        self.run = jax.jit(lambda w, kept, x: self.forward(w | kept, x)[0])
+        self.backward = jax.jit(jax.grad(loss, has_aux=True))
         self.key, self.wait = jax.random.key(0), jax.block_until_ready
 
     def gradients(self) -> dict[str, Array]:
-        return self.theirs(self.backward(self.state[0], self.input, self.targets[0], self.key))
+        weights, kept, *rest = self.state
+        grads, kept = self.backward(weights, kept, self.input, self.targets[0], self.key)
+        self.state = (weights, kept, *rest)
+        return self.theirs(grads)
 
     def train(self, i: int) -> float:
         value, self.state = self.step(*self.state, self.input, self.targets[i % 2])
@@ -359,7 +532,7 @@ class Jax(ChannelsLast):
         return float(value)
 
     def infer(self, i: int) -> Any:
-        return self.wait(self.run(self.state[0], self.input))
+        return self.wait(self.run(*self.state[:2], self.input))
 
 
 FRAMEWORKS: dict[str, type[Framework]] = {
@@ -367,6 +540,10 @@ FRAMEWORKS: dict[str, type[Framework]] = {
     "torch": Torch,
     "torch-channels-last": TorchChannelsLast,
     "torch-compile": TorchCompile,
+    "torch-bfloat16": TorchBfloat16,
+    "torch-bfloat16-channels-last": TorchBfloat16ChannelsLast,
+    "torch-avx2": TorchAVX2,
+    "torch-channels-last-avx2": TorchChannelsLastAVX2,
     "tensorflow": TensorFlow,
     "jax": Jax,
 }

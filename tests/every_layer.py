@@ -36,6 +36,8 @@ CASES = [
     ("average pool", lambda: L.AvgPool2D(2), IMAGE),
     ("average pool padded", lambda: L.AvgPool2D(3, 2, padding=1, ceil_mode=True), IMAGE),
     ("average pool of padding", lambda: L.AvgPool2D(3, 2, 1, count_include_pad=True), IMAGE),
+    ("global average pool", lambda: L.GlobalAvgPool2D(), IMAGE),
+    ("global average pool of many channels", lambda: L.GlobalAvgPool2D(), (2, 70, 5, 1)),
     ("batch norm of images", lambda: L.BatchNorm(), IMAGE),
     ("batch norm of rows", lambda: L.BatchNorm(momentum=0.5, running_variance="biased"), ROWS),
     ("batch norm without affine", lambda: L.BatchNorm(affine=False), IMAGE),

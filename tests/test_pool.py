@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from cnn_core import pool
 from deepfs import reference
-from deepfs.layers import AvgPool2D, MaxPool2D
+from deepfs.layers import AvgPool2D, GlobalAvgPool2D, MaxPool2D
 
 # size, stride, padding, shape of x
 CASES = [
@@ -31,6 +31,27 @@ def test_matches_numpy(size, stride, padding, shape, dtype, tolerance, threads, 
         assert y.dtype == dtype
         wanted = reference.avg_pool2d(x, size, stride, layer.padding, count)
         assert_allclose(y, wanted, **tolerance)
+
+
+@pytest.mark.parametrize("shape", [(3, 2, 6, 8), (2, 70, 5, 1), (0, 3, 4, 4)])
+def test_the_mean_of_channels_matches_numpy(shape, dtype, tolerance, threads, rng):
+    x = rng.standard_normal(shape).astype(dtype)
+    y = GlobalAvgPool2D()(x)
+    assert y.dtype == dtype
+    assert_allclose(y, reference.global_avg_pool2d(x), **tolerance)
+
+
+def test_the_mean_of_a_large_image_is_accurate(rng):
+    """Here a single chain of a million float32 sums errs by 1 %."""
+    x = rng.random((1, 2, 1000, 1000), np.float32) + 100
+    wanted = reference.global_avg_pool2d(x.astype(np.float64))
+    assert_allclose(GlobalAvgPool2D()(x), wanted, rtol=1e-6)
+
+
+def test_the_mean_of_channels_refuses_no_pixels():
+    message = 'GlobalAvgPool2D "top" needs an image with pixels, got shape (3, 0, 4)'
+    with pytest.raises(ValueError, match=re.escape(message)):
+        GlobalAvgPool2D(name="top")(np.zeros((1, 3, 0, 4)))
 
 
 def test_ceil_mode_drops_a_window_that_begins_in_the_padding():

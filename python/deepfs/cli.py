@@ -21,7 +21,9 @@ from .random import set_seed
 from .saving import CheckpointError, load
 
 DATASETS = ("mnist_mini", "mnist", "fashion_mnist")
-NETWORKS = ("mini_convnet", "simple_convnet", "deep_convnet", "mlp")
+NETWORKS = (
+    "mini_convnet", "simple_convnet", "deep_convnet", "mlp", "lenet5", "resnet20", "vgg_small",
+)  # fmt: skip
 OPTIMIZERS = {"sgd": optimizers.SGD, "momentum": optimizers.Momentum, "adam": optimizers.Adam}
 CLOTHES = [  # of Fashion-MNIST, Xiao, Rasul and Vollgraf 2017
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",

@@ -22,6 +22,7 @@ __all__ = [
     "dense",
     "dropout",
     "flatten",
+    "global_avg_pool2d",
     "im2col",
     "max_pool2d",
     "mean_squared_error",
@@ -120,6 +121,11 @@ def avg_pool2d(
     counted = np.ones_like(x)
     count = windows(pad(counted, padding, float(count_include_pad)), kernel, stride)
     return total / count.sum(axis=(4, 5))
+
+
+def global_avg_pool2d(x: Array) -> Array:
+    """Return the mean of each channel, ``(n, c)``."""
+    return x.mean(axis=(2, 3))
 
 
 def batch_norm(x: Array, gamma: Array, beta: Array, eps: float = 1e-5) -> Array:

@@ -189,3 +189,58 @@ class AvgPool2D(_Pool):
         dx = empty((n, h, w, c), dy.dtype)
         pool.avg_pool2d_backward(to_nhwc(dy), dx, *self._window(self._place(h, w)))
         return to_nchw(dx)
+
+
+@dataclass(eq=False)
+class GlobalAvgPool2D(Layer):
+    r"""Take the mean of each channel of an image.
+
+    .. math::
+        y_c = \frac{1}{h w} \sum_{i,j} x_{c,i,j}, \quad dx_{c,i,j} = \frac{1}{h w} dy_c
+
+    Raises
+    ------
+    ValueError
+        On call, if the image has no pixels.
+
+    Notes
+    -----
+    Shapes: ``(n, c, h, w)`` to ``(n, c)``, for images of any size.
+    Twin: `deepfs.reference.global_avg_pool2d`.
+
+    References
+    ----------
+    Lin, Chen and Yan, "Network in network", 2013, arXiv:1312.4400.
+
+    Examples
+    --------
+    >>> from deepfs.layers import GlobalAvgPool2D
+    >>> GlobalAvgPool2D()(np.arange(8.0).reshape(1, 2, 2, 2))
+    array([[1.5, 5.5]])
+    """
+
+    input_rank = (4,)
+
+    def _out_shape(self, in_shape: Shape) -> Shape:
+        c, h, w = in_shape
+        if min(h, w) < 1:
+            raise ValueError(f"{self.label} needs an image with pixels, got shape {in_shape}")
+        return (c,)
+
+    def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
+        self.out_shape(x.shape[1:])
+        n, c, h, w = x.shape
+        # The mean of each row, then of those: two chains of w and h sums err less than one of h w.
+        rows, y = empty((n, h, 1, c), x.dtype), empty((n, 1, 1, c), x.dtype)
+        pool.avg_pool2d_forward(to_nhwc(x), rows, 1, w, 1, 1, 0, 0, 0, 0, False)
+        pool.avg_pool2d_forward(rows, y, h, 1, 1, 1, 0, 0, 0, 0, False)
+        return y.reshape(n, c), x.shape
+
+    def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
+        if not need_dx:
+            return None
+        n, c, h, w = cache
+        dx = empty((n, h, w, c), dy.dtype)
+        dy = np.ascontiguousarray(dy).reshape(n, 1, 1, c)
+        pool.avg_pool2d_backward(dy, dx, h, w, 1, 1, 0, 0, 0, 0, False)
+        return to_nchw(dx)

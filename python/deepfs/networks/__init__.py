@@ -1,8 +1,19 @@
 """Networks: functions that return a layer. They put out logits, without a softmax."""
 
 from .deep_convnet import deep_convnet
+from .lenet5 import lenet5
 from .mini_convnet import mini_convnet
 from .mlp import mlp
+from .resnet20 import resnet20
 from .simple_convnet import simple_convnet
+from .vgg_small import vgg_small
 
-__all__ = ["deep_convnet", "mini_convnet", "mlp", "simple_convnet"]
+__all__ = [
+    "deep_convnet",
+    "lenet5",
+    "mini_convnet",
+    "mlp",
+    "resnet20",
+    "simple_convnet",
+    "vgg_small",
+]
