@@ -189,7 +189,22 @@ cdef inline void tile(
         p += 1
         if p == k:
             break
-    if columns >= vectors * size and how == 0 and bias == NULL and gate == NULL:
+    if columns >= vectors * size:       # loop by loop, so that all are unrolled
+        if (how & ADD) or bias != NULL:
+            for i in range(rows):
+                for j in range(vectors):
+                    vload(term, (c + out[i] if how & ADD else bias) + j * size)
+                    acc[i][j] = term + acc[i][j]
+        vzero(zero)
+        if how & RELU:
+            for i in range(rows):
+                for j in range(vectors):
+                    vrelu(acc[i][j], zero)
+        if gate != NULL:
+            for i in range(rows):
+                for j in range(vectors):
+                    vload(term, gate + out[i] + j * size)
+                    vgate(acc[i][j], term, zero)
         for i in range(rows):
             for j in range(vectors):
                 vstore(c + out[i] + j * size, acc[i][j])
@@ -210,7 +225,7 @@ cdef inline void tile(
             if left >= size:
                 vstore(to, acc[i][j])
             else:
-                term = acc[i][j]        # whose address may be taken: acc stays in registers
+                term = acc[i][j]        # whose address may be taken
                 vstore_some(to, term, left)
 
 

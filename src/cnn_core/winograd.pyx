@@ -23,14 +23,14 @@ from libc.string cimport memset
 
 from cnn_core.gemm cimport ADD, chain_length, count_by, multiply, transposed
 from cnn_core.memory cimport Block
-from cnn_core.simd cimport VBYTES, vecf, vfill, vgate, vload, vload_some, vrelu, vstore
+from cnn_core.simd cimport VBYTES, vecf, vfill, vgate, vload, vload_some, vprefetch, vrelu, vstore
 from cnn_core.simd cimport vstore_some
 from cnn_core.threads cimport threads_for
 from cnn_core.types cimport blocks_of, dim, least
 
 cdef enum:
     S = 36                      # entries of a transformed tile
-    CACHE = 1 << 17             # floats of V and M of a block: half of a 1 MB second-level cache
+    CACHE = 1 << 16             # floats of V and M of a block: a quarter of a 1 MB second-level cache
     RUNS = 8                    # runs of tiles with a partial sum of their own
     PARTIAL = 1 << 23           # most floats of all partial sums, where two of them fit
 
@@ -49,10 +49,26 @@ cdef inline dim row_length(dim channels) noexcept nogil:
     return padded(channels) + (lanes() if channels >= 128 else 0)
 
 
+cdef inline dim matrix_length(dim tiles, dim channels) noexcept nogil:
+    """Return the step between matrices V_s or M_s: an odd number of cache lines.
+
+    A transform writes to all 36 at once, which must not fall into a few sets of the caches.
+    """
+    return (blocks_of(tiles * row_length(channels), 16) | 1) * 16
+
+
 cdef dim tiles_of_block(dim c, dim co) noexcept nogil:
-    """Return how many tiles a block has: whole register tiles of 14, at most one chain."""
+    """Return how many tiles a block has: whole register tiles of 14."""
     cdef dim fit = CACHE // (S * (row_length(c) + row_length(co))) // 28 * 28
     return 28 if fit < 28 else least(fit, 56)
+
+
+cdef dim tiles_of_sum(dim c, dim co) noexcept nogil:
+    """Return the same for the gradient of the weights.
+
+    Each block reads and writes dU once: with many channels it must be worth that.
+    """
+    return max(tiles_of_block(c, co), least(112, c * co // (c + co) // 28 * 28))
 
 
 cdef inline float* packed_at(float* packed, dim k, dim n, dim p, dim j) noexcept nogil:
@@ -179,6 +195,8 @@ cdef inline void transform_pixels(
                 if not inside and not (0 <= y0 + i < h and 0 <= x0 + j < w):
                     pixel = zeros
                 load(&d[i], pixel, c - k)
+                if j > 1:
+                    vprefetch(pixel + 4 * c)
             input_1d(d[0], d[1], d[2], d[3], d[4], d[5], o)
             for i in range(6):
                 e[i][j] = o[i]
@@ -234,6 +252,7 @@ cdef inline void transform_products(
                     load(&open_, gate + at, co - k)
                     vgate(o[j], open_, zero)
                 store(y + at, o[j], co - k)
+                vprefetch(y + at + 4 * co)
         k += lanes()
 
 
@@ -268,6 +287,7 @@ cdef inline void transform_dpixels(
             for i in range(4):
                 if i < rows and j < columns:
                     load(&d[i], dy + (i * ow + j) * co + k, co - k)
+                    vprefetch(dy + (i * ow + j + 4) * co + k)
                 else:
                     d[i] = zero
             sum = sum + ((d[0] + d[1]) + (d[2] + d[3]))
@@ -354,18 +374,19 @@ cdef void forward_block(
 ) noexcept nogil:
     """Transform some tiles, multiply, transform back."""
     cdef dim t, s, at, ldv = row_length(c), ldm = row_length(co)
+    cdef dim stepv = matrix_length(tiles, c), stepm = matrix_length(tiles, co)
     cdef Tile tile = tile_number(first, oh, ow)
     for t in range(tiles):
         transform_tile(x + tile.image * h * w * c, h, w, c, tile.i - top, tile.j - left,
-                       v + t * ldv, tiles * ldv)
+                       v + t * ldv, stepv)
         next_tile(&tile, oh, ow)
     for s in range(S):
-        multiply(tiles, padded(co), c, v + s * tiles * ldv, row, step, u + s * c * padded(co), 0,
-                 m + s * tiles * ldm, out, <float*> NULL, <float*> NULL, 0)
+        multiply(tiles, padded(co), c, v + s * stepv, row, step, u + s * c * padded(co), 0,
+                 m + s * stepm, out, <float*> NULL, <float*> NULL, 0)
     tile = tile_number(first, oh, ow)
     for t in range(tiles):
         at = ((tile.image * oh + tile.i) * ow + tile.j) * co
-        transform_back(m + t * ldm, tiles * ldm, bias, NULL if gate == NULL else gate + at, relu,
+        transform_back(m + t * ldm, stepm, bias, NULL if gate == NULL else gate + at, relu,
                        y + at, ow, co, least(4, oh - tile.i), least(4, ow - tile.j))
         next_tile(&tile, oh, ow)
 
@@ -384,7 +405,7 @@ cdef int winograd_forward(
     """y = the convolution of x; threads share out blocks of tiles. Nothing may be empty."""
     cdef dim all_tiles = n * blocks_of(oh, 4) * blocks_of(ow, 4)
     cdef dim tiles = least(all_tiles, tiles_of_block(c, co)), size = S * c * padded(co)
-    cdef dim space = S * tiles * (row_length(c) + row_length(co)), b, i
+    cdef dim space = S * (matrix_length(tiles, c) + matrix_length(tiles, co)), b, i
     cdef int threads = threads_for(nanoseconds(all_tiles, c, co))
     cdef Block tables = Block((2 * tiles + c) * sizeof(dim))
     cdef Block weights = Block((size + (9 * c * co if turned else 0)) * 4)
@@ -407,7 +428,7 @@ cdef int winograd_forward(
         for b in prange(blocks_of(all_tiles, tiles), schedule="static"):
             forward_block(x, h, w, c, u, bias, gate, relu, y, oh, ow, co, top, left, b * tiles,
                           least(tiles, all_tiles - b * tiles), row, step, out,
-                          v, v + S * tiles * row_length(c))
+                          v, v + S * matrix_length(tiles, c))
     return 0
 
 
@@ -421,19 +442,20 @@ cdef void backward_weight_run(
 ) noexcept nogil:
     """dU_s = sum of V_s^T dM_s over a run of tiles, block by block, in order."""
     cdef dim ldv = row_length(c), ldm = row_length(co), start = first, tiles, t, s
+    cdef dim stepv = matrix_length(block, c), stepm = matrix_length(block, co)
     cdef Tile tile = tile_number(first, oh, ow)
     while start < last:
         tiles = least(block, last - start)
         for t in range(tiles):
             transform_tile(x + tile.image * h * w * c, h, w, c, tile.i - top, tile.j - left,
-                           v + t * ldv, tiles * ldv)
+                           v + t * ldv, stepv)
             transform_gradient(dy + ((tile.image * oh + tile.i) * ow + tile.j) * co, ow, co,
                                least(4, oh - tile.i), least(4, ow - tile.j),
-                               m + t * ldm, tiles * ldm, dbias)
+                               m + t * ldm, stepm, dbias)
             next_tile(&tile, oh, ow)
         for s in range(S):
-            multiply(c, padded(co), tiles, v + s * tiles * ldv, row, step,
-                     m + s * tiles * ldm, ldm,
+            multiply(c, padded(co), tiles, v + s * stepv, row, step,
+                     m + s * stepm, ldm,
                      du + s * c * padded(co), out, <float*> NULL, <float*> NULL,
                      ADD if start > first else 0)
         start += tiles
@@ -451,11 +473,12 @@ cdef int winograd_backward_weight(
     and those are added in order.
     """
     cdef dim all_tiles = n * blocks_of(oh, 4) * blocks_of(ow, 4)
-    cdef dim block = least(all_tiles, tiles_of_block(c, co)), size = S * c * padded(co)
+    cdef dim block = least(all_tiles, tiles_of_sum(c, co))
+    cdef dim size = S * c * padded(co)
     cdef dim blocks = blocks_of(all_tiles, block)
     cdef dim run = blocks_of(blocks, max(2, least(RUNS, PARTIAL // size))) * block
     cdef dim runs = blocks_of(all_tiles, run), r, q, i, e
-    cdef dim space = S * block * (row_length(c) + row_length(co))
+    cdef dim space = S * (matrix_length(block, c) + matrix_length(block, co))
     cdef int threads = threads_for(nanoseconds(all_tiles, c, co))
     cdef Block tables = Block((2 * c + block) * sizeof(dim))
     cdef Block sums = Block(runs * size * 4)
@@ -478,7 +501,7 @@ cdef int winograd_backward_weight(
             backward_weight_run(x, h, w, c, dy, oh, ow, co, top, left, r * run,
                                 least((r + 1) * run, all_tiles), block, row, step, out,
                                 du + r * size, NULL if dbias == NULL else db + r * padded(co),
-                                v, v + S * block * row_length(c))
+                                v, v + S * matrix_length(block, c))
         for e in prange(size, schedule="static"):
             total = du[e]
             for q in range(1, runs):
