@@ -1,5 +1,7 @@
 """Layers made of layers: names, shared weights, what they skip, and what they refuse."""
 
+import copy
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -54,14 +56,60 @@ def test_a_named_layer_in_two_places():
     assert list(net.parts()) == ["a", "tanh_1", "a_2"]
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("need_dx", [False, True])
+def test_a_relu_left_to_its_neighbours_has_the_same_bits(dtype, need_dx, rng):
+    """The reference runs every layer by itself, each ReLU in a pass of its own."""
+
+    def block(filters, *behind):
+        return [L.Conv2D(filters, 3, padding=1), L.BatchNorm(), L.ReLU(), *behind]
+
+    body = L.Sequential([*block(16), L.Conv2D(16, 3, padding=1), L.ReLU(), L.ReLU(), L.BatchNorm()])
+    layers = [
+        L.ReLU(), L.Conv2D(16, 3, padding=1), L.ReLU(), L.MaxPool2D(3, 2, padding=1),
+        L.Residual(body), L.ReLU(), L.Residual(L.Conv2D(16, 1), L.BatchNorm()), L.ReLU(),
+        L.BatchNorm(), L.ReLU(), L.AvgPool2D(2), L.ReLU(), L.Conv2D(8, 3, stride=2), L.ReLU(),
+        L.Dense(12), L.ReLU(), L.Dropout(0.2), L.Dense(9), L.ReLU(), L.Dense(4), L.ReLU(),
+    ]  # fmt: skip
+    net = L.Sequential(layers, dtype=dtype)
+    x = rng.standard_normal((5, 3, 13, 14)).astype(dtype)
+    net.build(x.shape[1:])
+    alone = copy.deepcopy(net)
+    y, cache = net.forward(x, training=True)
+    dy = rng.standard_normal(y.shape)
+    dx = net.backward(dy, cache, need_dx)
+
+    def separate(part):
+        """Give every layer a Sequential of its own, so that no ReLU has neighbours."""
+        if isinstance(part, L.Residual):
+            part.body = separate(part.body)
+        elif isinstance(part, L.Sequential):
+            part.layers = tuple(L.Sequential([separate(p)]) for p in part.layers)
+            part.__post_init__()
+        return part
+
+    assert len(separate(alone).layers) == len(layers)
+    wanted, cache = alone.forward(x, training=True)
+    assert_array_equal(y, wanted)
+    wanted = alone.backward(dy, cache, need_dx)
+    assert (dx is None) == (wanted is None) == (not need_dx)
+    assert_array_equal(0 if dx is None else dx, 0 if wanted is None else wanted)
+    grads = [[p.grad for p in n.parameters().values()] for n in (net, alone)]
+    assert len(grads[0]) == len(grads[1]) == 24
+    for ours, theirs in zip(*grads, strict=True):
+        assert ours.any()
+        assert_array_equal(ours, theirs)
+    assert_array_equal(net(x), alone(x))
+
+
 def test_nothing_below_the_first_parameters_is_asked_for_a_gradient(monkeypatch, rng):
     """A first convolution never computes the gradient of the images."""
     asked = []
     inner = L.Conv2D._backward
 
-    def spy(self, dy, cache, need_dx):
+    def spy(self, dy, cache, need_dx, **settings):
         asked.append(need_dx)
-        return inner(self, dy, cache, need_dx)
+        return inner(self, dy, cache, need_dx, **settings)
 
     monkeypatch.setattr(L.Conv2D, "_backward", spy)
     monkeypatch.setattr(L.MaxPool2D, "_backward", lambda *_: pytest.fail("asked"))

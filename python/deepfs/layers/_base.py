@@ -171,6 +171,9 @@ class Layer(ABC):
     in_shape: ClassVar[Shape | None] = None  # it was built for, without the batch axis
     built_dtype: ClassVar[np.dtype[Any] | None] = None
     given_name: ClassVar[str | None] = None  # by its container
+    # What a Sequential may ask of a layer beside a ReLU, so that this takes no pass of its own:
+    takes_relu: ClassVar[bool] = False  # `_forward`, `_infer`: with relu=True, y = max(y, 0)
+    takes_gate: ClassVar[bool] = False  # `_backward`: with gate=True, dx = 0 where x is not > 0
 
     def __call__(self, x: ArrayLike) -> Array:
         """Return the output for the batch ``x``, as in inference."""

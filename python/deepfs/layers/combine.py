@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from cnn_core import add
+
 from ._base import Array, Layer, Parameter, Shape, as_seen, empty, float_dtype, in_memory
+from .activation import ReLU
 
 
 class Container(Layer):
@@ -84,7 +87,9 @@ class Sequential(Container):
     Notes
     -----
     Shapes: those of the parts. The input is checked once, at the door. In backward, no part below
-    the first one that learns is asked for a gradient unless the caller wants ``dx``.
+    the first one that learns is asked for a gradient unless the caller wants ``dx``. A `ReLU` is
+    left to its neighbours where they can do it in the same pass, with the same bits: the layer
+    before it rectifies its output, the layer behind it stops its gradient.
 
     References
     ----------
@@ -109,6 +114,11 @@ class Sequential(Container):
         if not self.layers:
             raise ValueError("Sequential needs at least one layer, got none")
         self._parts = name_parts(self.layers, "Sequential")
+        pairs = list(zip(self.layers, (*self.layers[1:], None), strict=True))
+        # by number: a layer that rectifies for the ReLU behind it; a ReLU that another does
+        self._rectifies = [a.takes_relu and isinstance(b, ReLU) for a, b in pairs]
+        self._rectified = [False, *self._rectifies[:-1]]
+        self._stopped = [isinstance(a, ReLU) and b is not None and b.takes_gate for a, b in pairs]
 
     def parts(self) -> dict[str, Layer]:
         return self._parts
@@ -124,14 +134,22 @@ class Sequential(Container):
 
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         caches = []
-        for part in self.layers:
-            x, cache = part._forward(x, training)
+        for i, part in enumerate(self.layers):
+            if self._rectified[i]:
+                cache: Any = in_memory(x)
+            elif self._rectifies[i]:
+                x, cache = _any(part)._forward(x, training, relu=True)
+            else:
+                x, cache = part._forward(x, training)
             caches.append(cache)
         return x, caches
 
     def _infer(self, x: Array) -> Array:
-        for part in self.layers:
-            x = part._infer(x)
+        for i, part in enumerate(self.layers):
+            if self._rectifies[i]:
+                x = _any(part)._infer(x, relu=True)
+            elif not self._rectified[i]:
+                x = part._infer(x)
         return x
 
     def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
@@ -140,8 +158,17 @@ class Sequential(Container):
         )  # fmt: skip
         dx: Any = dy
         for i in range(len(self.layers) - 1, first - 1, -1):
-            dx = self.layers[i]._backward(dx, cache[i], need_dx or i > first)
+            part, wanted = self.layers[i], need_dx or i > first
+            if i > first and self._stopped[i - 1]:
+                dx = _any(part)._backward(dx, cache[i], wanted, gate=True)
+            elif i + 1 == len(self.layers) or not self._stopped[i]:
+                dx = part._backward(dx, cache[i], wanted)
         return dx if need_dx else None
+
+
+def _any(part: Layer) -> Any:
+    """Return the layer, to be asked for what only some layers take."""
+    return part
 
 
 @dataclass(eq=False)
@@ -183,6 +210,8 @@ class Residual(Container):
     body: Layer
     shortcut: Layer | None = None
 
+    takes_relu = takes_gate = True
+
     def __post_init__(self) -> None:
         for name, part in self.parts().items():
             if not isinstance(part, Layer):
@@ -206,21 +235,28 @@ class Residual(Container):
         for part in self.parts().values():
             self._build_part(part, in_shape, dtype)
 
-    def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
+    def _forward(self, x: Array, training: bool, relu: bool = False) -> tuple[Array, Any]:
         y, body = self.body._forward(x, training)
         past, shortcut = (x, None) if self.shortcut is None else self.shortcut._forward(x, training)
-        return add(y, past), (body, shortcut)
+        return plus(y, past, relu), (body, shortcut, x)
 
-    def _infer(self, x: Array) -> Array:
-        return add(self.body._infer(x), x if self.shortcut is None else self.shortcut._infer(x))
+    def _infer(self, x: Array, relu: bool = False) -> Array:
+        past = x if self.shortcut is None else self.shortcut._infer(x)
+        return plus(self.body._infer(x), past, relu)
 
-    def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
-        dx = self.body._backward(dy, cache[0], need_dx)
-        past = dy if self.shortcut is None else self.shortcut._backward(dy, cache[1], need_dx)
-        return add(dx, past) if dx is not None and past is not None else None
+    def _backward(self, dy: Array, cache: Any, need_dx: bool, gate: bool = False) -> Array | None:
+        body, shortcut, x = cache
+        dx = self.body._backward(dy, body, need_dx)
+        past = dy if self.shortcut is None else self.shortcut._backward(dy, shortcut, need_dx)
+        if dx is None or past is None:
+            return None
+        return plus(dx, past, gate=x if gate else None)
 
 
-def add(a: Array, b: Array) -> Array:
-    """Return a + b in memory order: images stay channels-last."""
+def plus(a: Array, b: Array, relu: bool = False, gate: Array | None = None) -> Array:
+    """Return a + b in memory order, images channels-last; see `cnn_core.add`."""
     a, b = in_memory(a), in_memory(b)
-    return as_seen(np.add(a, b, out=empty(a.shape, a.dtype)))
+    y = empty(a.shape, a.dtype)
+    gates = None if gate is None else in_memory(gate).reshape(-1)
+    add.add(a.reshape(-1), b.reshape(-1), y.reshape(-1), relu, gates)
+    return as_seen(y)

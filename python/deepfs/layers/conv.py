@@ -83,6 +83,7 @@ class Conv2D(Layer):
     algorithm: str = "auto"
 
     input_rank = (4,)
+    takes_relu = takes_gate = True
 
     def __post_init__(self) -> None:
         self.filters = whole(self.filters, "filters")
@@ -139,25 +140,35 @@ class Conv2D(Layer):
             return self.algorithm == "winograd"
         return config.winograd and self._winograd_serves() and min(channels, self.filters) >= 8
 
-    def _window(self, place: Placement, channels: int) -> tuple[Any, ...]:
+    def _window(
+        self, place: Placement, channels: int
+    ) -> tuple[int, int, int, int, int, int, int, bool]:
         """Return what describes the window to every kernel, after the arrays."""
         stride: Any = self.stride
         dilation: Any = self.dilation
         algorithm = self._winograd(channels)
         return (*stride, place.top, place.left, *dilation, self.groups, algorithm)
 
-    def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
+    def _forward(self, x: Array, training: bool, relu: bool = False) -> tuple[Array, Any]:
         self.out_shape(x.shape[1:])
         place = self._place(*x.shape[2:])
         x = to_nhwc(x)
         y = empty((len(x), place.oh, place.ow, self.filters), x.dtype)
         bias = self.learned["bias"].memory if self.bias else None
         conv.conv2d_forward(
-            x, self.learned["weight"].memory, bias, y, *self._window(place, x.shape[3])
+            x,
+            self.learned["weight"].memory,
+            bias,
+            y,
+            *self._window(place, x.shape[3]),
+            relu=relu,
         )
         return to_nchw(y), x
 
-    def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
+    def _infer(self, x: Array, relu: bool = False) -> Array:
+        return self._forward(x, False, relu)[0]
+
+    def _backward(self, dy: Array, cache: Any, need_dx: bool, gate: bool = False) -> Array | None:
         x, dy = cache, to_nhwc(dy)
         weight = self.learned["weight"]
         window = self._window(self._place(*x.shape[1:3]), x.shape[3])
@@ -166,5 +177,5 @@ class Conv2D(Layer):
         if not need_dx:
             return None
         dx = empty(x.shape, x.dtype)
-        conv.conv2d_backward_input(dy, weight.memory, dx, *window)
+        conv.conv2d_backward_input(dy, weight.memory, dx, *window, gate=x if gate else None)
         return to_nchw(dx)

@@ -56,6 +56,8 @@ class Dense(Layer):
     bias: bool = True
     initializer: str | initializers.Initializer = "he_normal"
 
+    takes_relu = takes_gate = True
+
     def __post_init__(self) -> None:
         self.units = whole(self.units, "units")
         self.bias = flag(self.bias, "bias")
@@ -76,15 +78,18 @@ class Dense(Layer):
         if self.bias:
             self.learned["bias"] = Parameter(np.zeros(self.units, dtype))
 
-    def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
+    def _forward(self, x: Array, training: bool, relu: bool = False) -> tuple[Array, Any]:
         self.out_shape(x.shape[1:])
         flat = np.ascontiguousarray(x.reshape(len(x), prod(x.shape[1:])))
         y = empty((len(x), self.units), x.dtype)
         bias = self.learned["bias"].memory if self.bias else None
-        gemm.gemm(flat, self.learned["weight"].memory, y, bias)
+        gemm.gemm(flat, self.learned["weight"].memory, y, bias, relu=relu)
         return y, (flat, x.shape)
 
-    def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
+    def _infer(self, x: Array, relu: bool = False) -> Array:
+        return self._forward(x, False, relu)[0]
+
+    def _backward(self, dy: Array, cache: Any, need_dx: bool, gate: bool = False) -> Array | None:
         (x, shape), dy = cache, np.ascontiguousarray(dy)
         weight = self.learned["weight"]
         gemm.gemm(x, dy, weight.dmemory, trans_a=True, accumulate=True)
@@ -93,5 +98,5 @@ class Dense(Layer):
         if not need_dx:
             return None
         dx = empty(x.shape, x.dtype)
-        gemm.gemm(dy, weight.memory, dx, trans_b=True)
+        gemm.gemm(dy, weight.memory, dx, trans_b=True, gate=x if gate else None)
         return dx.reshape(shape)

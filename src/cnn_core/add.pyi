@@ -1,0 +1,7 @@
+from typing import Any, TypeAlias
+
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[Any]
+
+def add(a: Array, b: Array, y: Array, relu: bool = False, gate: Array | None = None) -> None: ...

@@ -1,0 +1,46 @@
+"""The sum of two arrays, where two ways through a network meet.
+
+All arrays are flat and of one length. Threads share out blocks.
+"""
+from cython.parallel cimport prange
+
+from cnn_core.threads cimport threads_for
+from cnn_core.types cimport blocks_of, dim, least, real
+
+cdef enum:
+    BLOCK = 8192        # entries per unit of work
+
+
+cdef void add_block(
+    const real* a, const real* b, const real* gate, bint relu, real* y, dim n,
+) noexcept nogil:
+    """y = a + b, 0 where that is negative (relu), or where the gate is not above 0."""
+    cdef dim i
+    cdef real s
+    if gate != NULL:
+        for i in range(n):
+            s = a[i] + b[i]
+            y[i] = s if gate[i] > 0 else 0
+    elif relu:
+        for i in range(n):
+            s = a[i] + b[i]
+            y[i] = 0 if s < 0 else s
+    else:
+        for i in range(n):
+            y[i] = a[i] + b[i]
+
+
+def add(
+    const real[::1] a, const real[::1] b,   # in   (n,)
+    real[::1] y,                            # out  (n,)
+    bint relu=False,                        # turn negative sums into 0
+    const real[::1] gate=None,              # in   (n,), sums become 0 where it is not above 0
+):
+    """Write the sum of ``a`` and ``b`` to ``y``."""
+    cdef dim n = a.shape[0], i
+    if b.shape[0] != n or y.shape[0] != n or (gate is not None and (relu or gate.shape[0] != n)):
+        raise ValueError("a, b, gate and y do not belong to one sum")
+    for i in prange(blocks_of(n, BLOCK), nogil=True, schedule="static",
+                    num_threads=threads_for(<double> n * sizeof(real) / 8)):
+        add_block(&a[i * BLOCK], &b[i * BLOCK], NULL if gate is None else &gate[i * BLOCK], relu,
+                  &y[i * BLOCK], least(BLOCK, n - i * BLOCK))
