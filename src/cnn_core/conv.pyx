@@ -10,7 +10,8 @@ convolution algorithm", 2019, arXiv:1907.02129).
     input gradient    dx[pixel, c] = sum over taps  dy[pixel / stride + tap'] w[tap, c]
 
 The input gradient is a forward pass over dy, once for each phase: pixels whose numbers leave one
-remainder modulo the stride see the same taps. Images with a border of zeros are copied into a
+remainder modulo the stride see the same taps. With few channels, which would fill a small part of
+a vector, it is dcol[place, tap] = dy[place] w^T instead, added up by `col2im`. Images with a border of zeros are copied into a
 buffer with that border, a band of rows at a time, which stays in the second-level cache.
 
 3x3 windows at stride 1 may go by `winograd` instead, if the caller says so.
@@ -23,8 +24,9 @@ from libc.string cimport memcpy, memset
 
 from cnn_core.gemm cimport ADD, CHAIN, RELU, chain_length, count_by, multiply, pack, packed_width
 from cnn_core.gemm cimport transposed
-from cnn_core.im2col cimport Window, usable
+from cnn_core.im2col cimport Window, col2im_rows, usable
 from cnn_core.memory cimport Block
+from cnn_core.simd cimport VBYTES
 from cnn_core.threads cimport threads_for
 from cnn_core.types cimport blocks_of, dim, least, real, same_shape
 from cnn_core.winograd cimport winograd_backward_weight, winograd_forward
@@ -291,12 +293,66 @@ cdef int backward_input_phase(
                     h * w * c, window.sh * w * c, window.sw * c)
 
 
+cdef void backward_input_image(
+    const real* dy, dim image, dim oh, dim ow, dim co, const real* packed, dim size,
+    real* dx, dim h, dim w, dim c, Window window, dim groups, const real* gate,
+    const dim* row, const dim* step, const dim* out,        # tables for the products
+    real* dcol, dim rows,                                   # workspace, rows x k
+) noexcept nogil:
+    """dx of one image: dcol = dy w^T, a few rows at a time, and back to the pixels."""
+    cdef dim group_c = c // groups, group_co = co // groups, k = window.kh * window.kw * group_c
+    cdef dim first = image * oh * ow, last = first + oh * ow, count, g, e
+    cdef real* pixels = dx + image * h * w * c
+    cdef const real* open_ = NULL if gate == NULL else gate + image * h * w * c
+    memset(pixels, 0, h * w * c * sizeof(real))
+    while first < last:
+        count = least(rows, last - first)
+        for g in range(groups):
+            multiply(count, k, group_co, dy + first * co + g * group_co, row, step,
+                     packed + g * size, 0, dcol, out, <real*> NULL, <real*> NULL, 0)
+            col2im_rows(dcol, k, first, count, oh, ow, window, dx + g * group_c, h, w, c, group_c)
+        first += count
+    if gate != NULL:
+        for e in range(h * w * c):
+            pixels[e] = pixels[e] if open_[e] > 0 else 0
+
+
+cdef int backward_input_columns(
+    const real* dy, dim n, dim oh, dim ow, dim co, const real* weight,
+    real* dx, dim h, dim w, dim c, Window window, dim groups, const real* gate,
+) except -1:
+    """Do the work of `conv2d_backward_input` for few channels; threads share out images."""
+    cdef dim k = window.kh * window.kw * c // groups, group_co = co // groups
+    cdef dim size = group_co * packed_width(k, sizeof(real)), image, g
+    cdef dim rows = min(oh * ow, max(PLACES, BAND // k)), space = rows * k
+    cdef int threads = threads_for(nanoseconds(n * oh * ow, k, co, sizeof(real)))
+    cdef Block tables = Block((2 * rows + group_co) * sizeof(dim))
+    cdef Block panels = Block(groups * size * sizeof(real))
+    cdef Block workspace = Block(threads * space * sizeof(real))
+    cdef dim* row = <dim*> tables.memory
+    cdef dim* out = row + rows
+    cdef dim* step = out + rows
+    cdef real* packed = <real*> panels.memory
+    count_by(co, rows, row)
+    count_by(k, rows, out)
+    count_by(1, group_co, step)
+    for g in range(groups):
+        pack(group_co, k, weight + g * group_co, 1, co, packed + g * size)
+    for image in prange(n, nogil=True, schedule="static", num_threads=threads):
+        backward_input_image(dy, image, oh, ow, co, packed, size, dx, h, w, c, window, groups,
+                             gate, row, step, out,
+                             <real*> workspace.memory + threadid() * space, rows)
+    return 0
+
+
 cdef int backward_input(
     const real* dy, dim n, dim oh, dim ow, dim co, const real* weight,
     real* dx, dim h, dim w, dim c, Window window, dim groups, const real* gate,
 ) except -1:
     """Do the work of `conv2d_backward_input`, phase by phase."""
     cdef dim y0, x0
+    if window.kh * window.kw > 1 and 2 * (c // groups) * sizeof(real) <= VBYTES:
+        return backward_input_columns(dy, n, oh, ow, co, weight, dx, h, w, c, window, groups, gate)
     if (window.sh - 1) // window.dh >= window.kh or (window.sw - 1) // window.dw >= window.kw or (
             window.sh > 1 and window.dh > 1) or (window.sw > 1 and window.dw > 1):
         memset(dx, 0, n * h * w * c * sizeof(real))     # some pixels may be seen by no tap

@@ -8,3 +8,8 @@ cdef struct Window:
     dim dh, dw          # dilation: step from entry to entry, in pixels
 
 cdef bint usable(Window window) noexcept nogil
+
+cdef void col2im_rows(
+    const real* col, dim ld, dim first, dim rows, dim oh, dim ow, Window window,
+    real* dx, dim h, dim w, dim c, dim channels,
+) noexcept nogil

@@ -85,23 +85,27 @@ cdef void col2im_rows(
     dim h, dim w, dim c, dim channels,
 ) noexcept nogil:
     """Add col[r, k] to the pixel it came from; zeros outside the image go nowhere."""
-    cdef dim image, i, j, r, a, b, t, y, across
+    cdef bint joined = channels == c and window.dw == 1     # a kernel row lies on a run of pixels
+    cdef dim step = window.kw if joined else 1, runs = 1 if joined else window.kw
+    cdef dim image, i, j, r, a, q, b, b0, b1, t, y, left
     cdef const real* source
     cdef real* target
     for r in range(rows):
         image = (first + r) // (oh * ow)
         i = (first + r) % (oh * ow) // ow
         j = (first + r) % ow
-        source = col + r * ld
         for a in range(window.kh):
             y = i * window.sh + a * window.dh - window.top
-            for b in range(window.kw):
-                across = j * window.sw + b * window.dw - window.left
-                if 0 <= y < h and 0 <= across < w:
-                    target = dx + ((image * h + y) * w + across) * c
-                    for t in range(channels):
-                        target[t] = target[t] + source[t]
-                source += channels
+            if not 0 <= y < h:
+                continue
+            for q in range(runs):
+                b = q * step
+                left = j * window.sw + b * window.dw - window.left
+                b0, b1 = max(0, -left), least(step, w - left)
+                source = col + r * ld + (a * window.kw + b + b0) * channels
+                target = dx + ((image * h + y) * w + left + b0) * c
+                for t in range((b1 - b0) * channels):
+                    target[t] = target[t] + source[t]
 
 
 cdef bint belong(

@@ -10,6 +10,9 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__AVX__)
+#include <immintrin.h>
+#endif
 
 #if defined(__AVX512F__)
 #define VBYTES 64
@@ -55,17 +58,55 @@ static const volatile char vzeros[VBYTES] __attribute__((aligned(VBYTES)));
 #define vrelu(v, zero) ((v) = (__typeof__(v))((VBITS(v))(v) & ~((v) < (zero))))
 #define vgate(v, w, zero) ((v) = (__typeof__(v))((VBITS(v))(v) & ((w) > (zero))))
 
-/* The first `count` elements of a vector, fewer than it holds; loading fills up with zeros. */
-static inline void copy_some(char *to, const char *from, size_t bytes)
+/* The first `count` elements of a vector, fewer than it holds; loading fills up with zeros. Both
+ * work in units of 4 bytes, and by one masked instruction where there is one. */
+#if defined(__AVX512F__)
+static inline void load_some(void *v, size_t size, const void *from, size_t words)
 {
-#define PIECE(n) if (bytes & (n)) { memcpy(to, from, n); to += (n); from += (n); }
-    PIECE(32) PIECE(16) PIECE(8) PIECE(4)
-#undef PIECE
+    if (size == 64)
+        *(vecf *)v = _mm512_maskz_loadu_ps((__mmask16)((1u << words) - 1), from);
+    else
+        *(shortf *)v = _mm_maskz_loadu_ps((__mmask8)((1u << words) - 1), from);
 }
-#define vload_some(v, p, count) do { \
-    vzero(v); copy_some((char *)&(v), (const char *)(p), (count) * sizeof((v)[0])); } while (0)
-#define vstore_some(p, v, count) \
-    copy_some((char *)(p), (const char *)&(v), (count) * sizeof((v)[0]))
+static inline void store_some(void *to, const void *v, size_t size, size_t words)
+{
+    if (size == 64)
+        _mm512_mask_storeu_ps(to, (__mmask16)((1u << words) - 1), *(const vecf *)v);
+    else
+        _mm_mask_storeu_ps(to, (__mmask8)((1u << words) - 1), *(const shortf *)v);
+}
+#elif defined(__AVX__)
+static const int word_masks[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+static inline void load_some(void *v, size_t size, const void *from, size_t words)
+{
+    __m256i mask = _mm256_loadu_si256((const __m256i *)(word_masks + 8 - words));
+    if (size == 32)
+        *(vecf *)v = _mm256_maskload_ps(from, mask);
+    else
+        *(shortf *)v = _mm_maskload_ps(from, _mm256_castsi256_si128(mask));
+}
+static inline void store_some(void *to, const void *v, size_t size, size_t words)
+{
+    __m256i mask = _mm256_loadu_si256((const __m256i *)(word_masks + 8 - words));
+    if (size == 32)
+        _mm256_maskstore_ps(to, mask, *(const vecf *)v);
+    else
+        _mm_maskstore_ps(to, _mm256_castsi256_si128(mask), *(const shortf *)v);
+}
+#else
+static inline void load_some(void *v, size_t size, const void *from, size_t words)
+{
+    memset(v, 0, size);
+    memcpy(v, from, words * 4);
+}
+static inline void store_some(void *to, const void *v, size_t size, size_t words)
+{
+    (void)size;
+    memcpy(to, v, words * 4);
+}
+#endif
+#define vload_some(v, p, count) load_some(&(v), sizeof(v), p, (count) * sizeof((v)[0]) / 4)
+#define vstore_some(p, v, count) store_some(p, &(v), sizeof(v), (count) * sizeof((v)[0]) / 4)
 
 /* to[p, j] = from[j, p] for four times four numbers. */
 static inline void transpose_f(float *to, ptrdiff_t to_step, const float *from, ptrdiff_t from_step)
