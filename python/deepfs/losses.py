@@ -145,17 +145,23 @@ class CrossEntropy(Loss):
             raise ValueError(f"CrossEntropy takes logits (n, classes, ...), got {logits.shape}")
         classes = logits.shape[1]
         shape = (len(logits), *logits.shape[2:])
-        weight = weights_of(sample_weight, shape, "CrossEntropy").reshape(-1)
+        # one weight per term; None: all 1, and not a pass over them
+        weight = None if sample_weight is None else (
+            weights_of(sample_weight, shape, "CrossEntropy").reshape(-1)
+        )  # fmt: skip
         by_class = self._class_weights(classes)
         if targets.shape == shape and targets.dtype.kind in "iu":
             labels, keep = self._labels(targets.reshape(-1), classes)
             wanted = np.zeros((labels.size, classes), logits.dtype)
             wanted[np.arange(labels.size), labels] = 1
-            weight = weight * keep
-            divisor = float((weight * by_class[labels]).sum())
+            if keep is not None:
+                weight = keep.astype(np.float64) if weight is None else weight * keep
+            counted = weight if by_class is None else (
+                by_class[labels] * (1.0 if weight is None else weight)
+            )  # fmt: skip
         elif targets.shape == logits.shape and targets.dtype.kind == "f":
             wanted = np.moveaxis(targets, 1, -1).reshape(-1, classes).astype(logits.dtype)
-            divisor = float(weight.sum())
+            counted = weight
         elif targets.dtype.kind not in "iuf":
             raise TypeError(f"CrossEntropy takes integer or float targets, got {targets.dtype}")
         else:
@@ -163,18 +169,22 @@ class CrossEntropy(Loss):
                 f"CrossEntropy takes integer labels {shape} or probabilities {logits.shape} for "
                 f"these logits, got {targets.dtype} of shape {targets.shape}"
             )
-        wanted = (1 - self.label_smoothing) * wanted + self.label_smoothing / classes
-        wanted = np.ascontiguousarray(wanted * by_class, logits.dtype)
+        if self.label_smoothing:
+            wanted = (1 - self.label_smoothing) * wanted + self.label_smoothing / classes
+        if by_class is not None:
+            wanted = wanted * by_class
+        wanted = np.ascontiguousarray(wanted, logits.dtype)
         flat = np.ascontiguousarray(np.moveaxis(logits, 1, -1)).reshape(-1, classes)
         log_p, values = np.empty_like(flat), np.empty(len(flat), flat.dtype)
         softmax.cross_entropy_forward(flat, wanted, log_p, values)
-        # an ignored sample counts 0 even where its loss is not finite
-        values = np.where(weight == 0, 0, values * weight).astype(flat.dtype)
+        if weight is not None:  # an ignored sample counts 0 even where its loss is not finite
+            values = np.where(weight == 0, 0, values * weight).astype(flat.dtype)
+        divisor = float(len(flat) if counted is None else counted.sum())
         return values.reshape(shape), divisor, (log_p, wanted, weight, logits.shape)
 
-    def _class_weights(self, classes: int) -> Array:
+    def _class_weights(self, classes: int) -> Array | None:
         if self.class_weight is None:
-            return np.ones(classes)
+            return None
         if len(self.class_weight) != classes:
             raise ValueError(
                 f"CrossEntropy has weights of {len(self.class_weight)} classes, "
@@ -182,23 +192,24 @@ class CrossEntropy(Loss):
             )
         return np.asarray(self.class_weight)
 
-    def _labels(self, labels: Array, classes: int) -> tuple[Array, Array]:
-        """Return labels with the ignored ones as 0, and which are kept."""
-        keep = np.ones(labels.shape, bool) if self.ignore_index is None else (
-            labels != self.ignore_index
-        )  # fmt: skip
-        wrong = keep & ((labels < 0) | (labels >= classes))
+    def _labels(self, labels: Array, classes: int) -> tuple[Array, Array | None]:
+        """Return labels with the ignored ones as 0, and which are kept; None: all."""
+        keep = None if self.ignore_index is None else labels != self.ignore_index
+        wrong = (labels < 0) | (labels >= classes)
+        if keep is not None:
+            wrong &= keep
         if wrong.any():
             at = int(wrong.argmax())
             raise ValueError(
                 f"CrossEntropy takes labels from 0 to {classes - 1}, got {labels[at]} at index {at}"
             )
-        return np.where(keep, labels, 0).astype(np.intp), keep
+        return labels if keep is None else np.where(keep, labels, 0), keep
 
     def _gradient(self, cache: Any, scale: Array) -> Array:
         log_p, wanted, weight, shape = cache
         dx = np.empty_like(log_p)
-        scale = np.ascontiguousarray(weight * scale.reshape(-1), log_p.dtype)
+        scale = scale.reshape(-1) if weight is None else weight * scale.reshape(-1)
+        scale = np.ascontiguousarray(np.broadcast_to(scale, len(log_p)), log_p.dtype)
         softmax.cross_entropy_backward(log_p, wanted, scale, dx)
         return np.moveaxis(dx.reshape(shape[0], *shape[2:], shape[1]), -1, 1)
 

@@ -11,8 +11,9 @@ convolution algorithm", 2019, arXiv:1907.02129).
 
 The input gradient is a forward pass over dy, once for each phase: pixels whose numbers leave one
 remainder modulo the stride see the same taps. With few channels, which would fill a small part of
-a vector, it is dcol[place, tap] = dy[place] w^T instead, added up by `col2im`. Images with a border of zeros are copied into a
-buffer with that border, a band of rows at a time, which stays in the second-level cache.
+a vector, it is dcol[place, tap] = dy[place] w^T instead, added up by `col2im`. Images with a border
+of zeros are copied into a buffer with that border, a band of rows at a time, which stays in the
+second-level cache.
 
 3x3 windows at stride 1 may go by `winograd` instead, if the caller says so.
 

@@ -30,9 +30,10 @@ from cnn_core.types cimport blocks_of, dim, least
 
 cdef enum:
     S = 36                      # entries of a transformed tile
-    CACHE = 1 << 16             # floats of V and M of a block: a quarter of a 1 MB second-level cache
+    CACHE = 1 << 16             # floats of V and M of a block: a quarter of a 1 MB cache
     RUNS = 8                    # runs of tiles with a partial sum of their own
     PARTIAL = 1 << 23           # most floats of all partial sums, where two of them fit
+    SUMS = 1 << 12              # numbers whose partial sums are added at a time
 
 
 cdef inline dim lanes() noexcept nogil:
@@ -461,6 +462,14 @@ cdef void backward_weight_run(
         start += tiles
 
 
+cdef void add_runs(float* du, dim runs, dim step, dim count) noexcept nogil:
+    """du[0] += du[1] + du[2] + ..., in order; ``step`` from run to run."""
+    cdef dim r, e
+    for r in range(1, runs):
+        for e in range(count):
+            du[e] = du[e] + du[r * step + e]
+
+
 cdef int winograd_backward_weight(
     const float* x, dim n, dim h, dim w, dim c, const float* dy, dim oh, dim ow, dim co,
     float* dweight,                             # out  (3, 3, c, co), added to
@@ -477,7 +486,7 @@ cdef int winograd_backward_weight(
     cdef dim size = S * c * padded(co)
     cdef dim blocks = blocks_of(all_tiles, block)
     cdef dim run = blocks_of(blocks, max(2, least(RUNS, PARTIAL // size))) * block
-    cdef dim runs = blocks_of(all_tiles, run), r, q, i, e
+    cdef dim runs = blocks_of(all_tiles, run), r, i, e
     cdef dim space = S * (matrix_length(block, c) + matrix_length(block, co))
     cdef int threads = threads_for(nanoseconds(all_tiles, c, co))
     cdef Block tables = Block((2 * c + block) * sizeof(dim))
@@ -490,7 +499,6 @@ cdef int winograd_backward_weight(
     cdef float* du = <float*> sums.memory
     cdef double* db = <double*> columns.memory
     cdef float* v
-    cdef float total
     count_by(1, c, row)
     count_by(padded(co), c, out)
     count_by(row_length(c), block, step)
@@ -502,11 +510,8 @@ cdef int winograd_backward_weight(
                                 least((r + 1) * run, all_tiles), block, row, step, out,
                                 du + r * size, NULL if dbias == NULL else db + r * padded(co),
                                 v, v + S * matrix_length(block, c))
-        for e in prange(size, schedule="static"):
-            total = du[e]
-            for q in range(1, runs):
-                total = total + du[q * size + e]
-            du[e] = total
+        for e in prange(blocks_of(size, SUMS), schedule="static"):
+            add_runs(du + e * SUMS, runs, size, least(SUMS, size - e * SUMS))
         for i in prange(c, schedule="static"):
             transform_weight_gradient(du, i, c, co, dweight)
     if dbias != NULL:

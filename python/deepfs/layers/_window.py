@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 
@@ -16,6 +17,7 @@ class Placement(NamedTuple):
     right: int
 
 
+@lru_cache(maxsize=4096)  # asked twice per step by every layer, always the same
 def place_window(
     who: str,
     image: tuple[int, int],
