@@ -31,14 +31,15 @@ from cnn_core.threads cimport threads_for
 from cnn_core.types cimport blocks_of, dim, least, real
 
 # ROWS and COLUMNS make a block of c, the share of work of a thread: with one chain its operands
-# fill half of a 1 MB second-level cache. LD is the step between packed rows of a: a power of two
-# would put all rows of a tile into one set of the first-level cache. With FEW rows, packing b
-# would cost as much as multiplying by it.
+# fill half of a 1 MB second-level cache. LD is the step between copied rows of a: a power of two
+# would put all rows of a tile into one set of the first-level cache. Copying pays from more than
+# COPIED columns on; packing b does not with FEW rows.
 cdef enum:
-    ROWS = 16 * 14
+    ROWS = 37 * 14
     COLUMNS = 256
     LD = CHAIN + 16
     FEW = 2 * 14
+    COPIED = 128
     SHORT = 4           # floats in a short vector
 
 
@@ -336,33 +337,39 @@ cdef void block(
     real* c, dim ldc, const real* bias, const real* gate, int how,
     dim* tables, real* rows, real* panels,                  # workspace
 ) noexcept nogil:
-    """One block of c: chain by chain, copy the rows of a, pack b, multiply."""
+    """One block of c: chain by chain, copy a and pack b where that pays, multiply."""
     cdef dim* row = tables
     cdef dim* step = tables + ROWS
     cdef dim* out = tables + ROWS + CHAIN
-    cdef dim chain = chain_length(k), k0 = 0, i, p
-    cdef bint last
-    count_by(LD if a_column == 1 else 1, m, row)
-    count_by(1 if a_column == 1 else ROWS, chain, step)
+    cdef dim chain = chain_length(k), k0 = 0, i, p, apart = a_row if a_column == 1 else a_column
+    cdef bint copied = n > COPIED or apart * sizeof(real) % 512 == 0
+    cdef bint packed = m > FEW or b_column != 1
+    cdef const real* left
+    cdef int now
+    if a_column == 1:
+        count_by(LD if copied else a_row, m, row)
+        count_by(1, chain, step)
+    else:
+        count_by(1, m, row)
+        count_by(ROWS if copied else a_column, chain, step)
     count_by(ldc, m, out)
     while k0 < k:
         chain = least(chain, k - k0)
-        last = k0 + chain == k
-        if a_column == 1:
+        left = a + k0 * a_column
+        if copied and a_column == 1:
             for i in range(m):
-                memcpy(rows + i * LD, a + i * a_row + k0, chain * sizeof(real))
-        else:
+                memcpy(rows + i * LD, left + i * a_row, chain * sizeof(real))
+            left = rows
+        elif copied:
             for p in range(chain):
-                memcpy(rows + p * ROWS, a + (k0 + p) * a_column, m * sizeof(real))
-        if m <= FEW and b_column == 1:
-            multiply(m, n, chain, rows, row, step, b + k0 * b_row, b_row, c, out,
-                     bias if k0 == 0 else NULL, gate if last else NULL,
-                     (how if last else how & ~RELU) | (ADD if k0 > 0 else 0))
-        else:
+                memcpy(rows + p * ROWS, left + p * a_column, m * sizeof(real))
+            left = rows
+        if packed:
             pack(chain, n, b + k0 * b_row, b_row, b_column, panels)
-            multiply(m, n, chain, rows, row, step, panels, 0, c, out,
-                     bias if k0 == 0 else NULL, gate if last else NULL,
-                     (how if last else how & ~RELU) | (ADD if k0 > 0 else 0))
+        now = how if k0 + chain == k else how & ~RELU
+        multiply(m, n, chain, left, row, step, panels if packed else b + k0 * b_row,
+                 0 if packed else b_row, c, out, bias if k0 == 0 else NULL,
+                 gate if k0 + chain == k else NULL, now | ADD if k0 > 0 else now)
         k0 += chain
 
 
