@@ -164,15 +164,20 @@ def test_winograd_gives_the_same_bits_for_any_number_of_threads(rng):
 
 
 def test_who_chooses_winograd(monkeypatch, rng):
-    x = rng.standard_normal((2, 8, 9, 9)).astype(np.float32)
+    x = rng.standard_normal((2, 8, 10, 10)).astype(np.float32)
 
-    def outputs(**settings):
+    def outputs(filters=8, **settings):
         dfs.set_seed(2)
-        return Conv2D(8, 3, **settings)(x)
+        return Conv2D(filters, 3, **settings)(x)
 
     direct, winograd = outputs(algorithm="direct"), outputs(algorithm="winograd")
     assert (direct != winograd).any()
     assert_array_equal(outputs(), winograd)
+    assert_array_equal(outputs(7), outputs(7, algorithm="direct"))  # too few filters
+    x = x[..., :5, :5].copy()  # 3x3 outputs are 9 of 16 pixels of a tile, 5x5 only 25 of 64
+    assert_array_equal(outputs(), outputs(algorithm="winograd"))
+    assert_array_equal(outputs(padding=1), outputs(padding=1, algorithm="direct"))
+    direct, winograd = outputs(algorithm="direct"), outputs(algorithm="winograd")
     monkeypatch.setattr("deepfs.config.winograd", False)
     assert_array_equal(outputs(), direct)
     assert_array_equal(outputs(algorithm="winograd"), winograd)

@@ -12,7 +12,7 @@ import numpy as np
 from .layers import Conv2D, Dense, Layer
 from .layers._base import Array, Shape
 from .layers.combine import Container
-from .summary import algorithm_of, walk
+from .summary import walk
 
 
 def multiply_adds(layer: Layer, in_shape: Shape) -> int:
@@ -94,7 +94,7 @@ class Probe:
 
     def _count_forward(self, x: Array, *args: Any, **kwargs: Any) -> Any:
         result = self._forward(x, *args, **kwargs)
-        self.algorithm = algorithm_of(self.layer, x.shape[1:], x.dtype) or "-"
+        self.algorithm = self.layer.algorithm_for(x.shape[1:])
         work = len(x) * multiply_adds(self.layer, x.shape[1:])
         self._seen.append((x.nbytes, work))
         self.forward.multiply_adds += work

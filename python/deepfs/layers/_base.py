@@ -230,6 +230,10 @@ class Layer(ABC):
         """Return what this layer keeps and saves but does not learn: training forwards move it."""
         return {} if self.built_dtype is None else dict(self.kept)
 
+    def algorithm_for(self, in_shape: Shape) -> str:
+        """Return how a built layer computes where there is a choice, for the eye; else "-"."""
+        return "-"
+
     def out_shape(self, in_shape: Shape) -> Shape:
         """Return the shape of the output for an input of ``in_shape``, both without the batch axis.
 

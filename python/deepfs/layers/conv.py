@@ -131,14 +131,18 @@ class Conv2D(Layer):
         settings = (self.kernel_size, self.stride, self.dilation, self.groups)
         return settings == ((3, 3), (1, 1), (1, 1), 1)
 
-    def _winograd(self, channels: int) -> bool:
+    def _winograd(self, channels: int, place: Placement) -> bool:
         """Return whether to convolve by Winograd's algorithm: here, and nowhere else, is decided.
 
-        With fewer than 8 channels on a side most of a vector would be padding.
+        With fewer than 8 channels on a side most of a vector would be padding; with 5 x 5 outputs,
+        say, most of the four tiles that cover them. The batch does not count: the result for an
+        image never depends on its company.
         """
         if self.algorithm != "auto":
             return self.algorithm == "winograd"
-        return config.winograd and self._winograd_serves() and min(channels, self.filters) >= 8
+        tiles = -(-place.oh // 4) * -(-place.ow // 4)
+        pays = min(channels, self.filters) >= 8 and 2 * place.oh * place.ow >= 16 * tiles
+        return config.winograd and self._winograd_serves() and pays
 
     def _window(
         self, place: Placement, channels: int
@@ -146,8 +150,13 @@ class Conv2D(Layer):
         """Return what describes the window to every kernel, after the arrays."""
         stride: Any = self.stride
         dilation: Any = self.dilation
-        algorithm = self._winograd(channels)
+        algorithm = self._winograd(channels, place)
         return (*stride, place.top, place.left, *dilation, self.groups, algorithm)
+
+    def algorithm_for(self, in_shape: Shape) -> str:
+        """Return how a built layer convolves images ``(c, h, w)``: "winograd" or "direct"."""
+        winograd = self._winograd(in_shape[0], self._place(*in_shape[1:]))
+        return "winograd" if winograd and self.built_dtype == np.float32 else "direct"
 
     def _forward(self, x: Array, training: bool, relu: bool = False) -> tuple[Array, Any]:
         self.out_shape(x.shape[1:])
