@@ -157,7 +157,7 @@ def kernels() -> list[Extension]:
                     f"{package}.{generated.stem}",
                     [str(copy if level else generated)],
                     include_dirs=[str(SOURCE)],
-                    depends=[f"{SOURCE}/simd.h"],
+                    depends=[str(path) for path in SOURCE.glob("*.h")],
                     define_macros=LIMITED_API,
                     extra_compile_args=[*COMPILE, *flags],
                     py_limited_api=True,

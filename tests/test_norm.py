@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from cnn_core import activation, norm
 from deepfs import reference
 from deepfs.layers import BatchNorm
 
@@ -79,6 +80,70 @@ def test_an_outlier_does_not_swamp_the_variance(rows, outlier, threads):
     layer.forward(x, training=True)
     assert_allclose(layer.buffers()["running_var"], x.astype(float).var(0), rtol=1e-5)
     assert_allclose(layer.buffers()["running_mean"], x.astype(float).mean(0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("columns", [1, 3, 6, 16, 30, 33, 64, 100, 300])
+@pytest.mark.parametrize("rows", [2, 5, 63, 64, 65, 700, 1300])
+def test_any_number_of_rows_and_columns(rows, columns, dtype, rng):
+    """Wide rows of several rows, their rest, short sums and runs: sums, results and gradients."""
+    x, dy = (2 + rng.standard_normal((2, rows, columns))).astype(dtype)
+    gamma, beta = rng.standard_normal((2, columns)).astype(dtype)
+    mean, var, dgamma, dbeta = np.zeros((4, columns), dtype)
+    norm.batch_moments(x, mean, var)
+    exact, g = x.astype(float), dy.astype(float)
+    close = {"rtol": 0, "atol": 1000 * np.finfo(dtype).eps}
+    assert_allclose(mean, exact.mean(0), **close)
+    assert_allclose(var, exact.var(0), **close)
+    y, dx, inv_std = np.empty_like(x), np.empty_like(x), 1 / np.sqrt(var + dtype(0.1))
+    norm.batch_norm_forward(x, mean, inv_std, gamma, beta, y)
+    normal = (exact - exact.mean(0)) / np.sqrt(exact.var(0) + 0.1)
+    assert_allclose(y, normal * gamma + beta, **close)
+    norm.batch_norm_backward(x, dy, mean, inv_std, gamma, dx, dgamma, dbeta, True)
+    assert_allclose(dgamma / rows, (g * normal).mean(0), **close)
+    assert_allclose(dbeta / rows, g.mean(0), **close)
+    wanted = gamma / np.sqrt(exact.var(0) + 0.1) * (g - g.mean(0) - normal * (g * normal).mean(0))
+    assert_allclose(dx, wanted, **close)
+
+
+@pytest.mark.parametrize("columns", [1, 5, 16, 30, 100])
+@pytest.mark.parametrize("batch", [True, False])
+def test_a_relu_beside_it_in_the_same_pass_has_the_same_bits(columns, batch, dtype, threads, rng):
+    x = rng.standard_normal((333, columns)).astype(dtype)
+    x[rng.random(x.shape) < 0.3] = 0  # as a ReLU before leaves it
+    x[5, 0], x[6, 0], x[7, 0] = np.nan, -0.0, np.inf
+    dy = rng.standard_normal(x.shape).astype(dtype)
+    mean, gamma, beta = rng.standard_normal((3, columns)).astype(dtype)
+    inv_std = np.full(columns, 0.8, dtype)
+    y, together, rectified = (np.empty_like(x) for _ in range(3))
+    norm.batch_norm_forward(x, mean, inv_std, gamma, beta, y)
+    norm.batch_norm_forward(x, mean, inv_std, gamma, beta, together, True)
+    activation.forward(activation.relu, y.reshape(-1), rectified.reshape(-1))
+    assert_array_equal(together, rectified)
+    assert_array_equal(np.signbit(together), np.signbit(rectified))
+    assert (together == 0).any()
+    assert np.isnan(together).any()
+
+    def backward(gated):
+        dx, sums = np.empty_like(x), np.zeros((2, columns), dtype)
+        with np.errstate(invalid="ignore"):
+            norm.batch_norm_backward(
+                x[8:], dy[8:], mean, inv_std, gamma, dx[8:], *sums, batch, gated
+            )
+        return dx[8:], sums
+
+    dx, sums = backward(False)
+    together, same = backward(True)
+    assert_array_equal(same, sums)
+    assert_array_equal(together, np.where(x[8:] > 0, dx, 0))
+    assert (together == 0).any()
+
+
+def test_a_mean_of_many_deviations_leaves_the_digits(rng):
+    """x * scale + shift, with the mean in the shift, would lose four of them."""
+    x = (1e4 + rng.standard_normal((100, 16))).astype(np.float32)
+    one, mean, y = np.ones(16, np.float32), np.full(16, 1e4, np.float32), np.empty_like(x)
+    norm.batch_norm_forward(x, mean, 3 * one, one, one, y)
+    assert_allclose(y, (x.astype(float) - 1e4) * 3 + 1, rtol=0, atol=1e-5)
 
 
 def test_an_empty_batch_teaches_nothing():

@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from cnn_core import pool
 from deepfs import reference
 from deepfs.layers import AvgPool2D, GlobalAvgPool2D, MaxPool2D
+from deepfs.testing import any_work_on
 
 # size, stride, padding, shape of x
 CASES = [
@@ -98,13 +99,93 @@ def test_refuses(kind, settings, shape, message):
         kind(**settings)(np.zeros(shape))
 
 
+def gradient_of_max_pool(x, dy, size, stride, padding):
+    """Return dx, window by window: of equal pixels the first has won, of NaNs the last."""
+    top, _, left, _ = padding
+    dx = np.zeros_like(x)
+    for n, c, i, j in np.ndindex(dy.shape):
+        best = None
+        for a in range(i * stride[0] - top, i * stride[0] - top + size[0]):
+            for b in range(j * stride[1] - left, j * stride[1] - left + size[1]):
+                if 0 <= a < x.shape[2] and 0 <= b < x.shape[3]:
+                    v = x[n, c, a, b]
+                    if best is None or v > x[n, c, *best] or np.isnan(v):
+                        best = a, b
+        dx[n, c, *best] += dy[n, c, i, j]
+    return dx
+
+
+@pytest.mark.parametrize(
+    ("size", "stride", "padding", "image"),
+    [
+        pytest.param((2, 2), (2, 2), 0, (6, 20), id="tiles, more than share a word"),
+        pytest.param((2, 2), (2, 2), 0, (5, 7), id="a remainder"),
+        pytest.param((3, 3), (2, 2), 1, (6, 9), id="overlapping"),
+        pytest.param((3, 2), (1, 1), 1, (4, 12), id="all overlapping"),
+        pytest.param((2, 1), (3, 2), 0, (7, 5), id="gaps"),
+        pytest.param((15, 17), (2, 16), (4, 8), (14, 21), id="255 pixels, in a byte"),
+        pytest.param((16, 16), (2, 15), (4, 8), (14, 21), id="256 pixels, in a word"),
+    ],
+)
+@pytest.mark.parametrize("channels", [1, 3, 5, 9, 30])
+def test_max_pool_of_any_channels(size, stride, padding, image, channels, dtype, rng):
+    """Every vector width and overlap; ties, -inf and NaN; inference; and a ReLU before it."""
+    x = rng.integers(-3, 4, (1, channels, *image)).astype(dtype)
+    x[rng.random(x.shape) < 0.1] = -np.inf
+    x[rng.random(x.shape) < 0.02] = np.nan
+    x[rng.random(x.shape) < 0.1] = -0.0
+    layer = MaxPool2D(size, stride, padding)
+    y, cache = layer.forward(x)
+    with np.errstate(invalid="ignore"):
+        assert_array_equal(y, reference.max_pool2d(x, size, stride, layer.padding))
+    assert_array_equal(layer(x), y)
+    dy = rng.standard_normal(y.shape).astype(dtype)
+    for n in (1, 3):
+        with any_work_on(n):
+            dx = layer.backward(dy, cache)
+            gated = layer._backward(dy, cache[1], True, gate=True)
+        assert_array_equal(dx, gradient_of_max_pool(x, dy, size, stride, layer.padding))
+        assert_array_equal(gated, np.where(x > 0, dx, 0))
+        assert_array_equal(np.signbit(gated), np.signbit(np.where(x > 0, dx, 0)))
+
+
+@pytest.mark.parametrize(
+    ("size", "stride", "padding"), [(2, 2, 0), (3, 2, 1), (3, 1, 1), (2, 3, 0)]
+)
+@pytest.mark.parametrize("channels", [2, 3, 5, 9, 30])
+def test_average_pool_of_any_channels(size, stride, padding, channels, dtype, tolerance, rng):
+    """Every vector width and overlap: each channel comes out as it does alone."""
+    x = rng.standard_normal((2, channels, 7, 8)).astype(dtype)
+    layer = AvgPool2D(size, stride, padding)
+    y, cache = layer.forward(x)
+    dy = rng.standard_normal(y.shape).astype(dtype)
+    dx = layer.backward(dy, cache)
+    for k in range(channels):
+        alone, cache = layer.forward(x[:, k : k + 1])
+        assert_allclose(y[:, k : k + 1], alone, **tolerance)
+        assert_allclose(dx[:, k : k + 1], layer.backward(dy[:, k : k + 1], cache), **tolerance)
+
+
 def test_kernels_refuse_what_would_crash():
-    x, y, argmax = np.zeros((1, 4, 4, 1)), np.zeros((1, 2, 2, 1)), np.zeros((1, 2, 2, 1), np.intc)
+    x, y, winners = np.zeros((1, 4, 4, 1)), np.zeros((1, 2, 2, 1)), np.zeros((1, 2, 1, 1))
+    assert pool.winner_words(2, 2, 2, x.itemsize) == 1
+    good = (2, 2, 2, 2, 0, 0)
     for window in [(0, 2, 2, 2, 0, 0), (2, 2, 0, 2, 0, 0), (2, 2, 2, 2, -1, 0), (2**62,) * 6]:
         with pytest.raises(ValueError, match="do not belong to one pooling"):
-            pool.max_pool2d_forward(x, y, argmax, *window)
+            pool.max_pool2d_forward(x, y, winners, *window)
+        with pytest.raises(ValueError, match="do not belong to one pooling"):
+            pool.max_pool2d_backward(y, winners, x, *window)
+        with pytest.raises(ValueError, match="do not belong to one pooling"):
+            pool.avg_pool2d_forward(x, y, *window, 0, 0, False)
+    for bad in (winners[:, :1].copy(), np.zeros((1, 2, 2, 1)), np.zeros((1, 2, 1, 2))):
+        with pytest.raises(ValueError, match="do not belong to one pooling"):
+            pool.max_pool2d_forward(x, y, bad, *good)
+        with pytest.raises(ValueError, match="do not belong to one pooling"):
+            pool.max_pool2d_backward(y, bad, x, *good)
     with pytest.raises(ValueError, match="do not belong to one pooling"):
-        pool.max_pool2d_forward(x, y, argmax[:, :1].copy(), 2, 2, 2, 2, 0, 0)
-    for bad in (np.full_like(argmax, -5), np.full_like(argmax, 2**31 - 1)):
-        pool.max_pool2d_backward(y + 1, bad, x)  # numbers outside the image are skipped
+        pool.max_pool2d_forward(x, y, winners, 16, 16, 2, 2, 0, 0)  # a word for each is needed
+    with pytest.raises(ValueError, match="do not belong to one pooling"):
+        pool.max_pool2d_backward(y, winners, x, *good, y[:, :1].copy())
+    for bits in (-1, 0x0404040404040404):  # no winner; a number no pixel of the window has
+        pool.max_pool2d_backward(y + 1, np.full((1, 2, 1, 1), bits).view(float), x, *good)
         assert not x.any()

@@ -4,29 +4,17 @@ from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[Any]
 
-def relu_forward(
+relu: int
+sigmoid: int
+tanh: int
+
+def forward(
+    kind: int,
     x: Array,
     y: Array,
 ) -> None: ...
-def relu_backward(
-    y: Array,
-    dy: Array,
-    dx: Array,
-) -> None: ...
-def sigmoid_forward(
-    x: Array,
-    y: Array,
-) -> None: ...
-def sigmoid_backward(
-    y: Array,
-    dy: Array,
-    dx: Array,
-) -> None: ...
-def tanh_forward(
-    x: Array,
-    y: Array,
-) -> None: ...
-def tanh_backward(
+def backward(
+    kind: int,
     y: Array,
     dy: Array,
     dx: Array,

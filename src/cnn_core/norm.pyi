@@ -16,6 +16,7 @@ def batch_norm_forward(
     gamma: Array,
     beta: Array,
     y: Array,
+    relu: bool = False,
 ) -> None: ...
 def batch_norm_backward(
     x: Array,
@@ -27,4 +28,5 @@ def batch_norm_backward(
     dgamma: Array,
     dbeta: Array,
     batch: bool,
+    gated: bool = False,
 ) -> None: ...

@@ -1,21 +1,121 @@
 """Batch normalisation of a matrix of rows, one mean and one variance per column.
 
-Images (n, h, w, c) are matrices of n*h*w rows. Ioffe and Szegedy (2015, arXiv:1502.03167). Sums
-go by runs of rows, as in `dense`: a run adds SHORT rows at a time in the array's own precision,
-those sums in double, and the runs are added in order.
+Images (n, h, w, c) are matrices of n*h*w rows. Ioffe and Szegedy (2015, arXiv:1502.03167).
 
-    rows, c   values per column, columns     inv_std   1 / sqrt(variance + eps)
+Sums go by runs of rows, as in `dense`: a run adds SHORT rows at a time in the array's own
+precision, those sums in double, and the runs are added in order. Several rows of few columns are
+read as one *wide* row, a whole number of vectors; what belongs to a column is repeated in it.
+
+    rows, c   values per column, columns      inv_std   1 / sqrt(variance + eps)
+    wide      columns of a wide row, a multiple of c: number k belongs to column k mod c
 """
 from cython.parallel cimport prange
 from libc.stdlib cimport calloc, free
+from libc.string cimport memset
 
 from cnn_core.dense cimport run_of_rows
+from cnn_core.simd cimport VBYTES, vec, vecd, vecf, vfill, vgate, vload, vrelu, vstore
 from cnn_core.threads cimport threads_for
-from cnn_core.types cimport dim, least, real
+from cnn_core.types cimport blocks_of, dim, least, real
+from cnn_core.vmath cimport vload_part, vstore_part
 
 cdef enum:
     SHORT = 64          # rows added in the array's own precision
-    STRIP = 64          # columns summed at a time: their sums stay in the first-level cache
+    GROUP = 4           # vectors summed at a time, in registers
+    NEAR = 512          # bytes: wide rows up to this are summed several at a time; longer ones are
+    SOME = 2048         # read in the order of memory: going 1 KB from row to row took twice as long
+
+cdef enum:
+    VALUES
+    SQUARES
+    PRODUCTS
+
+
+cdef dim wide_row(dim c, dim itemsize) noexcept nogil:
+    """Return the columns of a wide row: at least a group, and SHORT rows are whole wide rows."""
+    cdef dim lanes = VBYTES // itemsize, together = 1
+    while together * c % lanes != 0 or together * c < GROUP * lanes:
+        together *= 2
+    return together * c
+
+
+cdef void repeat(const real* columns, dim c, real* out, dim wide) noexcept nogil:
+    cdef dim start = 0, k
+    while start < wide:
+        for k in range(c):
+            out[start + k] = columns[k]
+        start += c
+
+
+cdef void fold(const real* sums, dim c, dim wide, double* total) noexcept nogil:
+    """Add to the total of each column what a wide row of sums has for it."""
+    cdef dim start = 0, k
+    while start < wide:
+        for k in range(c):
+            total[k] += sums[start + k]
+        start += c
+
+
+cdef inline void add_group(
+    dim vectors, int kind,                      # literals at every call: the loops unroll
+    const real* x, const real* dy, const real* mean, dim rows, dim wide,
+    real* sums, real* products, vec* lane,      # lane: NULL, only names the vector type
+) noexcept nogil:
+    """Do the work of `add_up` for a few vectors of `rows` wide rows."""
+    cdef dim size = VBYTES // sizeof(real), i, j
+    cdef vec s[GROUP]
+    cdef vec p[GROUP]
+    cdef vec m[GROUP]
+    cdef vec v, g
+    for j in range(vectors):
+        vload(s[j], sums + j * size)
+        vload(m[j], mean + j * size)
+        vload(p[j], products + j * size)
+    for i in range(rows):
+        for j in range(vectors):
+            vload(v, x + i * wide + j * size)
+            if kind == VALUES:
+                s[j] = s[j] + v
+            elif kind == SQUARES:
+                v = v - m[j]
+                s[j] = s[j] + v * v
+            else:
+                vload(g, dy + i * wide + j * size)
+                s[j] = s[j] + g
+                p[j] = p[j] + g * (v - m[j])
+    for j in range(vectors):
+        vstore(sums + j * size, s[j])
+        if kind == PRODUCTS:
+            vstore(products + j * size, p[j])
+
+
+cdef inline void add_up(
+    int kind, const real* x, const real* dy, const real* mean, dim values, dim wide,
+    real* sums, real* products, vec* lane,      # mean, sums and products (wide,)
+) noexcept nogil:
+    """sums += x, or (x - mean)^2, or dy, and then products += dy (x - mean), as `kind` says."""
+    cdef dim size = VBYTES // sizeof(real), bytes = wide * sizeof(real), rows, k
+    while values >= wide:
+        rows = least(SOME // bytes if bytes <= NEAR else 1, values // wide)
+        k = 0
+        while k + GROUP * size <= wide:
+            add_group(GROUP, kind, x + k, dy + k, mean + k, rows, wide, sums + k, products + k,
+                      lane)
+            k += GROUP * size
+        while k < wide:
+            add_group(1, kind, x + k, dy + k, mean + k, rows, wide, sums + k, products + k, lane)
+            k += size
+        x += rows * wide
+        dy += rows * wide
+        values -= rows * wide
+    for k in range(values):                     # the last of a batch: a wide row in part
+        if kind == VALUES:
+            sums[k] += x[k]
+        elif kind == SQUARES:
+            sums[k] += (x[k] - mean[k]) * (x[k] - mean[k])
+        else:
+            sums[k] += dy[k]
+            products[k] += dy[k] * (x[k] - mean[k])
 
 
 cdef inline void merge(
@@ -24,104 +124,146 @@ cdef inline void merge(
 ) noexcept nogil:
     """Mean and sum of squared distances from it, of both together (Chan, Golub, LeVeque 1979)."""
     cdef double distance = other_mean - mean[0]
-    mean[0] += distance * m / (n + m)
-    squares[0] += other_squares + distance * distance * n * m / (n + m)
+    mean[0] += distance * (m / (n + m))
+    squares[0] += other_squares + distance * distance * (n * m / (n + m))
 
 
-cdef void moments_of_run(
-    const real* x, dim rows, dim c,
-    double* mean, double* squares,              # in, out  (c,), zeros
+cdef inline void moments_of_run(
+    const real* x, dim rows, dim c, dim wide,
+    double* moments,                            # in, out  (2, c), zeros
+    double* totals, real* space,                # work  (2, c), (3, wide)
+    vec* lane,
 ) noexcept nogil:
     """Mean of each column, and sum of squared distances from it.
 
     SHORT rows at a time are read twice, the second time from the cache: distances are from their
     own mean, so neither a common offset nor an outlier swamps them.
     """
-    cdef real sums[STRIP]
-    cdef real products[STRIP]
-    cdef real d
-    cdef dim first = 0, start, i, k, columns, n
-    while first < c:
-        columns = least(STRIP, c - first)
-        start = 0
-        while start < rows:
-            n = least(SHORT, rows - start)
-            for k in range(columns):
-                sums[k] = 0
-                products[k] = 0
-            for i in range(start, start + n):
-                for k in range(columns):
-                    sums[k] += x[i * c + first + k]
-            for k in range(columns):
-                sums[k] = sums[k] / n
-            for i in range(start, start + n):
-                for k in range(columns):
-                    d = x[i * c + first + k] - sums[k]
-                    products[k] += d * d
-            for k in range(columns):
-                merge(&mean[first + k], &squares[first + k], start, sums[k], products[k], n)
-            start += SHORT
-        first += columns
-
-
-cdef void gradient_sums_of_run(
-    const real* x, const real* dy, const real* mean, const real* inv_std, dim rows, dim c,
-    double* sum_dy, double* sum_dy_normal,
-) noexcept nogil:
-    """Add the sums of dy and of dy * (x - mean) * inv_std of each column."""
-    cdef real sums[STRIP]
-    cdef real products[STRIP]
-    cdef real g
-    cdef dim first = 0, start, i, k, columns
-    while first < c:
-        columns = least(STRIP, c - first)
-        start = 0
-        while start < rows:
-            for k in range(columns):
-                sums[k] = 0
-                products[k] = 0
-            for i in range(start, least(start + SHORT, rows)):
-                for k in range(columns):
-                    g = dy[i * c + first + k]
-                    sums[k] += g
-                    products[k] += g * ((x[i * c + first + k] - mean[first + k])
-                                        * inv_std[first + k])
-            for k in range(columns):
-                sum_dy[first + k] += sums[k]
-                sum_dy_normal[first + k] += products[k]
-            start += SHORT
-        first += columns
-
-
-cdef void add_runs(double* partial, dim runs, dim width) noexcept nogil:
-    """partial[0] = partial[0] + partial[1] + ..., in order."""
-    cdef dim r, k
-    for r in range(1, runs):
-        for k in range(width):
-            partial[k] += partial[r * width + k]
-
-
-cdef void normalise_rows(
-    const real* x, const real* mean, const real* inv_std, const real* gamma, const real* beta,
-    real* y, dim rows, dim c,
-) noexcept nogil:
-    cdef dim i, k
-    for i in range(rows):
+    cdef dim row = 0, n, k
+    cdef real* sums = space
+    cdef real* squares = space + wide
+    cdef real* mean = space + 2 * wide
+    while row < rows:
+        n = least(SHORT, rows - row)
+        memset(space, 0, 2 * wide * sizeof(real))
+        memset(totals, 0, 2 * c * sizeof(double))
+        add_up(VALUES, x, x, mean, n * c, wide, sums, sums, lane)
+        fold(sums, c, wide, totals)
         for k in range(c):
-            y[i * c + k] = (x[i * c + k] - mean[k]) * inv_std[k] * gamma[k] + beta[k]
-
-
-cdef void backward_rows(
-    const real* x, const real* dy, const real* mean, const real* inv_std, const real* gamma,
-    const real* mean_dy, const real* mean_dy_normal, real* dx, dim rows, dim c,
-) noexcept nogil:
-    """dx = gamma inv_std (dy - mean(dy) - normal mean(dy normal)), normal = (x - mean) inv_std."""
-    cdef dim i, k
-    for i in range(rows):
+            totals[k] = totals[k] / n
+            sums[k] = <real> totals[k]
+        repeat(sums, c, mean, wide)
+        add_up(SQUARES, x, x, mean, n * c, wide, squares, squares, lane)
+        fold(squares, c, wide, totals + c)
         for k in range(c):
-            dx[i * c + k] = gamma[k] * inv_std[k] * (
-                dy[i * c + k] - mean_dy[k]
-                - (x[i * c + k] - mean[k]) * inv_std[k] * mean_dy_normal[k])
+            merge(&moments[k], &moments[c + k], row, totals[k], totals[c + k], n)
+        x += n * c
+        row += n
+
+
+cdef inline void gradient_sums_of_run(
+    const real* x, const real* dy, const real* mean, dim rows, dim c, dim wide,  # mean (wide,)
+    double* sums,                               # in, out  (2, c)
+    real* space,                                # work  (2, wide)
+    vec* lane,
+) noexcept nogil:
+    """Add the sums of dy and of dy * (x - mean) of each column."""
+    cdef dim row = 0, n
+    while row < rows:
+        n = least(SHORT, rows - row)
+        memset(space, 0, 2 * wide * sizeof(real))
+        add_up(PRODUCTS, x, dy, mean, n * c, wide, space, space + wide, lane)
+        fold(space, c, wide, sums)
+        fold(space + wide, c, wide, sums + c)
+        x += n * c
+        dy += n * c
+        row += n
+
+
+cdef inline void normalise_group(
+    dim vectors, const real* x, real* y, dim left,      # values from here on
+    const real* columns, dim wide, bint relu, vec* lane,
+) noexcept nogil:
+    """y = (x - mean) scale + beta; with relu, what is below 0 becomes 0."""
+    cdef dim size = VBYTES // sizeof(real), j
+    cdef vec v[GROUP]
+    cdef vec a, b, zero
+    vfill(zero, 0)
+    for j in range(vectors):
+        vload_part(v[j], x + j * size, left - j * size)
+        vload(a, columns + j * size)
+        v[j] = v[j] - a
+        vload(a, columns + wide + j * size)
+        vload(b, columns + 2 * wide + j * size)
+        v[j] = v[j] * a + b
+        if relu:
+            vrelu(v[j], zero)
+    for j in range(vectors):
+        vstore_part(y + j * size, v[j], left - j * size)
+
+
+cdef inline void normalise_run(
+    const real* x, real* y, dim values,
+    const real* columns,                        # mean, scale, beta  (3, wide)
+    dim wide, bint relu, vec* lane,
+) noexcept nogil:
+    cdef dim size = VBYTES // sizeof(real), group = GROUP * size, n, k
+    while values > 0:
+        n, k = least(wide, values), 0
+        while k + group <= n:
+            normalise_group(GROUP, x + k, y + k, group, columns + k, wide, relu, lane)
+            k += group
+        while k < n:
+            normalise_group(1, x + k, y + k, n - k, columns + k, wide, relu, lane)
+            k += size
+        x += n
+        y += n
+        values -= n
+
+
+cdef inline void backward_group(
+    dim vectors, const real* x, const real* dy, real* dx, dim left,
+    const real* columns, dim wide, bint gated, vec* lane,
+) noexcept nogil:
+    """dx = scale (dy - mean_dy - slope (x - mean)); gated, 0 where x is not above 0."""
+    cdef dim size = VBYTES // sizeof(real), j
+    cdef vec g[GROUP]
+    cdef vec v, a, b, zero
+    vfill(zero, 0)
+    for j in range(vectors):
+        vload_part(v, x + j * size, left - j * size)
+        vload_part(g[j], dy + j * size, left - j * size)
+        vload(a, columns + wide + j * size)
+        g[j] = g[j] - a
+        vload(a, columns + j * size)
+        vload(b, columns + 2 * wide + j * size)
+        g[j] = g[j] - b * (v - a)
+        vload(a, columns + 3 * wide + j * size)
+        g[j] = g[j] * a
+        if gated:
+            vgate(g[j], v, zero)
+    for j in range(vectors):
+        vstore_part(dx + j * size, g[j], left - j * size)
+
+
+cdef inline void backward_run(
+    const real* x, const real* dy, real* dx, dim values,
+    const real* columns,                        # mean, mean_dy, slope, scale  (4, wide)
+    dim wide, bint gated, vec* lane,
+) noexcept nogil:
+    cdef dim size = VBYTES // sizeof(real), group = GROUP * size, n, k
+    while values > 0:
+        n, k = least(wide, values), 0
+        while k + group <= n:
+            backward_group(GROUP, x + k, dy + k, dx + k, group, columns + k, wide, gated, lane)
+            k += group
+        while k < n:
+            backward_group(1, x + k, dy + k, dx + k, n - k, columns + k, wide, gated, lane)
+            k += size
+        x += n
+        dy += n
+        dx += n
+        values -= n
 
 
 def batch_moments(
@@ -129,27 +271,36 @@ def batch_moments(
     real[::1] mean, real[::1] var,      # out  (c,), the variance biased
 ):
     """Write mean and variance of each column, in one pass over ``x``."""
-    cdef dim rows = x.shape[0], c = x.shape[1], run = run_of_rows(rows), runs, r, k
-    cdef double* partial
+    cdef dim rows = x.shape[0], c = x.shape[1], run = run_of_rows(rows), runs, wide, r, k, n
+    cdef double* moments
+    cdef double* totals
+    cdef real* space
     if mean.shape[0] != c or var.shape[0] != c or rows == 0:
         raise ValueError("x, mean and var do not belong to one batch")
     if c == 0:
         return
-    runs = (rows + run - 1) // run
-    partial = <double*> calloc(runs * 2 * c, sizeof(double))
-    if partial == NULL:
+    runs, wide = blocks_of(rows, run), wide_row(c, sizeof(real))
+    moments = <double*> calloc(runs, 4 * c * sizeof(double) + 3 * wide * sizeof(real))
+    if moments == NULL:
         raise MemoryError("no memory for partial sums")
+    totals = moments + runs * 2 * c
+    space = <real*> (totals + runs * 2 * c)
     for r in prange(runs, nogil=True, schedule="static",
-                    num_threads=threads_for(<double> rows * c * sizeof(real) / 15)):
-        moments_of_run(&x[r * run, 0], least(run, rows - r * run), c,
-                       partial + r * 2 * c, partial + (r * 2 + 1) * c)
+                    num_threads=threads_for(<double> rows * c * sizeof(real) / 20)):
+        n = least(run, rows - r * run)
+        if real is float:
+            moments_of_run(&x[r * run, 0], n, c, wide, moments + r * 2 * c, totals + r * 2 * c,
+                           space + r * 3 * wide, <vecf*> NULL)
+        else:
+            moments_of_run(&x[r * run, 0], n, c, wide, moments + r * 2 * c, totals + r * 2 * c,
+                           space + r * 3 * wide, <vecd*> NULL)
     for k in range(c):
         for r in range(1, runs):
-            merge(&partial[k], &partial[c + k], r * run, partial[r * 2 * c + k],
-                  partial[(r * 2 + 1) * c + k], least(run, rows - r * run))
-        mean[k] = <real> partial[k]
-        var[k] = <real> (partial[c + k] / rows)
-    free(partial)
+            merge(&moments[k], &moments[c + k], r * run, moments[r * 2 * c + k],
+                  moments[(r * 2 + 1) * c + k], least(run, rows - r * run))
+        mean[k] = <real> moments[k]
+        var[k] = <real> (moments[c + k] / rows)
+    free(moments)
 
 
 def batch_norm_forward(
@@ -157,18 +308,41 @@ def batch_norm_forward(
     const real[::1] mean, const real[::1] inv_std,  # in   (c,), of the batch or running
     const real[::1] gamma, const real[::1] beta,    # in   (c,)
     real[:, ::1] y,                                 # out  (rows, c)
+    bint relu=False,                                # turn negative results into 0
 ):
-    """Write (x - mean) * inv_std * gamma + beta to ``y``."""
-    cdef dim rows = x.shape[0], c = x.shape[1], run = run_of_rows(rows), r
+    """Write (x - mean) * (inv_std * gamma) + beta to ``y``.
+
+    The mean is subtracted from x itself: multiplied first and put into beta, it would leave few
+    digits where it is many standard deviations.
+    """
+    cdef dim rows = x.shape[0], c = x.shape[1], run = run_of_rows(rows), wide, r, k, n
+    cdef real* columns
+    cdef real* scale
     if (y.shape[0] != rows or y.shape[1] != c or mean.shape[0] != c or inv_std.shape[0] != c
             or gamma.shape[0] != c or beta.shape[0] != c):
         raise ValueError("x, y and the statistics do not belong to one normalisation")
     if rows == 0 or c == 0:
         return
-    for r in prange((rows + run - 1) // run, nogil=True, schedule="static",
-                    num_threads=threads_for(<double> rows * c * sizeof(real) / 10)):
-        normalise_rows(&x[r * run, 0], &mean[0], &inv_std[0], &gamma[0], &beta[0],
-                       &y[r * run, 0], least(run, rows - r * run), c)
+    wide = wide_row(c, sizeof(real))
+    columns = <real*> calloc(3 * wide + c, sizeof(real))
+    if columns == NULL:
+        raise MemoryError("no memory for repeated statistics")
+    scale = columns + 3 * wide
+    for k in range(c):
+        scale[k] = inv_std[k] * gamma[k]
+    repeat(&mean[0], c, columns, wide)
+    repeat(scale, c, columns + wide, wide)
+    repeat(&beta[0], c, columns + 2 * wide, wide)
+    for r in prange(blocks_of(rows, run), nogil=True, schedule="static",
+                    num_threads=threads_for(<double> rows * c * sizeof(real) / 15)):
+        n = least(run, rows - r * run)
+        if real is float:
+            normalise_run(&x[r * run, 0], &y[r * run, 0], n * c, columns, wide, relu,
+                          <vecf*> NULL)
+        else:
+            normalise_run(&x[r * run, 0], &y[r * run, 0], n * c, columns, wide, relu,
+                          <vecd*> NULL)
+    free(columns)
 
 
 def batch_norm_backward(
@@ -178,40 +352,66 @@ def batch_norm_backward(
     real[:, ::1] dx,                                # out  (rows, c), overwritten, or None
     real[::1] dgamma, real[::1] dbeta,              # out  (c,), added to
     bint batch,                                     # the statistics are the batch's own
+    bint gated=False,                               # dx becomes 0 where x is not above 0
 ):
     """Write the gradient with respect to ``x``; add those of gamma and beta.
 
+    With normal = (x - mean) inv_std and means over the rows,
+
+        dx = gamma inv_std (dy - mean(dy) - normal mean(dy normal)).
+
     With running statistics (``batch`` false) the mean and the variance are constants, and
-    dx = gamma * inv_std * dy.
+    dx = gamma inv_std dy.
     """
-    cdef dim rows = x.shape[0], c = x.shape[1], run = run_of_rows(rows), runs, r, k
-    cdef double* partial
-    cdef real* means
+    cdef dim rows = x.shape[0], c = x.shape[1], run = run_of_rows(rows), runs, wide, r, k, n
+    cdef double* sums
+    cdef real* space
+    cdef real* columns
+    cdef real* one                                  # what `columns` repeats
     if (dy.shape[0] != rows or dy.shape[1] != c or mean.shape[0] != c or inv_std.shape[0] != c
             or gamma.shape[0] != c or dgamma.shape[0] != c or dbeta.shape[0] != c
             or (dx is not None and (dx.shape[0] != rows or dx.shape[1] != c))):
         raise ValueError("x, dy, dx and the statistics do not belong to one normalisation")
     if rows == 0 or c == 0:
         return
-    runs = (rows + run - 1) // run
-    partial = <double*> calloc((runs * 2 + 2) * c, sizeof(double))
-    if partial == NULL:
+    runs, wide = blocks_of(rows, run), wide_row(c, sizeof(real))
+    sums = <double*> calloc(
+        runs * 2 * c * sizeof(double) + ((2 * runs + 4) * wide + 3 * c) * sizeof(real), 1)
+    if sums == NULL:
         raise MemoryError("no memory for partial sums")
+    space = <real*> (sums + runs * 2 * c)
+    columns = space + runs * 2 * wide
+    one = columns + 4 * wide
+    repeat(&mean[0], c, columns, wide)
     for r in prange(runs, nogil=True, schedule="static",
-                    num_threads=threads_for(<double> rows * c * sizeof(real) / 10)):
-        gradient_sums_of_run(&x[r * run, 0], &dy[r * run, 0], &mean[0], &inv_std[0],
-                             least(run, rows - r * run), c,
-                             partial + r * 2 * c, partial + (r * 2 + 1) * c)
-    add_runs(partial, runs, 2 * c)
-    means = <real*> (partial + runs * 2 * c)
+                    num_threads=threads_for(<double> rows * c * sizeof(real) / 12)):
+        n = least(run, rows - r * run)
+        if real is float:
+            gradient_sums_of_run(&x[r * run, 0], &dy[r * run, 0], columns, n, c, wide,
+                                 sums + r * 2 * c, space + r * 2 * wide, <vecf*> NULL)
+        else:
+            gradient_sums_of_run(&x[r * run, 0], &dy[r * run, 0], columns, n, c, wide,
+                                 sums + r * 2 * c, space + r * 2 * wide, <vecd*> NULL)
+    for r in range(1, runs):
+        for k in range(2 * c):
+            sums[k] += sums[r * 2 * c + k]
     for k in range(c):
-        dbeta[k] += <real> partial[k]
-        dgamma[k] += <real> partial[c + k]
-        means[k] = <real> (partial[k] / rows) if batch else 0
-        means[c + k] = <real> (partial[c + k] / rows) if batch else 0
+        sums[c + k] *= inv_std[k]
+        dbeta[k] += <real> sums[k]
+        dgamma[k] += <real> sums[c + k]
+        one[k] = <real> (sums[k] / rows) if batch else 0
+        one[c + k] = <real> (inv_std[k] * sums[c + k] / rows) if batch else 0
+        one[2 * c + k] = gamma[k] * inv_std[k]
     if dx is not None:
+        for k in range(3):
+            repeat(one + k * c, c, columns + (k + 1) * wide, wide)
         for r in prange(runs, nogil=True, schedule="static",
                         num_threads=threads_for(<double> rows * c * sizeof(real) / 10)):
-            backward_rows(&x[r * run, 0], &dy[r * run, 0], &mean[0], &inv_std[0], &gamma[0],
-                          means, means + c, &dx[r * run, 0], least(run, rows - r * run), c)
-    free(partial)
+            n = least(run, rows - r * run)
+            if real is float:
+                backward_run(&x[r * run, 0], &dy[r * run, 0], &dx[r * run, 0], n * c, columns, wide,
+                             gated, <vecf*> NULL)
+            else:
+                backward_run(&x[r * run, 0], &dy[r * run, 0], &dx[r * run, 0], n * c, columns, wide,
+                             gated, <vecd*> NULL)
+    free(sums)

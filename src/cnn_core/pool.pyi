@@ -4,10 +4,16 @@ from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[Any]
 
+def winner_words(
+    ow: int,
+    kh: int,
+    kw: int,
+    itemsize: int,
+) -> int: ...
 def max_pool2d_forward(
     x: Array,
     y: Array,
-    argmax: Array,
+    winners: Array | None,
     kh: int,
     kw: int,
     sh: int,
@@ -17,8 +23,15 @@ def max_pool2d_forward(
 ) -> None: ...
 def max_pool2d_backward(
     dy: Array,
-    argmax: Array,
+    winners: Array,
     dx: Array,
+    kh: int,
+    kw: int,
+    sh: int,
+    sw: int,
+    top: int,
+    left: int,
+    y: Array | None = None,
 ) -> None: ...
 def avg_pool2d_forward(
     x: Array,

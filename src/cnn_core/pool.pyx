@@ -1,235 +1,415 @@
 """Max and average pooling of channels-last images.
 
-A *slab* is a block of channels of one image. Windows may overlap inside a slab, slabs never
-do: threads share out slabs, and the backward pass needs no atomics.
+A row of the output needs some rows of the input; backward, a row of ``dx`` needs some rows of
+windows. So rows are independent of each other: threads share them out.
+
+All channels of a pixel are treated alike, in vectors as wide as fit into c. The last one overlaps
+the one before it: it repeats some channels, and no code for a remainder is needed.
 
     n, h, w, c   images, height, width, channels      kh, kw   window height, width
     oh, ow       output height, width                 sh, sw   step from window to window
     top, left, bottom, right   padding, never read: -inf to a maximum, nothing to a mean
+
+The *winner* of a window is the number of its largest pixel, counted along the window's rows. It
+takes a byte in windows of at most 255 pixels, and a word as wide as ``real`` holds the winners of
+as many neighbours as it has bytes. In larger windows a winner has a word of its own:
+
+    winners (n, oh, words, c)   window j: word j >> share, from bit 8 (j mod 2^share) on
 """
 from cython.parallel cimport prange
 from libc.math cimport INFINITY
+from libc.string cimport memset
 
+from cnn_core.simd cimport VBYTES, shortf, vecd, vecf, vfill, vload, vstore
 from cnn_core.threads cimport threads_for
 from cnn_core.types cimport blocks_of, dim, least, real, same_shape
+from cnn_core.vmath cimport oned, onef, shortd, vadd, vand_bits, vector, vequal_bits, vfill_bits
+from cnn_core.vmath cimport vgreater, vmultiply, vor_bits, vselect, vunordered
 
 cdef enum:
-    SLAB = 64          # channels per slab: two cache lines or more of every pixel
+    MAX_FORWARD
+    MEAN_FORWARD
+    MAX_BACKWARD
+    MEAN_BACKWARD
+
+cdef struct Pooling:
+    dim n, h, w, c, oh, ow, kh, kw, sh, sw, top, left, bottom, right
+    bint include_pad        # a mean counts padding as pixels of value 0
+    dim share, words        # 2^share winners are in a word; words of a row of windows
 
 
-cdef void max_pool_slab_forward(
-    const real* x, real* y, int* argmax,          # first channel of the slab
-    dim slab, dim c, dim h, dim w, dim oh, dim ow,
-    dim kh, dim kw, dim sh, dim sw, dim top, dim left,
+cdef inline dim first_bit(dim j, dim share) noexcept nogil:
+    """Return where in its word the winner of window j begins."""
+    return 8 * (j & ((1 << share) - 1))
+
+
+cdef inline dim all_bits(dim bit, dim share) noexcept nogil:
+    """Return the bits of a winner; all of them set mean that there is none."""
+    return <dim> 255 << bit if share > 0 else -1
+
+
+cdef inline void max_row_forward(
+    const real* x, real* y, real* winners,      # an image, row i of y and of winners (or NULL)
+    dim i, const Pooling* p, vector* lane,      # NULL: only names the vector type
 ) noexcept nogil:
-    """y[i, j] = largest pixel (or NaN) of the window; argmax[i, j] = its number, -1 if none."""
-    cdef dim i, j, a, b, k, pixel
-    cdef const real* value
-    cdef real* best
-    cdef int* at
-    cdef real v
-    cdef bint wins
-    for i in range(oh):
+    """y = largest pixel of each window; of equals the first wins, of NaNs the last."""
+    cdef dim size = sizeof(vector) // sizeof(real), c = p.c, w = p.w, kw = p.kw, sw = p.sw
+    cdef dim ow = p.ow, share = p.share, y0 = i * p.sh - p.top, x0 = -p.left
+    cdef dim a0 = max(0, y0), a1 = least(p.h, y0 + p.kh), b0, b1, a, b, j, q, k, bit, number
+    cdef bint empty
+    cdef const real* pixel
+    cdef real* word
+    cdef vector best, at, v, wins, nan, numbers
+    for j in range(ow):
+        b0, b1 = max(0, x0), least(w, x0 + kw)
+        bit = first_bit(j, share)
+        word = winners + (j >> share) * c
+        for q in range(blocks_of(c, size)):
+            k = least(q * size, c - size)
+            number = (a0 - y0) * kw - x0
+            vfill(best, -INFINITY)
+            empty = a0 >= a1 or b0 >= b1
+            vfill_bits(at, all_bits(bit, share) if empty else (number + b0) << bit)
+            for a in range(a0, a1):
+                pixel = x + (a * w + b0) * c + k
+                for b in range(b0, b1):
+                    vload(v, pixel)
+                    vgreater(wins, v, best)
+                    vunordered(nan, v)
+                    vor_bits(wins, wins, nan)
+                    vselect(best, wins, v, best)
+                    if winners != NULL:
+                        vfill_bits(numbers, (number + b) << bit)
+                        vselect(at, wins, numbers, at)
+                    pixel += c
+                number += kw
+            vstore(y + j * c + k, best)
+            if winners != NULL:
+                if bit > 0:
+                    vload(v, word + k)
+                    vor_bits(at, at, v)
+                vstore(word + k, at)
+        x0 += sw
+
+
+cdef inline dim first_window(dim pixel, dim size, dim step) noexcept nogil:
+    """Return the first window of this size that reaches a pixel of the padded image."""
+    return 0 if pixel < size else (pixel - size) // step + 1
+
+
+cdef inline bint tiled(const Pooling* p) noexcept nogil:
+    """Return whether every pixel of a row is in exactly one window of a row of windows."""
+    return (p.sw == p.kw or p.ow == 1) and (p.ow - 1) * p.sw + p.kw - p.left >= p.w
+
+
+cdef inline void lane_masks(real* lanes, vector* lane) noexcept nogil:
+    """Write a vector of no bits and one of all: `size` - k numbers on, only lanes k on are set."""
+    cdef vector v
+    vfill_bits(v, 0)
+    vstore(lanes, v)
+    vfill_bits(v, -1)
+    vstore(lanes + sizeof(vector) // sizeof(real), v)
+
+
+cdef inline void max_row_backward(
+    const real* dy, const real* winners, const real* y,     # of an image; y or NULL
+    real* dx, dim a, const Pooling* p, vector* lane,        # row a of dx
+) noexcept nogil:
+    """dx = sum of dy over the windows that the pixel won; with y, over those with y above 0."""
+    cdef dim size = sizeof(vector) // sizeof(real), c = p.c, w = p.w, kw = p.kw, sw = p.sw
+    cdef dim ow = p.ow, left = p.left, share = p.share, words = p.words
+    cdef dim i0 = first_window(a + p.top, p.kh, p.sh), i1 = least(p.oh, (a + p.top) // p.sh + 1)
+    cdef dim i, j, q, k, b, b0, b1, bit, number
+    cdef bint once = i1 - i0 == 1 and tiled(p)
+    cdef real lanes[32]
+    cdef real* pixel
+    cdef vector g, at, v, mask, zero
+    lane_masks[real, vector](lanes, lane)
+    vfill(zero, 0)
+    if not once:
+        memset(dx, 0, w * c * sizeof(real))
+    for i in range(i0, i1):
         for j in range(ow):
-            best = y + (i * ow + j) * c
-            at = argmax + (i * ow + j) * c
-            for k in range(slab):
-                best[k] = -INFINITY
-                at[k] = -1
-            for a in range(max(0, i * sh - top), least(h, i * sh - top + kh)):
-                for b in range(max(0, j * sw - left), least(w, j * sw - left + kw)):
-                    pixel = a * w + b
-                    value = x + pixel * c
-                    for k in range(slab):       # without branches, so that it vectorises
-                        v = value[k]
-                        wins = (v > best[k]) | (v != v) | (at[k] < 0)
-                        best[k] = v if wins else best[k]
-                        at[k] = <int> pixel if wins else at[k]
+            b0, b1 = max(0, j * sw - left), least(w, j * sw - left + kw)
+            bit = first_bit(j, share)
+            number = (a - i * p.sh + p.top) * kw - j * sw + left
+            for q in range(blocks_of(c, size)):
+                k = least(q * size, c - size)
+                vload(g, dy + (i * ow + j) * c + k)
+                if y != NULL:
+                    vload(v, y + (i * ow + j) * c + k)
+                    vgreater(mask, v, zero)
+                    vand_bits(g, g, mask)
+                if not once:                    # channels that the last vector repeats
+                    vload(mask, lanes + size - (q * size - k))
+                    vand_bits(g, g, mask)
+                vload(at, winners + (i * words + (j >> share)) * c + k)
+                vfill_bits(mask, all_bits(bit, share))
+                vand_bits(at, at, mask)
+                pixel = dx + b0 * c + k
+                for b in range(b0, b1):
+                    vfill_bits(v, (number + b) << bit)
+                    vequal_bits(mask, at, v)
+                    vand_bits(v, g, mask)
+                    if not once:
+                        vload(mask, pixel)
+                        vadd(v, v, mask)
+                    vstore(pixel, v)
+                    pixel += c
 
 
-cdef void max_pool_slab_backward(
-    const real* dy, const int* argmax, real* dx,  # first channel of the slab
-    dim slab, dim c, dim pixels, dim windows,
-) noexcept nogil:
-    """dx = 0; then dx[argmax[i, j]] += dy[i, j]. Pixel numbers outside the image are skipped."""
-    cdef dim i, k
-    for i in range(pixels):
-        for k in range(slab):
-            dx[i * c + k] = 0
-    for i in range(windows):
-        for k in range(slab):
-            if 0 <= argmax[i * c + k] < pixels:
-                dx[argmax[i * c + k] * c + k] += dy[i * c + k]
-
-
-cdef inline real share(
-    dim i, dim j, dim h, dim w, dim kh, dim kw, dim sh, dim sw, dim top, dim left, dim bottom,
-    dim right, bint include_pad, real one,
-) noexcept nogil:
+cdef inline real weight_of(dim i, dim j, const Pooling* p, real one) noexcept nogil:
     """Return ``one`` over the number of pixels that the mean of window (i, j) counts."""
-    cdef dim y0 = i * sh - top, x0 = j * sw - left, y1, x1
-    if include_pad:
-        y1, x1 = least(y0 + kh, h + bottom), least(x0 + kw, w + right)
+    cdef dim y0 = i * p.sh - p.top, x0 = j * p.sw - p.left, y1, x1
+    if p.include_pad:
+        y1, x1 = least(y0 + p.kh, p.h + p.bottom), least(x0 + p.kw, p.w + p.right)
     else:
-        y1, x1 = least(y0 + kh, h), least(x0 + kw, w)
+        y1, x1 = least(y0 + p.kh, p.h), least(x0 + p.kw, p.w)
         y0, x0 = max(0, y0), max(0, x0)
     return one / max(1, (y1 - y0) * (x1 - x0))
 
 
-cdef void avg_pool_slab_forward(
-    const real* x, real* y,                       # first channel of the slab
-    dim slab, dim c, dim h, dim w, dim oh, dim ow, dim kh, dim kw, dim sh, dim sw,
-    dim top, dim left, dim bottom, dim right, bint include_pad,
+cdef inline void mean_row_forward(
+    const real* x, real* y,                     # an image, row i of y
+    dim i, const Pooling* p, vector* lane,
 ) noexcept nogil:
-    """y[i, j] = mean of the window."""
-    cdef dim i, j, a, b, k
-    cdef const real* value
-    cdef real* total
+    """y = mean of each window."""
+    cdef dim size = sizeof(vector) // sizeof(real), c = p.c, w = p.w, kw = p.kw, sw = p.sw
+    cdef dim ow = p.ow, a0 = max(0, i * p.sh - p.top), a1 = least(p.h, i * p.sh - p.top + p.kh)
+    cdef dim x0 = -p.left, b0, b1, a, _b, j, q, k
+    cdef const real* pixel
     cdef real weight
-    for i in range(oh):
-        for j in range(ow):
-            total = y + (i * ow + j) * c
-            for k in range(slab):
-                total[k] = 0
-            for a in range(max(0, i * sh - top), least(h, i * sh - top + kh)):
-                for b in range(max(0, j * sw - left), least(w, j * sw - left + kw)):
-                    value = x + (a * w + b) * c
-                    for k in range(slab):
-                        total[k] = total[k] + value[k]
-            weight = share(i, j, h, w, kh, kw, sh, sw, top, left, bottom, right, include_pad,
-                           <real> 1)
-            for k in range(slab):
-                total[k] = total[k] * weight
+    cdef vector total, v
+    for j in range(ow):
+        b0, b1 = max(0, x0), least(w, x0 + kw)
+        weight = weight_of(i, j, p, <real> 1)
+        for q in range(blocks_of(c, size)):
+            k = least(q * size, c - size)
+            vfill(total, 0)
+            for a in range(a0, a1):
+                pixel = x + (a * w + b0) * c + k
+                for _b in range(b0, b1):
+                    vload(v, pixel)
+                    vadd(total, total, v)
+                    pixel += c
+            vfill(v, weight)
+            vmultiply(total, total, v)
+            vstore(y + j * c + k, total)
+        x0 += sw
 
 
-cdef void avg_pool_slab_backward(
-    const real* dy, real* dx,                     # first channel of the slab
-    dim slab, dim c, dim h, dim w, dim oh, dim ow, dim kh, dim kw, dim sh, dim sw,
-    dim top, dim left, dim bottom, dim right, bint include_pad,
+cdef inline void mean_row_backward(
+    const real* dy, real* dx,                   # of an image, row a of dx
+    dim a, const Pooling* p, vector* lane,
 ) noexcept nogil:
-    """dx = 0; then each pixel of a window gets its share of dy."""
-    cdef dim i, j, a, b, k
-    cdef const real* given
+    """dx = sum over the windows that hold the pixel of their share of dy."""
+    cdef dim size = sizeof(vector) // sizeof(real), c = p.c, w = p.w, kw = p.kw, sw = p.sw
+    cdef dim ow = p.ow, left = p.left
+    cdef dim i0 = first_window(a + p.top, p.kh, p.sh), i1 = least(p.oh, (a + p.top) // p.sh + 1)
+    cdef dim i, j, q, k, _b, b0, b1
+    cdef bint once = i1 - i0 == 1 and tiled(p)
+    cdef real lanes[32]
     cdef real* pixel
     cdef real weight
-    for i in range(h * w):
-        for k in range(slab):
-            dx[i * c + k] = 0
-    for i in range(oh):
+    cdef vector g, v
+    lane_masks[real, vector](lanes, lane)
+    if not once:
+        memset(dx, 0, w * c * sizeof(real))
+    for i in range(i0, i1):
         for j in range(ow):
-            given = dy + (i * ow + j) * c
-            weight = share(i, j, h, w, kh, kw, sh, sw, top, left, bottom, right, include_pad,
-                           <real> 1)
-            for a in range(max(0, i * sh - top), least(h, i * sh - top + kh)):
-                for b in range(max(0, j * sw - left), least(w, j * sw - left + kw)):
-                    pixel = dx + (a * w + b) * c
-                    for k in range(slab):
-                        pixel[k] = pixel[k] + weight * given[k]
+            b0, b1 = max(0, j * sw - left), least(w, j * sw - left + kw)
+            weight = weight_of(i, j, p, <real> 1)
+            for q in range(blocks_of(c, size)):
+                k = least(q * size, c - size)
+                vload(g, dy + (i * ow + j) * c + k)
+                vfill(v, weight)
+                vmultiply(g, g, v)
+                if not once:
+                    vload(v, lanes + size - (q * size - k))
+                    vand_bits(g, g, v)
+                pixel = dx + b0 * c + k
+                for _b in range(b0, b1):
+                    if once:
+                        vstore(pixel, g)
+                    else:
+                        vload(v, pixel)
+                        vadd(v, v, g)
+                        vstore(pixel, v)
+                    pixel += c
 
 
-cdef bint usable(
-    dim kh, dim kw, dim sh, dim sw, dim top, dim left, dim bottom, dim right,
+cdef inline void row(
+    int kind, dim r, const Pooling* p, const real* source, const real* y, real* winners,
+    real* target, vector* lane,
 ) noexcept nogil:
-    """Return whether no index computed with this window can overflow."""
+    """Row r of all rows of ``target``."""
+    cdef dim image, i
+    if kind == MAX_FORWARD or kind == MEAN_FORWARD:
+        image, i = r // p.oh, r % p.oh
+        source += image * p.h * p.w * p.c
+        target += r * p.ow * p.c
+        if kind == MEAN_FORWARD:
+            mean_row_forward[real, vector](source, target, i, p, lane)
+        else:
+            winners = NULL if winners == NULL else winners + r * p.words * p.c
+            max_row_forward[real, vector](source, target, winners, i, p, lane)
+    else:
+        image, i = r // p.h, r % p.h
+        source += image * p.oh * p.ow * p.c
+        target += r * p.w * p.c
+        if kind == MEAN_BACKWARD:
+            mean_row_backward[real, vector](source, target, i, p, lane)
+        else:
+            y = NULL if y == NULL else y + image * p.oh * p.ow * p.c
+            winners += image * p.oh * p.words * p.c
+            max_row_backward[real, vector](source, winners, y, target, i, p, lane)
+
+
+cdef void rows(
+    int kind, const Pooling* p, const real* source, const real* y, real* winners, real* target,
+) noexcept nogil:
+    """All rows of ``target``."""
+    cdef dim r, n = p.n * (p.oh if kind == MAX_FORWARD or kind == MEAN_FORWARD else p.h)
+    cdef double work = <double> p.n * p.oh * p.ow * p.c * p.kh * p.kw * sizeof(real) / 20
+    for r in prange(n, schedule="static", num_threads=threads_for(work)):
+        if real is float:
+            if p.c >= VBYTES // 4:
+                row[real, vecf](kind, r, p, source, y, winners, target, <vecf*> NULL)
+            elif p.c >= 4:
+                row[real, shortf](kind, r, p, source, y, winners, target, <shortf*> NULL)
+            else:
+                row[real, onef](kind, r, p, source, y, winners, target, <onef*> NULL)
+        else:
+            if p.c >= VBYTES // 8:
+                row[real, vecd](kind, r, p, source, y, winners, target, <vecd*> NULL)
+            elif p.c >= 2:
+                row[real, shortd](kind, r, p, source, y, winners, target, <shortd*> NULL)
+            else:
+                row[real, oned](kind, r, p, source, y, winners, target, <oned*> NULL)
+
+
+cdef dim share_for(dim kh, dim kw, dim itemsize) noexcept nogil:
+    """Return the logarithm of how many winners share a word."""
+    if kh * kw > 255:
+        return 0
+    return 2 if itemsize == 4 else 3
+
+
+cdef bint describe(
+    Pooling* p, dim itemsize,
+    const dim* image, const dim* windows,       # shapes  (n, h, w, c), (n, oh, ow, c)
+    dim kh, dim kw, dim sh, dim sw, dim top, dim left, dim bottom, dim right, bint include_pad,
+) noexcept nogil:
+    """Fill in p; return whether it is a pooling in which no index can overflow."""
     cdef dim limit = 1 << 30
-    return (0 < kh < limit and 0 < kw < limit and 0 < sh < limit and 0 < sw < limit
-            and 0 <= top < limit and 0 <= left < limit
-            and 0 <= bottom < limit and 0 <= right < limit)
+    if (image[0] != windows[0] or image[3] != windows[3]
+            or min(kh, kw, sh, sw) < 1 or max(kh, kw, sh, sw) >= limit or kh * kw > 0x7fffffff
+            or min(top, left, bottom, right) < 0 or max(top, left, bottom, right) >= limit):
+        return False
+    p.n, p.h, p.w, p.c, p.oh, p.ow = image[0], image[1], image[2], image[3], windows[1], windows[2]
+    p.kh, p.kw, p.sh, p.sw = kh, kw, sh, sw
+    p.top, p.left, p.bottom, p.right, p.include_pad = top, left, bottom, right, include_pad
+    p.share = share_for(kh, kw, itemsize)
+    p.words = blocks_of(p.ow, 1 << p.share)
+    return True
+
+
+cdef bint holds_winners(const Pooling* p, const dim* shape) noexcept nogil:
+    return shape[0] == p.n and shape[1] == p.oh and shape[2] == p.words and shape[3] == p.c
+
+
+def winner_words(dim ow, dim kh, dim kw, dim itemsize):
+    """Return how many words hold the winners of a row of ``ow`` windows, in one channel."""
+    return blocks_of(ow, 1 << share_for(kh, kw, itemsize))
 
 
 def max_pool2d_forward(
-    const real[:, :, :, ::1] x,        # in   (n, h, w, c)
-    real[:, :, :, ::1] y,              # out  (n, oh, ow, c)
-    int[:, :, :, ::1] argmax,          # out  (n, oh, ow, c), pixel number in the image
+    const real[:, :, :, ::1] x,         # in   (n, h, w, c)
+    real[:, :, :, ::1] y,               # out  (n, oh, ow, c)
+    real[:, :, :, ::1] winners,         # out  (n, oh, winner_words, c), or None
     dim kh, dim kw, dim sh, dim sw, dim top, dim left,
 ):
-    """Write the largest value of each window of ``x`` to ``y``."""
-    cdef dim n = x.shape[0], h = x.shape[1], w = x.shape[2], c = x.shape[3]
-    cdef dim oh = y.shape[1], ow = y.shape[2], slabs = blocks_of(c, SLAB), s, first
-    if (not usable(kh, kw, sh, sw, top, left, 0, 0) or y.shape[0] != n or y.shape[3] != c
-            or h * w > 0x7fffffff or not same_shape(&y.shape[0], &argmax.shape[0], 4)):
-        raise ValueError("x, y, argmax and the window do not belong to one pooling")
-    if min(n, oh, ow, c) == 0:
+    """Write the largest value of each window of ``x`` to ``y``, and which it was."""
+    cdef Pooling p
+    cdef real* at = NULL
+    if (not describe(&p, sizeof(real), &x.shape[0], &y.shape[0], kh, kw, sh, sw, top, left, 0, 0, 0)
+            or (winners is not None and not holds_winners(&p, &winners.shape[0]))):
+        raise ValueError("x, y, winners and the window do not belong to one pooling")
+    if min(p.n, p.oh, p.ow, p.c) == 0:
         return
-    if min(h, w) == 0:
+    if min(p.h, p.w) == 0:
         raise ValueError("x has no pixels")
-    for s in prange(n * slabs, nogil=True, schedule="static",
-                    num_threads=threads_for(<double> n * oh * ow * c * kh * kw / 8)):
-        first = (s % slabs) * SLAB
-        max_pool_slab_forward(
-            &x[s // slabs, 0, 0, first], &y[s // slabs, 0, 0, first],
-            &argmax[s // slabs, 0, 0, first],
-            least(SLAB, c - first), c, h, w, oh, ow, kh, kw, sh, sw, top, left)
+    if winners is not None:
+        at = &winners[0, 0, 0, 0]
+    with nogil:
+        rows(MAX_FORWARD, &p, &x[0, 0, 0, 0], NULL, at, &y[0, 0, 0, 0])
 
 
 def max_pool2d_backward(
-    const real[:, :, :, ::1] dy,       # in   (n, oh, ow, c)
-    const int[:, :, :, ::1] argmax,    # in   (n, oh, ow, c), as forward wrote it
-    real[:, :, :, ::1] dx,             # out  (n, h, w, c), overwritten
+    const real[:, :, :, ::1] dy,        # in   (n, oh, ow, c)
+    const real[:, :, :, ::1] winners,   # in   (n, oh, winner_words, c), as forward wrote it
+    real[:, :, :, ::1] dx,              # out  (n, h, w, c), overwritten
+    dim kh, dim kw, dim sh, dim sw, dim top, dim left,
+    const real[:, :, :, ::1] y=None,    # in   (n, oh, ow, c), the output: dy counts where it is > 0
 ):
-    """Write the gradient of ``max_pool2d_forward`` with respect to ``x`` to ``dx``."""
-    cdef dim n = dx.shape[0], pixels = dx.shape[1] * dx.shape[2], c = dx.shape[3]
-    cdef dim windows = dy.shape[1] * dy.shape[2], slabs = blocks_of(c, SLAB), s, first
-    if (dy.shape[0] != n or dy.shape[3] != c
-            or not same_shape(&dy.shape[0], &argmax.shape[0], 4)):
-        raise ValueError("dy, argmax and dx do not belong to one pooling")
-    if min(n, pixels, c) == 0:
+    """Write the gradient of ``max_pool2d_forward`` with respect to ``x`` to ``dx``.
+
+    With ``y`` it is that of a ReLU before the pooling as well. All windows that a pixel has won
+    have its value, so to stop dy where y is not above 0 is to stop dx where x is not.
+    """
+    cdef Pooling p
+    cdef const real* value = NULL
+    if (not describe(&p, sizeof(real), &dx.shape[0], &dy.shape[0], kh, kw, sh, sw, top, left, 0, 0,
+                     0)
+            or not holds_winners(&p, &winners.shape[0])
+            or (y is not None and not same_shape(&y.shape[0], &dy.shape[0], 4))):
+        raise ValueError("dy, winners, dx, y and the window do not belong to one pooling")
+    if min(p.n, p.h, p.w, p.c) == 0:
         return
-    if windows == 0:
+    if min(p.oh, p.ow) == 0:
         dx[...] = 0
         return
-    for s in prange(n * slabs, nogil=True, schedule="static",
-                    num_threads=threads_for(<double> n * pixels * c / 2)):
-        first = (s % slabs) * SLAB
-        max_pool_slab_backward(
-            &dy[s // slabs, 0, 0, first], &argmax[s // slabs, 0, 0, first],
-            &dx[s // slabs, 0, 0, first], least(SLAB, c - first), c, pixels, windows)
+    if y is not None:
+        value = &y[0, 0, 0, 0]
+    with nogil:
+        rows(MAX_BACKWARD, &p, &dy[0, 0, 0, 0], value, <real*> &winners[0, 0, 0, 0],
+             &dx[0, 0, 0, 0])
 
 
 def avg_pool2d_forward(
-    const real[:, :, :, ::1] x,        # in   (n, h, w, c)
-    real[:, :, :, ::1] y,              # out  (n, oh, ow, c)
+    const real[:, :, :, ::1] x,         # in   (n, h, w, c)
+    real[:, :, :, ::1] y,               # out  (n, oh, ow, c)
     dim kh, dim kw, dim sh, dim sw, dim top, dim left, dim bottom, dim right,
-    bint include_pad,                  # count the padding as pixels of value 0
+    bint include_pad,                   # count the padding as pixels of value 0
 ):
     """Write the mean of each window of ``x`` to ``y``."""
-    cdef dim n = x.shape[0], h = x.shape[1], w = x.shape[2], c = x.shape[3]
-    cdef dim oh = y.shape[1], ow = y.shape[2], slabs = blocks_of(c, SLAB), s, first
-    if (not usable(kh, kw, sh, sw, top, left, bottom, right) or y.shape[0] != n
-            or y.shape[3] != c):
+    cdef Pooling p
+    if not describe(&p, sizeof(real), &x.shape[0], &y.shape[0], kh, kw, sh, sw, top, left, bottom,
+                    right, include_pad):
         raise ValueError("x, y and the window do not belong to one pooling")
-    if min(n, oh, ow, c) == 0:
+    if min(p.n, p.oh, p.ow, p.c) == 0:
         return
-    if min(h, w) == 0:
+    if min(p.h, p.w) == 0:
         raise ValueError("x has no pixels")
-    for s in prange(n * slabs, nogil=True, schedule="static",
-                    num_threads=threads_for(<double> n * oh * ow * c * kh * kw / 8)):
-        first = (s % slabs) * SLAB
-        avg_pool_slab_forward(
-            &x[s // slabs, 0, 0, first], &y[s // slabs, 0, 0, first], least(SLAB, c - first),
-            c, h, w, oh, ow, kh, kw, sh, sw, top, left, bottom, right, include_pad)
+    with nogil:
+        rows(MEAN_FORWARD, &p, &x[0, 0, 0, 0], NULL, NULL, &y[0, 0, 0, 0])
 
 
 def avg_pool2d_backward(
-    const real[:, :, :, ::1] dy,       # in   (n, oh, ow, c)
-    real[:, :, :, ::1] dx,             # out  (n, h, w, c), overwritten
+    const real[:, :, :, ::1] dy,        # in   (n, oh, ow, c)
+    real[:, :, :, ::1] dx,              # out  (n, h, w, c), overwritten
     dim kh, dim kw, dim sh, dim sw, dim top, dim left, dim bottom, dim right,
     bint include_pad,
 ):
     """Write the gradient of ``avg_pool2d_forward`` with respect to ``x`` to ``dx``."""
-    cdef dim n = dx.shape[0], h = dx.shape[1], w = dx.shape[2], c = dx.shape[3]
-    cdef dim oh = dy.shape[1], ow = dy.shape[2], slabs = blocks_of(c, SLAB), s, first
-    if (not usable(kh, kw, sh, sw, top, left, bottom, right) or dy.shape[0] != n
-            or dy.shape[3] != c):
+    cdef Pooling p
+    if not describe(&p, sizeof(real), &dx.shape[0], &dy.shape[0], kh, kw, sh, sw, top, left,
+                    bottom, right, include_pad):
         raise ValueError("dy, dx and the window do not belong to one pooling")
-    if min(n, h, w, c) == 0:
+    if min(p.n, p.h, p.w, p.c) == 0:
         return
-    if min(oh, ow) == 0:
+    if min(p.oh, p.ow) == 0:
         dx[...] = 0
         return
-    for s in prange(n * slabs, nogil=True, schedule="static",
-                    num_threads=threads_for(<double> n * oh * ow * c * kh * kw / 8)):
-        first = (s % slabs) * SLAB
-        avg_pool_slab_backward(
-            &dy[s // slabs, 0, 0, first], &dx[s // slabs, 0, 0, first], least(SLAB, c - first),
-            c, h, w, oh, ow, kh, kw, sh, sw, top, left, bottom, right, include_pad)
+    with nogil:
+        rows(MEAN_BACKWARD, &p, &dy[0, 0, 0, 0], NULL, NULL, &dx[0, 0, 0, 0])

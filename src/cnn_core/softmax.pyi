@@ -4,13 +4,10 @@ from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[Any]
 
-def log_softmax(
-    x: Array,
-    y: Array,
-) -> None: ...
 def softmax(
     x: Array,
     y: Array,
+    logarithm: bool = False,
 ) -> None: ...
 def softmax_backward(
     y: Array,

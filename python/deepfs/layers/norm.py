@@ -71,6 +71,7 @@ class BatchNorm(Layer):
     statistics: str = "moving"
 
     input_rank = (2, 4)
+    takes_relu = takes_gate = True
 
     def __post_init__(self) -> None:
         self.momentum = number(self.momentum, "momentum", "[0, 1]")
@@ -95,7 +96,7 @@ class BatchNorm(Layer):
         self.kept["running_var"] = np.ones(c, dtype)
         self.kept["batches"] = np.zeros(1, np.int64)
 
-    def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
+    def _forward(self, x: Array, training: bool, relu: bool = False) -> tuple[Array, Any]:
         self.out_shape(x.shape[1:])
         x = in_memory(x)
         rows = x.reshape(-1, x.shape[-1])
@@ -103,10 +104,13 @@ class BatchNorm(Layer):
         inv_std = 1 / np.sqrt(var + x.dtype.type(self.eps))
         gamma, beta = self._affine(x.dtype)
         y = empty(x.shape, x.dtype)
-        norm.batch_norm_forward(rows, mean, inv_std, gamma, beta, y.reshape(rows.shape))
+        norm.batch_norm_forward(rows, mean, inv_std, gamma, beta, y.reshape(rows.shape), relu)
         return as_seen(y), (x, mean, inv_std, training)
 
-    def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
+    def _infer(self, x: Array, relu: bool = False) -> Array:
+        return self._forward(x, False, relu)[0]
+
+    def _backward(self, dy: Array, cache: Any, need_dx: bool, gate: bool = False) -> Array | None:
         x, mean, inv_std, training = cache
         rows, drows = x.reshape(-1, x.shape[-1]), in_memory(dy).reshape(-1, x.shape[-1])
         dx = empty(x.shape, x.dtype) if need_dx else None
@@ -116,7 +120,7 @@ class BatchNorm(Layer):
             dgamma, dbeta = np.zeros_like(mean), np.zeros_like(mean)
         norm.batch_norm_backward(
             rows, drows, mean, inv_std, self._affine(x.dtype)[0],
-            None if dx is None else dx.reshape(rows.shape), dgamma, dbeta, training,
+            None if dx is None else dx.reshape(rows.shape), dgamma, dbeta, training, gate,
         )  # fmt: skip
         return None if dx is None else as_seen(dx)
 

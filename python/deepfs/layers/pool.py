@@ -94,23 +94,42 @@ class MaxPool2D(_Pool):
     padding: str | int | tuple[int, int] | tuple[int, int, int, int] = 0
     ceil_mode: bool = False
 
+    takes_gate = True
+
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
+        y, winners = self._pool(x, True)
+        return to_nchw(y), (winners, y, x.shape)
+
+    def _infer(self, x: Array) -> Array:
+        return to_nchw(self._pool(x, False)[0])
+
+    def _pool(self, x: Array, remember: bool) -> tuple[Array, Array | None]:
+        """Return the largest values, channels-last, and which they were."""
         self.out_shape(x.shape[1:])
-        place = self._place(*x.shape[2:])
-        y = empty((len(x), place.oh, place.ow, x.shape[1]), x.dtype)
-        argmax = empty(y.shape, np.intc)
+        n, c, *image = x.shape
+        place = self._place(*image)
+        y, winners = empty((n, place.oh, place.ow, c), x.dtype), None
+        if remember:
+            kh, kw = self._window(place)[:2]
+            words = pool.winner_words(place.ow, kh, kw, x.itemsize)
+            winners = empty((n, place.oh, words, c), x.dtype)
+        pool.max_pool2d_forward(to_nhwc(x), y, winners, *self._window(place))
+        return y, winners
+
+    def _window(self, place: Placement) -> tuple[Any, ...]:
+        """Return what describes the window to both kernels."""
         kernel_size: Any = self.kernel_size
         stride: Any = self.stride
-        window = (*kernel_size, *stride, place.top, place.left)
-        pool.max_pool2d_forward(to_nhwc(x), y, argmax, *window)
-        return to_nchw(y), (argmax, x.shape)
+        return (*kernel_size, *stride, place.top, place.left)
 
-    def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
+    def _backward(self, dy: Array, cache: Any, need_dx: bool, gate: bool = False) -> Array | None:
         if not need_dx:
             return None
-        argmax, (n, c, h, w) = cache
-        dx = empty((n, h, w, c), dy.dtype)
-        pool.max_pool2d_backward(to_nhwc(dy), argmax, dx)
+        winners, y, (n, c, h, w) = cache
+        dx, window = empty((n, h, w, c), dy.dtype), self._window(self._place(h, w))
+        # a pixel that gets a gradient has the value of its window: y gates as well as x
+        above = {"y": y} if gate else {}
+        pool.max_pool2d_backward(to_nhwc(dy), winners, dx, *window, **above)
         return to_nchw(dx)
 
 
