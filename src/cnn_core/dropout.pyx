@@ -6,25 +6,28 @@ same words again instead of keeping a mask. Srivastava et al. (2014, JMLR 15).
 from cython.parallel cimport prange
 from libc.stdint cimport uint32_t, uint64_t
 
-from cnn_core.random cimport philox_block
+from cnn_core.random cimport BLOCKS, philox_blocks
 from cnn_core.threads cimport threads_for
 from cnn_core.types cimport dim, least, real
 
 cdef enum:
-    BLOCK = 1024        # entries per unit of work
+    BLOCK = 4096        # entries per unit of work
 
 
 cdef void drop_block(
-    const real* x, real* y, dim first, dim n, uint64_t limit, real scale,
+    const real* x, real* y, dim first, dim n, uint32_t limit, real scale,
     uint64_t seed, uint32_t stream, uint32_t call,
 ) noexcept nogil:
-    cdef uint32_t words[4]
-    cdef dim i = 0, k
+    cdef uint32_t words[4 * BLOCKS]
+    cdef dim i = 0, k, m
+    cdef real kept
     while i < n:
-        philox_block(seed, (first + i) // 4, stream, call, words)
-        for k in range(least(4, n - i)):
-            y[i + k] = x[i + k] * scale if words[k] >= limit else 0
-        i += 4
+        philox_blocks(seed, (first + i) // 4, stream, call, words)
+        m = least(4 * BLOCKS, n - i)
+        for k in range(m):
+            kept = x[i + k] * scale
+            y[i + k] = kept if words[k] >= limit else 0
+        i += m
 
 
 def drop(
@@ -36,13 +39,16 @@ def drop(
 ):
     """Write ``x * scale`` with probability 1 - p, else 0, to ``y``: forward and backward alike."""
     cdef dim n = x.shape[0], b
-    cdef uint64_t limit
+    cdef uint64_t limit         # an entry whose word is below it is dropped
     if y.shape[0] != n:
         raise ValueError("x and y must have one length")
     if not 0 <= p <= 1:
         raise ValueError("p must be a probability")
     limit = <uint64_t> (p * 4294967296.0 + 0.5)
+    if limit > 0xffffffff:
+        y[:] = 0
+        return
     for b in prange((n + BLOCK - 1) // BLOCK, nogil=True, schedule="static",
-                    num_threads=threads_for(<double> n * 3)):
+                    num_threads=threads_for(<double> n / 2)):
         drop_block(&x[b * BLOCK], &y[b * BLOCK], b * BLOCK, least(BLOCK, n - b * BLOCK),
-                   limit, <real> scale, seed, stream, call)
+                   <uint32_t> limit, <real> scale, seed, stream, call)

@@ -10,11 +10,14 @@ from cython.parallel cimport prange
 from libc.math cimport cos, log, sin, sqrt
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from cnn_core.simd cimport VBYTES, vload, vstore
 from cnn_core.threads cimport threads_for
 from cnn_core.types cimport dim, least, real
+from cnn_core.vmath cimport vecu, vfill_u, vjoin_low, vmultiply_low
 
 cdef enum:
     ROUNDS = 10
+    PAIR = 2            # vectors mixed at a time: one alone waits for its own products
 
 cdef double TWO_PI = 6.283185307179586
 cdef double WORD = 2.0 ** -32       # one word as a fraction of 1
@@ -45,6 +48,58 @@ cdef void philox_block(
     words[2] = stream
     words[3] = call
     mix(words, <uint32_t> seed, <uint32_t> (seed >> 32))
+
+
+cdef void philox_blocks(
+    uint64_t seed, uint64_t index, uint32_t stream, uint32_t call,
+    uint32_t* words,                # out  4 * BLOCKS
+) noexcept nogil:
+    """Write blocks ``index``, ``index`` + 1 ...: the rounds of `mix`, each word in its own vector.
+
+    A word is the lower half of a lane. What the products leave in the upper half never matters:
+    they multiply lower halves, and only a fresh product is shifted down.
+    """
+    cdef uint64_t lanes[2][BLOCKS]
+    cdef vecu a[PAIR]
+    cdef vecu b[PAIR]
+    cdef vecu c[PAIR]
+    cdef vecu d[PAIR]
+    cdef vecu left, right, left_factor, right_factor, key0, key1, step0, step1
+    cdef int size = VBYTES // 8, start = 0, _round, i, k
+    vfill_u(left_factor, <uint64_t> 0xD2511F53)
+    vfill_u(right_factor, <uint64_t> 0xCD9E8D57)
+    vfill_u(step0, <uint64_t> 0x9E3779B9)
+    vfill_u(step1, <uint64_t> 0xBB67AE85)
+    for k in range(BLOCKS):
+        lanes[0][k] = index + k
+    while start < BLOCKS:
+        vfill_u(key0, seed)
+        vfill_u(key1, seed >> 32)
+        for i in range(PAIR):
+            vload(a[i], &lanes[0][start + i * size])
+            b[i] = a[i] >> 32
+            vfill_u(c[i], stream)
+            vfill_u(d[i], call)
+        for _round in range(ROUNDS):
+            for i in range(PAIR):
+                vmultiply_low(left, a[i], left_factor)
+                vmultiply_low(right, c[i], right_factor)
+                a[i] = right >> 32 ^ b[i] ^ key0
+                b[i] = right
+                c[i] = left >> 32 ^ d[i] ^ key1
+                d[i] = left
+            key0 = key0 + step0
+            key1 = key1 + step1
+        for i in range(PAIR):
+            vjoin_low(left, a[i], b[i])
+            vjoin_low(right, c[i], d[i])
+            vstore(&lanes[0][start + i * size], left)
+            vstore(&lanes[1][start + i * size], right)
+        start += PAIR * size
+    for k in range(BLOCKS):
+        for i in range(2):
+            words[4 * k + 2 * i] = <uint32_t> lanes[i][k]
+            words[4 * k + 2 * i + 1] = <uint32_t> (lanes[i][k] >> 32)
 
 
 cdef inline double fraction(uint32_t high, uint32_t low) noexcept nogil:
