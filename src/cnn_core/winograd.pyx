@@ -58,18 +58,20 @@ cdef inline dim matrix_length(dim tiles, dim channels) noexcept nogil:
     return (blocks_of(tiles * row_length(channels), 16) | 1) * 16
 
 
-cdef dim tiles_of_block(dim c, dim co) noexcept nogil:
-    """Return how many tiles a block has: whole register tiles of 14."""
-    cdef dim fit = CACHE // (S * (row_length(c) + row_length(co))) // 28 * 28
-    return 28 if fit < 28 else least(fit, 56)
+cdef dim tiles_of_block(dim c, dim co, dim most) noexcept nogil:
+    """Return how many tiles a block has: whole register tiles of 14, at most ``most``.
 
-
-cdef dim tiles_of_sum(dim c, dim co) noexcept nogil:
-    """Return the same for the gradient of the weights.
-
-    Each block reads and writes dU once: with many channels it must be worth that.
+    V and M should fit the second-level cache; but each block passes over U or dU once, and with
+    many channels it must be worth that.
     """
-    return max(tiles_of_block(c, co), least(112, c * co // (c + co) // 28 * 28))
+    cdef dim fit = CACHE // (S * (row_length(c) + row_length(co))) // 28 * 28
+    return max(28, least(56, fit), least(most, c * co // (c + co) // 28 * 28))
+
+
+cdef dim shared_out(dim tiles, dim block, int threads) noexcept nogil:
+    """Return the size of a block, about ``block``, with which threads get equal shares."""
+    cdef dim rounds = blocks_of(blocks_of(tiles, block), threads)
+    return least(tiles, blocks_of(blocks_of(tiles, rounds * threads), 2) * 2)
 
 
 cdef inline float* packed_at(float* packed, dim k, dim n, dim p, dim j) noexcept nogil:
@@ -405,9 +407,10 @@ cdef int winograd_forward(
 ) except -1:
     """y = the convolution of x; threads share out blocks of tiles. Nothing may be empty."""
     cdef dim all_tiles = n * blocks_of(oh, 4) * blocks_of(ow, 4)
-    cdef dim tiles = least(all_tiles, tiles_of_block(c, co)), size = S * c * padded(co)
-    cdef dim space = S * (matrix_length(tiles, c) + matrix_length(tiles, co)), b, i
     cdef int threads = threads_for(nanoseconds(all_tiles, c, co))
+    cdef dim tiles = shared_out(all_tiles, tiles_of_block(c, co, 56), threads)
+    cdef dim size = S * c * padded(co), b, i
+    cdef dim space = S * (matrix_length(tiles, c) + matrix_length(tiles, co))
     cdef Block tables = Block((2 * tiles + c) * sizeof(dim))
     cdef Block weights = Block((size + (9 * c * co if turned else 0)) * 4)
     cdef Block workspace = Block(threads * space * 4)
@@ -482,7 +485,7 @@ cdef int winograd_backward_weight(
     and those are added in order.
     """
     cdef dim all_tiles = n * blocks_of(oh, 4) * blocks_of(ow, 4)
-    cdef dim block = least(all_tiles, tiles_of_sum(c, co))
+    cdef dim block = least(all_tiles, tiles_of_block(c, co, 112))
     cdef dim size = S * c * padded(co)
     cdef dim blocks = blocks_of(all_tiles, block)
     cdef dim run = blocks_of(blocks, max(2, least(RUNS, PARTIAL // size))) * block

@@ -135,8 +135,8 @@ class Sequential(Container):
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         caches = []
         for i, part in enumerate(self.layers):
-            if self._rectified[i]:
-                cache: Any = in_memory(x)
+            if self._rectified[i]:  # keeps what its backward needs, if that is ever asked for
+                cache: Any = None if self._stopped[i] else in_memory(x)
             elif self._rectifies[i]:
                 x, cache = _any(part)._forward(x, training, relu=True)
             else:
