@@ -1,13 +1,20 @@
-"""How many threads: settings, the break-even, forks."""
+"""How many threads: settings, the break-even, forks; and the same bits for any number of them."""
 
+import copy
 import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import deepfs as dfs
+from cnn_core import dense, gemm, random
 from cnn_core import threads as kernel
+from deepfs import layers as L
+from deepfs import losses, optimizers
+from deepfs.testing import any_work_on
+from every_layer import every_layer, spread
 
 
 def run(code, **environment):
@@ -108,3 +115,151 @@ def test_a_forked_child_does_not_hang():
     lines = run(FORK, OMP_NUM_THREADS="2").splitlines()
     assert "it must keep 1 thread, got 2" in lines[0]
     assert lines[1] == "0 2"
+
+
+def check_same_bits(compute):
+    """Compare what ``compute`` returns, numbers by name, for 1, 2, 3, 4 and 8 threads."""
+    wanted = None
+    for n in (1, 2, 3, 4, 8):
+        with any_work_on(n):
+            got = {name: np.asarray(value).tobytes() for name, value in compute().items()}
+        wanted = wanted or got
+        differ = [name for name in wanted if got[name] != wanted[name]]
+        assert not differ, f"with {n} threads there are other bits in {differ}"
+
+
+def check_layer_bits(layer, x):
+    """Compare inference, and all that a forward and backward of training leave behind."""
+    layer.build(x.shape[1:], x.dtype)
+
+    def compute():
+        twin = copy.deepcopy(layer)
+        inferred = twin(x)
+        y, cache = twin.forward(x, training=True)
+        dx = twin.backward(np.cos(np.arange(y.size, dtype=y.dtype)).reshape(y.shape), cache)
+        gradients = {f"gradient of {name}": p.grad for name, p in twin.parameters().items()}
+        return gradients | twin.buffers() | {"inference": inferred, "y": y, "dx": dx}
+
+    check_same_bits(compute)
+
+
+@every_layer
+def test_every_layer_gives_the_same_bits(make, shape, dtype):
+    check_layer_bits(make(), spread(shape).astype(dtype))
+
+
+def network():
+    """Return layers that work for their neighbours: what stands beside a ReLU, and additions."""
+    block = L.Sequential([L.Conv2D(24, 3, padding=1), L.BatchNorm(), L.ReLU(), L.Conv2D(24, 1)])
+    parts = [L.Conv2D(24, 5), L.ReLU(), L.Residual(block), L.ReLU(), L.MaxPool2D(2), L.Dropout(0.3)]
+    return L.Sequential([*parts, L.Flatten(), L.Dense(50), L.ReLU(), L.Dense(10)])
+
+
+# As large as it takes for several units of work in each kernel, float64 included.
+IMAGES = (10, 24, 21, 20)
+LARGE = {
+    "conv 3x3": (lambda: L.Conv2D(16, 3, padding=1, algorithm="direct"), (10, 16, 28, 28)),
+    "conv 3x3, several blocks of taps": (lambda: L.Conv2D(20, 3, algorithm="direct"),
+                                         (8, 70, 9, 9)),
+    "conv winograd": (lambda: L.Conv2D(24, 3, padding=1, algorithm="winograd"), (10, 40, 28, 28)),
+    "conv strided": (lambda: L.Conv2D(32, 3, stride=2, padding=1), (10, 16, 28, 28)),
+    "conv 5x5 of one channel": (lambda: L.Conv2D(30, 5), (10, 1, 28, 28)),
+    "conv 1x1": (lambda: L.Conv2D(40, 1), IMAGES),
+    "conv dilated": (lambda: L.Conv2D(20, 3, padding=2, dilation=2), IMAGES),
+    "conv groups": (lambda: L.Conv2D(32, 3, groups=4), IMAGES),
+    "conv depthwise": (lambda: L.Conv2D(24, 3, groups=24), IMAGES),
+    "dense": (lambda: L.Dense(200), (257, 300)),
+    "max pool": (lambda: L.MaxPool2D(3, 2, padding=1), IMAGES),
+    "average pool": (lambda: L.AvgPool2D(3, 2, padding=1), IMAGES),
+    "global average pool": (lambda: L.GlobalAvgPool2D(), IMAGES),
+    "batch norm of rows": (lambda: L.BatchNorm(), (3000, 70)),
+    "batch norm of images": (lambda: L.BatchNorm(), IMAGES),
+    "relu": (lambda: L.ReLU(), (3000, 70)),
+    "sigmoid": (lambda: L.Sigmoid(), (3000, 70)),
+    "tanh": (lambda: L.Tanh(), (3000, 70)),
+    "softmax": (lambda: L.Softmax(), (3000, 70)),
+    "dropout": (lambda: L.Dropout(0.3), (3000, 70)),
+    "network": (network, (20, 3, 24, 24)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("make", "shape"), LARGE.values(), ids=LARGE)
+def test_large_layers_give_the_same_bits(make, shape, dtype, rng):
+    check_layer_bits(make(), rng.standard_normal(shape).astype(dtype))
+
+
+@pytest.mark.parametrize(("m", "n", "k"), [(230, 300, 170), (30, 300, 170), (1100, 40, 130)])
+@pytest.mark.parametrize("trans_a", [False, True])
+@pytest.mark.parametrize("trans_b", [False, True])
+def test_products_give_the_same_bits(m, n, k, trans_a, trans_b, dtype, rng):
+    a = rng.standard_normal((k, m) if trans_a else (m, k)).astype(dtype)
+    b = rng.standard_normal((n, k) if trans_b else (k, n)).astype(dtype)
+    bias, gate = np.linspace(-1, 1, n, dtype=dtype), rng.standard_normal((m, n)).astype(dtype)
+
+    def compute():
+        c, added, rectified, gated = (np.full((m, n), 0.1, dtype) for _ in range(4))
+        gemm.gemm(a, b, c, bias, trans_a, trans_b)
+        gemm.gemm(a, b, added, None, trans_a, trans_b, accumulate=True)
+        gemm.gemm(a, b, rectified, bias, trans_a, trans_b, relu=True)
+        gemm.gemm(a, b, gated, None, trans_a, trans_b, gate=gate)
+        return {"c": c, "added": added, "rectified": rectified, "gated": gated}
+
+    check_same_bits(compute)
+
+
+def test_sums_columns_and_random_numbers_have_the_same_bits(dtype, rng):
+    rows, images = (rng.standard_normal(s).astype(dtype) for s in ((5000, 130), (9, 5, 12, 11)))
+
+    def compute():
+        total = np.ones(130, dtype)
+        dense.add_column_sums(rows, total)
+        col = dfs.im2col(images, 3, padding=1)
+        back = dfs.col2im(col, images.shape, 3, padding=1)
+        uniform, normal = np.empty((2, 10_001), dtype)
+        random.uniform(uniform, 1, 2, 3)
+        random.normal(normal, 1, 2, 3)
+        return {"sums": total, "col": col, "back": back, "uniform": uniform, "normal": normal}
+
+    check_same_bits(compute)
+
+
+LOSSES = [getattr(losses, name)() for name in losses.__all__ if name != "Loss"]
+OPTIONS = {"label_smoothing": 0.1, "class_weight": [*range(1, 9)], "ignore_index": 3}
+
+
+@pytest.mark.parametrize("shape", [(3000, 8), (7, 8, 21, 20)], ids=["rows", "images"])
+@pytest.mark.parametrize("loss", [*LOSSES, losses.CrossEntropy(**OPTIONS)], ids=repr)
+def test_every_loss_gives_the_same_bits(loss, shape, dtype, rng):
+    outputs = rng.standard_normal(shape).astype(dtype)
+    targets = [rng.random(shape).astype(dtype)]  # probabilities, or numbers
+    if isinstance(loss, losses.CrossEntropy):
+        targets.append(rng.integers(0, 8, (shape[0], *shape[2:])))
+    weight = rng.random(shape[0])
+
+    def compute():
+        found = {}
+        for target in targets:
+            value, cache = loss.forward(outputs, target, weight)
+            found |= {f"value, {target.dtype}": value}
+            found |= {f"gradient, {target.dtype}": loss.backward(cache)}
+        return found
+
+    check_same_bits(compute)
+
+
+OPTIMIZERS = [name for name in optimizers.__all__ if name not in ("Arena", "Optimizer")]
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_gives_the_same_bits(name, dtype, rng):
+    optimizer = getattr(optimizers, name)()
+    start, *gradients = rng.standard_normal((4, 50_001)).astype(dtype)
+
+    def compute():
+        w = start.copy()
+        state = optimizer.init(w)
+        for t, g in enumerate(gradients, 1):
+            optimizer.step(w, g, state, t)
+        return state | {"w": w}
+
+    check_same_bits(compute)
