@@ -19,6 +19,7 @@ CASES = [
     pytest.param({"kernel_size": 2, "dilation": (3, 2)}, (2, 2, 7, 6), id="dilated"),
     pytest.param({"kernel_size": 3, "groups": 2, "dilation": 2}, (2, 4, 9, 8), id="groups"),
     pytest.param({"kernel_size": 3, "groups": 6, "stride": 2}, (2, 6, 9, 8), id="depthwise"),
+    pytest.param({"kernel_size": (12, 11), "groups": 6}, (1, 6, 13, 14), id="132 taps, depthwise"),
     pytest.param({"kernel_size": 1}, (3, 70, 3, 3), id="1x1, many channels"),
     pytest.param({"kernel_size": 5, "padding": 4}, (1, 1, 3, 3), id="padding beyond the image"),
     pytest.param({"kernel_size": 3}, (0, 3, 6, 7), id="no images"),
@@ -56,6 +57,20 @@ def test_every_tile_of_the_product(co, pixels, dtype, tolerance, rng):
     assert_allclose(weight.grad[:, :, 0, 0], np.einsum("noij,ncij->oc", dy, x), **scale)
 
 
+@pytest.mark.parametrize("depthwise", [False, True])
+def test_gate_and_relu_of_a_grouped_convolution(depthwise, rng):
+    c, groups = 18, 18 if depthwise else 3
+    x, w = rng.standard_normal((2, 7, 8, c)), rng.standard_normal((3, 3, c // groups, c))
+    window, (plain, fused) = (2, 1, 1, 1, 1, 1, groups), np.empty((2, 2, 4, 8, c))
+    conv.conv2d_forward(x, w, None, plain, *window)
+    conv.conv2d_forward(x, w, None, fused, *window, relu=True)
+    assert_array_equal(fused, np.maximum(plain, 0))
+    dx, gated = np.empty((2, *x.shape))
+    conv.conv2d_backward_input(plain, w, dx, *window)
+    conv.conv2d_backward_input(plain, w, gated, *window, gate=x)
+    assert_array_equal(gated, np.where(x > 0, dx, 0))
+
+
 @pytest.mark.parametrize("winograd", [False, True])
 @pytest.mark.parametrize("channels", [1, 5, 16, 30])
 def test_epilogues_have_the_bits_of_a_pass_of_their_own(channels, winograd, rng):
@@ -72,6 +87,29 @@ def test_epilogues_have_the_bits_of_a_pass_of_their_own(channels, winograd, rng)
     assert_array_equal(gated, np.where(x > 0, dx, 0))
     with pytest.raises(ValueError, match="do not belong"):
         conv.conv2d_backward_input(plain, w, gated, *window, gate=x[:1])
+
+
+@pytest.mark.parametrize("channels", [2, 16, 21])
+def test_depthwise_is_a_convolution_of_each_channel(channels, dtype, tolerance, rng):
+    settings = {"stride": (2, 1), "padding": (1, 2), "dilation": (1, 2)}
+    layer = Conv2D(channels, 3, groups=channels, **settings)
+    x = rng.standard_normal((3, channels, 9, 10)).astype(dtype)
+    y, cache = layer.forward(x)
+    assert layer.algorithm_for(x.shape[1:]) == "depthwise"
+    dy = rng.standard_normal(y.shape).astype(dtype)
+    dx, weight = layer.backward(dy, cache), layer.parameters()["weight"]
+    close = {"rtol": 0, "atol": 20 * tolerance["atol"]}
+    for i in range(channels):
+        one = Conv2D(1, 3, **settings)
+        one.build((1, 9, 10), dtype)
+        one.parameters()["weight"].value = weight.value[i : i + 1]
+        wanted, cache = one.forward(x[:, i : i + 1])
+        assert_allclose(y[:, i : i + 1], wanted, **close)
+        assert_allclose(dx[:, i : i + 1], one.backward(dy[:, i : i + 1], cache), **close)
+        assert_allclose(weight.grad[i], one.parameters()["weight"].grad[0], **close)
+        assert_allclose(
+            layer.parameters()["bias"].grad[i], one.parameters()["bias"].grad[0], **close
+        )
 
 
 @pytest.mark.parametrize("stride", [2, 3, (1, 4), (5, 2)])

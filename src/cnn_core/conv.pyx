@@ -15,7 +15,8 @@ a vector, it is dcol[place, tap] = dy[place] w^T instead, added up by `col2im`. 
 of zeros are copied into a buffer with that border, a band of rows at a time, which stays in the
 second-level cache.
 
-3x3 windows at stride 1 may go by `winograd` instead, if the caller says so.
+3x3 windows at stride 1 may go by `winograd` instead, if the caller says so. Where each channel has
+one filter of its own, `depthwise` takes the place of the product.
 
     n, h, w, c   images, height, width, channels          kh, kw   window height, width
     oh, ow, co   the same of the output                   k        taps times channels of a group
@@ -23,6 +24,7 @@ second-level cache.
 from cython.parallel cimport parallel, prange, threadid
 from libc.string cimport memcpy, memset
 
+from cnn_core.depthwise cimport depthwise_multiply, depthwise_sum
 from cnn_core.gemm cimport ADD, CHAIN, RELU, chain_length, count_by, multiply, pack, packed_width
 from cnn_core.gemm cimport transposed
 from cnn_core.im2col cimport Window, col2im_rows, usable
@@ -172,6 +174,10 @@ cdef void convolve_unit(
     cdef dim first, count, g, bands = blocks_of(walk.oh, walk.rows)
     cdef const real* pixels = band(walk, n, x, unit, copy, &first, &count)
     cdef dim at = unit // bands * walk.images * image_step + unit % bands * walk.rows * row_step
+    if group_c == 1 and group_co == 1 and groups > 1:
+        depthwise_multiply(count, groups, k, pixels, place, taps, packed, y + at, out, bias,
+                           NULL if gate == NULL else gate + at, relu)
+        return
     for g in range(groups):
         multiply(count, group_co, k, pixels + g * group_c, place, taps, packed + g * size, 0,
                  y + at + g * group_co, out, NULL if bias == NULL else bias + g * group_co,
@@ -180,7 +186,7 @@ cdef void convolve_unit(
 
 cdef int convolve(
     const real* x, dim n, Walk walk, const dim* taps, dim k, dim groups, dim group_c,
-    const real* packed, dim size,                       # weights; step from group to group
+    const real* packed, dim size,       # weights; step from group to group; depthwise: as they are
     const real* bias, const real* gate, bint relu,      # bias and gate may be NULL
     real* y, dim group_co, dim image_step, dim row_step, dim column_step,   # from place to place
 ) except -1:
@@ -198,6 +204,11 @@ cdef int convolve(
         convolve_unit(x, n, walk, unit, place, taps, k, groups, group_c, packed, size, bias, gate,
                       relu, y, group_co, image_step, row_step, out, copies + threadid() * space)
     return 0
+
+
+cdef bint depthwise(dim c, dim co, dim groups) noexcept nogil:
+    """Return whether each channel has one filter of its own."""
+    return c == groups and co == groups and groups > 1
 
 
 cdef int forward(
@@ -220,8 +231,11 @@ cdef int forward(
     count_by(window.dh, window.kh, down)
     count_by(window.dw, window.kw, across)
     list_taps(down, window.kh, across, window.kw, pitch(walk), c, group_c, taps)
-    for g in range(groups):
-        pack(k, group_co, weight + g * group_co, co, 1, packed + g * size)
+    if depthwise(c, co, groups):
+        packed = <real*> weight
+    else:
+        for g in range(groups):
+            pack(k, group_co, weight + g * group_co, co, 1, packed + g * size)
     return convolve(x, n, walk, taps, k, groups, group_c, packed, size, bias, NULL, relu,
                     y, group_co, oh * ow * co, ow * co, co)
 
@@ -277,10 +291,16 @@ cdef int backward_input_phase(
         across[b] += left
     steps = Block(k * sizeof(dim))
     list_taps(down, kh, across, kw, pitch(walk), co, group_co, <dim*> steps.memory)
-    turned = Block(k * group_c * sizeof(real))
+    turned = Block(kh * kw * max(c, group_co * group_c) * sizeof(real))
     panels = Block(groups * size * sizeof(real))
     flat, packed = <real*> turned.memory, <real*> panels.memory
-    with nogil:
+    if depthwise(c, co, groups):
+        packed = flat
+        for a in range(kh):
+            for b in range(kw):
+                memcpy(flat + (a * kw + b) * c, weight + (rows[a] * window.kw + columns[b]) * c,
+                       c * sizeof(real))
+    else:
         for g in range(groups):
             for a in range(kh):
                 for b in range(kw):
@@ -352,7 +372,8 @@ cdef int backward_input(
 ) except -1:
     """Do the work of `conv2d_backward_input`, phase by phase."""
     cdef dim y0, x0
-    if window.kh * window.kw > 1 and 2 * (c // groups) * sizeof(real) <= VBYTES:
+    if (window.kh * window.kw > 1 and 2 * (c // groups) * sizeof(real) <= VBYTES
+            and not depthwise(c, co, groups)):
         return backward_input_columns(dy, n, oh, ow, co, weight, dx, h, w, c, window, groups, gate)
     if (window.sh - 1) // window.dh >= window.kh or (window.sw - 1) // window.dw >= window.kw or (
             window.sh > 1 and window.dh > 1) or (window.sw > 1 and window.dw > 1):
@@ -401,6 +422,10 @@ cdef void backward_weight_run(
             given = dy + (first + start) * co
             if dbias != NULL:
                 add_columns(given, chain, co, dbias)
+            if depthwise(walk.c, co, groups):
+                depthwise_sum(chain, co, k, pixels, place + start, taps, given, dw, how != 0)
+                how, start = ADD, start + chain
+                continue
             for g in range(groups):
                 if k > CHAIN // 2:                      # else packing would not pay
                     pack(chain, group_co, given + g * group_co, co, 1, panels)

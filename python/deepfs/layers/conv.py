@@ -154,7 +154,9 @@ class Conv2D(Layer):
         return (*stride, place.top, place.left, *dilation, self.groups, algorithm)
 
     def algorithm_for(self, in_shape: Shape) -> str:
-        """Return how a built layer convolves images ``(c, h, w)``: "winograd" or "direct"."""
+        """Return how a built layer convolves images: "winograd", "depthwise" or "direct"."""
+        if 1 < in_shape[0] == self.groups == self.filters:
+            return "depthwise"
         winograd = self._winograd(in_shape[0], self._place(*in_shape[1:]))
         return "winograd" if winograd and self.built_dtype == np.float32 else "direct"
 
