@@ -10,10 +10,12 @@ module         concept
 `im2col`       images to columns and back
 `conv`         convolution and its gradients
 `winograd`     3x3 convolution with a quarter of the products
+`depthwise`    convolution with a filter for each channel
 `dense`        sums over rows: the gradient of a bias
 `pool`         max and average pooling
 `norm`         batch normalisation
 `activation`   ReLU, sigmoid, tanh
+`add`          the sum of two arrays, where two ways meet
 `softmax`      softmax and cross-entropy
 `dropout`      dropout
 `optim`        optimizer steps
