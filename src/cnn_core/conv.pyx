@@ -234,8 +234,9 @@ cdef int forward(
     if depthwise(c, co, groups):
         packed = <real*> weight
     else:
-        for g in range(groups):
-            pack(k, group_co, weight + g * group_co, co, 1, packed + g * size)
+        with nogil:
+            for g in range(groups):
+                pack(k, group_co, weight + g * group_co, co, 1, packed + g * size)
     return convolve(x, n, walk, taps, k, groups, group_c, packed, size, bias, NULL, relu,
                     y, group_co, oh * ow * co, ow * co, co)
 
@@ -301,13 +302,14 @@ cdef int backward_input_phase(
                 memcpy(flat + (a * kw + b) * c, weight + (rows[a] * window.kw + columns[b]) * c,
                        c * sizeof(real))
     else:
-        for g in range(groups):
-            for a in range(kh):
-                for b in range(kw):
-                    tap = rows[a] * window.kw + columns[b]
-                    transposed(group_co, group_c, weight + tap * group_c * co + g * group_co, co,
-                               flat + (a * kw + b) * group_co * group_c)
-            pack(k, group_c, flat, group_c, 1, packed + g * size)
+        with nogil:
+            for g in range(groups):
+                for a in range(kh):
+                    for b in range(kw):
+                        tap = (rows[a] * window.kw + columns[b]) * group_c
+                        transposed(group_co, group_c, weight + tap * co + g * group_co, co,
+                                   flat + (a * kw + b) * group_co * group_c)
+                pack(k, group_c, flat, group_c, 1, packed + g * size)
     return convolve(dy, n, walk, <const dim*> steps.memory, k, groups, group_co, packed, size,
                     NULL, NULL if gate == NULL else gate + (y0 * w + x0) * c, False,
                     dx + (y0 * w + x0) * c, group_c,
@@ -357,8 +359,9 @@ cdef int backward_input_columns(
     count_by(co, rows, row)
     count_by(k, rows, out)
     count_by(1, group_co, step)
-    for g in range(groups):
-        pack(group_co, k, weight + g * group_co, 1, co, packed + g * size)
+    with nogil:
+        for g in range(groups):
+            pack(group_co, k, weight + g * group_co, 1, co, packed + g * size)
     for image in prange(n, nogil=True, schedule="static", num_threads=threads):
         backward_input_image(dy, image, oh, ow, co, packed, size, dx, h, w, c, window, groups,
                              gate, row, step, out,
