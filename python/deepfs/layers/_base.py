@@ -248,6 +248,11 @@ class Layer(ABC):
             raise ValueError(f"{self.label} takes {ranks} dimensional input, got shape ({got})")
         return self._out_shape(in_shape)
 
+    def check_shape(self, x: Array) -> None:
+        """Raise ValueError if the layer cannot take ``x``; what it was built for it can."""
+        if x.shape[1:] != self.in_shape:
+            self.out_shape(x.shape[1:])
+
     @abstractmethod
     def _out_shape(self, in_shape: Shape) -> Shape:
         """Do the work of `out_shape`; the rank has been checked."""

@@ -139,7 +139,7 @@ class Softmax(Layer):
         return in_shape
 
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
-        self.out_shape(x.shape[1:])
+        self.check_shape(x)
         x = np.ascontiguousarray(np.moveaxis(x, 1, -1))
         y = empty(x.shape, x.dtype)
         softmax.softmax(x.reshape(-1, x.shape[-1]), y.reshape(-1, x.shape[-1]))

@@ -161,7 +161,7 @@ class Conv2D(Layer):
         return "winograd" if winograd and self.built_dtype == np.float32 else "direct"
 
     def _forward(self, x: Array, training: bool, relu: bool = False) -> tuple[Array, Any]:
-        self.out_shape(x.shape[1:])
+        self.check_shape(x)
         place = self._place(*x.shape[2:])
         x = to_nhwc(x)
         y = empty((len(x), place.oh, place.ow, self.filters), x.dtype)

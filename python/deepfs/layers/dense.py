@@ -79,7 +79,7 @@ class Dense(Layer):
             self.learned["bias"] = Parameter(np.zeros(self.units, dtype))
 
     def _forward(self, x: Array, training: bool, relu: bool = False) -> tuple[Array, Any]:
-        self.out_shape(x.shape[1:])
+        self.check_shape(x)
         flat = np.ascontiguousarray(x.reshape(len(x), prod(x.shape[1:])))
         y = empty((len(x), self.units), x.dtype)
         bias = self.learned["bias"].memory if self.bias else None

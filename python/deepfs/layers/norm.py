@@ -97,7 +97,7 @@ class BatchNorm(Layer):
         self.kept["batches"] = np.zeros(1, np.int64)
 
     def _forward(self, x: Array, training: bool, relu: bool = False) -> tuple[Array, Any]:
-        self.out_shape(x.shape[1:])
+        self.check_shape(x)
         x = in_memory(x)
         rows = x.reshape(-1, x.shape[-1])
         mean, var = self._batch_statistics(rows) if training else self._running_statistics()

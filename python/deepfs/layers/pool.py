@@ -105,7 +105,7 @@ class MaxPool2D(_Pool):
 
     def _pool(self, x: Array, remember: bool) -> tuple[Array, Array | None]:
         """Return the largest values, channels-last, and which they were."""
-        self.out_shape(x.shape[1:])
+        self.check_shape(x)
         n, c, *image = x.shape
         place = self._place(*image)
         y, winners = empty((n, place.oh, place.ow, c), x.dtype), None
@@ -195,7 +195,7 @@ class AvgPool2D(_Pool):
         return (*kernel_size, *stride, *sides, self.count_include_pad)
 
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
-        self.out_shape(x.shape[1:])
+        self.check_shape(x)
         place = self._place(*x.shape[2:])
         y = empty((len(x), place.oh, place.ow, x.shape[1]), x.dtype)
         pool.avg_pool2d_forward(to_nhwc(x), y, *self._window(place))
@@ -247,7 +247,7 @@ class GlobalAvgPool2D(Layer):
         return (c,)
 
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
-        self.out_shape(x.shape[1:])
+        self.check_shape(x)
         n, c, h, w = x.shape
         # The mean of each row, then of those: two chains of w and h sums err less than one of h w.
         rows, y = empty((n, h, 1, c), x.dtype), empty((n, 1, 1, c), x.dtype)
