@@ -18,6 +18,7 @@ as many neighbours as it has bytes. In larger windows a winner has a word of its
 """
 from cython.parallel cimport prange
 from libc.math cimport INFINITY
+from libc.stddef cimport size_t
 from libc.string cimport memset
 
 from cnn_core.simd cimport VBYTES, shortf, vecd, vecf, vfill, vload, vstore
@@ -43,9 +44,14 @@ cdef inline dim first_bit(dim j, dim share) noexcept nogil:
     return 8 * (j & ((1 << share) - 1))
 
 
+cdef inline dim shifted(dim number, dim bit) noexcept nogil:
+    """Return number << bit, of which bit 63 is one like the others."""
+    return <dim> (<size_t> number << bit)
+
+
 cdef inline dim all_bits(dim bit, dim share) noexcept nogil:
     """Return the bits of a winner; all of them set mean that there is none."""
-    return <dim> 255 << bit if share > 0 else -1
+    return shifted(255, bit) if share > 0 else -1
 
 
 cdef inline void max_row_forward(
@@ -69,7 +75,7 @@ cdef inline void max_row_forward(
             number = (a0 - y0) * kw - x0
             vfill(best, -INFINITY)
             empty = a0 >= a1 or b0 >= b1
-            vfill_bits(at, all_bits(bit, share) if empty else (number + b0) << bit)
+            vfill_bits(at, all_bits(bit, share) if empty else shifted(number + b0, bit))
             for a in range(a0, a1):
                 pixel = x + (a * w + b0) * c + k
                 for b in range(b0, b1):
@@ -79,7 +85,7 @@ cdef inline void max_row_forward(
                     vor_bits(wins, wins, nan)
                     vselect(best, wins, v, best)
                     if winners != NULL:
-                        vfill_bits(numbers, (number + b) << bit)
+                        vfill_bits(numbers, shifted(number + b, bit))
                         vselect(at, wins, numbers, at)
                     pixel += c
                 number += kw
@@ -148,7 +154,7 @@ cdef inline void max_row_backward(
                 vand_bits(at, at, mask)
                 pixel = dx + b0 * c + k
                 for b in range(b0, b1):
-                    vfill_bits(v, (number + b) << bit)
+                    vfill_bits(v, shifted(number + b, bit))
                     vequal_bits(mask, at, v)
                     vand_bits(v, g, mask)
                     if not once:
