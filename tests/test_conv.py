@@ -85,8 +85,14 @@ def test_epilogues_have_the_bits_of_a_pass_of_their_own(channels, winograd, rng)
     conv.conv2d_backward_input(plain, w, dx, *window)
     conv.conv2d_backward_input(plain, w, gated, *window, gate=x)
     assert_array_equal(gated, np.where(x > 0, dx, 0))
-    with pytest.raises(ValueError, match="do not belong"):
-        conv.conv2d_backward_input(plain, w, gated, *window, gate=x[:1])
+    more = rng.standard_normal(x.shape).astype("f")
+    conv.conv2d_backward_input(plain, w, gated, *window, plus=more)
+    assert_array_equal(gated, dx + more)
+    conv.conv2d_backward_input(plain, w, gated, *window, gate=x, plus=more)
+    assert_array_equal(gated, np.where(x > 0, dx + more, 0))
+    for wrong in ({"gate": x[:1]}, {"plus": more[:1]}):
+        with pytest.raises(ValueError, match="gate, plus and the window do not belong"):
+            conv.conv2d_backward_input(plain, w, gated, *window, **wrong)
 
 
 @pytest.mark.parametrize("channels", [2, 16, 21])

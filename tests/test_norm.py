@@ -122,6 +122,9 @@ def test_a_relu_beside_it_in_the_same_pass_has_the_same_bits(columns, batch, dty
     assert_array_equal(np.signbit(together), np.signbit(rectified))
     assert (together == 0).any()
     assert np.isnan(together).any()
+    norm.batch_norm_forward(x, mean, inv_std, gamma, beta, together, True, dy)
+    with np.errstate(invalid="ignore"):
+        assert_array_equal(together, np.where(y + dy < 0, 0, y + dy))
 
     def backward(gated):
         dx, sums = np.empty_like(x), np.zeros((2, columns), dtype)

@@ -30,6 +30,17 @@ cdef void add_block(
             y[i] = a[i] + b[i]
 
 
+cdef void add_all(
+    const real* a, const real* b, const real* gate, bint relu, real* y, dim n,
+) noexcept nogil:
+    """Do the work of `add`; the gate may be NULL."""
+    cdef dim i
+    for i in prange(blocks_of(n, BLOCK), schedule="static",
+                    num_threads=threads_for(<double> n * sizeof(real) / 8)):
+        add_block(a + i * BLOCK, b + i * BLOCK, NULL if gate == NULL else gate + i * BLOCK, relu,
+                  y + i * BLOCK, least(BLOCK, n - i * BLOCK))
+
+
 def add(
     const real[::1] a, const real[::1] b,   # in   (n,)
     real[::1] y,                            # out  (n,)
@@ -37,10 +48,9 @@ def add(
     const real[::1] gate=None,              # in   (n,), sums become 0 where it is not above 0
 ):
     """Write the sum of ``a`` and ``b`` to ``y``."""
-    cdef dim n = a.shape[0], i
+    cdef dim n = a.shape[0]
     if b.shape[0] != n or y.shape[0] != n or (gate is not None and (relu or gate.shape[0] != n)):
         raise ValueError("a, b, gate and y do not belong to one sum")
-    for i in prange(blocks_of(n, BLOCK), nogil=True, schedule="static",
-                    num_threads=threads_for(<double> n * sizeof(real) / 8)):
-        add_block(&a[i * BLOCK], &b[i * BLOCK], NULL if gate is None else &gate[i * BLOCK], relu,
-                  &y[i * BLOCK], least(BLOCK, n - i * BLOCK))
+    if n > 0:
+        with nogil:
+            add_all(&a[0], &b[0], NULL if gate is None else &gate[0], relu, &y[0], n)

@@ -32,6 +32,7 @@ def conv2d_backward_input(
     groups: int,
     winograd: bool = False,
     gate: Array | None = None,
+    plus: Array | None = None,
 ) -> None: ...
 def conv2d_backward_weight(
     x: Array,

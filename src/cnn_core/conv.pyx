@@ -24,6 +24,7 @@ one filter of its own, `depthwise` takes the place of the product.
 from cython.parallel cimport parallel, prange, threadid
 from libc.string cimport memcpy, memset
 
+from cnn_core.add cimport add_all
 from cnn_core.depthwise cimport depthwise_multiply, depthwise_sum
 from cnn_core.gemm cimport ADD, CHAIN, RELU, chain_length, count_by, multiply, pack, packed_width
 from cnn_core.gemm cimport transposed
@@ -550,7 +551,7 @@ def conv2d_forward(
         if winograd:
             winograd_forward(
                 &x[0, 0, 0, 0], x.shape[0], x.shape[1], x.shape[2], x.shape[3],
-                &weight[0, 0, 0, 0], False, start, NULL, relu,
+                &weight[0, 0, 0, 0], False, start, NULL, NULL, relu,
                 &y[0, 0, 0, 0], y.shape[1], y.shape[2], y.shape[3], top, left)
             return
     forward(&x[0, 0, 0, 0], x.shape[0], x.shape[1], x.shape[2], x.shape[3], &weight[0, 0, 0, 0],
@@ -564,31 +565,41 @@ def conv2d_backward_input(
     dim sh, dim sw, dim top, dim left, dim dh, dim dw, dim groups,
     bint winograd=False,                # 3x3 at stride 1: by Winograd's algorithm in float32
     const real[:, :, :, ::1] gate=None,     # in   (n, h, w, c), dx is 0 where it is not above 0
+    const real[:, :, :, ::1] plus=None,     # in   (n, h, w, c), added to dx before that
 ):
     """Write the gradient of ``conv2d_forward`` with respect to ``x`` to ``dx``."""
     cdef Window window = Window(weight.shape[0], weight.shape[1], sh, sw, top, left, dh, dw)
     cdef const real* gates = NULL
+    cdef const real* more = NULL
+    cdef dim size = dx.shape[0] * dx.shape[1] * dx.shape[2] * dx.shape[3]
     if (not belong(&dx.shape[0], &weight.shape[0], &dy.shape[0], window, groups)
             or (winograd and not serves(window, groups))
-            or (gate is not None and not same_shape(&gate.shape[0], &dx.shape[0], 4))):
-        raise ValueError("dy, weight, dx, gate and the window do not belong to one convolution")
+            or (gate is not None and not same_shape(&gate.shape[0], &dx.shape[0], 4))
+            or (plus is not None and not same_shape(&plus.shape[0], &dx.shape[0], 4))):
+        raise ValueError(
+            "dy, weight, dx, gate, plus and the window do not belong to one convolution")
     if min(dx.shape[0], dx.shape[1], dx.shape[2], dx.shape[3]) == 0:
-        return
-    if min(dy.shape[1], dy.shape[2]) == 0:
-        dx[...] = 0
         return
     if gate is not None:
         gates = &gate[0, 0, 0, 0]
+    if plus is not None:
+        more = &plus[0, 0, 0, 0]
     if real is float:
-        if winograd:
+        if winograd and min(dy.shape[1], dy.shape[2]) > 0:
             winograd_forward(
                 &dy[0, 0, 0, 0], dy.shape[0], dy.shape[1], dy.shape[2], dy.shape[3],
-                &weight[0, 0, 0, 0], True, NULL, gates, False,
+                &weight[0, 0, 0, 0], True, NULL, more, gates, False,
                 &dx[0, 0, 0, 0], dx.shape[1], dx.shape[2], dx.shape[3], 2 - top, 2 - left)
             return
-    backward_input(&dy[0, 0, 0, 0], dy.shape[0], dy.shape[1], dy.shape[2], dy.shape[3],
-                   &weight[0, 0, 0, 0], &dx[0, 0, 0, 0], dx.shape[1], dx.shape[2], dx.shape[3],
-                   window, groups, gates)
+    if min(dy.shape[1], dy.shape[2]) == 0:
+        dx[...] = 0
+    else:
+        backward_input(&dy[0, 0, 0, 0], dy.shape[0], dy.shape[1], dy.shape[2], dy.shape[3],
+                       &weight[0, 0, 0, 0], &dx[0, 0, 0, 0], dx.shape[1], dx.shape[2], dx.shape[3],
+                       window, groups, NULL if plus is not None else gates)
+    if plus is not None:
+        with nogil:
+            add_all(&dx[0, 0, 0, 0], more, gates, False, &dx[0, 0, 0, 0], size)
 
 
 def conv2d_backward_weight(

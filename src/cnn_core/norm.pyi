@@ -17,6 +17,7 @@ def batch_norm_forward(
     beta: Array,
     y: Array,
     relu: bool = False,
+    plus: Array | None = None,
 ) -> None: ...
 def batch_norm_backward(
     x: Array,

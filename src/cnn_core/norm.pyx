@@ -181,10 +181,10 @@ cdef inline void gradient_sums_of_run(
 
 
 cdef inline void normalise_group(
-    dim vectors, const real* x, real* y, dim left,      # values from here on
+    dim vectors, const real* x, const real* plus, real* y, dim left,    # values from here on
     const real* columns, dim wide, bint relu, vec* lane,
 ) noexcept nogil:
-    """y = (x - mean) scale + beta; with relu, what is below 0 becomes 0."""
+    """y = (x - mean) scale + beta, + plus; with relu, what is below 0 becomes 0."""
     cdef dim size = VBYTES // sizeof(real), j
     cdef vec v[GROUP]
     cdef vec a, b, zero
@@ -196,6 +196,9 @@ cdef inline void normalise_group(
         vload(a, columns + wide + j * size)
         vload(b, columns + 2 * wide + j * size)
         v[j] = v[j] * a + b
+        if plus != NULL:
+            vload_part(a, plus + j * size, left - j * size)
+            v[j] = v[j] + a
         if relu:
             vrelu(v[j], zero)
     for j in range(vectors):
@@ -203,7 +206,7 @@ cdef inline void normalise_group(
 
 
 cdef inline void normalise_run(
-    const real* x, real* y, dim values,
+    const real* x, const real* plus, real* y, dim values,   # plus may be NULL
     const real* columns,                        # mean, scale, beta  (3, wide)
     dim wide, bint relu, vec* lane,
 ) noexcept nogil:
@@ -211,12 +214,16 @@ cdef inline void normalise_run(
     while values > 0:
         n, k = least(wide, values), 0
         while k + group <= n:
-            normalise_group(GROUP, x + k, y + k, group, columns + k, wide, relu, lane)
+            normalise_group(GROUP, x + k, NULL if plus == NULL else plus + k, y + k, group,
+                            columns + k, wide, relu, lane)
             k += group
         while k < n:
-            normalise_group(1, x + k, y + k, n - k, columns + k, wide, relu, lane)
+            normalise_group(1, x + k, NULL if plus == NULL else plus + k, y + k, n - k,
+                            columns + k, wide, relu, lane)
             k += size
         x += n
+        if plus != NULL:
+            plus += n
         y += n
         values -= n
 
@@ -308,7 +315,8 @@ def batch_norm_forward(
     const real[::1] mean, const real[::1] inv_std,  # in   (c,), of the batch or running
     const real[::1] gamma, const real[::1] beta,    # in   (c,)
     real[:, ::1] y,                                 # out  (rows, c)
-    bint relu=False,                                # turn negative results into 0
+    bint relu=False,                                # in the end, turn negative results into 0
+    const real[:, ::1] plus=None,                   # in   (rows, c), added before that
 ):
     """Write (x - mean) * (inv_std * gamma) + beta to ``y``.
 
@@ -319,7 +327,8 @@ def batch_norm_forward(
     cdef real* columns
     cdef real* scale
     if (y.shape[0] != rows or y.shape[1] != c or mean.shape[0] != c or inv_std.shape[0] != c
-            or gamma.shape[0] != c or beta.shape[0] != c):
+            or gamma.shape[0] != c or beta.shape[0] != c
+            or (plus is not None and (plus.shape[0] != rows or plus.shape[1] != c))):
         raise ValueError("x, y and the statistics do not belong to one normalisation")
     if rows == 0 or c == 0:
         return
@@ -337,11 +346,11 @@ def batch_norm_forward(
                     num_threads=threads_for(<double> rows * c * sizeof(real) / 15)):
         n = least(run, rows - r * run)
         if real is float:
-            normalise_run(&x[r * run, 0], &y[r * run, 0], n * c, columns, wide, relu,
-                          <vecf*> NULL)
+            normalise_run(&x[r * run, 0], NULL if plus is None else &plus[r * run, 0],
+                          &y[r * run, 0], n * c, columns, wide, relu, <vecf*> NULL)
         else:
-            normalise_run(&x[r * run, 0], &y[r * run, 0], n * c, columns, wide, relu,
-                          <vecd*> NULL)
+            normalise_run(&x[r * run, 0], NULL if plus is None else &plus[r * run, 0],
+                          &y[r * run, 0], n * c, columns, wide, relu, <vecd*> NULL)
     free(columns)
 
 

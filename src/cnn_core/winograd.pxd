@@ -3,7 +3,7 @@ from cnn_core.types cimport dim
 
 cdef int winograd_forward(
     const float* x, dim n, dim h, dim w, dim c, const float* weight, bint turned,
-    const float* bias, const float* gate, bint relu,
+    const float* bias, const float* plus, const float* gate, bint relu,
     float* y, dim oh, dim ow, dim co, dim top, dim left,
 ) except -1
 

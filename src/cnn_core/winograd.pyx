@@ -224,14 +224,14 @@ cdef void transform_tile(
 
 cdef inline void transform_products(
     dim rows, dim columns,                      # literals, for a whole tile
-    const float* m, dim step, const float* bias, const float* gate, bint relu,
+    const float* m, dim step, const float* bias, const float* plus, const float* gate, bint relu,
     float* y, dim ow, dim co,
 ) noexcept nogil:
     """Do the work of `transform_back`."""
     cdef vecf e[4][6]
     cdef vecf o[4]
     cdef vecf d[6]
-    cdef vecf b, zero, open_
+    cdef vecf b, zero, more
     cdef dim k = 0, i, j, at
     vfill(zero, 0)
     while k < co:
@@ -249,11 +249,14 @@ cdef inline void transform_products(
             for j in range(columns):
                 at = (i * ow + j) * co + k
                 o[j] = o[j] + b
+                if plus != NULL:
+                    load(&more, plus + at, co - k)
+                    o[j] = o[j] + more
                 if relu:
                     vrelu(o[j], zero)
                 if gate != NULL:
-                    load(&open_, gate + at, co - k)
-                    vgate(o[j], open_, zero)
+                    load(&more, gate + at, co - k)
+                    vgate(o[j], more, zero)
                 store(y + at, o[j], co - k)
                 vprefetch(y + at + 4 * co)
         k += lanes()
@@ -261,15 +264,15 @@ cdef inline void transform_products(
 
 cdef void transform_back(
     const float* m, dim step,                   # 36 rows of channels
-    const float* bias, const float* gate, bint relu,    # NULL, NULL, False: neither
-    float* y, dim ow, dim co,                   # y, and gate, at the tile
+    const float* bias, const float* plus, const float* gate, bint relu,     # each may be NULL
+    float* y, dim ow, dim co,                   # y, plus and gate at the tile
     dim rows, dim columns,                      # of the tile inside the image
 ) noexcept nogil:
-    """Y = A^T M A + bias, 0 where it is negative (relu) or where the gate is not above 0."""
+    """Y = A^T M A + bias + plus, 0 where that is negative (relu) or the gate is not above 0."""
     if rows == 4 and columns == 4:
-        transform_products(4, 4, m, step, bias, gate, relu, y, ow, co)
+        transform_products(4, 4, m, step, bias, plus, gate, relu, y, ow, co)
     else:
-        transform_products(rows, columns, m, step, bias, gate, relu, y, ow, co)
+        transform_products(rows, columns, m, step, bias, plus, gate, relu, y, ow, co)
 
 
 cdef inline void transform_dpixels(
@@ -369,7 +372,7 @@ cdef inline void next_tile(Tile* tile, dim oh, dim ow) noexcept nogil:
 
 cdef void forward_block(
     const float* x, dim h, dim w, dim c, const float* u,
-    const float* bias, const float* gate, bint relu,
+    const float* bias, const float* plus, const float* gate, bint relu,
     float* y, dim oh, dim ow, dim co, dim top, dim left,
     dim first, dim tiles,                       # of all tiles
     const dim* row, const dim* step, const dim* out,    # tables for the products
@@ -389,8 +392,9 @@ cdef void forward_block(
     tile = tile_number(first, oh, ow)
     for t in range(tiles):
         at = ((tile.image * oh + tile.i) * ow + tile.j) * co
-        transform_back(m + t * ldm, stepm, bias, NULL if gate == NULL else gate + at, relu,
-                       y + at, ow, co, least(4, oh - tile.i), least(4, ow - tile.j))
+        transform_back(m + t * ldm, stepm, bias, NULL if plus == NULL else plus + at,
+                       NULL if gate == NULL else gate + at, relu, y + at, ow, co,
+                       least(4, oh - tile.i), least(4, ow - tile.j))
         next_tile(&tile, oh, ow)
 
 
@@ -402,7 +406,7 @@ cdef int winograd_forward(
     const float* x, dim n, dim h, dim w, dim c,
     const float* weight,                        # (3, 3, c, co)
     bint turned,                                # or (3, 3, co, c), to be flipped and transposed
-    const float* bias, const float* gate, bint relu,    # (co,) or NULL; lies like y, or NULL
+    const float* bias, const float* plus, const float* gate, bint relu,     # (co,); like y; or NULL
     float* y, dim oh, dim ow, dim co, dim top, dim left,
 ) except -1:
     """y = the convolution of x; threads share out blocks of tiles. Nothing may be empty."""
@@ -430,8 +434,8 @@ cdef int winograd_forward(
         for i in prange(c, schedule="static"):
             transform_weights(u + size if turned else weight, i, c, co, u)
         for b in prange(blocks_of(all_tiles, tiles), schedule="static"):
-            forward_block(x, h, w, c, u, bias, gate, relu, y, oh, ow, co, top, left, b * tiles,
-                          least(tiles, all_tiles - b * tiles), row, step, out,
+            forward_block(x, h, w, c, u, bias, plus, gate, relu, y, oh, ow, co, top, left,
+                          b * tiles, least(tiles, all_tiles - b * tiles), row, step, out,
                           v, v + S * matrix_length(tiles, c))
     return 0
 

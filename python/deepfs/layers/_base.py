@@ -171,9 +171,11 @@ class Layer(ABC):
     in_shape: ClassVar[Shape | None] = None  # it was built for, without the batch axis
     built_dtype: ClassVar[np.dtype[Any] | None] = None
     given_name: ClassVar[str | None] = None  # by its container
-    # What a Sequential may ask of a layer beside a ReLU, so that this takes no pass of its own:
-    takes_relu: ClassVar[bool] = False  # `_forward`, `_infer`: with relu=True, y = max(y, 0)
-    takes_gate: ClassVar[bool] = False  # `_backward`: with gate=True, dx = 0 where x is not > 0
+    # What a container may leave to a layer, so that it takes no pass of its own. At the end of
+    # `_forward` and `_infer`: plus=array is added to y, then relu=True makes it max(y, 0). At the
+    # end of `_backward`: plus=array is added to dx, then gate=True makes it 0 where x is not > 0.
+    forward_ends: ClassVar[frozenset[str]] = frozenset()
+    backward_ends: ClassVar[frozenset[str]] = frozenset()
 
     def __call__(self, x: ArrayLike) -> Array:
         """Return the output for the batch ``x``, as in inference."""

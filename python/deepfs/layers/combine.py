@@ -90,6 +90,7 @@ class Sequential(Container):
     the first one that learns is asked for a gradient unless the caller wants ``dx``. A `ReLU` is
     left to its neighbours where they can do it in the same pass, with the same bits: the layer
     before it rectifies its output, the layer behind it stops its gradient.
+    What a container around this one leaves to it goes to its last layer, in backward its first.
 
     References
     ----------
@@ -116,9 +117,16 @@ class Sequential(Container):
         self._parts = name_parts(self.layers, "Sequential")
         pairs = list(zip(self.layers, (*self.layers[1:], None), strict=True))
         # by number: a layer that rectifies for the ReLU behind it; a ReLU that another does
-        self._rectifies = [a.takes_relu and isinstance(b, ReLU) for a, b in pairs]
+        self._rectifies = ["relu" in a.forward_ends and isinstance(b, ReLU) for a, b in pairs]
         self._rectified = [False, *self._rectifies[:-1]]
-        self._stopped = [isinstance(a, ReLU) and b is not None and b.takes_gate for a, b in pairs]
+        self._stopped = [
+            isinstance(a, ReLU) and b is not None and "gate" in b.backward_ends for a, b in pairs
+        ]
+        ends = {
+            "forward_ends": self.layers[-1].forward_ends,
+            "backward_ends": self.layers[0].backward_ends,
+        }
+        vars(self).update(ends)
 
     def parts(self) -> dict[str, Layer]:
         return self._parts
@@ -132,27 +140,29 @@ class Sequential(Container):
         for part in self.layers:
             in_shape = self._build_part(part, in_shape, dtype)
 
-    def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
+    def _forward(self, x: Array, training: bool, **end: Any) -> tuple[Array, Any]:
         caches = []
         for i, part in enumerate(self.layers):
             if self._rectified[i]:  # keeps what its backward needs, if that is ever asked for
                 cache: Any = None if self._stopped[i] else in_memory(x)
-            elif self._rectifies[i]:
-                x, cache = _any(part)._forward(x, training, relu=True)
             else:
-                x, cache = part._forward(x, training)
+                x, cache = _any(part)._forward(x, training, **self._end(i, end))
             caches.append(cache)
         return x, caches
 
-    def _infer(self, x: Array) -> Array:
+    def _infer(self, x: Array, **end: Any) -> Array:
         for i, part in enumerate(self.layers):
-            if self._rectifies[i]:
-                x = _any(part)._infer(x, relu=True)
-            elif not self._rectified[i]:
-                x = part._infer(x)
+            if not self._rectified[i]:
+                x = _any(part)._infer(x, **self._end(i, end))
         return x
 
-    def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
+    def _end(self, i: int, end: dict[str, Any]) -> dict[str, Any]:
+        """Return what is left to layer number ``i`` at the end of a forward."""
+        if self._rectifies[i]:
+            return {"relu": True}
+        return end if i + 1 == len(self.layers) else {}
+
+    def _backward(self, dy: Array, cache: Any, need_dx: bool, **end: Any) -> Array | None:
         first = 0 if need_dx else next(
             (i for i, part in enumerate(self.layers) if part.parameters()), len(self.layers)
         )  # fmt: skip
@@ -161,8 +171,8 @@ class Sequential(Container):
             part, wanted = self.layers[i], need_dx or i > first
             if i > first and self._stopped[i - 1]:
                 dx = _any(part)._backward(dx, cache[i], wanted, gate=True)
-            elif i + 1 == len(self.layers) or not self._stopped[i]:
-                dx = part._backward(dx, cache[i], wanted)
+            elif not self._stopped[i]:
+                dx = _any(part)._backward(dx, cache[i], wanted, **(end if i == 0 else {}))
         return dx if need_dx else None
 
 
@@ -210,7 +220,7 @@ class Residual(Container):
     body: Layer
     shortcut: Layer | None = None
 
-    takes_relu = takes_gate = True
+    forward_ends, backward_ends = frozenset({"relu"}), frozenset({"gate"})
 
     def __post_init__(self) -> None:
         for name, part in self.parts().items():
@@ -236,24 +246,34 @@ class Residual(Container):
             self._build_part(part, in_shape, dtype)
 
     def _forward(self, x: Array, training: bool, relu: bool = False) -> tuple[Array, Any]:
-        y, body = self.body._forward(x, training)
+        self.check_shape(x)
         past, shortcut = (x, None) if self.shortcut is None else self.shortcut._forward(x, training)
-        return plus(y, past, relu), (body, shortcut, x)
+        if "plus" in self.body.forward_ends:
+            y, body = _any(self.body)._forward(x, training, relu=relu, plus=past)
+        else:
+            y, body = self.body._forward(x, training)
+            y = add_up(y, past, relu)
+        return y, (body, shortcut, x)
 
     def _infer(self, x: Array, relu: bool = False) -> Array:
+        self.check_shape(x)
         past = x if self.shortcut is None else self.shortcut._infer(x)
-        return plus(self.body._infer(x), past, relu)
+        if "plus" in self.body.forward_ends:
+            return _any(self.body)._infer(x, relu=relu, plus=past)
+        return add_up(self.body._infer(x), past, relu)
 
     def _backward(self, dy: Array, cache: Any, need_dx: bool, gate: bool = False) -> Array | None:
         body, shortcut, x = cache
-        dx = self.body._backward(dy, body, need_dx)
         past = dy if self.shortcut is None else self.shortcut._backward(dy, shortcut, need_dx)
+        if need_dx and "plus" in self.body.backward_ends:
+            return _any(self.body)._backward(dy, body, True, gate=gate, plus=past)
+        dx = self.body._backward(dy, body, need_dx)
         if dx is None or past is None:
             return None
-        return plus(dx, past, gate=x if gate else None)
+        return add_up(dx, past, gate=x if gate else None)
 
 
-def plus(a: Array, b: Array, relu: bool = False, gate: Array | None = None) -> Array:
+def add_up(a: Array, b: Array, relu: bool = False, gate: Array | None = None) -> Array:
     """Return a + b in memory order, images channels-last; see `cnn_core.add`."""
     a, b = in_memory(a), in_memory(b)
     y = empty(a.shape, a.dtype)

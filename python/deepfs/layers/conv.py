@@ -83,7 +83,7 @@ class Conv2D(Layer):
     algorithm: str = "auto"
 
     input_rank = (4,)
-    takes_relu = takes_gate = True
+    forward_ends, backward_ends = frozenset({"relu"}), frozenset({"plus", "gate"})
 
     def __post_init__(self) -> None:
         self.filters = whole(self.filters, "filters")
@@ -179,7 +179,9 @@ class Conv2D(Layer):
     def _infer(self, x: Array, relu: bool = False) -> Array:
         return self._forward(x, False, relu)[0]
 
-    def _backward(self, dy: Array, cache: Any, need_dx: bool, gate: bool = False) -> Array | None:
+    def _backward(
+        self, dy: Array, cache: Any, need_dx: bool, gate: bool = False, plus: Array | None = None
+    ) -> Array | None:
         x, dy = cache, to_nhwc(dy)
         weight = self.learned["weight"]
         window = self._window(self._place(*x.shape[1:3]), x.shape[3])
@@ -188,5 +190,8 @@ class Conv2D(Layer):
         if not need_dx:
             return None
         dx = empty(x.shape, x.dtype)
-        conv.conv2d_backward_input(dy, weight.memory, dx, *window, gate=x if gate else None)
+        conv.conv2d_backward_input(
+            dy, weight.memory, dx, *window, gate=x if gate else None,
+            plus=None if plus is None else to_nhwc(plus),
+        )  # fmt: skip
         return to_nchw(dx)

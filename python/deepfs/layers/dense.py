@@ -56,7 +56,7 @@ class Dense(Layer):
     bias: bool = True
     initializer: str | initializers.Initializer = "he_normal"
 
-    takes_relu = takes_gate = True
+    forward_ends, backward_ends = frozenset({"relu"}), frozenset({"gate"})
 
     def __post_init__(self) -> None:
         self.units = whole(self.units, "units")

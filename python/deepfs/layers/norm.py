@@ -71,7 +71,7 @@ class BatchNorm(Layer):
     statistics: str = "moving"
 
     input_rank = (2, 4)
-    takes_relu = takes_gate = True
+    forward_ends, backward_ends = frozenset({"plus", "relu"}), frozenset({"gate"})
 
     def __post_init__(self) -> None:
         self.momentum = number(self.momentum, "momentum", "[0, 1]")
@@ -96,7 +96,9 @@ class BatchNorm(Layer):
         self.kept["running_var"] = np.ones(c, dtype)
         self.kept["batches"] = np.zeros(1, np.int64)
 
-    def _forward(self, x: Array, training: bool, relu: bool = False) -> tuple[Array, Any]:
+    def _forward(
+        self, x: Array, training: bool, relu: bool = False, plus: Array | None = None
+    ) -> tuple[Array, Any]:
         self.check_shape(x)
         x = in_memory(x)
         rows = x.reshape(-1, x.shape[-1])
@@ -104,11 +106,14 @@ class BatchNorm(Layer):
         inv_std = 1 / np.sqrt(var + x.dtype.type(self.eps))
         gamma, beta = self._affine(x.dtype)
         y = empty(x.shape, x.dtype)
-        norm.batch_norm_forward(rows, mean, inv_std, gamma, beta, y.reshape(rows.shape), relu)
+        norm.batch_norm_forward(
+            rows, mean, inv_std, gamma, beta, y.reshape(rows.shape), relu,
+            None if plus is None else in_memory(plus).reshape(rows.shape),
+        )  # fmt: skip
         return as_seen(y), (x, mean, inv_std, training)
 
-    def _infer(self, x: Array, relu: bool = False) -> Array:
-        return self._forward(x, False, relu)[0]
+    def _infer(self, x: Array, relu: bool = False, plus: Array | None = None) -> Array:
+        return self._forward(x, False, relu, plus)[0]
 
     def _backward(self, dy: Array, cache: Any, need_dx: bool, gate: bool = False) -> Array | None:
         x, mean, inv_std, training = cache

@@ -94,7 +94,7 @@ class MaxPool2D(_Pool):
     padding: str | int | tuple[int, int] | tuple[int, int, int, int] = 0
     ceil_mode: bool = False
 
-    takes_gate = True
+    backward_ends = frozenset({"gate"})
 
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         y, winners = self._pool(x, True)
