@@ -50,12 +50,9 @@ cdef inline dim row_length(dim channels) noexcept nogil:
     return padded(channels) + (lanes() if channels >= 128 else 0)
 
 
-cdef inline dim matrix_length(dim tiles, dim channels) noexcept nogil:
-    """Return the step between matrices V_s or M_s: an odd number of cache lines.
-
-    A transform writes to all 36 at once, which must not fall into a few sets of the caches.
-    """
-    return (blocks_of(tiles * row_length(channels), 16) | 1) * 16
+cdef inline dim tile_length(dim channels) noexcept nogil:
+    """Return the step from tile to tile of V or M, an odd number of cache lines."""
+    return (S * row_length(channels) // 16 | 1) * 16
 
 
 cdef dim tiles_of_block(dim c, dim co, dim most) noexcept nogil:
@@ -178,36 +175,48 @@ cdef void transform_weights(
         j += lanes()
 
 
-cdef inline void transform_pixels(
-    bint inside,                                # literal: the whole tile lies inside the image
-    const float* x, dim h, dim w, dim c, dim y0, dim x0, float* v, dim step,
+cdef inline void transform_vector(
+    bint inside, bint whole,                    # literals: no pixel is outside; no channel missing
+    const float* x, dim h, dim w, dim c, dim y0, dim x0, dim k, float* v, dim step,
 ) noexcept nogil:
-    """Do the work of `transform_tile`."""
+    """Do the work of `transform_tile` for the channels from k on."""
     cdef vecf d[6]
     cdef vecf e[6][6]
     cdef vecf o[6]
-    cdef float zeros[16]
+    cdef vecf zero
     cdef const float* pixel
-    cdef dim k = 0, i, j
-    for i in range(16):
-        zeros[i] = 0
-    while k < c:
-        for j in range(6):
-            for i in range(6):
-                pixel = x + ((y0 + i) * w + x0 + j) * c + k
-                if not inside and not (0 <= y0 + i < h and 0 <= x0 + j < w):
-                    pixel = zeros
-                load(&d[i], pixel, c - k)
-                if j > 1:
-                    vprefetch(pixel + 4 * c)
-            input_1d(d[0], d[1], d[2], d[3], d[4], d[5], o)
-            for i in range(6):
-                e[i][j] = o[i]
+    cdef dim i, j
+    vfill(zero, 0)
+    for j in range(6):
         for i in range(6):
-            input_1d(e[i][0], e[i][1], e[i][2], e[i][3], e[i][4], e[i][5], o)
-            for j in range(6):
-                vstore(v + (i * 6 + j) * step + k, o[j])
+            pixel = x + ((y0 + i) * w + x0 + j) * c + k
+            if not inside and not (0 <= y0 + i < h and 0 <= x0 + j < w):
+                d[i] = zero
+            elif whole:
+                vload(d[i], pixel)
+            else:
+                vload_some(d[i], pixel, c - k)
+            if j > 1:
+                vprefetch(pixel + 4 * c)
+        input_1d(d[0], d[1], d[2], d[3], d[4], d[5], o)
+        for i in range(6):
+            e[i][j] = o[i]
+    for i in range(6):
+        input_1d(e[i][0], e[i][1], e[i][2], e[i][3], e[i][4], e[i][5], o)
+        for j in range(6):
+            vstore(v + (i * 6 + j) * step + k, o[j])
+
+
+cdef inline void transform_pixels(
+    bint inside, const float* x, dim h, dim w, dim c, dim y0, dim x0, float* v, dim step,
+) noexcept nogil:
+    """Do the work of `transform_tile`."""
+    cdef dim k = 0
+    while k + lanes() <= c:
+        transform_vector(inside, True, x, h, w, c, y0, x0, k, v, step)
         k += lanes()
+    if k < c:
+        transform_vector(inside, False, x, h, w, c, y0, x0, k, v, step)
 
 
 cdef void transform_tile(
@@ -380,19 +389,19 @@ cdef void forward_block(
 ) noexcept nogil:
     """Transform some tiles, multiply, transform back."""
     cdef dim t, s, at, ldv = row_length(c), ldm = row_length(co)
-    cdef dim stepv = matrix_length(tiles, c), stepm = matrix_length(tiles, co)
+    cdef dim tilev = tile_length(c), tilem = tile_length(co)
     cdef Tile tile = tile_number(first, oh, ow)
     for t in range(tiles):
         transform_tile(x + tile.image * h * w * c, h, w, c, tile.i - top, tile.j - left,
-                       v + t * ldv, stepv)
+                       v + t * tilev, ldv)
         next_tile(&tile, oh, ow)
     for s in range(S):
-        multiply(tiles, padded(co), c, v + s * stepv, row, step, u + s * c * padded(co), 0,
-                 m + s * stepm, out, <float*> NULL, <float*> NULL, 0)
+        multiply(tiles, padded(co), c, v + s * ldv, row, step, u + s * c * padded(co), 0,
+                 m + s * ldm, out, <float*> NULL, <float*> NULL, 0)
     tile = tile_number(first, oh, ow)
     for t in range(tiles):
         at = ((tile.image * oh + tile.i) * ow + tile.j) * co
-        transform_back(m + t * ldm, stepm, bias, NULL if plus == NULL else plus + at,
+        transform_back(m + t * tilem, ldm, bias, NULL if plus == NULL else plus + at,
                        NULL if gate == NULL else gate + at, relu, y + at, ow, co,
                        least(4, oh - tile.i), least(4, ow - tile.j))
         next_tile(&tile, oh, ow)
@@ -414,7 +423,7 @@ cdef int winograd_forward(
     cdef int threads = threads_for(nanoseconds(all_tiles, c, co))
     cdef dim tiles = shared_out(all_tiles, tiles_of_block(c, co, 56), threads)
     cdef dim size = S * c * padded(co), b, i
-    cdef dim space = S * (matrix_length(tiles, c) + matrix_length(tiles, co))
+    cdef dim space = tiles * (tile_length(c) + tile_length(co))
     cdef Block tables = Block((2 * tiles + c) * sizeof(dim))
     cdef Block weights = Block((size + (9 * c * co if turned else 0)) * 4)
     cdef Block workspace = Block(threads * space * 4)
@@ -423,8 +432,8 @@ cdef int winograd_forward(
     cdef dim* step = out + tiles
     cdef float* u = <float*> weights.memory
     cdef float* v
-    count_by(row_length(c), tiles, row)
-    count_by(row_length(co), tiles, out)
+    count_by(tile_length(c), tiles, row)
+    count_by(tile_length(co), tiles, out)
     count_by(1, c, step)
     with nogil, parallel(num_threads=threads):
         v = <float*> workspace.memory + threadid() * space
@@ -436,7 +445,7 @@ cdef int winograd_forward(
         for b in prange(blocks_of(all_tiles, tiles), schedule="static"):
             forward_block(x, h, w, c, u, bias, plus, gate, relu, y, oh, ow, co, top, left,
                           b * tiles, least(tiles, all_tiles - b * tiles), row, step, out,
-                          v, v + S * matrix_length(tiles, c))
+                          v, v + tiles * tile_length(c))
     return 0
 
 
@@ -450,20 +459,20 @@ cdef void backward_weight_run(
 ) noexcept nogil:
     """dU_s = sum of V_s^T dM_s over a run of tiles, block by block, in order."""
     cdef dim ldv = row_length(c), ldm = row_length(co), start = first, tiles, t, s
-    cdef dim stepv = matrix_length(block, c), stepm = matrix_length(block, co)
+    cdef dim tilev = tile_length(c), tilem = tile_length(co)
     cdef Tile tile = tile_number(first, oh, ow)
     while start < last:
         tiles = least(block, last - start)
         for t in range(tiles):
             transform_tile(x + tile.image * h * w * c, h, w, c, tile.i - top, tile.j - left,
-                           v + t * ldv, stepv)
+                           v + t * tilev, ldv)
             transform_gradient(dy + ((tile.image * oh + tile.i) * ow + tile.j) * co, ow, co,
                                least(4, oh - tile.i), least(4, ow - tile.j),
-                               m + t * ldm, stepm, dbias)
+                               m + t * tilem, ldm, dbias)
             next_tile(&tile, oh, ow)
         for s in range(S):
-            multiply(c, padded(co), tiles, v + s * stepv, row, step,
-                     m + s * stepm, ldm,
+            multiply(c, padded(co), tiles, v + s * ldv, row, step,
+                     m + s * ldm, tilem,
                      du + s * c * padded(co), out, <float*> NULL, <float*> NULL,
                      ADD if start > first else 0)
         start += tiles
@@ -494,7 +503,7 @@ cdef int winograd_backward_weight(
     cdef dim blocks = blocks_of(all_tiles, block)
     cdef dim run = blocks_of(blocks, max(2, least(RUNS, PARTIAL // size))) * block
     cdef dim runs = blocks_of(all_tiles, run), r, i, e
-    cdef dim space = S * (matrix_length(block, c) + matrix_length(block, co))
+    cdef dim space = block * (tile_length(c) + tile_length(co))
     cdef int threads = threads_for(nanoseconds(all_tiles, c, co))
     cdef Block tables = Block((2 * c + block) * sizeof(dim))
     cdef Block sums = Block(runs * size * 4)
@@ -508,7 +517,7 @@ cdef int winograd_backward_weight(
     cdef float* v
     count_by(1, c, row)
     count_by(padded(co), c, out)
-    count_by(row_length(c), block, step)
+    count_by(tile_length(c), block, step)
     memset(db, 0, runs * padded(co) * sizeof(double))
     with nogil, parallel(num_threads=threads):
         v = <float*> workspace.memory + threadid() * space
@@ -516,7 +525,7 @@ cdef int winograd_backward_weight(
             backward_weight_run(x, h, w, c, dy, oh, ow, co, top, left, r * run,
                                 least((r + 1) * run, all_tiles), block, row, step, out,
                                 du + r * size, NULL if dbias == NULL else db + r * padded(co),
-                                v, v + S * matrix_length(block, c))
+                                v, v + block * tile_length(c))
         for e in prange(blocks_of(size, SUMS), schedule="static"):
             add_runs(du + e * SUMS, runs, size, least(SUMS, size - e * SUMS))
         for i in prange(c, schedule="static"):
