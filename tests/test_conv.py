@@ -42,6 +42,40 @@ def test_matches_numpy(settings, shape, dtype, tolerance, threads, rng):
     assert_allclose(y, wanted, **tolerance)
 
 
+@pytest.mark.parametrize("filters", [1, 2, 3, 4, 6, 7, 8])
+@pytest.mark.parametrize(
+    ("kernel_size", "settings", "shape"),
+    [
+        (5, {"padding": 2}, (3, 1, 28, 28)),
+        (3, {"stride": (2, 1), "padding": (0, 2, 3, 1)}, (2, 1, 9, 37)),
+        ((2, 3), {"dilation": (1, 3)}, (1, 1, 5, 17)),
+        ((1, 128), {}, (2, 1, 3, 300)),
+        ((11, 12), {}, (1, 1, 14, 40)),  # more taps than a chain
+    ],
+)
+def test_one_channel_and_few_filters(filters, kernel_size, settings, shape, dtype, threads, rng):
+    """Neighbouring pixels fill the vectors: rows of any length, and nothing beyond their ends."""
+    x = rng.standard_normal(shape).astype(dtype)
+    layer = Conv2D(filters, kernel_size, **settings)
+    y, cache = layer.forward(x)
+    weight, bias = layer.parameters().values()
+    windows = (layer.stride, layer.padding, layer.dilation)
+    wanted = reference.conv2d(x, weight.value, bias.value, *windows)
+    close = {"rtol": 0, "atol": 3e-5 if dtype == np.float32 else 1e-12}
+    assert_allclose(y, wanted, **close)
+    assert_array_equal(layer._infer(x, relu=True), np.where(y < 0, 0, y))
+    dy = rng.standard_normal(y.shape).astype(dtype)
+    layer.backward(dy, cache)
+    columns = reference.im2col(x.astype(float), layer.kernel_size, *windows)
+    rows = dy.astype(float).transpose(0, 2, 3, 1).reshape(len(columns), filters)
+    close["atol"] *= 20
+    assert_allclose(weight.grad.reshape(filters, -1), (columns.T @ rows).T, **close)
+    assert_allclose(bias.grad, rows.sum(0), **close)
+    x[0, 0, 1, -1] = np.nan
+    touched = reference.conv2d(np.isnan(x) * 1.0, np.abs(weight.value) + 1, bias.value, *windows)
+    assert_array_equal(np.isnan(layer(x)), touched > 0)
+
+
 @pytest.mark.parametrize("co", [1, 4, 8, 15, 16, 17, 31, 32, 33, 48, 50, 65])
 @pytest.mark.parametrize("pixels", [1, 2, 3, 5, 6, 7, 13, 14, 15, 29, 113])
 def test_every_tile_of_the_product(co, pixels, dtype, tolerance, rng):

@@ -11,6 +11,7 @@ module         concept
 `conv`         convolution and its gradients
 `winograd`     3x3 convolution with a quarter of the products
 `depthwise`    convolution with a filter for each channel
+`planes`       convolution of one channel to few filters
 `dense`        sums over rows: the gradient of a bias
 `pool`         max and average pooling
 `norm`         batch normalisation

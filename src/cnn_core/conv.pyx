@@ -16,7 +16,8 @@ of zeros are copied into a buffer with that border, a band of rows at a time, wh
 second-level cache.
 
 3x3 windows at stride 1 may go by `winograd` instead, if the caller says so. Where each channel has
-one filter of its own, `depthwise` takes the place of the product.
+one filter of its own, `depthwise` takes the place of the product; where there is one channel and
+few filters, `planes`.
 
     n, h, w, c   images, height, width, channels          kh, kw   window height, width
     oh, ow, co   the same of the output                   k        taps times channels of a group
@@ -30,6 +31,7 @@ from cnn_core.gemm cimport ADD, CHAIN, RELU, chain_length, count_by, multiply, p
 from cnn_core.gemm cimport transposed
 from cnn_core.im2col cimport Window, col2im_rows, usable
 from cnn_core.memory cimport Block
+from cnn_core.planes cimport planes_multiply, planes_serve, planes_space, planes_sum
 from cnn_core.simd cimport VBYTES
 from cnn_core.threads cimport threads_for
 from cnn_core.types cimport blocks_of, dim, least, real, same_shape
@@ -40,6 +42,11 @@ cdef enum:
     BAND = 1 << 15      # numbers in a band of rows: an eighth of a 1 MB second-level cache
     UNITS = 16          # tasks a weight gradient is cut into, where that many can be had
     SUMS = 1 << 12      # numbers whose partial sums a task adds
+
+cdef enum:              # what sums under the windows
+    PRODUCT
+    DEPTHWISE
+    PLANES
 
 # How a window walks over images: `rows` rows of places of one image make a unit of work, or all
 # rows of several images.
@@ -166,7 +173,7 @@ cdef double nanoseconds(dim places, dim k, dim co, int itemsize) noexcept nogil:
 
 
 cdef void convolve_unit(
-    const real* x, dim n, Walk walk, dim unit, const dim* place, const dim* taps, dim k,
+    int kind, const real* x, dim n, Walk walk, dim unit, const dim* place, const dim* taps, dim k,
     dim groups, dim group_c, const real* packed, dim size, const real* bias, const real* gate,
     bint relu, real* y, dim group_co, dim image_step, dim row_step, const dim* out,
     real* copy,                                         # workspace for a band
@@ -175,7 +182,11 @@ cdef void convolve_unit(
     cdef dim first, count, g, bands = blocks_of(walk.oh, walk.rows)
     cdef const real* pixels = band(walk, n, x, unit, copy, &first, &count)
     cdef dim at = unit // bands * walk.images * image_step + unit % bands * walk.rows * row_step
-    if group_c == 1 and group_co == 1 and groups > 1:
+    if kind == PLANES:
+        planes_multiply(count // walk.ow, walk.ow, group_co, k, pixels, place, taps, packed, y + at,
+                        bias, relu)
+        return
+    if kind == DEPTHWISE:
         depthwise_multiply(count, groups, k, pixels, place, taps, packed, y + at, out, bias,
                            NULL if gate == NULL else gate + at, relu)
         return
@@ -186,8 +197,8 @@ cdef void convolve_unit(
 
 
 cdef int convolve(
-    const real* x, dim n, Walk walk, const dim* taps, dim k, dim groups, dim group_c,
-    const real* packed, dim size,       # weights; step from group to group; depthwise: as they are
+    int kind, const real* x, dim n, Walk walk, const dim* taps, dim k, dim groups, dim group_c,
+    const real* packed, dim size,       # weights; step from group to group. No PRODUCT: as they are
     const real* bias, const real* gate, bint relu,      # bias and gate may be NULL
     real* y, dim group_co, dim image_step, dim row_step, dim column_step,   # from place to place
 ) except -1:
@@ -202,14 +213,22 @@ cdef int convolve(
     list_places_in_band(walk, place)
     list_places(walk, image_step, row_step, column_step, out)
     for unit in prange(units_of(walk, n), nogil=True, schedule="static", num_threads=threads):
-        convolve_unit(x, n, walk, unit, place, taps, k, groups, group_c, packed, size, bias, gate,
-                      relu, y, group_co, image_step, row_step, out, copies + threadid() * space)
+        convolve_unit(kind, x, n, walk, unit, place, taps, k, groups, group_c, packed, size, bias,
+                      gate, relu, y, group_co, image_step, row_step, out,
+                      copies + threadid() * space)
     return 0
 
 
 cdef bint depthwise(dim c, dim co, dim groups) noexcept nogil:
     """Return whether each channel has one filter of its own."""
     return c == groups and co == groups and groups > 1
+
+
+cdef int kind_of(dim c, dim co, dim k, dim sw, dim groups, dim itemsize) noexcept nogil:
+    """Return what sums under the windows of a forward pass, and of a weight gradient."""
+    if depthwise(c, co, groups):
+        return DEPTHWISE
+    return PLANES if planes_serve(c, co, k, sw, groups, itemsize) else PRODUCT
 
 
 cdef int forward(
@@ -219,6 +238,7 @@ cdef int forward(
     """Do the work of `conv2d_forward`."""
     cdef dim group_c = c // groups, group_co = co // groups, k = window.kh * window.kw * group_c
     cdef dim size = k * packed_width(group_co, sizeof(real)), g
+    cdef int kind = kind_of(c, co, k, window.sw, groups, sizeof(real))
     cdef int threads = threads_for(nanoseconds(n * oh * ow, k, co, sizeof(real)))
     cdef Walk walk = walk_over(
         n, h, w, c, oh, ow, window.sh, window.sw, window.top, window.left,
@@ -232,13 +252,13 @@ cdef int forward(
     count_by(window.dh, window.kh, down)
     count_by(window.dw, window.kw, across)
     list_taps(down, window.kh, across, window.kw, pitch(walk), c, group_c, taps)
-    if depthwise(c, co, groups):
+    if kind != PRODUCT:
         packed = <real*> weight
     else:
         with nogil:
             for g in range(groups):
                 pack(k, group_co, weight + g * group_co, co, 1, packed + g * size)
-    return convolve(x, n, walk, taps, k, groups, group_c, packed, size, bias, NULL, relu,
+    return convolve(kind, x, n, walk, taps, k, groups, group_c, packed, size, bias, NULL, relu,
                     y, group_co, oh * ow * co, ow * co, co)
 
 
@@ -311,8 +331,9 @@ cdef int backward_input_phase(
                         transposed(group_co, group_c, weight + tap * co + g * group_co, co,
                                    flat + (a * kw + b) * group_co * group_c)
                 pack(k, group_c, flat, group_c, 1, packed + g * size)
-    return convolve(dy, n, walk, <const dim*> steps.memory, k, groups, group_co, packed, size,
-                    NULL, NULL if gate == NULL else gate + (y0 * w + x0) * c, False,
+    return convolve(DEPTHWISE if depthwise(c, co, groups) else PRODUCT,
+                    dy, n, walk, <const dim*> steps.memory, k, groups, group_co, packed, size, NULL,
+                    NULL if gate == NULL else gate + (y0 * w + x0) * c, False,
                     dx + (y0 * w + x0) * c, group_c,
                     h * w * c, window.sh * w * c, window.sw * c)
 
@@ -406,7 +427,7 @@ cdef void add_columns(const real* dy, dim rows, dim co, double* total) noexcept 
 
 
 cdef void backward_weight_run(
-    const real* x, dim n, Walk walk, dim unit, dim last, const dim* place,
+    int kind, const real* x, dim n, Walk walk, dim unit, dim last, const dim* place,
     const dim* taps, dim k, const dim* out, const real* dy, dim co, dim groups,
     real* dw,                                           # out  (k, co)
     double* dbias,                                      # out  (co,), or NULL
@@ -424,9 +445,14 @@ cdef void backward_weight_run(
         while start < count:
             chain = least(chain, count - start)
             given = dy + (first + start) * co
+            if kind == PLANES:
+                planes_sum(count // walk.ow, walk.ow, co, k, pixels, place, taps, given, dw,
+                           how != 0, dbias, panels)
+                how, start = ADD, count
+                continue
             if dbias != NULL:
                 add_columns(given, chain, co, dbias)
-            if depthwise(walk.c, co, groups):
+            if kind == DEPTHWISE:
                 depthwise_sum(chain, co, k, pixels, place + start, taps, given, dw, how != 0)
                 how, start = ADD, start + chain
                 continue
@@ -458,7 +484,9 @@ cdef int backward_weight(
         (window.kh - 1) * window.dh + 1, (window.kw - 1) * window.dw + 1, UNITS)
     cdef dim units = units_of(walk, n), run = blocks_of(units, blocks_of(UNITS, blocks))
     cdef dim runs = blocks_of(units, run), places = places_of(walk), space = band_size(walk), t, e
-    cdef dim panels = CHAIN * packed_width(co // groups, sizeof(real))
+    cdef int kind = kind_of(c, co, k, window.sw, groups, sizeof(real))
+    cdef dim panels = (planes_space(walk.images * walk.rows, ow, co, sizeof(real))
+                       if kind == PLANES else CHAIN * packed_width(co // groups, sizeof(real)))
     cdef int threads = threads_for(nanoseconds(n * oh * ow, k, co, sizeof(real)))
     cdef Block tables = Block((window.kh + window.kw + 2 * k + places) * sizeof(dim))
     cdef Block sums = Block(runs * k * co * sizeof(real))
@@ -482,7 +510,7 @@ cdef int backward_weight(
         mine = <real*> workspace.memory + threadid() * (space + panels)
         for t in prange(runs * blocks, schedule="static"):
             backward_weight_run(
-                x, n, walk, t // blocks * run, least((t // blocks + 1) * run, units), place,
+                kind, x, n, walk, t // blocks * run, least((t // blocks + 1) * run, units), place,
                 taps + t % blocks * block, least(block, k - t % blocks * block), out, dy, co,
                 groups, partial + (t // blocks * k + t % blocks * block) * co,
                 dsums + t // blocks * co if dbias != NULL and t % blocks == 0 else NULL,

@@ -11,8 +11,10 @@ one contiguous run.
 """
 from cython.parallel cimport prange
 
+from cnn_core.simd cimport VBYTES, vec, vecd, vecf
 from cnn_core.threads cimport threads_for
 from cnn_core.types cimport dim, least, real
+from cnn_core.vmath cimport vload_part, vstore_part
 
 cdef enum:
     BLOCK = 64          # rows of col per unit of work
@@ -78,6 +80,20 @@ cdef void im2col_rows(
                 image += 1
 
 
+cdef inline void add_run(const real* source, real* target, dim n, vec* lane) noexcept nogil:
+    """target += source."""
+    cdef dim size = VBYTES // sizeof(real)
+    cdef vec a, b
+    while n > 0:
+        vload_part(a, source, n)
+        vload_part(b, target, n)
+        b = a + b
+        vstore_part(target, b, n)
+        source += size
+        target += size
+        n -= size
+
+
 cdef void col2im_rows(
     const real* col, dim ld,                    # all columns of the rows
     dim first, dim rows, dim oh, dim ow, Window window,
@@ -87,7 +103,7 @@ cdef void col2im_rows(
     """Add col[r, k] to the pixel it came from; zeros outside the image go nowhere."""
     cdef bint joined = channels == c and window.dw == 1     # a kernel row lies on a run of pixels
     cdef dim step = window.kw if joined else 1, runs = 1 if joined else window.kw
-    cdef dim image, i, j, r, a, q, b, b0, b1, t, y, left
+    cdef dim image, i, j, r, a, q, b, b0, b1, y, left
     cdef const real* source
     cdef real* target
     for r in range(rows):
@@ -104,8 +120,10 @@ cdef void col2im_rows(
                 b0, b1 = max(0, -left), least(step, w - left)
                 source = col + r * ld + (a * window.kw + b + b0) * channels
                 target = dx + ((image * h + y) * w + left + b0) * c
-                for t in range((b1 - b0) * channels):
-                    target[t] = target[t] + source[t]
+                if real is float:
+                    add_run[real, vecf](source, target, (b1 - b0) * channels, NULL)
+                else:
+                    add_run[real, vecd](source, target, (b1 - b0) * channels, NULL)
 
 
 cdef bint belong(
