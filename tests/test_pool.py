@@ -1,6 +1,7 @@
 """Pooling: against NumPy, its rules for ties, NaN and edges, and what it refuses."""
 
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,7 +9,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from cnn_core import pool
 from deepfs import reference
-from deepfs.layers import AvgPool2D, GlobalAvgPool2D, MaxPool2D
+from deepfs.layers import (
+    AdaptiveAvgPool2D,
+    AvgPool2D,
+    GlobalAvgPool2D,
+    GlobalMaxPool2D,
+    MaxPool2D,
+)
 from deepfs.testing import any_work_on
 
 # size, stride, padding, shape of x
@@ -49,10 +56,87 @@ def test_the_mean_of_a_large_image_is_accurate(rng):
     assert_allclose(GlobalAvgPool2D()(x), wanted, rtol=1e-6)
 
 
-def test_the_mean_of_channels_refuses_no_pixels():
-    message = 'GlobalAvgPool2D "top" needs an image with pixels, got shape (3, 0, 4)'
+@pytest.mark.parametrize("make", [GlobalAvgPool2D, GlobalMaxPool2D, partial(AdaptiveAvgPool2D, 2)])
+def test_an_image_without_pixels_is_refused(make):
+    layer = make(name="top")
+    message = f"{layer.label} needs an image with pixels, got shape (3, 0, 4)"
     with pytest.raises(ValueError, match=re.escape(message)):
-        GlobalAvgPool2D(name="top")(np.zeros((1, 3, 0, 4)))
+        layer(np.zeros((1, 3, 0, 4)))
+
+
+@pytest.mark.parametrize(("size", "stride", "padding", "shape"), CASES)
+def test_gradients_match_numpy(size, stride, padding, shape, tolerance, dtype, rng):
+    x = rng.standard_normal(shape).astype(dtype)
+    for count in (True, False):
+        layer = AvgPool2D(size, stride, padding, count_include_pad=count)
+        y, cache = layer.forward(x)
+        dy = rng.standard_normal(y.shape).astype(dtype)
+        wanted = reference.avg_pool2d_backward(x, dy, size, stride, layer.padding, count)
+        assert_allclose(layer.backward(dy, cache), wanted, **tolerance)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 5, 30])
+def test_the_largest_of_a_channel(channels, dtype, threads, rng):
+    """Ties, -inf, NaN, more pixels than a byte counts; and a ReLU before it."""
+    x = rng.integers(-3, 4, (6, channels, 16, 17)).astype(dtype)
+    x[1], x[2], x[3, :, 3:5, 2] = -np.inf, 1, np.nan
+    x[4] = -abs(x[4])
+    layer = GlobalMaxPool2D()
+    y, cache = layer.forward(x)
+    assert y.dtype == dtype
+    assert_array_equal(y, reference.global_max_pool2d(x))
+    assert_array_equal(layer(x), y)
+    dy = rng.standard_normal(y.shape).astype(dtype)
+    dx = layer.backward(dy, cache)
+    assert_array_equal(dx, reference.global_max_pool2d_backward(x, dy))
+    gated = layer._backward(dy, cache[1], True, gate=True)
+    assert_array_equal(gated, np.where(x > 0, dx, 0))
+
+
+def test_the_first_of_equals_is_the_largest_of_a_channel():
+    layer = GlobalMaxPool2D()
+    y, cache = layer.forward(np.array([1.0, 7, 7, 2, 7, 0]).reshape(1, 1, 2, 3))
+    assert y == [[7]]
+    assert_array_equal(layer.backward([[5.0]], cache)[0, 0], [[0, 5, 0], [0, 0, 0]])
+
+
+@pytest.mark.parametrize("size", [1, (2, 3), (4, 6), (5, 4), (9, 11)])
+@pytest.mark.parametrize("image", [(4, 6), (5, 7), (1, 1), (13, 2)])
+@pytest.mark.parametrize("channels", [1, 3, 21])
+def test_windows_that_share_out_an_image(size, image, channels, dtype, tolerance, threads, rng):
+    x = rng.standard_normal((2, channels, *image)).astype(dtype)
+    layer = AdaptiveAvgPool2D(size)
+    y, cache = layer.forward(x)
+    assert y.dtype == dtype
+    assert_allclose(y, reference.adaptive_avg_pool2d(x, layer.output_size), **tolerance)
+    dy = rng.standard_normal(y.shape).astype(dtype)
+    dx, wanted = layer.backward(dy, cache), reference.adaptive_avg_pool2d_backward(x, dy)
+    assert_allclose(dx, wanted, rtol=0, atol=20 * tolerance["atol"])
+
+
+def test_windows_that_share_out_three_pixels():
+    """As PyTorch: two windows of two pixels each, which share the one in the middle."""
+    x = np.array([1.0, 10, 100]).reshape(1, 1, 1, 3)
+    layer = AdaptiveAvgPool2D((1, 2))
+    y, cache = layer.forward(x)
+    assert_array_equal(y[0, 0, 0], [5.5, 55])
+    dx = layer.backward(np.array([2.0, 4]).reshape(1, 1, 1, 2), cache)
+    assert_array_equal(dx[0, 0, 0], [1, 3, 2])
+    assert_array_equal(AdaptiveAvgPool2D((1, 6))(x)[0, 0, 0], [1, 1, 10, 10, 100, 100])
+
+
+@pytest.mark.parametrize("size", [0, -1, 2**31, 2**63 - 1, (1, 2, 3), (2, 0), ()])
+def test_an_output_size_out_of_range_is_refused(size):
+    message = "output_size must be a positive int or two of them, got"
+    with pytest.raises(ValueError, match=message):
+        AdaptiveAvgPool2D(size)
+
+
+@pytest.mark.parametrize("size", [1.0, None, True, "2", "22", (1, None)])
+def test_an_output_size_of_another_kind_is_refused(size):
+    message = "output_size must be a positive int or two of them, got"
+    with pytest.raises(TypeError, match=message):
+        AdaptiveAvgPool2D(size)
 
 
 def test_ceil_mode_drops_a_window_that_begins_in_the_padding():
@@ -99,22 +183,6 @@ def test_refuses(kind, settings, shape, message):
         kind(**settings)(np.zeros(shape))
 
 
-def gradient_of_max_pool(x, dy, size, stride, padding):
-    """Return dx, window by window: of equal pixels the first has won, of NaNs the last."""
-    top, _, left, _ = padding
-    dx = np.zeros_like(x)
-    for n, c, i, j in np.ndindex(dy.shape):
-        best = None
-        for a in range(i * stride[0] - top, i * stride[0] - top + size[0]):
-            for b in range(j * stride[1] - left, j * stride[1] - left + size[1]):
-                if 0 <= a < x.shape[2] and 0 <= b < x.shape[3]:
-                    v = x[n, c, a, b]
-                    if best is None or v > x[n, c, *best] or np.isnan(v):
-                        best = a, b
-        dx[n, c, *best] += dy[n, c, i, j]
-    return dx
-
-
 @pytest.mark.parametrize(
     ("size", "stride", "padding", "image"),
     [
@@ -144,7 +212,8 @@ def test_max_pool_of_any_channels(size, stride, padding, image, channels, dtype,
         with any_work_on(n):
             dx = layer.backward(dy, cache)
             gated = layer._backward(dy, cache[1], True, gate=True)
-        assert_array_equal(dx, gradient_of_max_pool(x, dy, size, stride, layer.padding))
+        wanted = reference.max_pool2d_backward(x, dy, size, stride, layer.padding)
+        assert_array_equal(dx, wanted)
         assert_array_equal(gated, np.where(x > 0, dx, 0))
         assert_array_equal(np.signbit(gated), np.signbit(np.where(x > 0, dx, 0)))
 
@@ -182,6 +251,18 @@ def test_kernels_refuse_what_would_crash():
             pool.max_pool2d_forward(x, y, bad, *good)
         with pytest.raises(ValueError, match="do not belong to one pooling"):
             pool.max_pool2d_backward(y, bad, x, *good)
+    shared = (0, 0, 0, 0)
+    for window in [(*shared, 1, 0), (0, 0, 2, 2, 0, 0), (2, 2, 0, 0, 0, 0)]:
+        with pytest.raises(ValueError, match="do not belong to one pooling"):
+            pool.avg_pool2d_forward(x, y, *window, 0, 0, 0)
+    for count in (-1, 3):
+        with pytest.raises(ValueError, match="do not belong to one pooling"):
+            pool.avg_pool2d_backward(y, x, *good, 0, 0, count)
+    with pytest.raises(ValueError, match="do not belong to one pooling"):
+        pool.avg_pool2d_backward(y[:, :0], x, *shared, 0, 0, 0, 0, 0)
+    for window in [(*shared, 0, 0), (2**16, 2**15, 1, 1, 0, 0)]:  # too large to be numbered
+        with pytest.raises(ValueError, match="do not belong to one pooling"):
+            pool.max_pool2d_forward(x, y, None, *window)
     with pytest.raises(ValueError, match="do not belong to one pooling"):
         pool.max_pool2d_forward(x, y, winners, 16, 16, 2, 2, 0, 0)  # a word for each is needed
     with pytest.raises(ValueError, match="do not belong to one pooling"):

@@ -44,7 +44,7 @@ def avg_pool2d_forward(
     left: int,
     bottom: int,
     right: int,
-    include_pad: bool,
+    count: int,
 ) -> None: ...
 def avg_pool2d_backward(
     dy: Array,
@@ -57,5 +57,5 @@ def avg_pool2d_backward(
     left: int,
     bottom: int,
     right: int,
-    include_pad: bool,
+    count: int,
 ) -> None: ...

@@ -10,6 +10,9 @@ the one before it: it repeats some channels, and no code for a remainder is need
     oh, ow       output height, width                 sh, sw   step from window to window
     top, left, bottom, right   padding, never read: -inf to a maximum, nothing to a mean
 
+Windows of a mean may also *share out* the image, sh = sw = 0: of ``oh`` windows number i covers the
+rows from floor(i h / oh) to ceil((i + 1) h / oh), so that the size of the output can be chosen.
+
 The *winner* of a window is the number of its largest pixel, counted along the window's rows. It
 takes a byte in windows of at most 255 pixels, and a word as wide as ``real`` holds the winners of
 as many neighbours as it has bytes. In larger windows a winner has a word of its own:
@@ -33,9 +36,17 @@ cdef enum:
     MAX_BACKWARD
     MEAN_BACKWARD
 
+cdef enum:              # what the sum under a window is divided by
+    PIXELS              # how many pixels of the image it counts
+    ALL                 # the same, with the padding as pixels of value 0
+    NOTHING             # it stays a sum
+
+cdef enum:
+    NUMBERS = 0x7fffffff    # most pixels of a window whose winner fits into a float's bits
+
 cdef struct Pooling:
     dim n, h, w, c, oh, ow, kh, kw, sh, sw, top, left, bottom, right
-    bint include_pad        # a mean counts padding as pixels of value 0
+    int count               # what a sum is divided by
     dim share, words        # 2^share winners are in a word; words of a row of windows
 
 
@@ -98,13 +109,42 @@ cdef inline void max_row_forward(
         x0 += sw
 
 
-cdef inline dim first_window(dim pixel, dim size, dim step) noexcept nogil:
-    """Return the first window of this size that reaches a pixel of the padded image."""
-    return 0 if pixel < size else (pixel - size) // step + 1
+# Along one axis: which pixels a window covers, and which windows cover a pixel. Step 0: `count`
+# windows share out `size` pixels.
+
+cdef inline dim first_pixel(dim window, dim step, dim before, dim size, dim count) noexcept nogil:
+    """Return where a window begins; in the padding that is below 0."""
+    return window * step - before if step > 0 else window * size // count
+
+
+cdef inline dim past_pixel(
+    dim window, dim extent, dim step, dim before, dim size, dim count,
+) noexcept nogil:
+    """Return the pixel after the last of a window; in the padding that is above ``size``."""
+    return window * step - before + extent if step > 0 else blocks_of((window + 1) * size, count)
+
+
+cdef inline dim first_window(
+    dim pixel, dim extent, dim step, dim before, dim size, dim count,
+) noexcept nogil:
+    """Return the first window that covers a pixel, or a later one."""
+    if step == 0:
+        return pixel * count // size
+    pixel += before
+    return 0 if pixel < extent else (pixel - extent) // step + 1
+
+
+cdef inline dim past_window(dim pixel, dim step, dim before, dim size, dim count) noexcept nogil:
+    """Return the window after the last that covers a pixel."""
+    if step == 0:
+        return blocks_of((pixel + 1) * count, size)
+    return least(count, (pixel + before) // step + 1)
 
 
 cdef inline bint tiled(const Pooling* p) noexcept nogil:
     """Return whether every pixel of a row is in exactly one window of a row of windows."""
+    if p.sw == 0:
+        return p.w % p.ow == 0
     return (p.sw == p.kw or p.ow == 1) and (p.ow - 1) * p.sw + p.kw - p.left >= p.w
 
 
@@ -124,7 +164,8 @@ cdef inline void max_row_backward(
     """dx = sum of dy over the windows that the pixel won; with y, over those with y above 0."""
     cdef dim size = sizeof(vector) // sizeof(real), c = p.c, w = p.w, kw = p.kw, sw = p.sw
     cdef dim ow = p.ow, left = p.left, share = p.share, words = p.words
-    cdef dim i0 = first_window(a + p.top, p.kh, p.sh), i1 = least(p.oh, (a + p.top) // p.sh + 1)
+    cdef dim i0 = first_window(a, p.kh, p.sh, p.top, p.h, p.oh)
+    cdef dim i1 = past_window(a, p.sh, p.top, p.h, p.oh)
     cdef dim i, j, q, k, b, b0, b1, bit, number
     cdef bint once = i1 - i0 == 1 and tiled(p)
     cdef real lanes[32]
@@ -164,44 +205,51 @@ cdef inline void max_row_backward(
                     pixel += c
 
 
-cdef inline real weight_of(dim i, dim j, const Pooling* p, real one) noexcept nogil:
-    """Return ``one`` over the number of pixels that the mean of window (i, j) counts."""
-    cdef dim y0 = i * p.sh - p.top, x0 = j * p.sw - p.left, y1, x1
-    if p.include_pad:
-        y1, x1 = least(y0 + p.kh, p.h + p.bottom), least(x0 + p.kw, p.w + p.right)
-    else:
-        y1, x1 = least(y0 + p.kh, p.h), least(x0 + p.kw, p.w)
-        y0, x0 = max(0, y0), max(0, x0)
-    return one / max(1, (y1 - y0) * (x1 - x0))
+cdef inline dim counted(
+    int count, dim begin, dim end,      # of a window, along one axis
+    dim size, dim after,                # pixels of the image; padding behind it
+) noexcept nogil:
+    """Return how many pixels along an axis a mean divides by."""
+    if count == NOTHING:
+        return 1
+    if count == ALL:
+        return least(end, size + after) - begin
+    return max(0, least(end, size) - max(0, begin))
 
 
 cdef inline void mean_row_forward(
     const real* x, real* y,                     # an image, row i of y
     dim i, const Pooling* p, vector* lane,
 ) noexcept nogil:
-    """y = mean of each window."""
+    """y = mean of each window: of the sums of its rows, for two short chains err less than one."""
     cdef dim size = sizeof(vector) // sizeof(real), c = p.c, w = p.w, kw = p.kw, sw = p.sw
-    cdef dim ow = p.ow, a0 = max(0, i * p.sh - p.top), a1 = least(p.h, i * p.sh - p.top + p.kh)
-    cdef dim x0 = -p.left, b0, b1, a, _b, j, q, k
+    cdef dim ow = p.ow, left = p.left, right = p.right, a, b0, b1, _b, j, q, k
+    cdef dim a0 = first_pixel(i, p.sh, p.top, p.h, p.oh)
+    cdef dim a1 = past_pixel(i, p.kh, p.sh, p.top, p.h, p.oh)
+    cdef dim high = counted(p.count, a0, a1, p.h, p.bottom)
+    cdef int count = p.count
     cdef const real* pixel
     cdef real weight
-    cdef vector total, v
+    cdef vector total, line, v
+    a0, a1 = max(0, a0), least(p.h, a1)
     for j in range(ow):
-        b0, b1 = max(0, x0), least(w, x0 + kw)
-        weight = weight_of(i, j, p, <real> 1)
+        b0, b1 = first_pixel(j, sw, left, w, ow), past_pixel(j, kw, sw, left, w, ow)
+        weight = <real> 1 / max(1, high * counted(count, b0, b1, w, right))
+        b0, b1 = max(0, b0), least(w, b1)
         for q in range(blocks_of(c, size)):
             k = least(q * size, c - size)
             vfill(total, 0)
             for a in range(a0, a1):
                 pixel = x + (a * w + b0) * c + k
+                vfill(line, 0)
                 for _b in range(b0, b1):
                     vload(v, pixel)
-                    vadd(total, total, v)
+                    vadd(line, line, v)
                     pixel += c
+                vadd(total, total, line)
             vfill(v, weight)
             vmultiply(total, total, v)
             vstore(y + j * c + k, total)
-        x0 += sw
 
 
 cdef inline void mean_row_backward(
@@ -210,9 +258,11 @@ cdef inline void mean_row_backward(
 ) noexcept nogil:
     """dx = sum over the windows that hold the pixel of their share of dy."""
     cdef dim size = sizeof(vector) // sizeof(real), c = p.c, w = p.w, kw = p.kw, sw = p.sw
-    cdef dim ow = p.ow, left = p.left
-    cdef dim i0 = first_window(a + p.top, p.kh, p.sh), i1 = least(p.oh, (a + p.top) // p.sh + 1)
-    cdef dim i, j, q, k, _b, b0, b1
+    cdef dim ow = p.ow, left = p.left, right = p.right
+    cdef dim i0 = first_window(a, p.kh, p.sh, p.top, p.h, p.oh)
+    cdef dim i1 = past_window(a, p.sh, p.top, p.h, p.oh)
+    cdef dim high, i, j, q, k, _b, b0, b1
+    cdef int count = p.count
     cdef bint once = i1 - i0 == 1 and tiled(p)
     cdef real lanes[32]
     cdef real* pixel
@@ -222,25 +272,29 @@ cdef inline void mean_row_backward(
     if not once:
         memset(dx, 0, w * c * sizeof(real))
     for i in range(i0, i1):
+        high = counted(count, first_pixel(i, p.sh, p.top, p.h, p.oh),
+                       past_pixel(i, p.kh, p.sh, p.top, p.h, p.oh), p.h, p.bottom)
         for j in range(ow):
-            b0, b1 = max(0, j * sw - left), least(w, j * sw - left + kw)
-            weight = weight_of(i, j, p, <real> 1)
+            b0, b1 = first_pixel(j, sw, left, w, ow), past_pixel(j, kw, sw, left, w, ow)
+            weight = <real> 1 / max(1, high * counted(count, b0, b1, w, right))
+            b0, b1 = max(0, b0), least(w, b1)
             for q in range(blocks_of(c, size)):
                 k = least(q * size, c - size)
                 vload(g, dy + (i * ow + j) * c + k)
                 vfill(v, weight)
                 vmultiply(g, g, v)
-                if not once:
-                    vload(v, lanes + size - (q * size - k))
-                    vand_bits(g, g, v)
                 pixel = dx + b0 * c + k
-                for _b in range(b0, b1):
-                    if once:
+                if once:
+                    for _b in range(b0, b1):
                         vstore(pixel, g)
-                    else:
-                        vload(v, pixel)
-                        vadd(v, v, g)
-                        vstore(pixel, v)
+                        pixel += c
+                    continue
+                vload(v, lanes + size - (q * size - k))
+                vand_bits(g, g, v)
+                for _b in range(b0, b1):
+                    vload(v, pixel)
+                    vadd(v, v, g)
+                    vstore(pixel, v)
                     pixel += c
 
 
@@ -304,17 +358,23 @@ cdef dim share_for(dim kh, dim kw, dim itemsize) noexcept nogil:
 cdef bint describe(
     Pooling* p, dim itemsize,
     const dim* image, const dim* windows,       # shapes  (n, h, w, c), (n, oh, ow, c)
-    dim kh, dim kw, dim sh, dim sw, dim top, dim left, dim bottom, dim right, bint include_pad,
+    dim kh, dim kw, dim sh, dim sw, dim top, dim left, dim bottom, dim right, int count,
 ) noexcept nogil:
     """Fill in p; return whether it is a pooling in which no index can overflow."""
     cdef dim limit = 1 << 30
-    if (image[0] != windows[0] or image[3] != windows[3]
-            or min(kh, kw, sh, sw) < 1 or max(kh, kw, sh, sw) >= limit or kh * kw > 0x7fffffff
+    cdef bint shared = kh == 0 and kw == 0 and sh == 0 and sw == 0
+    if (image[0] != windows[0] or image[3] != windows[3] or not PIXELS <= count <= NOTHING
             or min(top, left, bottom, right) < 0 or max(top, left, bottom, right) >= limit):
+        return False
+    if shared:
+        if (max(top, left, bottom, right) > 0 or min(windows[1], windows[2]) < 1
+                or max(image[1], image[2], windows[1], windows[2]) >= limit):
+            return False
+    elif min(kh, kw, sh, sw) < 1 or max(kh, kw, sh, sw) >= limit:
         return False
     p.n, p.h, p.w, p.c, p.oh, p.ow = image[0], image[1], image[2], image[3], windows[1], windows[2]
     p.kh, p.kw, p.sh, p.sw = kh, kw, sh, sw
-    p.top, p.left, p.bottom, p.right, p.include_pad = top, left, bottom, right, include_pad
+    p.top, p.left, p.bottom, p.right, p.count = top, left, bottom, right, count
     p.share = share_for(kh, kw, itemsize)
     p.words = blocks_of(p.ow, 1 << p.share)
     return True
@@ -339,6 +399,7 @@ def max_pool2d_forward(
     cdef Pooling p
     cdef real* at = NULL
     if (not describe(&p, sizeof(real), &x.shape[0], &y.shape[0], kh, kw, sh, sw, top, left, 0, 0, 0)
+            or sh == 0 or kh * kw > NUMBERS
             or (winners is not None and not holds_winners(&p, &winners.shape[0]))):
         raise ValueError("x, y, winners and the window do not belong to one pooling")
     if min(p.n, p.oh, p.ow, p.c) == 0:
@@ -367,6 +428,7 @@ def max_pool2d_backward(
     cdef const real* value = NULL
     if (not describe(&p, sizeof(real), &dx.shape[0], &dy.shape[0], kh, kw, sh, sw, top, left, 0, 0,
                      0)
+            or sh == 0 or kh * kw > NUMBERS
             or not holds_winners(&p, &winners.shape[0])
             or (y is not None and not same_shape(&y.shape[0], &dy.shape[0], 4))):
         raise ValueError("dy, winners, dx, y and the window do not belong to one pooling")
@@ -385,13 +447,14 @@ def max_pool2d_backward(
 def avg_pool2d_forward(
     const real[:, :, :, ::1] x,         # in   (n, h, w, c)
     real[:, :, :, ::1] y,               # out  (n, oh, ow, c)
-    dim kh, dim kw, dim sh, dim sw, dim top, dim left, dim bottom, dim right,
-    bint include_pad,                   # count the padding as pixels of value 0
+    dim kh, dim kw, dim sh, dim sw,     # all 0: the windows share out the image
+    dim top, dim left, dim bottom, dim right,
+    int count,                          # divide by: 0 pixels, 1 padding too, 2 nothing
 ):
-    """Write the mean of each window of ``x`` to ``y``."""
+    """Write the mean of each window of ``x`` to ``y``, or the sum."""
     cdef Pooling p
     if not describe(&p, sizeof(real), &x.shape[0], &y.shape[0], kh, kw, sh, sw, top, left, bottom,
-                    right, include_pad):
+                    right, count):
         raise ValueError("x, y and the window do not belong to one pooling")
     if min(p.n, p.oh, p.ow, p.c) == 0:
         return
@@ -405,12 +468,12 @@ def avg_pool2d_backward(
     const real[:, :, :, ::1] dy,        # in   (n, oh, ow, c)
     real[:, :, :, ::1] dx,              # out  (n, h, w, c), overwritten
     dim kh, dim kw, dim sh, dim sw, dim top, dim left, dim bottom, dim right,
-    bint include_pad,
+    int count,
 ):
     """Write the gradient of ``avg_pool2d_forward`` with respect to ``x`` to ``dx``."""
     cdef Pooling p
     if not describe(&p, sizeof(real), &dx.shape[0], &dy.shape[0], kh, kw, sh, sw, top, left,
-                    bottom, right, include_pad):
+                    bottom, right, count):
         raise ValueError("dy, dx and the window do not belong to one pooling")
     if min(p.n, p.h, p.w, p.c) == 0:
         return

@@ -7,10 +7,11 @@ from .conv import Conv2D
 from .dense import Dense
 from .dropout import Dropout
 from .norm import BatchNorm
-from .pool import AvgPool2D, GlobalAvgPool2D, MaxPool2D
+from .pool import AdaptiveAvgPool2D, AvgPool2D, GlobalAvgPool2D, GlobalMaxPool2D, MaxPool2D
 from .shape import Flatten
 
 __all__ = [
+    "AdaptiveAvgPool2D",
     "AvgPool2D",
     "BatchNorm",
     "Conv2D",
@@ -18,6 +19,7 @@ __all__ = [
     "Dropout",
     "Flatten",
     "GlobalAvgPool2D",
+    "GlobalMaxPool2D",
     "Layer",
     "MaxPool2D",
     "Parameter",

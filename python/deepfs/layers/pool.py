@@ -13,6 +13,10 @@ from .._check import flag, padding, pair
 from ._base import Array, Layer, Shape, empty, to_nchw, to_nhwc
 from ._window import Placement, place_window
 
+# What a mean divides by: the pixels under its window, those of the padding too, or nothing at all.
+PIXELS, ALL, NOTHING = 0, 1, 2
+SHARED = (0, 0, 0, 0)  # windows and steps that the kernel makes from the sizes
+
 
 class _Pool(Layer):
     """What max and average pooling share: the window."""
@@ -104,17 +108,9 @@ class MaxPool2D(_Pool):
         return to_nchw(self._pool(x, False)[0])
 
     def _pool(self, x: Array, remember: bool) -> tuple[Array, Array | None]:
-        """Return the largest values, channels-last, and which they were."""
         self.check_shape(x)
-        n, c, *image = x.shape
-        place = self._place(*image)
-        y, winners = empty((n, place.oh, place.ow, c), x.dtype), None
-        if remember:
-            kh, kw = self._window(place)[:2]
-            words = pool.winner_words(place.ow, kh, kw, x.itemsize)
-            winners = empty((n, place.oh, words, c), x.dtype)
-        pool.max_pool2d_forward(to_nhwc(x), y, winners, *self._window(place))
-        return y, winners
+        place = self._place(*x.shape[2:])
+        return max_pool(x, place.oh, place.ow, self._window(place), remember)
 
     def _window(self, place: Placement) -> tuple[Any, ...]:
         """Return what describes the window to both kernels."""
@@ -125,12 +121,31 @@ class MaxPool2D(_Pool):
     def _backward(self, dy: Array, cache: Any, need_dx: bool, gate: bool = False) -> Array | None:
         if not need_dx:
             return None
-        winners, y, (n, c, h, w) = cache
-        dx, window = empty((n, h, w, c), dy.dtype), self._window(self._place(h, w))
-        # a pixel that gets a gradient has the value of its window: y gates as well as x
-        above = {"y": y} if gate else {}
-        pool.max_pool2d_backward(to_nhwc(dy), winners, dx, *window, **above)
-        return to_nchw(dx)
+        window = self._window(self._place(*cache[2][2:]))
+        return gradient_of_max_pool(to_nhwc(dy), cache, window, gate)
+
+
+def max_pool(
+    x: Array, oh: int, ow: int, window: tuple[Any, ...], remember: bool
+) -> tuple[Array, Array | None]:
+    """Return the largest values, channels-last, and which they were, for the gradient."""
+    n, c = x.shape[:2]
+    y, winners = empty((n, oh, ow, c), x.dtype), None
+    if remember:
+        words = pool.winner_words(ow, window[0], window[1], x.itemsize)
+        winners = empty((n, oh, words, c), x.dtype)
+    pool.max_pool2d_forward(to_nhwc(x), y, winners, *window)
+    return y, winners
+
+
+def gradient_of_max_pool(dy: Array, cache: Any, window: tuple[Any, ...], gate: bool) -> Array:
+    """Return dx for a channels-last ``dy``; with ``gate`` it is 0 where x is not above 0."""
+    winners, y, (n, c, h, w) = cache
+    dx = empty((n, h, w, c), dy.dtype)
+    # a pixel that gets a gradient has the value of its window: y gates as well as x
+    above = {"y": y} if gate else {}
+    pool.max_pool2d_backward(dy, winners, dx, *window, **above)
+    return to_nchw(dx)
 
 
 @dataclass(eq=False)
@@ -192,7 +207,7 @@ class AvgPool2D(_Pool):
         kernel_size: Any = self.kernel_size
         stride: Any = self.stride
         sides = (place.top, place.left, place.bottom, place.right)
-        return (*kernel_size, *stride, *sides, self.count_include_pad)
+        return (*kernel_size, *stride, *sides, ALL if self.count_include_pad else PIXELS)
 
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         self.check_shape(x)
@@ -210,8 +225,24 @@ class AvgPool2D(_Pool):
         return to_nchw(dx)
 
 
+class _Global(Layer):
+    """What pooling over whole images shares: its shapes."""
+
+    input_rank = (4,)
+
+    def _out_shape(self, in_shape: Shape) -> Shape:
+        check_pixels(self.label, in_shape)
+        return in_shape[:1]
+
+
+def check_pixels(who: str, in_shape: Shape) -> None:
+    """Raise ValueError for an image without pixels, of which there is no mean and no maximum."""
+    if min(in_shape[1:]) < 1:
+        raise ValueError(f"{who} needs an image with pixels, got shape {in_shape}")
+
+
 @dataclass(eq=False)
-class GlobalAvgPool2D(Layer):
+class GlobalAvgPool2D(_Global):
     r"""Take the mean of each channel of an image.
 
     .. math::
@@ -238,21 +269,11 @@ class GlobalAvgPool2D(Layer):
     array([[1.5, 5.5]])
     """
 
-    input_rank = (4,)
-
-    def _out_shape(self, in_shape: Shape) -> Shape:
-        c, h, w = in_shape
-        if min(h, w) < 1:
-            raise ValueError(f"{self.label} needs an image with pixels, got shape {in_shape}")
-        return (c,)
-
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         self.check_shape(x)
         n, c, h, w = x.shape
-        # The mean of each row, then of those: two chains of w and h sums err less than one of h w.
-        rows, y = empty((n, h, 1, c), x.dtype), empty((n, 1, 1, c), x.dtype)
-        pool.avg_pool2d_forward(to_nhwc(x), rows, 1, w, 1, 1, 0, 0, 0, 0, False)
-        pool.avg_pool2d_forward(rows, y, h, 1, 1, 1, 0, 0, 0, 0, False)
+        y = empty((n, 1, 1, c), x.dtype)
+        pool.avg_pool2d_forward(to_nhwc(x), y, h, w, 1, 1, 0, 0, 0, 0, PIXELS)
         return y.reshape(n, c), x.shape
 
     def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
@@ -261,5 +282,121 @@ class GlobalAvgPool2D(Layer):
         n, c, h, w = cache
         dx = empty((n, h, w, c), dy.dtype)
         dy = np.ascontiguousarray(dy).reshape(n, 1, 1, c)
-        pool.avg_pool2d_backward(dy, dx, h, w, 1, 1, 0, 0, 0, 0, False)
+        pool.avg_pool2d_backward(dy, dx, h, w, 1, 1, 0, 0, 0, 0, PIXELS)
+        return to_nchw(dx)
+
+
+@dataclass(eq=False)
+class GlobalMaxPool2D(_Global):
+    r"""Keep the largest value of each channel of an image.
+
+    .. math:: y_c = \max_{i,j} x_{c,i,j}
+
+    Raises
+    ------
+    ValueError
+        On call, if the image has no pixels.
+
+    Notes
+    -----
+    Shapes: ``(n, c, h, w)`` to ``(n, c)``, for images of any size.
+    Of equal values in a channel, the first in row order gets the gradient. A NaN wins.
+    Twin: `deepfs.reference.global_max_pool2d`.
+
+    References
+    ----------
+    Oquab, Bottou, Laptev and Sivic, "Is object localization for free?", 2015.
+
+    Examples
+    --------
+    >>> from deepfs.layers import GlobalMaxPool2D
+    >>> GlobalMaxPool2D()(np.arange(8.0).reshape(1, 2, 2, 2))
+    array([[3., 7.]])
+    """
+
+    backward_ends = frozenset({"gate"})
+
+    def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
+        y, winners = self._pool(x, True)
+        return y.reshape(x.shape[:2]), (winners, y, x.shape)
+
+    def _infer(self, x: Array) -> Array:
+        return self._pool(x, False)[0].reshape(x.shape[:2])
+
+    def _pool(self, x: Array, remember: bool) -> tuple[Array, Array | None]:
+        self.check_shape(x)
+        return max_pool(x, 1, 1, (*x.shape[2:], 1, 1, 0, 0), remember)
+
+    def _backward(self, dy: Array, cache: Any, need_dx: bool, gate: bool = False) -> Array | None:
+        if not need_dx:
+            return None
+        n, c, h, w = cache[2]
+        dy = np.ascontiguousarray(dy).reshape(n, 1, 1, c)
+        return gradient_of_max_pool(dy, cache, (h, w, 1, 1, 0, 0), gate)
+
+
+@dataclass(eq=False)
+class AdaptiveAvgPool2D(Layer):
+    r"""Share out an image among windows, as many as the output has pixels, and take their means.
+
+    .. math::
+        y_{c,i,j} = \frac{1}{N} \sum_{a,b} x_{c,a,b}, \quad
+        \left\lfloor \frac{i h}{oh} \right\rfloor \le a <
+        \left\lceil \frac{(i + 1) h}{oh} \right\rceil, \quad
+        \left\lfloor \frac{j w}{ow} \right\rfloor \le b <
+        \left\lceil \frac{(j + 1) w}{ow} \right\rceil
+
+    Parameters
+    ----------
+    output_size : int or (int, int)
+        Height and width of the output, in pixels.
+
+    Raises
+    ------
+    ValueError
+        If ``output_size`` is below 1, or, on call, if the image has no pixels.
+
+    Notes
+    -----
+    Shapes: ``(n, c, h, w)`` to ``(n, c, *output_size)``, for images of any size, smaller ones too.
+    Windows overlap by a pixel where ``output_size`` does not divide the image.
+    Twin: `deepfs.reference.adaptive_avg_pool2d`.
+
+    References
+    ----------
+    ``torch.nn.AdaptiveAvgPool2d``; He, Zhang, Ren and Sun, "Spatial pyramid pooling in deep
+    convolutional networks for visual recognition", 2014, arXiv:1406.4729.
+
+    Examples
+    --------
+    >>> from deepfs.layers import AdaptiveAvgPool2D
+    >>> AdaptiveAvgPool2D((1, 2))(np.arange(6.0).reshape(1, 1, 2, 3))
+    array([[[[2., 3.]]]])
+    """
+
+    output_size: int | tuple[int, int]
+
+    input_rank = (4,)
+
+    def __post_init__(self) -> None:
+        self.output_size = pair(self.output_size, "output_size")
+
+    def _out_shape(self, in_shape: Shape) -> Shape:
+        output_size: Any = self.output_size
+        check_pixels(self.label, in_shape)
+        return in_shape[0], *output_size
+
+    def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
+        self.check_shape(x)
+        output_size: Any = self.output_size
+        y = empty((len(x), *output_size, x.shape[1]), x.dtype)
+        pool.avg_pool2d_forward(to_nhwc(x), y, *SHARED, 0, 0, 0, 0, PIXELS)
+        return to_nchw(y), x.shape
+
+    def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
+        if not need_dx:
+            return None
+        n, c, h, w = cache
+        dx = empty((n, h, w, c), dy.dtype)
+        pool.avg_pool2d_backward(to_nhwc(dy), dx, *SHARED, 0, 0, 0, 0, PIXELS)
         return to_nchw(dx)

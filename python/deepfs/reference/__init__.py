@@ -13,12 +13,26 @@ from .dropout import dropout, philox
 from .losses import cross_entropy, mean_squared_error
 from .norm import batch_norm
 from .optimizers import adam, momentum, sgd
-from .pool import avg_pool2d, global_avg_pool2d, max_pool2d
+from .pool import (
+    adaptive_avg_pool2d,
+    adaptive_avg_pool2d_backward,
+    avg_pool2d,
+    avg_pool2d_backward,
+    global_avg_pool2d,
+    global_avg_pool2d_backward,
+    global_max_pool2d,
+    global_max_pool2d_backward,
+    max_pool2d,
+    max_pool2d_backward,
+)
 from .shape import flatten
 
 __all__ = [
     "adam",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool2d_backward",
     "avg_pool2d",
+    "avg_pool2d_backward",
     "batch_norm",
     "col2im",
     "conv2d",
@@ -27,8 +41,12 @@ __all__ = [
     "dropout",
     "flatten",
     "global_avg_pool2d",
+    "global_avg_pool2d_backward",
+    "global_max_pool2d",
+    "global_max_pool2d_backward",
     "im2col",
     "max_pool2d",
+    "max_pool2d_backward",
     "mean_squared_error",
     "momentum",
     "philox",

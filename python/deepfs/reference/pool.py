@@ -13,6 +13,25 @@ def max_pool2d(x: Array, kernel: Pair, stride: Pair, padding: Sides = (0, 0, 0, 
     return windows(pad(x, padding, -np.inf), kernel, stride).max(axis=(4, 5))
 
 
+def max_pool2d_backward(
+    x: Array, dy: Array, kernel: Pair, stride: Pair, padding: Sides = (0, 0, 0, 0)
+) -> Array:
+    """Return dx: each dy goes to the first of the largest values of its window, or the last NaN."""
+    (top, _, left, _), dx = padding, np.zeros_like(x)
+    for n, c, i, j in np.ndindex(dy.shape):
+        rows = range(max(0, i * stride[0] - top), min(x.shape[2], i * stride[0] - top + kernel[0]))
+        columns = range(
+            max(0, j * stride[1] - left), min(x.shape[3], j * stride[1] - left + kernel[1])
+        )
+        best = rows[0], columns[0]
+        for a in rows:
+            for b in columns:
+                if x[n, c, a, b] > x[n, c, *best] or np.isnan(x[n, c, a, b]):
+                    best = a, b
+        dx[n, c, *best] += dy[n, c, i, j]
+    return dx
+
+
 def avg_pool2d(
     x: Array,
     kernel: Pair,
@@ -22,11 +41,71 @@ def avg_pool2d(
 ) -> Array:
     """Return the mean of each window."""
     total = windows(pad(x, padding), kernel, stride).sum(axis=(4, 5))
-    counted = np.ones_like(x)
-    count = windows(pad(counted, padding, float(count_include_pad)), kernel, stride)
-    return total / count.sum(axis=(4, 5))
+    return total / _counted(x, kernel, stride, padding, count_include_pad)
+
+
+def avg_pool2d_backward(
+    x: Array,
+    dy: Array,
+    kernel: Pair,
+    stride: Pair,
+    padding: Sides = (0, 0, 0, 0),
+    count_include_pad: bool = False,
+) -> Array:
+    """Return dx: each pixel of a window gets an equal share of its dy."""
+    top, _, left, _ = padding
+    share = dy / _counted(x, kernel, stride, padding, count_include_pad)
+    dx = np.zeros_like(pad(x, padding))
+    for i, j in np.ndindex(dy.shape[2:]):
+        a, b = i * stride[0], j * stride[1]
+        dx[:, :, a : a + kernel[0], b : b + kernel[1]] += share[:, :, i, j, None, None]
+    return dx[:, :, top : top + x.shape[2], left : left + x.shape[3]]
+
+
+def _counted(x: Array, kernel: Pair, stride: Pair, padding: Sides, include_pad: bool) -> Array:
+    """Return by how many pixels the sum of each window is divided."""
+    ones = pad(np.ones_like(x), padding, float(include_pad))
+    return windows(ones, kernel, stride).sum(axis=(4, 5))
 
 
 def global_avg_pool2d(x: Array) -> Array:
     """Return the mean of each channel, ``(n, c)``."""
     return x.mean(axis=(2, 3))
+
+
+def global_avg_pool2d_backward(x: Array, dy: Array) -> Array:
+    """Return dx: an equal share for every pixel."""
+    return np.ones_like(x) * dy[:, :, None, None] / (x.shape[2] * x.shape[3])
+
+
+def global_max_pool2d(x: Array) -> Array:
+    """Return the largest value of each channel, ``(n, c)``."""
+    return x.max(axis=(2, 3))
+
+
+def global_max_pool2d_backward(x: Array, dy: Array) -> Array:
+    """Return dx: all of dy for the first of the largest values, or the last NaN."""
+    return max_pool2d_backward(x, dy[:, :, None, None], (x.shape[2], x.shape[3]), (1, 1))
+
+
+def adaptive_avg_pool2d(x: Array, output_size: Pair) -> Array:
+    """Return the means of windows that share out the image."""
+    y = np.empty((*x.shape[:2], *output_size), x.dtype)
+    for i, j in np.ndindex(*output_size):
+        rows, columns = _part(i, x.shape[2], output_size[0]), _part(j, x.shape[3], output_size[1])
+        y[:, :, i, j] = x[:, :, rows, columns].mean(axis=(2, 3))
+    return y
+
+
+def adaptive_avg_pool2d_backward(x: Array, dy: Array) -> Array:
+    """Return dx: each pixel of a window gets an equal share of its dy."""
+    dx = np.zeros_like(x)
+    for i, j in np.ndindex(dy.shape[2:]):
+        window = dx[:, :, _part(i, x.shape[2], dy.shape[2]), _part(j, x.shape[3], dy.shape[3])]
+        window += dy[:, :, i, j, None, None] / (window.shape[2] * window.shape[3])
+    return dx
+
+
+def _part(i: int, size: int, count: int) -> slice:
+    """Return pixels floor(i size / count) to ceil((i + 1) size / count)."""
+    return slice(i * size // count, -(-(i + 1) * size // count))
