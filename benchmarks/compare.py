@@ -213,12 +213,12 @@ def describe(network: str, dtype: str) -> tuple[list[Layer], dict[str, Array]]:
         match layer["kind"]:
             case "Sequential":
                 layers: list[Layer] = []
-                for key, inner in part.parts().items():
+                for key, inner in part.named_parts().items():
                     layers += words(inner, f"{name}.{key}".lstrip("."), shape)
                     shape = inner.out_shape(shape)
                 return layers
             case "Residual":
-                ways = part.parts().items()
+                ways = part.named_parts().items()
                 inside = {key: words(way, f"{name}.{key}", shape) for key, way in ways}
                 return [layer | {"shortcut": []} | inside]
             case kind if kind not in SETTINGS:

@@ -117,7 +117,7 @@ class DeepFS(Framework):
         for layer in every(self.layers):
             if layer["kind"] == "Dropout":
                 path = layer["name"].split(".")
-                reduce(lambda part, name: part.parts()[name], path, self.net).p = layer["p"]
+                reduce(lambda part, name: part.named_parts()[name], path, self.net).p = layer["p"]
         optimizer = dfs.optimizers.Adam(1e-3)
         self.model = dfs.Model(self.net, dfs.losses.CrossEntropy(), optimizer, metrics=())
 

@@ -54,7 +54,7 @@ def test_a_named_layer_in_two_places():
     shared = L.Dense(5, name="a")
     net = L.Sequential([shared, L.Tanh(), shared])
     net(np.zeros((1, 5)))
-    assert list(net.parts()) == ["a", "tanh_1", "a_2"]
+    assert list(net.named_parts()) == ["a", "tanh_1", "a_2"]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -85,7 +85,7 @@ def test_what_is_left_to_a_neighbour_has_the_same_bits(dtype, need_dx, rng):
     def separate(part):
         """Leave nothing to anybody."""
         vars(part).update(forward_ends=frozenset(), backward_ends=frozenset())
-        for inner in part.parts().values() if isinstance(part, Container) else ():
+        for inner in part.named_parts().values() if isinstance(part, Container) else ():
             separate(inner)
         if isinstance(part, L.Sequential):
             part.__post_init__()

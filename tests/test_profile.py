@@ -105,14 +105,14 @@ class Fusing(Container):
     second: Layer
     backward_too: bool = True
 
-    def parts(self):
+    def named_parts(self):
         return {"first": self.first, "second": self.second}
 
     def _out_shape(self, in_shape):
         return in_shape
 
     def _build(self, in_shape, dtype):
-        for part in self.parts().values():
+        for part in self.named_parts().values():
             self._build_part(part, in_shape, dtype)
 
     def _forward(self, x, training):

@@ -37,7 +37,7 @@ def walk(layer: Layer, name: str, in_shape: Shape) -> Iterator[tuple[str, Layer,
     if not isinstance(layer, Sequential):
         yield name, layer, in_shape
     if isinstance(layer, Container):
-        for part_name, part in layer.parts().items():
+        for part_name, part in layer.named_parts().items():
             yield from walk(part, f"{name}.{part_name}".lstrip("."), in_shape)
             if isinstance(layer, Sequential):
                 in_shape = part.out_shape(in_shape)

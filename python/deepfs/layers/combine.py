@@ -20,20 +20,20 @@ class Container(Layer):
     """What layers made of layers share: the names of their parts, and what the parts own."""
 
     @abstractmethod
-    def parts(self) -> dict[str, Layer]:
+    def named_parts(self) -> dict[str, Layer]:
         """Return the layers this one is made of, by name."""
 
     def parameters(self) -> dict[str, Parameter]:
         return {
             f"{name}.{key}": parameter
-            for name, part in self.parts().items()
+            for name, part in self.named_parts().items()
             for key, parameter in part.parameters().items()
         }
 
     def buffers(self) -> dict[str, Array]:
         return {
             f"{name}.{key}": buffer
-            for name, part in self.parts().items()
+            for name, part in self.named_parts().items()
             for key, buffer in part.buffers().items()
         }
 
@@ -128,7 +128,7 @@ class Sequential(Container):
         }
         vars(self).update(ends)
 
-    def parts(self) -> dict[str, Layer]:
+    def named_parts(self) -> dict[str, Layer]:
         return self._parts
 
     def _out_shape(self, in_shape: Shape) -> Shape:
@@ -223,12 +223,12 @@ class Residual(Container):
     forward_ends, backward_ends = frozenset({"relu"}), frozenset({"gate"})
 
     def __post_init__(self) -> None:
-        for name, part in self.parts().items():
+        for name, part in self.named_parts().items():
             if not isinstance(part, Layer):
                 raise TypeError(f"Residual takes layers, got {part!r}")
             vars(part).setdefault("given_name", name)
 
-    def parts(self) -> dict[str, Layer]:
+    def named_parts(self) -> dict[str, Layer]:
         body = {"body": self.body}
         return body if self.shortcut is None else {**body, "shortcut": self.shortcut}
 
@@ -242,7 +242,7 @@ class Residual(Container):
         return body
 
     def _build(self, in_shape: Shape, dtype: np.dtype[Any]) -> None:
-        for part in self.parts().values():
+        for part in self.named_parts().values():
             self._build_part(part, in_shape, dtype)
 
     def _forward(self, x: Array, training: bool, relu: bool = False) -> tuple[Array, Any]:
