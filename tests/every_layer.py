@@ -7,6 +7,7 @@ from deepfs import layers as L
 
 IMAGE = (3, 4, 7, 6)
 ROWS = (6, 5)
+SEQUENCE = (3, 4, 9)
 
 
 def spread(shape, seed=0):
@@ -30,6 +31,19 @@ CASES = [
     ("conv 1x1", lambda: L.Conv2D(3, 1, initializer="glorot_uniform"), IMAGE),
     ("conv wider than a tile", lambda: L.Conv2D(40, 3, padding=1), (2, 20, 5, 4)),
     ("conv winograd", lambda: L.Conv2D(9, 3, padding=1, algorithm="winograd"), (2, 5, 6, 5)),
+    ("depthwise", lambda: L.DepthwiseConv2D(3, padding="same"), (2, 20, 6, 5)),
+    ("depthwise, twice", lambda: L.DepthwiseConv2D((2, 3), 2, multiplier=2, bias=False), IMAGE),
+    ("separable", lambda: L.SeparableConv2D(6, 3, stride=2, padding=1), IMAGE),
+    ("separable, twice", lambda: L.SeparableConv2D(3, 2, multiplier=2, bias=False), IMAGE),
+    ("transposed", lambda: L.ConvTranspose2D(5, 2, stride=2), IMAGE),
+    ("transposed with room", lambda: L.ConvTranspose2D(3, 3, 2, 1, output_padding=1), IMAGE),
+    ("transposed same", lambda: L.ConvTranspose2D(3, (4, 3), (3, 2), "same"), IMAGE),
+    ("transposed dilated", lambda: L.ConvTranspose2D(3, 2, 1, (0, 1, 2, 0), 2, bias=False), IMAGE),
+    ("transposed groups", lambda: L.ConvTranspose2D(6, 3, 2, groups=2), IMAGE),
+    ("transposed winograd", lambda: L.ConvTranspose2D(9, 3, algorithm="winograd"), (2, 5, 6, 5)),
+    ("conv of sequences", lambda: L.Conv1D(5, 3), SEQUENCE),
+    ("conv of sequences same", lambda: L.Conv1D(5, 4, stride=2, padding="same"), SEQUENCE),
+    ("conv of sequences, groups", lambda: L.Conv1D(6, 2, 2, (2, 1), 3, 2, bias=False), SEQUENCE),
     ("max pool", lambda: L.MaxPool2D(), IMAGE),
     ("max pool padded", lambda: L.MaxPool2D(3, 2, padding=1, ceil_mode=True), IMAGE),
     ("max pool overlapping", lambda: L.MaxPool2D((3, 2), 1, padding="same"), IMAGE),

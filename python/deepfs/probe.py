@@ -12,6 +12,7 @@ import numpy as np
 from .layers import Conv2D, Dense, Layer
 from .layers._base import Array, Shape
 from .layers.combine import Container
+from .layers.conv_forms import OfConvolutions
 from .summary import walk
 
 
@@ -28,6 +29,8 @@ def multiply_adds(layer: Layer, in_shape: Shape) -> int:
     if isinstance(layer, Conv2D):
         kernel_size: Any = layer.kernel_size
         return prod(layer.out_shape(in_shape)) * in_shape[0] // layer.groups * prod(kernel_size)
+    if isinstance(layer, OfConvolutions):
+        return sum(multiply_adds(*convolution) for convolution in layer.convolutions(in_shape))
     if isinstance(layer, Dense):
         return prod(in_shape) * layer.units
     return 0

@@ -4,6 +4,8 @@ from ._base import Layer, Parameter
 from .activation import ReLU, Sigmoid, Softmax, Tanh
 from .combine import Residual, Sequential
 from .conv import Conv2D
+from .conv_forms import Conv1D, DepthwiseConv2D, SeparableConv2D
+from .conv_transpose import ConvTranspose2D
 from .dense import Dense
 from .dropout import Dropout
 from .norm import BatchNorm
@@ -14,8 +16,11 @@ __all__ = [
     "AdaptiveAvgPool2D",
     "AvgPool2D",
     "BatchNorm",
+    "Conv1D",
     "Conv2D",
+    "ConvTranspose2D",
     "Dense",
+    "DepthwiseConv2D",
     "Dropout",
     "Flatten",
     "GlobalAvgPool2D",
@@ -25,6 +30,7 @@ __all__ = [
     "Parameter",
     "ReLU",
     "Residual",
+    "SeparableConv2D",
     "Sequential",
     "Sigmoid",
     "Softmax",

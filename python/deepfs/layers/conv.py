@@ -102,18 +102,8 @@ class Conv2D(Layer):
             )
 
     def _out_shape(self, in_shape: Shape) -> Shape:
-        c, h, w = in_shape
-        takes = self.in_shape[0] if self.in_shape else c
-        if c != takes or c < 1:
-            raise ValueError(
-                f"{self.label} takes {max(takes, 1)} channels, got an image of shape {in_shape}"
-            )
-        if c % self.groups or self.filters % self.groups:
-            raise ValueError(
-                f"{self.label} must cut {c} channels and {self.filters} filters into equal groups, "
-                f"got groups={self.groups}"
-            )
-        return self.filters, *self._place(h, w)[:2]
+        check_channels(self, in_shape, self.filters, self.groups)
+        return self.filters, *self._place(*in_shape[1:])[:2]
 
     def _place(self, h: int, w: int) -> Placement:
         settings: tuple[Any, ...] = (self.kernel_size, self.stride, self.padding, self.dilation)
@@ -195,3 +185,18 @@ class Conv2D(Layer):
             plus=None if plus is None else to_nhwc(plus),
         )  # fmt: skip
         return to_nchw(dx)
+
+
+def check_channels(layer: Layer, in_shape: Shape, filters: int, groups: int) -> None:
+    """Raise ValueError if a convolution cannot take so many channels."""
+    c, takes = in_shape[0], layer.in_shape[0] if layer.in_shape else in_shape[0]
+    if c != takes or c < 1:
+        kind = "image" if len(in_shape) == 3 else "input"
+        raise ValueError(
+            f"{layer.label} takes {max(takes, 1)} channels, got an {kind} of shape {in_shape}"
+        )
+    if c % groups or filters % groups:
+        raise ValueError(
+            f"{layer.label} must cut {c} channels and {filters} filters into equal groups, "
+            f"got groups={groups}"
+        )

@@ -7,8 +7,19 @@ A file here has the stem of the layers it explains: `deepfs.layers.pool`, ``refe
 
 from .activation import relu, sigmoid, softmax, tanh
 from .columns import col2im, im2col
-from .conv import conv2d
-from .dense import dense
+from .conv import (
+    conv1d,
+    conv1d_backward,
+    conv2d,
+    conv2d_backward,
+    conv_transpose2d,
+    conv_transpose2d_backward,
+    depthwise_conv2d,
+    depthwise_conv2d_backward,
+    separable_conv2d,
+    separable_conv2d_backward,
+)
+from .dense import dense, dense_backward
 from .dropout import dropout, philox
 from .losses import cross_entropy, mean_squared_error
 from .norm import batch_norm
@@ -35,9 +46,17 @@ __all__ = [
     "avg_pool2d_backward",
     "batch_norm",
     "col2im",
+    "conv1d",
+    "conv1d_backward",
     "conv2d",
+    "conv2d_backward",
+    "conv_transpose2d",
+    "conv_transpose2d_backward",
     "cross_entropy",
     "dense",
+    "dense_backward",
+    "depthwise_conv2d",
+    "depthwise_conv2d_backward",
     "dropout",
     "flatten",
     "global_avg_pool2d",
@@ -51,6 +70,8 @@ __all__ = [
     "momentum",
     "philox",
     "relu",
+    "separable_conv2d",
+    "separable_conv2d_backward",
     "sgd",
     "sigmoid",
     "softmax",

@@ -1,0 +1,181 @@
+"""Transposed convolution: the adjoint of `Conv2D`, by the same kernels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cnn_core import conv, dense
+
+from .. import initializers
+from .._check import LARGEST, flag, one_of, padding, pair, whole
+from ._base import Array, Parameter, Shape, empty, to_nchw, to_nhwc
+from .conv import Conv2D, check_channels
+from .conv_forms import OfConvolutions
+
+
+@dataclass(eq=False)
+class ConvTranspose2D(OfConvolutions):
+    r"""Spread each pixel over a window of a larger image: the gradient of a convolution, forward.
+
+    .. math::
+        y_{o,\; i s_h + a d_h - p_{top},\; j s_w + b d_w - p_{left}} \mathrel{+}=
+            \sum_{c} w_{c,o,a,b} \, x_{c,i,j}
+
+    for all pixels i, j and entries a, b of the window, starting from the bias; what falls outside
+    the image is lost. As matrices, convolution is :math:`y = W x` and this is :math:`y = W^T x`.
+
+    Parameters
+    ----------
+    filters : int
+        Channels of the output.
+    kernel_size : int or (int, int)
+        Height and width of the window, in entries.
+    stride : int or (int, int)
+        Step from window to window, in pixels of the output.
+    padding : int, (int, int), (top, bottom, left, right), "same" or "valid"
+        Pixels cut off the output; what the convolution that is transposed pads. "same" gives
+        size * stride, and takes no ``output_padding``.
+    dilation : int or (int, int)
+        Step from entry to entry of the window, in pixels.
+    groups : int
+        Parts into which channels and filters are cut; filters see the channels of their part.
+    bias : bool
+        Add a number per filter.
+    initializer : str or function
+        Of the weight; the bias starts at 0.
+    algorithm : {"auto", "direct", "winograd"}
+        As of `Conv2D`.
+    output_padding : int or (int, int)
+        Pixels added at the bottom and right, below the stride or the dilation: several sizes of
+        the output shrink to one size under a strided convolution.
+
+    Raises
+    ------
+    ValueError
+        If a setting is out of range, or, on call, if no pixel of the output is left, or the
+        channels do not fit the weight or the groups.
+
+    Notes
+    -----
+    Shapes: ``(n, c, h, w)`` to ``(n, filters, oh, ow)``,
+    oh = (h - 1) sh - top - bottom + dh (kh - 1) + 1 + output_padding.
+    ``weight`` is ``(c, filters / groups, kh, kw)``, ``bias`` ``(filters,)``. Initializers count
+    fans by that shape, as PyTorch's and Keras's do.
+    Twin: `deepfs.reference.conv_transpose2d`.
+
+    References
+    ----------
+    Dumoulin and Visin, "A guide to convolution arithmetic for deep learning", 2016,
+    arXiv:1603.07285. ``torch.nn.ConvTranspose2d``.
+
+    Examples
+    --------
+    >>> from deepfs.layers import ConvTranspose2D
+    >>> ConvTranspose2D(1, 2, stride=2, initializer="ones")(np.array([[[[1.0, 2.0]]]]))[0, 0]
+    array([[1., 1., 2., 2.],
+           [1., 1., 2., 2.]])
+    """
+
+    filters: int
+    kernel_size: int | tuple[int, int]
+    stride: int | tuple[int, int] = 1
+    padding: str | int | tuple[int, int] | tuple[int, int, int, int] = 0
+    dilation: int | tuple[int, int] = 1
+    groups: int = 1
+    bias: bool = True
+    initializer: str | initializers.Initializer = "he_normal"
+    algorithm: str = "auto"
+    output_padding: int | tuple[int, int] = 0
+
+    input_rank = (4,)
+
+    def __post_init__(self) -> None:
+        self.filters = whole(self.filters, "filters")
+        self.kernel_size = pair(self.kernel_size, "kernel_size")
+        self.stride = pair(self.stride, "stride")
+        self.padding = padding(self.padding)
+        self.dilation = pair(self.dilation, "dilation")
+        self.groups = whole(self.groups, "groups")
+        self.bias = flag(self.bias, "bias")
+        initializers.get(self.initializer)
+        one_of(self.algorithm, "algorithm", ("auto", "direct", "winograd"))
+        self.output_padding = pair(self.output_padding, "output_padding", 0)
+        settings = (self.kernel_size, self.stride, self.dilation, self.groups)
+        if self.algorithm == "winograd" and settings != ((3, 3), (1, 1), (1, 1), 1):
+            raise ValueError(
+                f'{self.label} with algorithm="winograd" must have 3x3 windows at stride 1, '
+                f"without dilation and groups, got {self}"
+            )
+        steps = [max(pair) for pair in zip(self.stride, self.dilation, strict=True)]
+        if self.padding == "same":
+            steps = [1, 1]
+        if any(extra >= step for extra, step in zip(self.output_padding, steps, strict=True)):
+            raise ValueError(
+                f"{self.label} must have an output_padding below the stride or the dilation, and "
+                f'none with padding="same", got {self.output_padding}'
+            )
+
+    def _out_shape(self, in_shape: Shape) -> Shape:
+        check_channels(self, in_shape, self.filters, self.groups)
+        sizes = [self._size(axis, size) for axis, size in enumerate(in_shape[1:])]
+        if min(in_shape[1:]) < 1 or not 1 <= min(sizes) <= max(sizes) <= LARGEST:
+            raise ValueError(
+                f"{self.label} must give an image of 1 to {LARGEST} pixels a side, "
+                f"got {sizes[0]}x{sizes[1]} from {in_shape[1]}x{in_shape[2]}"
+            )
+        return self.filters, sizes[0], sizes[1]
+
+    def _size(self, axis: int, size: int) -> int:
+        """Return the size of the output along an axis."""
+        kernel_size: Any = self.kernel_size
+        stride: Any = self.stride
+        dilation: Any = self.dilation
+        extra: Any = self.output_padding
+        cut: Any = (0, 0, 0, 0) if self.padding == "valid" else self.padding
+        if cut == "same":
+            return size * stride[axis]
+        extent = dilation[axis] * (kernel_size[axis] - 1) + 1
+        return (size - 1) * stride[axis] + extent - sum(cut[2 * axis :][:2]) + extra[axis]
+
+    def _build(self, in_shape: Shape, dtype: np.dtype[Any]) -> None:
+        window: tuple[Any, ...] = (self.kernel_size, self.stride, self.padding, self.dilation)
+        how: tuple[Any, ...] = (self.groups, False, self.initializer, self.algorithm)
+        self._adjoint = Conv2D(in_shape[0], *window, *how)  # from the output's image to the input's
+        self._adjoint.build(self._out_shape(in_shape), dtype)
+        self.learned["weight"] = self._adjoint.learned["weight"]
+        if self.bias:
+            self.learned["bias"] = Parameter(np.zeros(self.filters, dtype))
+
+    def convolutions(self, in_shape: Shape) -> list[tuple[Conv2D, Shape]]:
+        return [(self._adjoint, self._out_shape(in_shape))]
+
+    def _window(self, oh: int, ow: int) -> tuple[Any, ...]:
+        """Return what describes the window of the adjoint to every kernel, after the arrays."""
+        return self._adjoint._window(self._adjoint._place(oh, ow), self.filters)
+
+    def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
+        self.check_shape(x)
+        n, oh, ow = len(x), *self._out_shape(x.shape[1:])[1:]
+        x, y = to_nhwc(x), empty((n, oh, ow, self.filters), x.dtype)
+        weight = self.learned["weight"].memory
+        conv.conv2d_backward_input(x, weight, y, *self._window(oh, ow))
+        if self.bias:
+            row = np.tile(self.learned["bias"].memory, ow)  # long rows: few channels add as fast
+            y.reshape(n * oh, len(row))[...] += row
+        return to_nchw(y), x
+
+    def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
+        x, dy = cache, to_nhwc(dy)
+        weight, window = self.learned["weight"], self._window(*dy.shape[1:3])
+        conv.conv2d_backward_weight(dy, x, weight.dmemory, None, *window)
+        if self.bias:
+            rows = dy.reshape(-1, self.filters)
+            dense.add_column_sums(rows, self.learned["bias"].dmemory)
+        if not need_dx:
+            return None
+        dx = empty(x.shape, x.dtype)
+        conv.conv2d_forward(dy, weight.memory, None, dx, *window)
+        return to_nchw(dx)
