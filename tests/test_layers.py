@@ -58,7 +58,12 @@ def test_a_built_layer_keeps_its_dtype(make, shape):
 def test_nan_does_not_vanish(make, shape):
     x = spread(shape)
     x.flat[:] = np.nan
-    assert np.isnan(make()(x)).all()
+    layer = make()
+    y = layer(x)
+    if isinstance(layer, L.ZeroPad2D):  # has zeros of its own
+        top, bottom, left, right = layer.padding
+        y = y[:, :, top : y.shape[2] - bottom, left : y.shape[3] - right]
+    assert np.isnan(y).all()
 
 
 @every_layer

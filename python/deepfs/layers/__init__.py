@@ -10,7 +10,7 @@ from .dense import Dense
 from .dropout import Dropout
 from .norm import BatchNorm
 from .pool import AdaptiveAvgPool2D, AvgPool2D, GlobalAvgPool2D, GlobalMaxPool2D, MaxPool2D
-from .shape import Flatten
+from .shape import Flatten, Reshape, Upsample2D, ZeroPad2D
 
 __all__ = [
     "AdaptiveAvgPool2D",
@@ -29,10 +29,13 @@ __all__ = [
     "MaxPool2D",
     "Parameter",
     "ReLU",
+    "Reshape",
     "Residual",
     "SeparableConv2D",
     "Sequential",
     "Sigmoid",
     "Softmax",
     "Tanh",
+    "Upsample2D",
+    "ZeroPad2D",
 ]

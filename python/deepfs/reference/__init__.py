@@ -36,7 +36,16 @@ from .pool import (
     max_pool2d,
     max_pool2d_backward,
 )
-from .shape import flatten
+from .shape import (
+    flatten,
+    flatten_backward,
+    reshape,
+    reshape_backward,
+    upsample2d,
+    upsample2d_backward,
+    zero_pad2d,
+    zero_pad2d_backward,
+)
 
 __all__ = [
     "adam",
@@ -59,6 +68,7 @@ __all__ = [
     "depthwise_conv2d_backward",
     "dropout",
     "flatten",
+    "flatten_backward",
     "global_avg_pool2d",
     "global_avg_pool2d_backward",
     "global_max_pool2d",
@@ -70,10 +80,16 @@ __all__ = [
     "momentum",
     "philox",
     "relu",
+    "reshape",
+    "reshape_backward",
     "separable_conv2d",
     "separable_conv2d_backward",
     "sgd",
     "sigmoid",
     "softmax",
     "tanh",
+    "upsample2d",
+    "upsample2d_backward",
+    "zero_pad2d",
+    "zero_pad2d_backward",
 ]
