@@ -76,6 +76,16 @@ CASES = [
     ("sequential", lambda: L.Sequential([L.Conv2D(4, 3), L.Tanh(), L.Dense(2)]), IMAGE),
     ("sequential of random parts", lambda: L.Sequential([L.Dropout(0.3), L.Dense(3)]), ROWS),
     ("residual", lambda: L.Residual(L.Conv2D(4, 3, padding=1)), IMAGE),
+    ("branches", lambda: L.Branches([L.Conv2D(3, 1), L.MaxPool2D(3, 1, 1), L.Tanh()]), IMAGE),
+    ("branches of rows", lambda: L.Branches([L.Dense(2), L.Tanh(), L.Dense(3)]), ROWS),
+    ("one branch", lambda: L.Branches([L.Conv2D(3, 1)]), IMAGE),
+    (
+        "branches added",
+        lambda: L.Branches(
+            [L.Tanh(), L.Conv2D(4, 3, padding=1), L.BatchNorm(), L.AvgPool2D(3, 1, 1)], merge="add"
+        ),
+        IMAGE,
+    ),
     (
         "residual with shortcut",
         lambda: L.Residual(

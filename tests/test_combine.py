@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+import deepfs as dfs
 from deepfs import layers as L
+from deepfs import reference
 from deepfs.layers._base import Layer
 from deepfs.layers.combine import Container
+from deepfs.testing import check_layer
 
 
 def test_names_of_parameters():
@@ -148,9 +151,169 @@ def test_residual_adds_channels_last(rng):
     assert y.transpose(0, 2, 3, 1).flags.c_contiguous
 
 
+def conv_bn_relu(filters, size=3, stride=1):
+    return L.Sequential(
+        [L.Conv2D(filters, size, stride, padding="same", bias=False), L.BatchNorm(), L.ReLU()]
+    )
+
+
+def resnet_block(filters, stride):
+    body = [conv_bn_relu(filters, 3, stride), L.Conv2D(filters, 3, padding=1), L.BatchNorm()]
+    return L.Sequential([L.Residual(L.Sequential(body), L.Conv2D(filters, 1, stride)), L.ReLU()])
+
+
+def inception_block(one, three, five, pooled):
+    return L.Branches(
+        [
+            conv_bn_relu(one, 1),
+            L.Sequential([conv_bn_relu(three // 2, 1), conv_bn_relu(three, 3)]),
+            L.Sequential([conv_bn_relu(five // 2, 1), conv_bn_relu(five, 5)]),
+            L.Sequential([L.MaxPool2D(3, 1, padding=1), conv_bn_relu(pooled, 1)]),
+        ]
+    )
+
+
+def densenet_block(growth, layers):
+    """Each layer sees the channels of all before it, and adds some."""
+
+    def layer():
+        grow = L.Sequential([L.BatchNorm(), L.ReLU(), L.Conv2D(growth, 3, padding=1)])
+        return L.Branches([L.ZeroPad2D(0), grow])
+
+    return L.Sequential([layer() for _ in range(layers)])
+
+
+@pytest.mark.parametrize(
+    ("make", "out_shape"),
+    [
+        pytest.param(lambda: resnet_block(8, 2), (8, 4, 4), id="ResNet"),
+        pytest.param(lambda: inception_block(3, 6, 4, 2), (15, 8, 8), id="Inception"),
+        pytest.param(lambda: densenet_block(3, 4), (16, 8, 8), id="DenseNet"),
+    ],
+)
+def test_blocks_of_the_literature_are_a_few_lines(make, out_shape, rng):
+    """They have the shapes of the papers, the gradients of their definition, and learn."""
+    check_layer(make(), rng.standard_normal((3, 4, 8, 8)))
+    block = make()
+    assert block.out_shape((4, 8, 8)) == out_shape
+    model = dfs.Model(
+        L.Sequential([block, L.GlobalAvgPool2D(), L.Dense(3)]),
+        dfs.losses.CrossEntropy(),
+        dfs.optimizers.Adam(0.01),
+    )
+    x, labels = rng.standard_normal((12, 4, 8, 8)).astype(np.float32), np.arange(12) % 3
+    losses = [model.train_on_batch(x, labels)["loss"] for _ in range(40)]
+    assert losses[-1] < losses[0] / 2
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 7, 6), (3, 4, 7), (3, 4)])
+def test_concat_joins_channels(shape, dtype, rng):
+    x = rng.standard_normal(shape).astype(dtype)
+    layer = L.Branches([L.Sigmoid(), L.Tanh(), L.ReLU()])
+    y, cache = layer.forward(x)
+    wanted = [reference.sigmoid(x), reference.tanh(x), reference.relu(x)]
+    assert y.dtype == dtype
+    assert_allclose(y, np.concatenate(wanted, axis=1), rtol=1e-5)
+    assert_array_equal(layer(x), y)
+    dy = rng.standard_normal(y.shape).astype(dtype)
+    a, b, c = np.split(dy, 3, axis=1)
+    s, t, r = wanted
+    wanted = a * s * (1 - s) + b * (1 - t * t) + c * (r > 0)
+    assert_allclose(layer.backward(dy, cache), wanted, rtol=1e-5, atol=1e-5)
+    assert layer.backward(dy, cache, need_dx=False) is None
+
+
+def test_concat_is_channels_last(rng):
+    y = L.Branches([L.Conv2D(3, 1), L.MaxPool2D(1)])(rng.standard_normal((2, 4, 5, 6)))
+    assert y.transpose(0, 2, 3, 1).flags.c_contiguous
+
+
+def test_adding_branches_is_a_residual(rng, dtype):
+    """The same bits, whichever layer adds on the way."""
+    body = L.Sequential([L.Conv2D(4, 3, padding=1), L.BatchNorm()])
+    x, dy = rng.standard_normal((2, 3, 4, 8, 8)).astype(dtype)
+    way = L.Conv2D(4, 1)
+    results = []
+    for layer in (L.Branches([way, body], merge="add"), L.Residual(body, way)):
+        layer.build(x.shape[1:], dtype)
+        for parameter in layer.parameters().values():
+            parameter.grad = np.zeros(parameter.value.shape)
+        y, cache = layer.forward(x, training=True)
+        dx = layer.backward(dy, cache)
+        parts = [body.layers[0], way]
+        results.append([y, dx, *(p.parameters()["weight"].grad.copy() for p in parts)])
+    for ours, theirs in zip(*results, strict=True):
+        assert ours.any()
+        assert_array_equal(ours, theirs)
+
+
+def test_names_of_branches():
+    net = L.Branches([L.Dense(2), L.Dense(3, bias=False), L.Dense(1, bias=False, name="out")])
+    net(np.zeros((1, 4)))
+    assert list(net.parameters()) == [
+        "dense_1.weight", "dense_1.bias", "dense_2.weight", "out.weight",
+    ]  # fmt: skip
+
+
+def test_a_layer_in_two_branches_has_one_gradient(rng):
+    shared = L.Dense(3, bias=False)
+    x, dy = rng.standard_normal((4, 3)), rng.standard_normal((4, 6))
+    net = L.Branches([shared, L.Sequential([L.Tanh(), shared])])
+    y, cache = net.forward(x)
+    dx = net.backward(dy, cache)
+    w, t = shared.parameters()["weight"], np.tanh(x)
+    assert_allclose(w.grad, x.T @ dy[:, :3] + t.T @ dy[:, 3:], rtol=1e-10, atol=1e-12)
+    wanted = dy[:, :3] @ w.value.T + (dy[:, 3:] @ w.value.T) * (1 - t * t)
+    assert_allclose(dx, wanted, rtol=1e-10, atol=1e-12)
+
+
+def test_branches_are_summarised_and_saved(tmp_path, capsys, rng):
+    net = L.Sequential([L.Branches([L.Conv2D(3, 1), L.MaxPool2D(1)], "concat"), L.Dense(2)])
+    model = dfs.Model(net, dfs.losses.CrossEntropy(), dfs.optimizers.SGD())
+    x = rng.standard_normal((4, 2, 5, 5)).astype(np.float32)
+    model.train_on_batch(x, np.arange(4) % 2)
+    model.summary()
+    rows = capsys.readouterr().out.splitlines()
+    assert [row.split()[0] for row in rows[1:-1]] == [
+        "branches_1", "branches_1.conv2d_1", "branches_1.maxpool2d_1", "dense_1",
+    ]  # fmt: skip
+    model.save(tmp_path / "m.safetensors")
+    assert_array_equal(dfs.load(tmp_path / "m.safetensors").predict(x), model.predict(x))
+
+
+@pytest.mark.parametrize(
+    ("parts", "merge", "message"),
+    [
+        ([L.Conv2D(3, 1), L.Conv2D(3, 2)], "concat", "join shapes equal but for the channels, got"),
+        ([L.Conv2D(3, 1), L.Flatten()], "concat", r"for the channels, got \(3, 5, 5\), \(50,\)"),
+        ([L.Conv2D(3, 1), L.Conv2D(4, 1)], "add", r"must add equal shapes, got \(3, 5, 5\), "),
+    ],
+)  # fmt: skip
+def test_branches_refuse_unequal_shapes(parts, merge, message):
+    with pytest.raises(ValueError, match=message):
+        L.Branches(parts, merge)(np.zeros((1, 2, 5, 5)))
+
+
+def test_branches_check_every_input():
+    """The parts are built: what they take is still asked."""
+    net = L.Branches([L.Conv2D(3, 1), L.AvgPool2D(1)])
+    net(np.zeros((1, 2, 5, 5)))
+    for again in (net, net.forward):
+        with pytest.raises(ValueError, match='Conv2D "conv2d_1" takes 2 channels, got an image'):
+            again(np.zeros((1, 3, 5, 5)))
+
+
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
+        (lambda: L.Branches([]), ValueError, "Branches needs at least one layer, got none"),
+        (lambda: L.Branches(L.ReLU()), TypeError, "Branches takes a list of layers"),
+        (lambda: L.Branches([L.ReLU]), TypeError, "Branches takes layers, got <class"),
+        (
+            lambda: L.Branches([L.ReLU()], "sum"),
+            ValueError,
+            "merge must be one of 'concat', 'add', got 'sum'",
+        ),
         (lambda: L.Sequential([]), ValueError, "Sequential needs at least one layer, got none"),
         (lambda: L.Sequential(L.ReLU()), TypeError, "Sequential takes a list of layers"),
         (lambda: L.Sequential([L.ReLU]), TypeError, "Sequential takes layers, got <class"),

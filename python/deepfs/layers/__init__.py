@@ -2,6 +2,7 @@
 
 from ._base import Layer, Parameter
 from .activation import ReLU, Sigmoid, Softmax, Tanh
+from .branches import Branches
 from .combine import Residual, Sequential
 from .conv import Conv2D
 from .conv_forms import Conv1D, DepthwiseConv2D, SeparableConv2D
@@ -16,6 +17,7 @@ __all__ = [
     "AdaptiveAvgPool2D",
     "AvgPool2D",
     "BatchNorm",
+    "Branches",
     "Conv1D",
     "Conv2D",
     "ConvTranspose2D",
