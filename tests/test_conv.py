@@ -76,6 +76,20 @@ def test_one_channel_and_few_filters(filters, kernel_size, settings, shape, dtyp
     assert_array_equal(np.isnan(layer(x)), touched > 0)
 
 
+@pytest.mark.parametrize(("settings", "shape"), CASES)
+def test_gradients_match_numpy(settings, shape, rng):
+    x = rng.standard_normal(shape)
+    layer = Conv2D(6, **settings)
+    y, cache = layer.forward(x)
+    weight, bias = (layer.parameters()[k] for k in ("weight", "bias"))
+    dy = rng.standard_normal(y.shape)
+    dx = layer.backward(dy, cache)
+    window = (layer.stride, layer.padding, layer.dilation, layer.groups)
+    wanted = reference.conv2d_backward(x, weight.value, dy, *window)
+    for got, twin in zip((dx, weight.grad, bias.grad), wanted, strict=True):
+        assert_allclose(got, twin, rtol=1e-10, atol=1e-11)
+
+
 @pytest.mark.parametrize("co", [1, 4, 8, 15, 16, 17, 31, 32, 33, 48, 50, 65])
 @pytest.mark.parametrize("pixels", [1, 2, 3, 5, 6, 7, 13, 14, 15, 29, 113])
 def test_every_tile_of_the_product(co, pixels, dtype, tolerance, rng):

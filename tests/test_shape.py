@@ -48,8 +48,9 @@ def test_reshape_undoes_flatten(rng):
     assert_array_equal(net(x), short(x))
 
 
-def test_flatten_gradient_is_a_shape(rng):
-    x, layer = rng.standard_normal((2, 3, 4, 5)), L.Flatten()
+@pytest.mark.parametrize("batch", [0, 1, 2])
+def test_flatten_gradient_is_a_shape(batch, rng):
+    x, layer = rng.standard_normal((batch, 3, 4, 5)), L.Flatten()
     y, cache = layer.forward(channels_last(x))
     assert_array_equal(y, reference.flatten(x))
     dy = rng.standard_normal(y.shape)

@@ -36,7 +36,7 @@ def conv2d_backward(
     """Return dx, dweight, dbias."""
     dx = _spread(dy, weight, x.shape[2:], stride, padding, dilation, groups)
     seen = _grouped_windows(x, weight, stride, padding, dilation, groups)
-    grouped = dy.reshape(len(dy), groups, -1, *dy.shape[2:])
+    grouped = dy.reshape(len(dy), groups, dy.shape[1] // groups, *dy.shape[2:])
     dweight = np.einsum("ngcijab,ngoij->gocab", seen, grouped).reshape(weight.shape)
     return dx, dweight, dy.sum(axis=(0, 2, 3))
 
@@ -59,15 +59,17 @@ def _spread(
     groups: int,
 ) -> Array:
     """Return images in which every pixel of x adds its weighted window: the adjoint of conv2d."""
-    (n, _, h, w), (top, bottom, left, right) = x.shape, padding
-    x, filters = x.reshape(n, groups, -1, h, w), weight.reshape(groups, -1, *weight.shape[1:])
+    (n, c, h, w), (top, bottom, left, right) = x.shape, padding
+    x = x.reshape(n, groups, c // groups, h, w)
+    filters = weight.reshape(groups, c // groups, *weight.shape[1:])
     high, wide = image[0] + top + bottom, image[1] + left + right
     y = np.zeros((n, groups, weight.shape[1], high, wide), x.dtype)
     for a, b in np.ndindex(*weight.shape[2:]):
         rows = slice(a * dilation[0], a * dilation[0] + (h - 1) * stride[0] + 1, stride[0])
         columns = slice(b * dilation[1], b * dilation[1] + (w - 1) * stride[1] + 1, stride[1])
         y[..., rows, columns] += np.einsum("ngchw,gco->ngohw", x, filters[..., a, b])
-    return y.reshape(n, -1, high, wide)[:, :, top : high - bottom, left : wide - right]
+    y = y.reshape(n, groups * weight.shape[1], high, wide)
+    return y[:, :, top : high - bottom, left : wide - right]
 
 
 def conv_transpose2d(
@@ -103,7 +105,7 @@ def conv_transpose2d_backward(
     seen = seen[:, :, :, : x.shape[2], : x.shape[3]]  # output_padding may have room for one more
     filters = weight.reshape(groups, -1, *weight.shape[1:])
     dx = np.einsum("ngoijab,gcoab->ngcij", seen, filters).reshape(x.shape)
-    grouped = x.reshape(len(x), groups, -1, *x.shape[2:])
+    grouped = x.reshape(len(x), groups, x.shape[1] // groups, *x.shape[2:])
     dweight = np.einsum("ngoijab,ngcij->gcoab", seen, grouped).reshape(weight.shape)
     return dx, dweight, dy.sum(axis=(0, 2, 3))
 

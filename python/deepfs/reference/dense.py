@@ -7,9 +7,10 @@ from ._types import Array
 
 def dense(x: Array, weight: Array, bias: Array) -> Array:
     """Return x W + b."""
-    return x.reshape(len(x), -1) @ weight + bias
+    return x.reshape(len(x), len(weight)) @ weight + bias
 
 
 def dense_backward(x: Array, weight: Array, dy: Array) -> tuple[Array, Array, Array]:
     """Return dx, dweight, dbias."""
-    return (dy @ weight.T).reshape(x.shape), x.reshape(len(x), -1).T @ dy, dy.sum(axis=0)
+    flat = x.reshape(len(x), len(weight))
+    return (dy @ weight.T).reshape(x.shape), flat.T @ dy, dy.sum(axis=0)

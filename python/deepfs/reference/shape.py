@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ._types import Array, Pair, Sides
@@ -10,7 +12,7 @@ from ._window import pad
 
 def flatten(x: Array) -> Array:
     """Return each sample as one row."""
-    return x.reshape(len(x), -1)
+    return x.reshape(len(x), math.prod(x.shape[1:]))
 
 
 def flatten_backward(x: Array, dy: Array) -> Array:

@@ -1,0 +1,68 @@
+"""Dense layers: against NumPy, inputs of any rank, and what they refuse."""
+
+import re
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from deepfs import reference
+from deepfs.layers import Dense
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (4, 2, 3), (3, 2, 4, 5), (0, 7), (1, 1), (70, 130)])
+@pytest.mark.parametrize("units", [1, 6, 33])
+def test_matches_numpy(units, shape, dtype, tolerance, threads, rng):
+    x = rng.standard_normal(shape).astype(dtype)
+    layer = Dense(units)
+    layer.build(shape[1:], dtype)
+    weight, bias = (layer.parameters()[k] for k in ("weight", "bias"))
+    bias.value = rng.standard_normal(units)
+    y, cache = layer.forward(x)
+    dy = rng.standard_normal(y.shape).astype(dtype)
+    dx = layer.backward(dy, cache)
+    got = y, dx, weight.grad, bias.grad
+    wanted = (
+        reference.dense(x, weight.value, bias.value),
+        *reference.dense_backward(x, weight.value, dy),
+    )
+    for mine, twin in zip(got, wanted, strict=True):
+        assert mine.dtype == dtype
+        assert_allclose(mine, twin, rtol=0, atol=10 * tolerance["atol"])
+
+
+def test_channels_last_images_count_as_people_read_them(rng):
+    x = rng.standard_normal((2, 3, 4, 5))
+    layer = Dense(2)
+    last = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    assert_array_equal(layer(last), layer(x))
+
+
+@pytest.mark.parametrize("shape", [(0,), (3, 0)])
+def test_refuses_samples_without_numbers(shape):
+    message = f"Dense takes inputs of 1 numbers, got shape {shape}"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Dense(2)(np.zeros((4, *shape)))
+
+
+def test_refuses_samples_of_another_size():
+    layer = Dense(2, name="top")
+    layer(np.zeros((1, 6)))
+    assert layer(np.zeros((1, 2, 3))).shape == (1, 2)
+    with pytest.raises(ValueError, match=r'Dense "top" takes inputs of 6 numbers, got shape \(7,'):
+        layer(np.zeros((1, 7)))
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: Dense(0), ValueError, "units must be at least 1, got 0"),
+        (lambda: Dense(2.0), TypeError, "units must be an int, got 2.0"),
+        (lambda: Dense(True), TypeError, "units must be an int, got True"),
+        (lambda: Dense(2, bias=None), TypeError, "bias must be True or False, got None"),
+        (lambda: Dense(2, initializer="he"), ValueError, "initializer"),
+    ],
+)
+def test_refuses_a_setting(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
