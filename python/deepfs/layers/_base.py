@@ -50,6 +50,8 @@ def empty(shape: Shape, dtype: DTypeLike) -> Array:
     size = prod(shape) * np.dtype(dtype).itemsize
     if size < 2**16:
         return np.empty(shape, dtype)
+    if size >= 2**63:
+        raise MemoryError(f"no memory for an array of {size} bytes")
     block: Any = Block(size)
     return np.ndarray(shape, dtype, block)
 
