@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from cnn_core import dense
 from deepfs import reference
 from deepfs.layers import Dense
 
@@ -66,3 +67,20 @@ def test_refuses_samples_of_another_size():
 def test_refuses_a_setting(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+@pytest.mark.parametrize("n", [0, 1, 40])
+def test_backward_kernel(n, dtype, tolerance, threads, rng):
+    x, dy = rng.standard_normal((n, 7)).astype(dtype), rng.standard_normal((n, 5)).astype(dtype)
+    weight, before = rng.standard_normal((2, 7, 5)).astype(dtype)
+    dweight, dbias, dx = before.copy(), np.ones(5, dtype), np.full((n, 7), np.nan, dtype)
+    close = {"rtol": 0, "atol": tolerance["atol"] * 10}
+    dense.dense_backward(x, dy, weight, dweight, dbias, dx, True)
+    wanted = reference.dense_backward(x, weight, dy)
+    assert_allclose(dx, np.where(x > 0, wanted[0], 0), **close)
+    assert_allclose(dweight - before, wanted[1], **close)
+    assert_allclose(dbias - 1, wanted[2], **close)
+    dense.dense_backward(x, dy, weight, dweight, None, None)
+    assert_allclose(dweight - before, 2 * wanted[1], **close)
+    with pytest.raises(ValueError, match="do not belong to one dense layer"):
+        dense.dense_backward(x, dy, weight, dweight[1:], dbias, dx)

@@ -12,7 +12,7 @@ module         concept
 `winograd`     3x3 convolution with a quarter of the products
 `depthwise`    convolution with a filter for each channel
 `planes`       convolution of one channel to few filters
-`dense`        sums over rows: the gradient of a bias
+`dense`        the gradients of a dense layer
 `pool`         max and average pooling
 `norm`         batch normalisation
 `activation`   ReLU, sigmoid, tanh

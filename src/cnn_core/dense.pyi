@@ -8,3 +8,12 @@ def add_column_sums(
     x: Array,
     total: Array,
 ) -> None: ...
+def dense_backward(
+    x: Array,
+    dy: Array,
+    weight: Array,
+    dweight: Array,
+    dbias: Array | None,
+    dx: Array | None,
+    gated: bool = False,
+) -> None: ...

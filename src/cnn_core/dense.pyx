@@ -1,6 +1,6 @@
-"""The gradient of a bias: sums over the rows of a matrix.
+"""The backward pass of a dense layer: two products, and sums over the rows of a matrix.
 
-(The three products of a dense layer are calls of `gemm`.) The rows are cut into runs whose length
+(Its forward pass is a call of `gemm`.) The rows are cut into runs whose length
 depends on their number alone. A run is summed SHORT rows at a time in the array's own precision,
 those sums in double, and the runs are added in order: exact to the last bits of a float32, and
 the same for any number of threads.
@@ -8,8 +8,9 @@ the same for any number of threads.
 from cython.parallel cimport prange
 from libc.stdlib cimport calloc, free
 
+from cnn_core.gemm cimport ADD, product
 from cnn_core.threads cimport threads_for
-from cnn_core.types cimport dim, least, real
+from cnn_core.types cimport blocks_of, dim, least, real
 
 cdef enum:
     SHORT = 64          # rows added in the array's own precision
@@ -41,28 +42,60 @@ cdef void sum_run(const real* x, dim rows, dim c, double* total) noexcept nogil:
         first += columns
 
 
-def add_column_sums(
-    const real[:, ::1] x,       # in   (rows, c)
-    real[::1] total,            # out  (c,), added to
-):
-    """Add the sum over the rows of ``x`` to ``total``."""
-    cdef dim rows = x.shape[0], c = x.shape[1], run = run_of_rows(rows), runs, r, k
+cdef int add_sums(const real* x, dim rows, dim c, real* total) except -1:
+    """Do the work of `add_column_sums`; nothing may be empty."""
+    cdef dim run = run_of_rows(rows), runs = blocks_of(rows, run), r, k
     cdef double s
     cdef double* partial
-    if total.shape[0] != c:
-        raise ValueError("x and total do not belong to one sum")
-    if rows == 0 or c == 0:
-        return
-    runs = (rows + run - 1) // run
     partial = <double*> calloc(runs * c, sizeof(double))
     if partial == NULL:
         raise MemoryError("no memory for partial sums")
     for r in prange(runs, nogil=True, schedule="static",
                     num_threads=threads_for(<double> rows * c * sizeof(real) / 20)):
-        sum_run(&x[r * run, 0], least(run, rows - r * run), c, partial + r * c)
+        sum_run(x + r * run * c, least(run, rows - r * run), c, partial + r * c)
     for k in range(c):
         s = 0
         for r in range(runs):
             s += partial[r * c + k]
         total[k] += <real> s
     free(partial)
+    return 0
+
+
+def add_column_sums(
+    const real[:, ::1] x,       # in   (rows, c)
+    real[::1] total,            # out  (c,), added to
+):
+    """Add the sum over the rows of ``x`` to ``total``."""
+    if total.shape[0] != x.shape[1]:
+        raise ValueError("x and total do not belong to one sum")
+    if x.shape[0] > 0 and x.shape[1] > 0:
+        add_sums(&x[0, 0], x.shape[0], x.shape[1], &total[0])
+
+
+def dense_backward(
+    const real[:, ::1] x,           # in   (n, k)
+    const real[:, ::1] dy,          # in   (n, units)
+    const real[:, ::1] weight,      # in   (k, units)
+    real[:, ::1] dweight,           # out  (k, units), added to
+    real[::1] dbias,                # out  (units,), added to; or None
+    real[:, ::1] dx,                # out  (n, k), overwritten; or None
+    bint gated=False,               # dx becomes 0 where x is not above 0
+):
+    """Add x^T dy to ``dweight`` and the sum of dy to ``dbias``; write dy weight^T to ``dx``."""
+    cdef dim n = x.shape[0], k = x.shape[1], units = dy.shape[1]
+    if (dy.shape[0] != n or weight.shape[0] != k or weight.shape[1] != units
+            or dweight.shape[0] != k or dweight.shape[1] != units
+            or (dbias is not None and dbias.shape[0] != units)
+            or (dx is not None and (dx.shape[0] != n or dx.shape[1] != k))):
+        raise ValueError("x, dy, weight and the gradients do not belong to one dense layer")
+    if min(n, k, units) == 0:
+        if dx is not None:
+            dx[...] = 0
+        return
+    product(k, units, n, &x[0, 0], True, &dy[0, 0], False, &dweight[0, 0], NULL, NULL, ADD)
+    if dbias is not None:
+        add_sums(&dy[0, 0], n, units, &dbias[0])
+    if dx is not None:
+        product(n, k, units, &dy[0, 0], False, &weight[0, 0], True, &dx[0, 0], NULL,
+                &x[0, 0] if gated else NULL, 0)

@@ -20,6 +20,11 @@ cdef void pack(
     dim k, dim n, const real* b, dim row_step, dim column_step, real* packed,
 ) noexcept nogil
 
+cdef int product(
+    dim m, dim n, dim k, const real* a, bint trans_a, const real* b, bint trans_b,
+    real* c, const real* bias, const real* gate, int how,
+) except -1
+
 cdef void multiply(
     dim m, dim n, dim k, const real* a, const dim* row, const dim* step,
     const real* b, dim ldb, real* c, const dim* out,

@@ -381,43 +381,22 @@ cdef void start_from(dim m, dim n, const real* bias, real* c) noexcept nogil:
             c[i * n + j] = 0 if bias == NULL else bias[j]
 
 
-def gemm(
-    const real[:, ::1] a,           # in   (m, k), or (k, m) if trans_a
-    const real[:, ::1] b,           # in   (k, n), or (n, k) if trans_b
-    real[:, ::1] c,                 # out  (m, n)
-    const real[::1] bias=None,      # in   (n,), added to every row; not with accumulate
-    bint trans_a=False, bint trans_b=False,
-    bint accumulate=False,          # add to c; otherwise overwrite it
-    bint relu=False,                # in the end, turn negative results into 0
-    const real[:, ::1] gate=None,   # in   (m, n), results become 0 where it is not above 0
-):
-    """Write or add the matrix product of ``a`` and ``b`` to ``c``."""
-    cdef dim m = c.shape[0], n = c.shape[1], k = a.shape[0] if trans_a else a.shape[1]
+cdef int product(
+    dim m, dim n, dim k,
+    const real* a, bint trans_a, const real* b, bint trans_b,   # C-contiguous, as `gemm` has them
+    real* c, const real* bias, const real* gate, int how,       # bias and gate may be NULL
+) except -1:
+    """c = the product of a and b, with what `multiply` does besides; threads share out blocks.
+
+    Nothing may be empty.
+    """
     cdef dim a_row = 1 if trans_a else k, a_column = m if trans_a else 1
     cdef dim b_row = 1 if trans_b else n, b_column = k if trans_b else 1
     cdef dim row_blocks, column_blocks, rows = ROWS, columns = COLUMNS, unit, i, j
     cdef dim tables = (2 * ROWS + CHAIN) * sizeof(dim), space
-    cdef const real* start = NULL
-    cdef const real* gates = NULL
     cdef int threads = threads_for(<double> m * n * k * sizeof(real) / 200)
-    cdef int how = (ADD if accumulate else 0) | (RELU if relu else 0)
     cdef Block workspace
     cdef char* mine
-    if ((a.shape[1] if trans_a else a.shape[0]) != m or (b.shape[1] if trans_b else b.shape[0]) != k
-            or (b.shape[0] if trans_b else b.shape[1]) != n
-            or (bias is not None and (accumulate or bias.shape[0] != n))
-            or (gate is not None and (gate.shape[0] != m or gate.shape[1] != n))):
-        raise ValueError("a, b, c, bias and gate do not belong to one product")
-    if m == 0 or n == 0:
-        return
-    if bias is not None:
-        start = &bias[0]
-    if gate is not None:
-        gates = &gate[0, 0]
-    if k == 0:
-        if not accumulate:
-            start_from(m, n, start, &c[0, 0])
-        return
     # smaller blocks for more threads: only who computes an entry depends on this
     while rows > 2 * TILE_ROWS and blocks_of(m, rows) * blocks_of(n, columns) < 2 * threads:
         rows -= TILE_ROWS
@@ -431,7 +410,35 @@ def gemm(
             i = unit // column_blocks * rows
             j = unit % column_blocks * columns
             block(least(rows, m - i), least(columns, n - j), k,
-                  &a[0, 0] + i * a_row, a_row, a_column, &b[0, 0] + j * b_column, b_row, b_column,
-                  &c[i, j], n, NULL if start == NULL else start + j,
-                  NULL if gates == NULL else gates + i * n + j, how,
+                  a + i * a_row, a_row, a_column, b + j * b_column, b_row, b_column,
+                  c + i * n + j, n, NULL if bias == NULL else bias + j,
+                  NULL if gate == NULL else gate + i * n + j, how,
                   <dim*> mine, <real*> (mine + tables), <real*> (mine + tables) + LD * ROWS)
+    return 0
+
+
+def gemm(
+    const real[:, ::1] a,           # in   (m, k), or (k, m) if trans_a
+    const real[:, ::1] b,           # in   (k, n), or (n, k) if trans_b
+    real[:, ::1] c,                 # out  (m, n)
+    const real[::1] bias=None,      # in   (n,), added to every row; not with accumulate
+    bint trans_a=False, bint trans_b=False,
+    bint accumulate=False,          # add to c; otherwise overwrite it
+    bint relu=False,                # in the end, turn negative results into 0
+    const real[:, ::1] gate=None,   # in   (m, n), results become 0 where it is not above 0
+):
+    """Write or add the matrix product of ``a`` and ``b`` to ``c``."""
+    cdef dim m = c.shape[0], n = c.shape[1], k = a.shape[0] if trans_a else a.shape[1]
+    if ((a.shape[1] if trans_a else a.shape[0]) != m or (b.shape[1] if trans_b else b.shape[0]) != k
+            or (b.shape[0] if trans_b else b.shape[1]) != n
+            or (bias is not None and (accumulate or bias.shape[0] != n))
+            or (gate is not None and (gate.shape[0] != m or gate.shape[1] != n))):
+        raise ValueError("a, b, c, bias and gate do not belong to one product")
+    if m == 0 or n == 0:
+        return
+    if k > 0:
+        product(m, n, k, &a[0, 0], trans_a, &b[0, 0], trans_b, &c[0, 0],
+                NULL if bias is None else &bias[0], NULL if gate is None else &gate[0, 0],
+                (ADD if accumulate else 0) | (RELU if relu else 0))
+    elif not accumulate:
+        start_from(m, n, NULL if bias is None else &bias[0], &c[0, 0])

@@ -91,12 +91,7 @@ class Dense(Layer):
 
     def _backward(self, dy: Array, cache: Any, need_dx: bool, gate: bool = False) -> Array | None:
         (x, shape), dy = cache, np.ascontiguousarray(dy)
-        weight = self.learned["weight"]
-        gemm.gemm(x, dy, weight.dmemory, trans_a=True, accumulate=True)
-        if self.bias:
-            dense.add_column_sums(dy, self.learned["bias"].dmemory)
-        if not need_dx:
-            return None
-        dx = empty(x.shape, x.dtype)
-        gemm.gemm(dy, weight.memory, dx, trans_b=True, gate=x if gate else None)
-        return dx.reshape(shape)
+        weight, dx = self.learned["weight"], empty(x.shape, x.dtype) if need_dx else None
+        dbias = self.learned["bias"].dmemory if self.bias else None
+        dense.dense_backward(x, dy, weight.memory, weight.dmemory, dbias, dx, gate)
+        return None if dx is None else dx.reshape(shape)
