@@ -68,8 +68,8 @@ def _spread(
         rows = slice(a * dilation[0], a * dilation[0] + (h - 1) * stride[0] + 1, stride[0])
         columns = slice(b * dilation[1], b * dilation[1] + (w - 1) * stride[1] + 1, stride[1])
         y[..., rows, columns] += np.einsum("ngchw,gco->ngohw", x, filters[..., a, b])
-    y = y.reshape(n, groups * weight.shape[1], high, wide)
-    return y[:, :, top : high - bottom, left : wide - right]
+    joined = y.reshape(n, groups * weight.shape[1], high, wide)
+    return joined[:, :, top : high - bottom, left : wide - right]
 
 
 def conv_transpose2d(
