@@ -15,6 +15,7 @@ module         concept
 `dense`        the gradients of a dense layer
 `pool`         max and average pooling
 `norm`         batch normalisation
+`group_norm`   normalisation inside one sample: layer, group, instance
 `activation`   ReLU, sigmoid, tanh
 `add`          the sum of two arrays, where two ways meet
 `softmax`      softmax and cross-entropy

@@ -9,6 +9,7 @@ from .conv_forms import Conv1D, DepthwiseConv2D, SeparableConv2D
 from .conv_transpose import ConvTranspose2D
 from .dense import Dense
 from .dropout import Dropout
+from .group_norm import GroupNorm, InstanceNorm, LayerNorm
 from .norm import BatchNorm
 from .pool import AdaptiveAvgPool2D, AvgPool2D, GlobalAvgPool2D, GlobalMaxPool2D, MaxPool2D
 from .shape import Flatten, Reshape, Upsample2D, ZeroPad2D
@@ -27,7 +28,10 @@ __all__ = [
     "Flatten",
     "GlobalAvgPool2D",
     "GlobalMaxPool2D",
+    "GroupNorm",
+    "InstanceNorm",
     "Layer",
+    "LayerNorm",
     "MaxPool2D",
     "Parameter",
     "ReLU",

@@ -21,6 +21,14 @@ from .conv import (
 )
 from .dense import dense, dense_backward
 from .dropout import dropout, philox
+from .group_norm import (
+    group_norm,
+    group_norm_backward,
+    instance_norm,
+    instance_norm_backward,
+    layer_norm,
+    layer_norm_backward,
+)
 from .losses import cross_entropy, mean_squared_error
 from .norm import batch_norm
 from .optimizers import adam, momentum, sgd
@@ -73,7 +81,13 @@ __all__ = [
     "global_avg_pool2d_backward",
     "global_max_pool2d",
     "global_max_pool2d_backward",
+    "group_norm",
+    "group_norm_backward",
     "im2col",
+    "instance_norm",
+    "instance_norm_backward",
+    "layer_norm",
+    "layer_norm_backward",
     "max_pool2d",
     "max_pool2d_backward",
     "mean_squared_error",
