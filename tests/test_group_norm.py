@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from cnn_core import group_norm
 from deepfs import reference
 from deepfs.layers import GroupNorm, InstanceNorm, LayerNorm
+from deepfs.testing import any_work_on
 
 
 def run(layer, x, dy, rng):
@@ -147,6 +148,30 @@ def test_an_offset_does_not_swamp_the_variance(make, rng):
     x = (rng.standard_normal((2, 4, 40, 40)) + 1e4).astype(np.float32)
     y, exact = make()(x), make()(x.astype(float))
     assert_allclose(y, exact, rtol=0, atol=2e-3)  # the mean is rounded to a float32
+
+
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [
+        (LayerNorm, (1500, 300)),
+        (LayerNorm, (9, 20, 21, 20)),
+        (lambda: LayerNorm(2), (9, 20, 21, 20)),
+        (lambda: LayerNorm(3), (67, 8, 9, 11)),
+        (lambda: GroupNorm(4), (37, 24, 21, 20)),
+        (lambda: GroupNorm(3), (700, 120)),
+        (InstanceNorm, (37, 24, 11, 10)),
+    ],
+)
+def test_any_number_of_threads_gives_the_same_bits(make, shape, dtype, rng):
+    """With more blocks than threads, and more rows in a block than one."""
+    x, dy = rng.standard_normal((2, *shape)).astype(dtype)
+    wanted = None
+    for n in (1, 2, 3, 5, 8):
+        with any_work_on(n):
+            _, _, got = run(make(), x, dy, np.random.default_rng(1))
+        wanted = wanted or got
+        for a, b in zip(got, wanted, strict=True):
+            assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("outlier", [50, 1e4])
