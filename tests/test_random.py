@@ -7,7 +7,6 @@ from numpy.testing import assert_array_equal
 import deepfs as dfs
 from cnn_core import random as kernel
 from deepfs import reference
-from deepfs.layers import Dropout
 from deepfs.random import Random
 
 # Random123's kat_vectors for philox4x32 10: counter, key, output (Salmon et al. 2011)
@@ -76,30 +75,3 @@ def test_set_seed_repeats_a_layer():
 def test_set_seed_refuses(seed):
     with pytest.raises((ValueError, TypeError), match="seed must be"):
         dfs.set_seed(seed)
-
-
-@pytest.mark.parametrize("p", [0.0, 0.3, 1.0])
-def test_dropout_matches_its_twin(p, dtype, threads):
-    layer = Dropout(p)
-    x = np.arange(1, 3001, dtype=dtype).reshape(60, 50)
-    y, cache = layer.forward(x, training=True)
-    seed, stream = map(int, layer.buffers()["key"])
-    wanted = reference.dropout(x.reshape(-1), p, seed, stream, 0)
-    assert np.allclose(y.reshape(-1), wanted, rtol=1e-6)
-    assert (y == 0).mean() == pytest.approx(p, abs=0.03)
-    again, _ = layer.forward(x, training=True)
-    assert p in (0.0, 1.0) or (again != y).any()
-    assert_array_equal(layer(x), x)
-
-
-def test_dropout_of_the_textbook():
-    layer, x = Dropout(0.25, scaling="test"), np.ones((100, 100))
-    y, _ = layer.forward(x, training=True)
-    assert set(np.unique(y)) == {0.0, 1.0}
-    assert_array_equal(layer(x), 0.75 * x)
-
-
-@pytest.mark.parametrize("p", [-0.1, 1.1, float("nan")])
-def test_dropout_refuses(p):
-    with pytest.raises(ValueError, match=r"p must be in \[0, 1\]"):
-        Dropout(p)

@@ -8,7 +8,7 @@ from .conv import Conv2D
 from .conv_forms import Conv1D, DepthwiseConv2D, SeparableConv2D
 from .conv_transpose import ConvTranspose2D
 from .dense import Dense
-from .dropout import Dropout
+from .dropout import DropConnect, Dropout, GaussianNoise, SpatialDropout
 from .group_norm import GroupNorm, InstanceNorm, LayerNorm
 from .norm import BatchNorm
 from .pool import AdaptiveAvgPool2D, AvgPool2D, GlobalAvgPool2D, GlobalMaxPool2D, MaxPool2D
@@ -24,8 +24,10 @@ __all__ = [
     "ConvTranspose2D",
     "Dense",
     "DepthwiseConv2D",
+    "DropConnect",
     "Dropout",
     "Flatten",
+    "GaussianNoise",
     "GlobalAvgPool2D",
     "GlobalMaxPool2D",
     "GroupNorm",
@@ -41,6 +43,7 @@ __all__ = [
     "Sequential",
     "Sigmoid",
     "Softmax",
+    "SpatialDropout",
     "Tanh",
     "Upsample2D",
     "ZeroPad2D",

@@ -20,7 +20,14 @@ from .conv import (
     separable_conv2d_backward,
 )
 from .dense import dense, dense_backward
-from .dropout import dropout, philox
+from .dropout import (
+    drop_connect,
+    drop_connect_backward,
+    dropout,
+    gaussian_noise,
+    philox,
+    spatial_dropout,
+)
 from .group_norm import (
     group_norm,
     group_norm_backward,
@@ -74,9 +81,12 @@ __all__ = [
     "dense_backward",
     "depthwise_conv2d",
     "depthwise_conv2d_backward",
+    "drop_connect",
+    "drop_connect_backward",
     "dropout",
     "flatten",
     "flatten_backward",
+    "gaussian_noise",
     "global_avg_pool2d",
     "global_avg_pool2d_backward",
     "global_max_pool2d",
@@ -101,6 +111,7 @@ __all__ = [
     "sgd",
     "sigmoid",
     "softmax",
+    "spatial_dropout",
     "tanh",
     "upsample2d",
     "upsample2d_backward",
