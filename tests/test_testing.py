@@ -7,7 +7,7 @@ import pytest
 
 from deepfs import layers as L
 from deepfs.layers._base import Layer
-from deepfs.losses import CrossEntropy
+from deepfs.losses import Loss
 from deepfs.testing import check_gradient, check_layer, check_loss
 
 X = np.random.default_rng(0).standard_normal((4, 3))
@@ -103,10 +103,81 @@ def test_check_gradient_restores_what_it_moves():
         check_gradient(lambda a: 0.0, x.astype("f"), x.astype("f"))
 
 
-def test_check_loss_finds_a_wrong_gradient():
-    class Wrong(CrossEntropy):
-        def _gradient(self, cache, scale):
-            return 1.01 * super()._gradient(cache, scale)
+@dataclass(eq=False)
+class Squares(Loss):
+    """(y - t)^2, with one fault of choice."""
 
-    with pytest.raises(AssertionError, match=r"the gradient of outputs at \(0, 0\) is"):
-        check_loss(Wrong(), X, np.array([0, 1, 2, 0]))
+    fault: str = ""
+    reduction: str = "mean"
+
+    def terms(self, outputs, targets, sample_weight=None):
+        y, t = np.asarray(outputs), np.asarray(targets)
+        fault = self.fault
+        if fault == "float64":
+            y = y.astype(np.float64)
+        y, t = y.astype(y.dtype.newbyteorder("=")), t.astype(y.dtype.newbyteorder("="))
+        if fault == "writes outputs" or (fault == "writes hidden" and outputs.flags.writeable):
+            outputs *= 1
+            outputs += 1e-3
+        if fault == "writes targets" and targets.flags.writeable is False:
+            targets.flags.writeable = True
+            targets += 1e-3
+        if fault == "remembers":
+            self.last = float(y.sum())
+        if fault == "empty" and len(y) == 0:
+            raise IndexError("an empty batch")
+        if fault == "empty value" and len(y) == 0:
+            return np.ones((1, 3)), 1.0, (y, np.ones(y.shape))
+        if fault == "neighbours":
+            t = t + y.mean() * 0.1
+        if fault == "outputs' layout" and not np.asarray(outputs).flags.c_contiguous:
+            y = y + 1
+        if fault == "targets' layout" and not np.asarray(targets).flags.c_contiguous:
+            t = t + 1
+        if fault == "weights' layout" and not np.asarray(sample_weight).flags.c_contiguous:
+            t = t + 1
+        weight = np.ones(y.shape, y.dtype)
+        if sample_weight is not None:
+            weight = (weight.T * np.asarray(sample_weight)).T.astype(y.dtype)
+        return weight * (y - t) ** 2, float(weight.sum()), (y - t, weight)
+
+    def _gradient(self, cache, scale):
+        if self.fault == "upstream":
+            scale = 1 / 12
+        factor = {"gradient": 2.001, "zero": 0, "float64": np.float64(2)}.get(self.fault, 2)
+        difference, weight = cache
+        result = (factor * scale * weight * difference).astype(difference.dtype)
+        if self.fault == "spends the cache":
+            difference *= 0.5
+        return result
+
+
+LOSS_FAULTS = [
+    ("gradient", r"the gradient of outputs at \(0, 0\) is .*, by differences"),
+    ("zero", "the gradient is zero"),
+    ("upstream", "upstream does not scale|the gradient of outputs"),
+    ("writes outputs", "by differences|output array is read-only"),
+    ("writes hidden", "by differences"),
+    ("writes targets", "forward or backward changed the targets|for read-only arrays"),
+    ("remembers", "forward or backward changed the loss"),
+    ("outputs' layout", "differs for an input with gaps"),
+    ("targets' layout", "differs for targets: an input with gaps"),
+    ("weights' layout", "differs for weights: an input with gaps"),
+    ("empty", "an empty batch"),
+    ("empty value", "an empty batch gave the loss"),
+    ("neighbours", "by differences|a batch of one differs"),
+    ("float64", "float32 gave a gradient of float64"),
+    ("spends the cache", "the second backward of a cache differs"),
+]
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_a_right_loss_passes(reduction):
+    check_loss(Squares(reduction=reduction), X, X[::-1] / 3)
+    check_loss(Squares(reduction=reduction), X, X[::-1] / 3, [1, 2, 0, 4])
+
+
+@pytest.mark.parametrize(("fault", "message"), LOSS_FAULTS)
+def test_faults_of_losses_are_found(fault, message):
+    with pytest.raises((AssertionError, IndexError, ValueError), match=message):
+        check_loss(Squares(fault), X, X[::-1] / 3, [1, 2, 3, 4])

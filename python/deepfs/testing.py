@@ -207,15 +207,22 @@ def _check_arguments(run: _Run, x: Array, dy: Array, result: dict[str, Array]) -
     _equal(run.both(given_x, given_dy), result, "for read-only arrays")
     assert_array_equal(given_x, x, err_msg="forward or backward changed x")
     assert_array_equal(given_dy, dy, err_msg="forward or backward changed dy")
-    strided = np.zeros((*x.shape[:-1], 2 * x.shape[-1]))[..., ::2]
+    for how, variant in _layouts(x):
+        _equal(run.both(variant, dy), result, f"for {how}")
+
+
+def _layouts(x: Array) -> Iterator[tuple[str, Array]]:
+    """Yield the numbers of ``x`` as they may lie in memory, and how that is called."""
+    strided = np.zeros((*x.shape[:-1], 2 * x.shape[-1]), x.dtype)[..., ::2]
     strided[...] = x
-    _equal(run.both(strided, dy), result, "for an input with gaps")
+    yield "an input with gaps", strided
     reverse = (slice(None, None, -1),) * x.ndim
-    _equal(run.both(x[reverse].copy()[reverse], dy), result, "for negative strides")
-    _equal(run.both(x.astype(x.dtype.newbyteorder()), dy), result, "for the other byte order")
+    yield "negative strides", x[reverse].copy()[reverse]
+    yield "the other byte order", x.astype(x.dtype.newbyteorder())
     if x.ndim == 4:
-        channels_last = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
-        _equal(run.both(channels_last, dy), result, "for a channels-last input")
+        yield "a channels-last input", np.ascontiguousarray(
+            x.transpose(0, 2, 3, 1)
+        ).transpose(0, 3, 1, 2)  # fmt: skip
 
 
 def _check_copies(run: _Run, x: Array, dy: Array, result: dict[str, Array]) -> None:
@@ -261,45 +268,91 @@ def _check_batches(run: _Run, x: Array) -> None:
     )
 
 
-def check_loss(loss: Loss, outputs: Any, targets: Any, sample_weight: Any = None) -> None:
-    """Check the gradient of a loss, its dtypes, and that it leaves its arguments alone.
+def check_loss(
+    loss: Loss, outputs: Any, targets: Any, sample_weight: Any = None, seed: int = 0
+) -> None:
+    """Check that a loss keeps the contract of `Loss` at ``outputs`` and ``targets``.
 
     Parameters
     ----------
     loss : Loss
-        With a reduction to one number.
-    outputs, targets : array
-        Where, away from kinks.
+        With any reduction; it stays as it is.
+    outputs : array (n, ...)
+        Of at least one sample, away from kinks.
+    targets : array (n, ...)
+        What the loss takes for them.
     sample_weight : array, optional
         Weights of the samples.
+    seed : int
+        Of the upstream gradient, and of samples of entries.
 
     Raises
     ------
     AssertionError
-        If the gradient is wrong or zero; if ``upstream`` does not scale it; if arguments change; if
-        float32 is not close to float64, or the result depends on the number of threads.
+        If the gradient is wrong or zero; if ``upstream`` does not scale it; if the loss or an
+        argument changes; if the result depends on the memory layout of an argument, the number of
+        threads, a copy or a pickle of the loss; if float32 is not close to float64; if a batch of
+        none or one fails.
 
     Examples
     --------
     >>> from deepfs.losses import CrossEntropy
     >>> check_loss(CrossEntropy(), np.random.default_rng(0).random((3, 4)), np.array([0, 3, 1]))
     """
-    outputs, targets = np.array(outputs, np.float64), np.asarray(targets)
-    before, labels = outputs.copy(), targets.copy()
-    value, cache = loss.forward(outputs, targets, sample_weight)
-    gradient = loss.backward(cache)
+    x, t = np.array(outputs, np.float64), np.array(targets)
+    weight = None if sample_weight is None else np.array(sample_weight, np.float64)
+    before = pickle.dumps(loss)
+    shape = np.shape(loss(x, t, weight))
+    upstream = np.asarray(np.random.default_rng(seed).uniform(1, 2, shape))
+
+    def both(given: Any, x: Any, t: Any, weight: Any) -> dict[str, Array]:
+        value, cache = given.forward(x, t, weight)
+        first, again = (given.backward(cache, upstream).copy() for _ in range(2))
+        assert_array_equal(first, again, err_msg="the second backward of a cache differs")
+        return {"value": np.array(value), "gradient": first}
+
+    result = both(loss, x, t, weight)
+    gradient = result["gradient"]
     assert gradient.any(), "the gradient is zero"
-    check_gradient(lambda x: loss(x, targets, sample_weight), outputs, gradient, "outputs")
-    assert_allclose(loss.backward(cache, 3.0), 3 * gradient, rtol=1e-12, err_msg="upstream")
-    assert_array_equal(outputs, before, err_msg="the loss changed its outputs")
-    assert_array_equal(targets, labels, err_msg="the loss changed its targets")
-    low, low_cache = loss.forward(outputs.astype(np.float32), targets, sample_weight)
-    low_gradient = loss.backward(low_cache)
-    assert low_gradient.dtype == np.float32, f"float32 gave a gradient of {low_gradient.dtype}"
-    assert_allclose(low, value, rtol=1e-5, atol=1e-6, err_msg="float32: value")
-    assert_allclose(low_gradient, gradient, rtol=1e-5, atol=1e-6, err_msg="float32: gradient")
+    check_gradient(lambda x: float(np.vdot(loss(x, t, weight), upstream)), x, gradient, "outputs",
+                   seed)  # fmt: skip
+    cache = loss.forward(x, t, weight)[1]
+    assert_allclose(loss.backward(cache, 3 * upstream), 3 * gradient, rtol=1e-12,
+                    err_msg="upstream does not scale the gradient")  # fmt: skip
+    given = [None if a is None else a.copy() for a in (x, t, weight)]
+    for array in given:
+        if array is not None:
+            array.flags.writeable = False
+    _equal(both(loss, *given), result, "for read-only arrays")
+    for array, kept, name in zip(given, (x, t, weight), ("outputs", "targets", "weights"),
+                                 strict=True):  # fmt: skip
+        assert_array_equal(array, kept, err_msg=f"forward or backward changed the {name}")
+    for how, variant in _layouts(x):
+        _equal(both(loss, variant, t, weight), result, f"for {how}")
+    for how, variant in _layouts(t):
+        _equal(both(loss, x, variant, weight), result, f"for targets: {how}")
+    for how, variant in () if weight is None else _layouts(weight):
+        _equal(both(loss, x, t, variant), result, f"for weights: {how}")
+    assert pickle.dumps(loss) == before, "forward or backward changed the loss"
+    _equal(both(copy.deepcopy(loss), x, t, weight), result, "of a copy")
+    _equal(both(pickle.loads(before), x, t, weight), result, "of a pickle")
     for n in (1, 2, 3, 4):
         with any_work_on(n):
-            again, cache = loss.forward(outputs, targets, sample_weight)
-            assert again == value, f"the value differs with {n} threads"
-            assert_array_equal(loss.backward(cache), gradient, err_msg=f"with {n} threads")
+            _equal(both(loss, x, t, weight), result, f"with {n} threads")
+    _check_loss_batches(loss, x, t, weight)
+    for name, got in both(loss, x.astype(np.float32), t, weight).items():
+        if name == "gradient" or shape:
+            assert got.dtype == np.float32, f"float32 gave a {name} of {got.dtype}"
+        size = max(1.0, float(np.abs(result[name]).max(initial=0)))
+        assert_allclose(got, result[name], rtol=0, atol=2e-6 * size, err_msg=f"float32: {name}")
+
+
+def _check_loss_batches(loss: Loss, x: Array, t: Array, weight: Array | None) -> None:
+    """Check a batch of none, and that the terms of a sample do not depend on the others."""
+    few = [(x[:n], t[:n], None if weight is None else weight[:n]) for n in (0, 1)]
+    value, cache = loss.forward(*few[0])
+    assert not np.any(value), f"an empty batch gave the loss {value}"
+    empty = loss.backward(cache)
+    assert empty.shape == x[:0].shape, f"an empty batch gave a gradient of shape {empty.shape}"
+    terms, one = loss.terms(x, t, weight)[0], loss.terms(*few[1])[0]
+    assert_allclose(one, terms[:1], rtol=1e-9, atol=1e-12, err_msg="a batch of one differs")

@@ -16,13 +16,17 @@ def softmax_backward(
 ) -> None: ...
 def cross_entropy_forward(
     x: Array,
-    target: Array,
-    log_p: Array,
+    label: Array | None,
+    target: Array | None,
+    weight: Array | None,
+    p: Array,
     loss: Array,
-) -> None: ...
+) -> float: ...
 def cross_entropy_backward(
-    log_p: Array,
-    target: Array,
-    scale: Array,
+    p: Array,
+    label: Array | None,
+    target: Array | None,
+    weight: Array | None,
+    scale: float,
     dx: Array,
 ) -> None: ...

@@ -7,6 +7,7 @@ threads share them out.
 """
 from cython.parallel cimport prange
 from libc.math cimport log
+from libc.stdint cimport int64_t
 
 from cnn_core.simd cimport VBYTES, vec, vecd, vecf, vfill, vstore
 from cnn_core.threads cimport threads_for
@@ -90,21 +91,51 @@ cdef void log_softmax_row(const real* x, real* y, dim c) noexcept nogil:
         y[k] = (x[k] - top) - logarithm
 
 
-cdef inline void cross_entropy_gradient_row(
-    const real* log_p, const real* target, real scale, real* dx, dim c, vec* lane,
+cdef double cross_entropy_row(
+    const real* x, const real* target, dim label, real* p, dim c,   # target: NULL for a label
 ) noexcept nogil:
-    """dx = scale (exp(log_p) sum(target) - target)."""
+    """p = softmax(x); return -sum(target log(p)) or -log(p[label])."""
+    cdef double top = largest(x, c), total = exponentials_of(x, <real> top, p, c)
+    cdef double logarithm = log(total), loss = 0
+    cdef real scale = <real> (1 / total)
+    cdef dim k
+    for k in range(c):
+        p[k] = p[k] * scale
+    if target == NULL:
+        return logarithm - (x[label] - top)
+    for k in range(c):
+        if target[k] != 0:
+            loss = loss + target[k] * (logarithm - (x[k] - top))
+    return loss
+
+
+cdef inline void cross_entropy_gradient_row(
+    const real* p, const real* target, dim label, real scale, real* dx, dim c, vec* lane,
+) noexcept nogil:
+    """dx = scale (p sum(target) - target), or scale (p - 1 at the label); 0 where scale is."""
     cdef dim size = VBYTES // sizeof(real), i = 0, k
     cdef real total = 0
     cdef vec v, t, s, f
+    if scale == 0:
+        for k in range(c):
+            dx[k] = 0
+        return
+    vfill(f, scale)
+    if target == NULL:
+        while i < c:
+            vload_part(v, p + i, c - i)
+            v = f * v
+            vstore_part(dx + i, v, c - i)
+            i += size
+        dx[label] = scale * (p[label] - 1)
+        return
     for k in range(c):
         total = total + target[k]
     vfill(s, total)
-    vfill(f, scale)
     while i < c:
-        vload_part(v, log_p + i, c - i)
+        vload_part(v, p + i, c - i)
         vload_part(t, target + i, c - i)
-        v = f * (exponential(v) * s - t)
+        v = f * (v * s - t)
         vstore_part(dx + i, v, c - i)
         i += size
 
@@ -147,45 +178,73 @@ def softmax_backward(
 
 
 def cross_entropy_forward(
-    const real[:, ::1] x,       # in   (n, c), logits
-    const real[:, ::1] target,  # in   (n, c), weight of each class
-    real[:, ::1] log_p,         # out  (n, c), log-softmax of x
-    real[::1] loss,             # out  (n,)
+    const real[:, ::1] x,           # in   (n, c), logits
+    const int64_t[::1] label,       # in   (n,), the right class; or None
+    const real[:, ::1] target,      # in   (n, c), how much each class counts, if there is no label
+    const double[::1] weight,       # in   (n,), by which each loss is multiplied; or None: 1
+    real[:, ::1] p,                 # out  (n, c), softmax of x
+    real[::1] loss,                 # out  (n,)
 ):
-    """Write -sum(target * log_softmax(x)) of each row; a class of weight 0 adds exactly 0."""
-    cdef dim n = x.shape[0], c = x.shape[1], i, k
-    cdef double total, term
-    if not (same_shape(&x.shape[0], &target.shape[0], 2) and loss.shape[0] == n
-            and same_shape(&x.shape[0], &log_p.shape[0], 2) and c > 0):
-        raise ValueError("x, target, log_p and loss do not belong to one loss")
+    """Write -sum(target * log(softmax(x))) of each row, or -log(softmax(x)[label]); return the sum.
+
+    A class of target 0 adds exactly 0, and so does a row of weight 0. A label that is no class
+    raises IndexError before anything is written.
+    """
+    cdef dim n = x.shape[0], c = x.shape[1], i
+    cdef bint by_label = label is not None, weighted = weight is not None
+    cdef double term, total = 0
+    if not (c > 0 and loss.shape[0] == n and same_shape(&x.shape[0], &p.shape[0], 2)
+            and (not weighted or weight.shape[0] == n)
+            and (label.shape[0] == n if by_label else target is not None
+                 and same_shape(&x.shape[0], &target.shape[0], 2))):
+        raise ValueError("x, label, target, weight, p and loss do not belong to one loss")
+    if by_label:
+        for i in range(n):
+            if not 0 <= label[i] < c:
+                raise IndexError(f"a label must be from 0 to {c - 1}, got {label[i]}")
     for i in prange(n, nogil=True, schedule="static",
                     num_threads=threads_for(<double> n * (c * sizeof(real) / 2 + 30))):
-        log_softmax_row(&x[i, 0], &log_p[i, 0], c)
-        total = 0
-        for k in range(c):
-            term = <double> target[i, k] * log_p[i, k]
-            total = total - (term if target[i, k] != 0 else 0)
-        loss[i] = <real> total
+        term = cross_entropy_row(&x[i, 0], NULL if by_label else &target[i, 0],
+                                 label[i] if by_label else 0, &p[i, 0], c)
+        if weighted:
+            term = term * weight[i] if weight[i] != 0 else 0
+        loss[i] = <real> term
+    for i in range(n):
+        total += loss[i]
+    return total
 
 
 def cross_entropy_backward(
-    const real[:, ::1] log_p,   # in   (n, c), as forward wrote it
-    const real[:, ::1] target,  # in   (n, c)
-    const real[::1] scale,      # in   (n,), gradient of what is minimised by each row's loss
-    real[:, ::1] dx,            # out  (n, c)
+    const real[:, ::1] p,           # in   (n, c), as forward wrote it
+    const int64_t[::1] label,       # in   as given to forward
+    const real[:, ::1] target,      # in   as given to forward
+    const double[::1] weight,       # in   (n,), gradient of what is minimised by each loss; or None
+    double scale,                   # by which that is multiplied
+    real[:, ::1] dx,                # out  (n, c)
 ):
-    """Write scale * (softmax(x) * sum(target) - target) to ``dx``."""
-    cdef dim n = log_p.shape[0], c = log_p.shape[1], i
-    if not (same_shape(&log_p.shape[0], &target.shape[0], 2) and scale.shape[0] == n
-            and same_shape(&log_p.shape[0], &dx.shape[0], 2)):
-        raise ValueError("log_p, target, scale and dx do not belong to one loss")
-    if c == 0:
-        return
+    """Write the gradient of scale * sum(weight * loss) by the logits to ``dx``.
+
+    That is softmax(x) * sum(target) - target, times both; a row where they are 0 gets 0.
+    """
+    cdef dim n = p.shape[0], c = p.shape[1], i, k
+    cdef bint by_label = label is not None, weighted = weight is not None
+    cdef const real* t
+    cdef real f
+    if not (c > 0 and same_shape(&p.shape[0], &dx.shape[0], 2)
+            and (not weighted or weight.shape[0] == n)
+            and (label.shape[0] == n if by_label else target is not None
+                 and same_shape(&p.shape[0], &target.shape[0], 2))):
+        raise ValueError("p, label, target, weight and dx do not belong to one loss")
+    if by_label:
+        for i in range(n):
+            if not 0 <= label[i] < c:
+                raise IndexError(f"a label must be from 0 to {c - 1}, got {label[i]}")
     for i in prange(n, nogil=True, schedule="static",
                     num_threads=threads_for(<double> n * (c * sizeof(real) / 2 + 20))):
+        k = label[i] if by_label else 0
+        t = NULL if by_label else &target[i, 0]
+        f = <real> (scale * weight[i] if weighted else scale)
         if real is float:
-            cross_entropy_gradient_row(&log_p[i, 0], &target[i, 0], scale[i], &dx[i, 0], c,
-                                       <vecf*> NULL)
+            cross_entropy_gradient_row(&p[i, 0], t, k, f, &dx[i, 0], c, <vecf*> NULL)
         else:
-            cross_entropy_gradient_row(&log_p[i, 0], &target[i, 0], scale[i], &dx[i, 0], c,
-                                       <vecd*> NULL)
+            cross_entropy_gradient_row(&p[i, 0], t, k, f, &dx[i, 0], c, <vecd*> NULL)

@@ -1,0 +1,37 @@
+"""Labels of classes: the one place that checks them, for losses and metrics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def known_labels(
+    labels: NDArray[Any], classes: int, who: str, ignore_index: int | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.bool_] | None]:
+    """Return labels as C-contiguous int64, the ignored ones as 0, and which are kept; None: all.
+
+    Raises
+    ------
+    TypeError
+        If the labels are not integers.
+    ValueError
+        If one is neither a class nor to be ignored: the first of them is named.
+    """
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"{who} takes integer labels, got an array of {labels.dtype}")
+    keep = None if ignore_index is None else labels != ignore_index
+    wrong = (labels < 0) | (labels >= classes)
+    if keep is not None:
+        wrong &= keep
+    if wrong.any():
+        at = tuple(map(int, np.unravel_index(wrong.argmax(), labels.shape)))
+        index = at[0] if len(at) == 1 else at
+        raise ValueError(
+            f"{who} takes labels from 0 to {classes - 1}, got {labels[at]} at index {index}"
+        )
+    if keep is not None:
+        labels = np.where(keep, labels, 0)
+    return np.ascontiguousarray(labels, np.int64), keep

@@ -1,0 +1,26 @@
+"""Losses: one number for how wrong a batch is, and its gradient.
+
+All take ``loss(outputs, targets, sample_weight=None)`` and a ``reduction``: "mean", "sum" or
+"none". The mean divides by the sum of the weights. Cross-entropy is a kernel, ``softmax.pyx``; the
+others are a few passes over small arrays, and plain NumPy. Read ``_base.py`` first.
+"""
+
+from ._base import Loss
+from .binary_cross_entropy import BinaryCrossEntropy
+from .cross_entropy import CrossEntropy
+from .hinge import Hinge
+from .huber import Huber
+from .mean_absolute_error import MeanAbsoluteError
+from .mean_squared_error import MeanSquaredError
+from .negative_log_likelihood import NegativeLogLikelihood
+
+__all__ = [
+    "BinaryCrossEntropy",
+    "CrossEntropy",
+    "Hinge",
+    "Huber",
+    "Loss",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "NegativeLogLikelihood",
+]

@@ -1,0 +1,158 @@
+"""What a loss is, and what those that compare number by number share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..layers._base import Array, Shape, dtype_of
+
+REDUCTIONS = ("mean", "sum", "none")
+
+Scale: TypeAlias = float | Array
+Terms: TypeAlias = tuple[Array, float, Any]
+
+
+class Loss(ABC):
+    """What a loss is: a term per sample, and what the terms are divided by.
+
+    Write one with `terms` and `_gradient`; prove it with `deepfs.testing.check_loss`. ``reduction``
+    is "mean" (the sum of the terms over the sum of their weights), "sum", or "none" (the terms
+    themselves). If the weights add up to 0, as those of an empty batch do, the mean is 0.
+    """
+
+    reduction: str
+
+    def __call__(
+        self, outputs: ArrayLike, targets: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> Any:
+        """Return the loss of a batch: a float, or the terms if ``reduction`` is "none"."""
+        return self.forward(outputs, targets, sample_weight)[0]
+
+    def forward(
+        self, outputs: ArrayLike, targets: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> tuple[Any, Any]:
+        """Return the loss of a batch, and the cache that `backward` will need."""
+        values, weight, cache = self.terms(outputs, targets, sample_weight)
+        with quiet():
+            total = float(values.sum(dtype=np.float64))
+        return self._reduce(values, total, weight, cache)
+
+    def _reduce(self, values: Array, total: float, weight: float, cache: Any) -> tuple[Any, Any]:
+        if self.reduction == "none":
+            return values, (cache, 1.0, values.shape)
+        divisor = weight if self.reduction == "mean" else 1.0
+        return (total / divisor if divisor else 0.0), (cache, divisor, ())
+
+    def backward(self, cache: Any, upstream: ArrayLike = 1.0) -> Array:
+        """Return the gradient with respect to the outputs, times ``upstream``.
+
+        ``upstream`` is one number or, if ``reduction`` is "none", one for each term.
+        """
+        inner, divisor, shape = cache
+        given = upstream if isinstance(upstream, float) else self._upstream(upstream, shape)
+        return self._gradient(inner, given / divisor if divisor else 0.0)
+
+    def _upstream(self, upstream: ArrayLike, shape: Shape) -> Scale:
+        """Return ``upstream`` as a float, or as an array of ``shape``."""
+        given, who = np.asarray(upstream), type(self).__name__
+        if given.dtype.kind not in "fiu":
+            raise TypeError(f"{who}.backward takes a real upstream gradient, got {given.dtype}")
+        if given.ndim == 0:
+            return float(given)
+        if given.shape != shape:
+            each = f" or an array of shape {shape}" if shape else ""
+            raise ValueError(
+                f"{who}.backward takes as upstream gradient a number{each}, got {given.shape}"
+            )
+        return given.astype(np.float64)
+
+    @abstractmethod
+    def terms(
+        self, outputs: ArrayLike, targets: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> Terms:
+        """Return the weighted term of each sample, the sum of their weights, and a cache."""
+
+    @abstractmethod
+    def _gradient(self, cache: Any, scale: Scale) -> Array:
+        """Return the gradient of the sum of scale * terms; ``scale`` is one number or one each."""
+
+
+class ElementWise(Loss):
+    """A loss that compares each output with a target of its own. Write `_value` and `_slope`."""
+
+    def terms(
+        self, outputs: ArrayLike, targets: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> Terms:
+        who = type(self).__name__
+        y, t = real_outputs(outputs, who), np.asarray(targets)
+        if t.dtype.kind not in "fiu":
+            raise TypeError(f"{who} takes targets that are real numbers, got {t.dtype}")
+        if t.shape != y.shape:
+            raise ValueError(
+                f"{who} takes numbers of the outputs' shape {y.shape}, "
+                f"got {t.dtype} of shape {t.shape}"
+            )
+        # in one order whatever the layout, so that the sum has the same bits
+        y, t = np.ascontiguousarray(y), np.ascontiguousarray(t, y.dtype)
+        weight = weights_of(sample_weight, y.shape, who)
+        with quiet():
+            values = self._value(y, t)
+            if weight is not None:
+                values = weighted(values, weight)
+        counted = y.size if weight is None else weight.sum()
+        return values, float(counted), (y, t, weight)
+
+    def _gradient(self, cache: Any, scale: Scale) -> Array:
+        y, t, weight = cache
+        with quiet():
+            if weight is None and isinstance(scale, float):
+                return self._slope(y, t) * y.dtype.type(scale)
+            return weighted(self._slope(y, t), scale if weight is None else scale * weight)
+
+    @abstractmethod
+    def _value(self, y: Array, t: Array) -> Array:
+        """Return the terms."""
+
+    @abstractmethod
+    def _slope(self, y: Array, t: Array) -> Array:
+        """Return the derivative of each term by its output."""
+
+
+def quiet() -> np.errstate:
+    """Let numbers too large become infinite or NaN without a word: the loss will say it."""
+    return np.errstate(over="ignore", invalid="ignore")
+
+
+def real_outputs(outputs: ArrayLike, who: str) -> Array:
+    """Return ``outputs`` as a float array with a batch axis."""
+    outputs = np.asarray(outputs)
+    if outputs.dtype is not np.dtype(np.float32):
+        outputs = outputs.astype(dtype_of(outputs, who), copy=False)
+    if outputs.ndim < 1:
+        raise ValueError(f"{who} takes a batch of outputs, got a single number")
+    return outputs
+
+
+def weights_of(sample_weight: ArrayLike | None, shape: Shape, who: str) -> Array | None:
+    """Return one weight per term, shape ``shape``; None: all 1, and not a pass over them."""
+    if sample_weight is None:
+        return None
+    weight = np.asarray(sample_weight)
+    if weight.dtype.kind not in "fiub":
+        raise TypeError(f"{who} takes sample weights that are numbers, got {weight.dtype}")
+    if weight.ndim < 1 or weight.shape != shape[: weight.ndim]:
+        raise ValueError(f"{who} takes sample weights of shape {shape}, got {weight.shape}")
+    weight = weight.astype(np.float64)
+    wrong = ~((weight >= 0) & (weight < np.inf))
+    if wrong.any():
+        raise ValueError(f"{who} takes sample weights in [0, inf), got {weight[wrong][0]}")
+    return np.broadcast_to(weight.reshape(weight.shape + (1,) * (len(shape) - weight.ndim)), shape)
+
+
+def weighted(values: Array, weight: Scale) -> Array:
+    """Return weight * values in the values' dtype; where the weight is 0, 0, whatever the value."""
+    return np.where(weight == 0, 0, values * weight).astype(values.dtype)

@@ -1,0 +1,77 @@
+"""What losses over classes share: the axis of classes, labels, and what each class weighs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .._check import number, whole
+from ..layers._base import Array
+from ._base import real_outputs
+
+
+def class_rows(outputs: ArrayLike, who: str, what: str) -> tuple[Array, tuple[int, ...]]:
+    """Return outputs (n, classes, ...) as C-contiguous rows (m, classes), and their shape."""
+    outputs = real_outputs(outputs, who)
+    shape = outputs.shape
+    if len(shape) == 2 and shape[1]:
+        return np.ascontiguousarray(outputs), shape
+    if len(shape) < 2 or shape[1] < 1:
+        raise ValueError(f"{who} takes {what} (n, classes, ...), got {shape}")
+    rows = np.ascontiguousarray(np.moveaxis(outputs, 1, -1))
+    return rows.reshape(rows.size // shape[1], shape[1]), shape
+
+
+def as_given(rows: Array, shape: tuple[int, ...]) -> Array:
+    """Return rows (m, classes) with the axes of outputs of ``shape``."""
+    if len(shape) == 2:
+        return rows
+    return np.moveaxis(rows.reshape(shape[0], *shape[2:], shape[1]), -1, 1)
+
+
+def check_class_weight(class_weight: Any) -> list[float] | None:
+    """Return the weights as floats of at least 0."""
+    if class_weight is None:
+        return None
+    if isinstance(class_weight, str) or not isinstance(class_weight, (Sequence, np.ndarray)):
+        raise TypeError(f"class_weight must be a number for each class, got {class_weight!r}")
+    return [number(w, "class_weight", "[0, inf)") for w in class_weight]
+
+
+def check_ignore_index(ignore_index: Any) -> int | None:
+    """Return the label to ignore as an int."""
+    return None if ignore_index is None else whole(ignore_index, "ignore_index", -(2**62))
+
+
+def by_class(class_weight: Sequence[float] | None, classes: int, who: str) -> Array | None:
+    """Return the weight of each class, for outputs of ``classes``; None: all 1."""
+    if class_weight is None:
+        return None
+    if len(class_weight) != classes:
+        raise ValueError(
+            f"{who} has weights of {len(class_weight)} classes, got outputs of {classes}"
+        )
+    return np.asarray(class_weight, np.float64)
+
+
+def times(*weights: Array | None) -> Array | None:
+    """Return the product of weights per row, of which None is 1; all None, None."""
+    product = None
+    for weight in weights:
+        if weight is not None:
+            product = weight if product is None else product * weight
+    return None if product is None else product.astype(np.float64, copy=False)
+
+
+def check_label_shape(labels: Array, shape: tuple[int, ...], who: str) -> tuple[int, ...]:
+    """Return the shape of labels for outputs of ``shape``; refuse another."""
+    seen = shape[:1] + shape[2:]
+    if labels.shape != seen:
+        raise ValueError(
+            f"{who} takes integer labels {seen} for these outputs, "
+            f"got {labels.dtype} of shape {labels.shape}"
+        )
+    return seen

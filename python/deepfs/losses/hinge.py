@@ -1,0 +1,93 @@
+"""Hinge loss over several classes, of support vector machines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .._check import number, one_of
+from .._labels import known_labels
+from ..layers._base import Array
+from ._base import REDUCTIONS, Loss, Scale, Terms, quiet, weighted, weights_of
+from ._classes import as_given, check_label_shape, class_rows
+
+
+@dataclass(eq=False)
+class Hinge(Loss):
+    r"""Ask that the score of the right class is above each other by a margin.
+
+    .. math:: \ell_i = \sum_{k \ne y_i} \max(0, m + s_{ik} - s_{i y_i})
+
+    The gradient by a wrong score is 1 where its term is above 0, else 0; by the right score, minus
+    the number of those.
+
+    Parameters
+    ----------
+    margin : float
+        By how much, at least 0.
+    reduction : {"mean", "sum", "none"}
+        Over the samples.
+
+    Raises
+    ------
+    ValueError
+        If a setting is out of range, or, on call, if shapes do not fit or a label is not one of the
+        classes.
+    TypeError
+        If labels are not integers.
+
+    Notes
+    -----
+    Shapes: scores ``(n, C, ...)``, labels ``(n, ...)``. At a kink the gradient is that of the flat
+    side. PyTorch's MultiMarginLoss is this divided by the number of classes.
+    Twin: `deepfs.reference.hinge`.
+
+    References
+    ----------
+    Weston and Watkins, "Multi-class support vector machines", 1998; the notes of Stanford's CS231n.
+
+    Examples
+    --------
+    >>> from deepfs.losses import Hinge
+    >>> round(Hinge()(np.array([[3.2, 5.1, -1.7]]), np.array([0])), 4)
+    2.9
+    """
+
+    margin: float = 1.0
+    reduction: str = "mean"
+
+    def __post_init__(self) -> None:
+        self.margin = number(self.margin, "margin", "[0, inf)")
+        one_of(self.reduction, "reduction", REDUCTIONS)
+
+    def terms(
+        self, outputs: ArrayLike, targets: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> Terms:
+        rows, shape = class_rows(outputs, "Hinge", "scores")
+        targets = np.asarray(targets)
+        seen = check_label_shape(targets, shape, "Hinge")
+        label = known_labels(targets, rows.shape[1], "Hinge")[0].reshape(-1)
+        weight = weights_of(sample_weight, seen, "Hinge")
+        right = (np.arange(len(rows)), label)
+        with quiet():
+            short = rows - rows[right][:, None] + rows.dtype.type(self.margin)
+            short[right] = 0
+            short = np.maximum(short, 0)
+            values = short.sum(axis=1, dtype=np.float64).astype(rows.dtype).reshape(seen)
+            if weight is not None:
+                values = weighted(values, weight)
+        counted = float(label.size if weight is None else weight.sum())
+        return values, counted, (short, right, weight, shape)
+
+    def _gradient(self, cache: Any, scale: Scale) -> Array:
+        short, right, weight, shape = cache
+        slope = np.sign(short)  # NaN stays NaN
+        slope[right] = -slope.sum(axis=1)
+        each = scale if weight is None else scale * weight
+        if not isinstance(each, float):
+            each = each.reshape(-1, 1)
+        with quiet():
+            return as_given(weighted(slope, each), shape)

@@ -1,0 +1,65 @@
+"""Huber's loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._check import number, one_of
+from ..layers._base import Array
+from ._base import REDUCTIONS, ElementWise
+
+
+@dataclass(eq=False)
+class Huber(ElementWise):
+    r"""Compare outputs with numbers: squares of small differences, sizes of large ones.
+
+    .. math:: d = y - t, \quad m = \min(|d|, \delta), \quad \ell = m \Bigl(|d| - \frac{m}{2}\Bigr),
+              \quad \frac{\partial \ell}{\partial y} = \min(\max(d, -\delta), \delta)
+
+    Parameters
+    ----------
+    delta : float
+        Where the parabola d^2 / 2 goes over into a straight line, above 0.
+    reduction : {"mean", "sum", "none"}
+        Over all numbers, as PyTorch's HuberLoss.
+
+    Raises
+    ------
+    ValueError
+        If a setting is out of range, or, on call, if outputs and targets differ in shape.
+    TypeError
+        If outputs or targets are not real numbers.
+
+    Notes
+    -----
+    Shapes: outputs and targets ``(n, ...)``. Value and slope have no jump at ``delta``.
+    Twin: `deepfs.reference.huber`.
+
+    References
+    ----------
+    Huber, "Robust estimation of a location parameter", 1964.
+
+    Examples
+    --------
+    >>> from deepfs.losses import Huber
+    >>> Huber(reduction="none")(np.array([0.5, 3.0]), np.array([0.0, 0.0]))
+    array([0.125, 2.5  ])
+    """
+
+    delta: float = 1.0
+    reduction: str = "mean"
+
+    def __post_init__(self) -> None:
+        self.delta = number(self.delta, "delta", "(0, inf)")
+        one_of(self.reduction, "reduction", REDUCTIONS)
+
+    def _value(self, y: Array, t: Array) -> Array:
+        size = np.abs(y - t)
+        small = np.minimum(size, y.dtype.type(self.delta))
+        return small * (size - small / 2)
+
+    def _slope(self, y: Array, t: Array) -> Array:
+        delta = y.dtype.type(self.delta)
+        return np.clip(y - t, -delta, delta)
