@@ -105,13 +105,21 @@ def test_fit_refuses_settings(settings, error, message, data):
         small_model().fit(*data, **({"verbose": 0} | settings))
 
 
+def loss(outputs, targets):
+    """A metric whose name is taken."""
+    return outputs[:, 0]
+
+
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
         ({"network": np.tanh}, TypeError, "Model needs a deepfs Layer, got <ufunc"),
         ({"loss": "cross_entropy"}, TypeError, "Model needs a deepfs Loss, got 'cross_entropy'"),
         ({"optimizer": 0.1}, TypeError, "Model needs a deepfs Optimizer, got 0.1"),
-        ({"metrics": ["acc"]}, ValueError, "metric must be one of accuracy, got 'acc'"),
+        ({"metrics": ["acc"]}, ValueError, r"metric must be one of accuracy, .*got 'acc'"),
+        ({"metrics": [3]}, TypeError, "metric must be a name or a function, got 3"),
+        ({"metrics": ["accuracy"] * 2}, ValueError, "different names, got 'accuracy' twice"),
+        ({"metrics": [loss]}, ValueError, "different names, got 'loss' twice"),
         (
             {"loss": dfs.losses.CrossEntropy(reduction="none")},
             ValueError,

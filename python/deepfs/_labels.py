@@ -22,6 +22,10 @@ def known_labels(
     """
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{who} takes integer labels, got an array of {labels.dtype}")
+    if ignore_index is None:
+        found = np.ascontiguousarray(labels, np.int64)
+        if not labels.size or found.view(np.uint64).max() < classes:  # negative ones are huge there
+            return found, None
     keep = None if ignore_index is None else labels != ignore_index
     wrong = (labels < 0) | (labels >= classes)
     if keep is not None:

@@ -46,4 +46,4 @@ class Mean:
 
     def values(self) -> dict[str, float]:
         """Return the means so far."""
-        return {name: total / self.samples for name, total in self.totals.items()}
+        return {name: total / max(self.samples, 1) for name, total in self.totals.items()}

@@ -41,7 +41,8 @@ class Model:
         How.
     metrics : sequence of str or function
         What else is measured: names of `deepfs.metrics`, or functions
-        ``(outputs, targets) -> (n,)``.
+        ``(outputs, targets) -> (n,)``. Labels that the loss ignores are taken out first: then
+        outputs are rows ``(m, classes)``, one for each label that counts.
     check_finite : bool
         Check every gradient at every step, and name the parameter that is not finite. The loss is
         always checked.
@@ -49,7 +50,7 @@ class Model:
     Raises
     ------
     TypeError, ValueError
-        If a part is not of its kind, or a metric is not known.
+        If a part is not of its kind, a metric is not known, or two have one name.
 
     Examples
     --------
@@ -79,7 +80,12 @@ class Model:
         if isinstance(metrics, str) or callable(metrics):
             metrics = (metrics,)
         self.network, self.loss, self.optimizer = network, loss, optimizer
-        self.metrics = dict(map(metrics_module.get, metrics))
+        named = [metrics_module.get(metric) for metric in metrics]
+        names = ["loss", *(name for name, _ in named)]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"Model needs metrics of different names, got {name!r} twice")
+        self.metrics = dict(named)
         self.check_finite = flag(check_finite, "check_finite")
         self.steps = 0  # taken by the optimizer
         self.state: dict[str, Array] = {}  # of the optimizer, arrays that lie like the arena
@@ -152,7 +158,7 @@ class Model:
                 for start in range(0, len(x), batch_size):
                     picked = order[start : start + batch_size]
                     logs = self._step(x[picked], y[picked])
-                    mean.add(logs, len(picked))
+                    mean.add(logs, self._counted(y[picked]))
                     progress.step(len(picked), mean.values())
                     if interrupt.asked:
                         break
@@ -249,7 +255,23 @@ class Model:
                 )
 
     def _measure(self, outputs: Array, y: Array) -> dict[str, float]:
+        """Return the mean of each metric over what the loss does not ignore."""
+        if self._ignored is not None and self.metrics:
+            outputs, y = metrics_module.without_ignored(outputs, y, self._ignored)
+            if not len(y):
+                return dict.fromkeys(self.metrics, 0.0)
         return {name: float(np.mean(f(outputs, y))) for name, f in self.metrics.items()}
+
+    @property
+    def _ignored(self) -> int | None:
+        """The label that the loss leaves out, if there is one."""
+        return getattr(self.loss, "ignore_index", None)
+
+    def _counted(self, y: Array) -> int:
+        """Return how many samples of a batch, or pixels, the loss does not ignore."""
+        if self._ignored is None or y.dtype.kind not in "iu":
+            return len(y)
+        return int((y != self._ignored).sum())
 
     def _inputs(self, x: ArrayLike) -> Array:
         """Return inputs as an array, after checking what training would trip over."""
@@ -307,7 +329,7 @@ class Model:
             values, counted, _ = self.loss.terms(outputs, targets)
             total += float(values.sum(dtype=np.float64))
             weight += counted
-            mean.add(self._measure(outputs, targets), len(targets))
+            mean.add(self._measure(outputs, targets), self._counted(targets))
         divisor = weight if self.loss.reduction == "mean" else 1.0
         return {"loss": total / divisor if divisor else 0.0} | mean.values()
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from . import initializers, layers, losses, optimizers
+from . import initializers, layers, losses, metrics, optimizers
 from ._check import whole
 from .layers._base import Array
 from .model import Model
@@ -153,7 +153,7 @@ def load(path: str | Path, layers: Iterable[type] = ()) -> Model:
     description, tensors = _read(Path(path))
     kinds = _KINDS | {kind.__name__: kind for kind in layers}
     try:
-        known = [name for name in description["metrics"] if name in ("accuracy",)]
+        known = [name for name in description["metrics"] if metrics.known(name)]
         if known != description["metrics"]:
             lost = ", ".join(name for name in description["metrics"] if name not in known)
             warnings.warn(f"{path}: metrics of your own are not in the file: {lost}", stacklevel=2)

@@ -1,0 +1,78 @@
+"""What metrics share: their form, and the labels that they compare with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .._check import whole
+from .._labels import known_labels
+
+Array: TypeAlias = NDArray[Any]
+Metric: TypeAlias = Callable[[Array, Array], Array]
+
+
+def class_scores(outputs: ArrayLike, who: str) -> Array:
+    """Return outputs (n, classes, ...) as an array of real numbers."""
+    outputs = np.asarray(outputs)
+    if outputs.dtype.kind not in "fiu":
+        raise TypeError(f"{who} takes outputs that are real numbers, got {outputs.dtype}")
+    if outputs.ndim < 2 or outputs.shape[1] < 2:
+        raise ValueError(
+            f"{who} needs outputs (n, classes) of at least 2 classes, got {outputs.shape}; "
+            "for other tasks, Model(..., metrics=()) or, for yes and no, binary_accuracy"
+        )
+    return outputs
+
+
+def right_classes(outputs: Array, targets: ArrayLike, who: str) -> Array:
+    """Return the right class of each sample (or pixel), from labels or from probabilities."""
+    targets = np.asarray(targets)
+    if targets.shape == outputs.shape and targets.dtype.kind in "fiu":
+        return targets.argmax(axis=1)
+    if targets.shape != outputs.shape[:1] + outputs.shape[2:]:
+        raise ValueError(
+            f"{who} cannot compare {outputs.shape} with {targets.dtype} targets {targets.shape}"
+        )
+    return known_labels(targets, outputs.shape[1], who)[0]
+
+
+def without_ignored(
+    outputs: ArrayLike, targets: ArrayLike, ignore_index: int | None
+) -> tuple[Array, Array]:
+    """Return only those outputs and labels that count.
+
+    Parameters
+    ----------
+    outputs : array (n, classes, ...)
+        Logits or probabilities.
+    targets : array (n, ...) of integers
+        Labels. Targets of any other form are returned as they are, and so are their outputs.
+    ignore_index : int or None
+        Label of samples to leave out.
+
+    Returns
+    -------
+    array (m, classes), array (m,)
+        A row for each sample, or pixel, that counts.
+
+    Raises
+    ------
+    TypeError
+        If ``ignore_index`` is not an int.
+
+    Examples
+    --------
+    >>> outputs, labels = np.array([[1.0, 2.0], [4.0, 3.0]]), np.array([-100, 0])
+    >>> without_ignored(outputs, labels, -100)
+    (array([[4., 3.]]), array([0]))
+    """
+    outputs, targets = np.asarray(outputs), np.asarray(targets)
+    by_label = targets.dtype.kind in "iu" and targets.shape == outputs.shape[:1] + outputs.shape[2:]
+    if ignore_index is None or outputs.ndim < 2 or not by_label:
+        return outputs, targets
+    keep = targets != whole(ignore_index, "ignore_index", -(2**62))
+    return np.moveaxis(outputs, 1, -1)[keep], targets[keep]
