@@ -36,6 +36,7 @@ from .group_norm import (
     layer_norm,
     layer_norm_backward,
 )
+from .initializers import orthogonal
 from .losses import (
     binary_cross_entropy,
     binary_cross_entropy_backward,
@@ -131,6 +132,7 @@ __all__ = [
     "momentum",
     "negative_log_likelihood",
     "negative_log_likelihood_backward",
+    "orthogonal",
     "philox",
     "relu",
     "reshape",

@@ -1,0 +1,79 @@
+"""Initial values of parameters: functions ``(shape, rng) -> array``.
+
+A `Dense` weight (in, out) has fan_in = in and fan_out = out; a convolution's (co, ci/groups, kh,
+kw) has fan_in = ci/groups * kh * kw and fan_out = co * kh * kw. Normal ones are plain, not
+truncated (Keras truncates its own). Wherever a layer takes an initializer, it takes an object of
+this module, its name in snake case (``"he_normal"``), or any function of that form. `lsuv` looks at
+data, and so works on a whole network.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from ._base import Initializer, fans
+from .by_fan import GlorotNormal, GlorotUniform, HeNormal, HeUniform, LecunNormal, LecunUniform
+from .constant import Constant, Ones, Zeros
+from .drawn import Normal, TruncatedNormal, Uniform
+from .lsuv import lsuv
+from .orthogonal import Orthogonal
+
+__all__ = [
+    "Constant",
+    "GlorotNormal",
+    "GlorotUniform",
+    "HeNormal",
+    "HeUniform",
+    "Initializer",
+    "LecunNormal",
+    "LecunUniform",
+    "Normal",
+    "Ones",
+    "Orthogonal",
+    "TruncatedNormal",
+    "Uniform",
+    "Zeros",
+    "fans",
+    "get",
+    "lsuv",
+]
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def get(initializer: str | Initializer) -> Initializer:
+    """Return the initializer of a name, and a function as it is.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name.
+    TypeError
+        If it is neither a name nor a function; a class needs its brackets.
+
+    Examples
+    --------
+    >>> get("he_normal")
+    HeNormal()
+    """
+    if isinstance(initializer, str):
+        if initializer not in _BY_NAME:
+            raise ValueError(
+                f"initializer must be one of {', '.join(sorted(_BY_NAME))}, got {initializer!r}"
+            )
+        return _BY_NAME[initializer]()
+    if isinstance(initializer, type):
+        name = initializer.__name__
+        raise TypeError(f"initializer must be an object, got the class {name}: write {name}()")
+    if not callable(initializer):
+        raise TypeError(f"initializer must be a name or a function, got {initializer!r}")
+    return initializer
+
+
+_BY_NAME: dict[str, Callable[[], Initializer]] = {
+    _snake(name): globals()[name] for name in __all__ if isinstance(globals()[name], type)
+}
+_BY_NAME |= {"xavier_normal": GlorotNormal, "xavier_uniform": GlorotUniform}

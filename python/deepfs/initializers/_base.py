@@ -1,0 +1,38 @@
+"""What an initializer is, and how many inputs and outputs a weight has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Any, TypeAlias
+
+from numpy.typing import NDArray
+
+from ..random import Random
+
+Array: TypeAlias = NDArray[Any]
+Initializer: TypeAlias = Callable[[tuple[int, ...], Random], Array]
+
+
+def fans(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return how many inputs an output sees, and how many outputs an input reaches.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of a weight: (in, out), or (co, ci/groups, ...) with the axes of a window.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two axes.
+
+    Examples
+    --------
+    >>> fans((784, 50)), fans((16, 8, 3, 3))
+    ((784, 50), (72, 144))
+    """
+    if len(shape) < 2:
+        raise ValueError(f"an initializer by fan needs a shape of at least 2 axes, got {shape}")
+    inputs, outputs = shape if len(shape) == 2 else (prod(shape[1:]), shape[0] * prod(shape[2:]))
+    return max(inputs, 1), max(outputs, 1)

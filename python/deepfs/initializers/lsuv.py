@@ -1,0 +1,147 @@
+"""Weights scaled by looking at data: layer-sequential unit variance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .._check import number, whole
+from ..random import Random
+from ._base import Array
+from .orthogonal import Orthogonal
+
+if TYPE_CHECKING:  # layers import this package
+    from ..layers import Layer
+
+
+def lsuv(
+    network: Layer, x: ArrayLike, tolerance: float = 0.1, max_steps: int = 10
+) -> dict[str, float]:
+    """Start a network so that each layer's output on a batch has variance 1.
+
+    Every weight of at least two axes becomes orthonormal. Then, from the input on, each layer that
+    has one is run, and its weight divided by the standard deviation of its output (before any
+    activation), until the variance is 1 within the tolerance.
+
+    Parameters
+    ----------
+    network : Layer
+        Built for ``x`` if it is new. Biases, gamma and beta stay as they are.
+    x : array (n, ...)
+        A batch of inputs, prepared as for training; some hundred samples are enough.
+    tolerance : float
+        How far a variance may be from 1, in (0, 1).
+    max_steps : int
+        How often a weight is divided at most.
+
+    Returns
+    -------
+    dict of float
+        The variance that each layer has reached, by its name.
+
+    Raises
+    ------
+    TypeError
+        If ``network`` is not a layer or a setting of the wrong kind.
+    ValueError
+        If a setting is out of range, the batch is empty, or an output does not vary or is not
+        finite.
+    RuntimeError
+        If a layer does not reach the tolerance, as with a large bias. After any error all weights
+        are those from before the call.
+
+    Notes
+    -----
+    Shapes: those of the network. The batch goes through as in training, so that batch
+    normalisation and dropout do what they will do then; buffers are put back afterwards. One
+    forward is enough, since a layer is ready before its output goes on.
+
+    References
+    ----------
+    Mishkin and Matas, "All you need is a good init", 2015, arXiv:1511.06422.
+
+    Examples
+    --------
+    >>> from deepfs import layers as L
+    >>> net = L.Sequential([L.Dense(50), L.ReLU(), L.Dense(10)])
+    >>> found = lsuv(net, np.random.default_rng(0).random((100, 20)))
+    >>> {name: round(variance, 3) for name, variance in found.items()}
+    {'dense_1': 1.0, 'dense_2': 1.0}
+    """
+    from ..layers import Layer
+    from ..layers.combine import Container
+    from ..summary import walk
+
+    if not isinstance(network, Layer):
+        raise TypeError(f"lsuv needs a deepfs Layer, got {network!r}")
+    tolerance = number(tolerance, "tolerance", "(0, 1)")
+    max_steps = whole(max_steps, "max_steps")
+    x = np.asarray(x)
+    if x.ndim < 1 or x.size == 0:
+        raise ValueError(f"lsuv needs at least 1 sample, got inputs of shape {x.shape}")
+    x = network.prepare(x)
+    kept = [
+        (array, array.copy())
+        for array in (*(p.memory for p in network.parameters().values()),
+                      *network.buffers().values())
+    ]  # fmt: skip
+    buffers = kept[len(network.parameters()) :]
+    watched: dict[int, _Scaled] = {}
+    try:
+        for name, layer, _ in walk(network, "", network.in_shape or ()):
+            if not isinstance(layer, Container) and id(layer) not in watched:
+                watched[id(layer)] = _Scaled(name or layer.label, layer, tolerance, max_steps)
+        network.forward(x, training=True)
+    except BaseException:
+        buffers = kept
+        raise
+    finally:
+        for scaled in watched.values():
+            scaled.release()
+        for array, before in buffers:
+            array[...] = before
+    return {s.name: s.variance for s in watched.values() if s.variance is not None}
+
+
+class _Scaled:
+    """A layer that scales its own weights the first time it runs, until it is released."""
+
+    def __init__(self, name: str, layer: Layer, tolerance: float, max_steps: int) -> None:
+        self.name, self.layer, self.tolerance, self.max_steps = name, layer, tolerance, max_steps
+        self.variance: float | None = None
+        self.weights = [p for p in layer.parameters().values() if p.value.ndim > 1]
+        self._forward: Callable[..., Any] = layer._forward
+        for weight in self.weights:
+            weight.value = Orthogonal()(weight.value.shape, Random())
+        if self.weights:
+            vars(layer)["_forward"] = self.forward
+
+    def forward(self, x: Array, training: bool, **fused: Any) -> Any:
+        """Run the layer, scaled so that its output without a fused ReLU has variance 1."""
+        if self.variance is None:
+            self.variance = self._scale(x, training)
+        return self._forward(x, training, **fused)
+
+    def _scale(self, x: Array, training: bool) -> float:
+        for _ in range(self.max_steps + 1):
+            variance = float(np.var(self._forward(x, training)[0], dtype=np.float64))
+            if not 0 < variance < np.inf:
+                raise ValueError(
+                    f"lsuv needs outputs that vary, got variance {variance} from {self.layer.label}"
+                )
+            if abs(variance - 1) <= self.tolerance:
+                return variance
+            for weight in self.weights:
+                weight.value = weight.value / variance ** (0.5 / len(self.weights))
+        raise RuntimeError(
+            f"lsuv got variance {variance:.3g} from {self.layer.label} after {self.max_steps} "
+            f"steps, not 1 within {self.tolerance}"
+        )
+
+    def release(self) -> None:
+        """Let the layer be what it was."""
+        if self.weights:
+            vars(self.layer).pop("_forward", None)
