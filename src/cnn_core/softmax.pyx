@@ -26,9 +26,8 @@ cdef inline double exponentials(
     cdef double sums[LANES]
     cdef real e[LANES]
     cdef dim size = VBYTES // sizeof(real), i = 0, half = size // 2, k
-    cdef vec v, t, zero
+    cdef vec v, t
     vfill(t, top)
-    vfill(zero, 0)
     for k in range(size):
         sums[k] = 0
     while i < c:
@@ -36,10 +35,13 @@ cdef inline double exponentials(
         v = exponential(v - t)
         if y != NULL:
             vstore_part(y + i, v, c - i)
-        vstore(e, zero)
-        vstore_part(e, v, c - i)
-        for k in range(size):
-            sums[k] += e[k]
+        vstore(e, v)
+        if i + size <= c:
+            for k in range(size):
+                sums[k] += e[k]
+        else:
+            for k in range(c - i):
+                sums[k] += e[k]
         i += size
     while half > 0:
         for k in range(half):
