@@ -138,9 +138,11 @@ class CrossEntropy(Loss):
         total = float(m if counted is None else counted.sum())
         if not self.label_smoothing:
             return label, None, counted, total
-        onehot = np.zeros(rows.shape)
-        onehot[np.arange(m), label] = 1
-        return None, self._smooth(onehot, of_class, rows.dtype), weight, total
+        target = np.full(rows.shape, self.label_smoothing / classes, rows.dtype)
+        target[np.arange(m), label] += 1 - self.label_smoothing
+        if of_class is not None:
+            target *= of_class
+        return None, target, weight, total
 
     def _from_probabilities(
         self, targets: Array, rows: Array, weight: Array | None
@@ -153,17 +155,13 @@ class CrossEntropy(Loss):
         m, classes = rows.shape
         of_class = by_class(self.class_weight, classes, "CrossEntropy")
         target = np.moveaxis(targets, 1, -1).reshape(m, classes)
-        total = float(m if weight is None else weight.sum())
-        return None, self._smooth(target, of_class, rows.dtype), weight, total
-
-    def _smooth(self, target: Array, of_class: Array | None, dtype: np.dtype[Any]) -> Array:
-        """Return what the kernel takes: targets smoothed, and times the weight of their class."""
         e = self.label_smoothing
         if e:
-            target = (1 - e) * target + e / target.shape[1]
+            target = (1 - e) * target + e / classes
         if of_class is not None:
             target = target * of_class
-        return np.ascontiguousarray(target, dtype)
+        total = float(m if weight is None else weight.sum())
+        return None, np.ascontiguousarray(target, rows.dtype), weight, total
 
     def _gradient(self, cache: Any, scale: Scale) -> Array:
         p, label, target, weight, shape = cache

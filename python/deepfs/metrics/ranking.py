@@ -56,11 +56,11 @@ def roc_auc_score(outputs: ArrayLike, targets: ArrayLike, average: str | None = 
         raise ValueError(f"average must be 'macro' or None, got {average!r}")
     if scores.dtype.kind not in "fiu" or targets.dtype.kind not in "fiub":
         raise TypeError(f"{who} takes numbers, got {scores.dtype} and {targets.dtype}")
-    if scores.ndim not in (1, 2):
+    if scores.ndim not in (1, 2) or 0 in scores.shape[1:]:
         raise ValueError(f"{who} takes outputs (n,) or (n, classes), got {scores.shape}")
     if np.isnan(scores).any():
         raise ValueError(f"{who} takes outputs without NaN, got {np.isnan(scores).sum()}")
-    columns = scores.reshape(len(scores), -1) if scores.ndim == 2 else scores[:, None]
+    columns = scores if scores.ndim == 2 else scores[:, None]
     if columns.shape[1] != 1 and targets.shape == scores.shape[:1]:
         positive = right_classes(scores, targets, who)[:, None] == np.arange(columns.shape[1])
     elif targets.size == scores.size and targets.shape in (scores.shape, scores.shape[:1]):
