@@ -27,7 +27,9 @@ BUILD = Path("build", "debug" if DEBUG else "release")
 
 X86 = platform.machine().lower() in ("x86_64", "amd64")
 if NATIVE:
-    LEVELS = {"native": ["-march=native"]}
+    # not tuned for it: GCC's tuning for some AMD processors takes a fused multiply-add apart in one
+    # loop and not in another, and results would depend on how work is cut for threads
+    LEVELS = {"native": ["-march=native", "-mtune=generic"]}
 elif X86:
     LEVELS = {f"v{k}": [f"-march=x86-64-v{k}"] for k in (2, 3, 4)}
 else:

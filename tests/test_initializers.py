@@ -179,7 +179,7 @@ def test_a_wrong_shape_is_refused():
 def outputs_of(net, x):
     """Return the output of each part of a Sequential on a batch in training."""
     found = {}
-    for name, part in net.parts().items():
+    for name, part in net.named_parts().items():
         x = found[name] = part.forward(x, training=True)[0]
     return found
 
@@ -207,7 +207,7 @@ def test_lsuv_gives_each_layer_unit_variance(dtype, rng):
         matrix = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
         product = matrix.T @ matrix
         assert_allclose(product / product[0, 0], np.eye(len(product)), atol=1e-5)
-        assert "_forward" not in vars(net.parts()[name])
+        assert "_forward" not in vars(net.named_parts()[name])
 
 
 def test_lsuv_of_shortcuts_and_of_a_layer_in_two_places(rng):
