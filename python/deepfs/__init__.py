@@ -31,6 +31,8 @@ if TYPE_CHECKING:
         networks,
         optimizers,
         reference,
+        regularizers,
+        schedules,
         testing,
     )
     from .columns import col2im, im2col
@@ -57,6 +59,8 @@ __all__ = [
     "networks",
     "optimizers",
     "reference",
+    "regularizers",
+    "schedules",
     "set_num_threads",
     "set_seed",
     "show_config",

@@ -21,6 +21,7 @@ from .layers._base import Array, Shape
 from .layers.combine import Sequential
 from .losses import Loss
 from .optimizers import Arena, Optimizer
+from .optimizers._plan import Plan
 from .progress import Progress
 from .random import Random
 
@@ -46,6 +47,9 @@ class Model:
     check_finite : bool
         Check every gradient at every step, and name the parameter that is not finite. The loss is
         always checked.
+    report_penalty : bool
+        Measure what L1 and L2 add to the objective, too: ``penalty`` beside ``loss``, which stays
+        without it.
 
     Raises
     ------
@@ -69,6 +73,7 @@ class Model:
         optimizer: Optimizer,
         metrics: Sequence[Any] = ("accuracy",),
         check_finite: bool = False,
+        report_penalty: bool = False,
     ) -> None:
         for part, kind in ((network, Layer), (loss, Loss), (optimizer, Optimizer)):
             if not isinstance(part, kind):
@@ -87,11 +92,14 @@ class Model:
                 raise ValueError(f"Model needs metrics of different names, got {name!r} twice")
         self.metrics = dict(named)
         self.check_finite = flag(check_finite, "check_finite")
+        self.report_penalty = flag(report_penalty, "report_penalty")
         self.steps = 0  # taken by the optimizer
         self.state: dict[str, Array] = {}  # of the optimizer, arrays that lie like the arena
         self.state_owner: Optimizer | None = None  # whose state it is
         self.state_since = 0  # steps taken before it was new
+        self.epochs = 0  # whole ones since then, for schedules by epoch
         self.arena: Arena | None = None
+        self.plan: Plan | None = None  # of the optimizer, for this arena
         self.history = History()  # of the last fit
 
     def fit(
@@ -172,6 +180,8 @@ class Model:
                 if interrupt.asked:
                     history.interrupted = True
                     break
+                self.epochs += 1
+                self.optimizer.observe(logs)
         return history
 
     def train_on_batch(self, x: ArrayLike, y: ArrayLike) -> dict[str, float]:
@@ -185,14 +195,16 @@ class Model:
         Returns
         -------
         dict of float
-            ``loss`` and metrics of the batch, before the step.
+            ``loss`` and metrics of the batch, before the step; ``gradient_norm`` before clipping,
+            where the optimizer clips by norm.
 
         Raises
         ------
         ValueError
             If the batch is empty or does not fit the network.
         FloatingPointError
-            If the loss is not finite (or, with ``check_finite``, a gradient): no step is taken.
+            If the loss is not finite (or, with ``check_finite``, a gradient; or the norm to clip
+            by): no step is taken.
         """
         return self._step(*_batch(x, y, "train_on_batch"))
 
@@ -221,9 +233,14 @@ class Model:
         self.network.backward(self.loss.backward(loss_cache), cache, need_dx=False)
         if self.check_finite:
             self._check_gradients(arena)
+        self.plan = plan = self.optimizer.plan(arena.spans, self.plan)
+        if self.report_penalty:
+            logs["penalty"] = plan.penalty(arena.values)
+        t = self.steps + 1 - self.state_since
+        norm = self.optimizer.step(arena.values, arena.grads, self.state, t, plan, self.epochs)
+        if norm is not None:
+            logs["gradient_norm"] = norm
         self.steps += 1
-        t = self.steps - self.state_since
-        self.optimizer.step(arena.values, arena.grads, self.state, t)
         return logs
 
     def _arena(self) -> Arena:
@@ -235,13 +252,12 @@ class Model:
         parameters = self.network.parameters()
         if self.arena is None or not self.arena.holds(parameters):
             if self.arena is not None and not self.arena.has(parameters):
-                self.state = {}
-            self.arena = Arena(parameters)
+                self.state_owner = None
+            self.arena, self.plan = Arena(parameters), None
         if self.state_owner is not self.optimizer:
-            self.state = {}
-        if not self.state:
             self.state = self.optimizer.init(self.arena.values)
             self.state_owner, self.state_since = self.optimizer, self.steps
+            self.epochs = 0
         return self.arena
 
     def _check_gradients(self, arena: Arena) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from . import initializers, layers, losses, metrics, optimizers
+from . import initializers, layers, losses, metrics, optimizers, regularizers, schedules
 from ._check import whole
 from .layers._base import Array
 from .model import Model
@@ -21,10 +21,16 @@ from .model import Model
 FORMAT = 1  # version of the layout below
 SAME = "same"  # kind of a layer that has been described before
 
+
+def kind_of(made: type) -> str:
+    """Return what files call a class. There is a layer Step, and a schedule."""
+    return ("schedules." if issubclass(made, schedules.Schedule) else "") + made.__name__
+
+
 # Everything that a file may name. Own classes are handed to `load` by the caller.
 _KINDS: dict[str, type] = {
-    name: getattr(module, name)
-    for module in (layers, losses, optimizers, initializers)
+    kind_of(getattr(module, name)): getattr(module, name)
+    for module in (layers, losses, optimizers, initializers, regularizers, schedules)
     for name in module.__all__
     if isinstance(getattr(module, name), type)
 }
@@ -51,7 +57,7 @@ def to_config(value: Any, seen: list[layers.Layer] | None = None) -> Any:
             if layer is value:
                 return {"kind": SAME, "number": number}
         names = [field.name for field in dataclasses.fields(value)]
-        config: dict[str, Any] = {"kind": type(value).__name__}
+        config: dict[str, Any] = {"kind": kind_of(type(value))}
         for name in names:
             setting = getattr(value, name)
             own = callable(setting) and not dataclasses.is_dataclass(setting)
@@ -106,10 +112,12 @@ def save(model: Model, path: str | Path) -> None:
         "optimizer": to_config(model.optimizer),
         "metrics": list(model.metrics),
         "check_finite": model.check_finite,
+        "report_penalty": model.report_penalty,
         "in_shape": network.in_shape,
         "dtype": network.built_dtype.name,
         "steps": model.steps,
         "state_since": model.state_since,
+        "epochs": model.epochs,
     }
     tensors = {name: np.asarray(array, order="C") for name, array in _arrays(model).items()}
     _write(Path(path), to_bytes(tensors, {"deepfs": json.dumps(description)}))
@@ -123,8 +131,8 @@ def load(path: str | Path, layers: Iterable[type] = ()) -> Model:
     path : str or Path
         Of the file.
     layers : iterable of classes
-        Layers, losses and optimizers of your own that the file may name. Nothing else that it
-        names is looked up or imported.
+        Layers, losses, optimizers and schedules of your own that the file may name. Nothing else
+        that it names is looked up or imported.
 
     Returns
     -------
@@ -151,7 +159,7 @@ def load(path: str | Path, layers: Iterable[type] = ()) -> Model:
     True
     """
     description, tensors = _read(Path(path))
-    kinds = _KINDS | {kind.__name__: kind for kind in layers}
+    kinds = _KINDS | {kind_of(kind): kind for kind in layers}
     try:
         known = [name for name in description["metrics"] if metrics.known(name)]
         if known != description["metrics"]:
@@ -163,10 +171,12 @@ def load(path: str | Path, layers: Iterable[type] = ()) -> Model:
             from_config(description["optimizer"], kinds, []),
             known,
             description["check_finite"],
+            description.get("report_penalty", False),
         )
         model.network.build(tuple(description["in_shape"]), description["dtype"])
         model.steps = whole(description["steps"], "steps", 0)
         since = whole(description["state_since"], "state_since", 0, model.steps)
+        epochs = whole(description.get("epochs", 0), "epochs", 0)
     except CheckpointError:
         raise
     except (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError,
@@ -174,7 +184,7 @@ def load(path: str | Path, layers: Iterable[type] = ()) -> Model:
         raise CheckpointError(f"{path} does not describe a model: {error}") from error
     if model.steps:
         model._arena()
-        model.state_since = since
+        model.state_since, model.epochs = since, epochs
     _fill(_arrays(model), tensors, path)
     return model
 

@@ -4,26 +4,41 @@ from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[Any]
 
-def sgd_step(
+sgd: int
+momentum: int
+squares: int
+centered: int
+squares_momentum: int
+centered_momentum: int
+adadelta: int
+adam: int
+amsgrad: int
+adamax: int
+lion: int
+lamb_moments: int
+lamb: int
+norm: int
+
+def step(
+    kind: int,
     w: Array,
     g: Array,
+    a: Array | None,
+    b: Array | None,
+    c: Array | None,
+    cleared: Array | None,
+    pieces: Array,
+    groups: Array,
+    factors: Array,
+    sums: Array,
     lr: float,
-) -> None: ...
-def momentum_step(
-    w: Array,
-    g: Array,
-    v: Array,
-    lr: float,
-    momentum: float,
-) -> None: ...
-def adam_step(
-    w: Array,
-    g: Array,
-    m: Array,
-    v: Array,
-    lr: float,
-    beta1: float,
-    beta2: float,
-    eps: float,
-    t: int,
+    bound: float,
+    p0: float = ...,
+    p1: float = ...,
+    p2: float = ...,
+    p3: float = ...,
+    p4: float = ...,
+    p5: float = ...,
+    p6: float = ...,
+    p7: float = ...,
 ) -> None: ...

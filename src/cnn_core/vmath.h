@@ -47,6 +47,26 @@ typedef double oned __attribute__((vector_size(8), aligned(8), may_alias));
 #define vand_bits(v, a, b) FROM_BITS(v, BITS(a) & BITS(b))
 #define vor_bits(v, a, b) FROM_BITS(v, BITS(a) | BITS(b))
 
+/* Square roots, exact to the last bit as the standard asks. */
+#if defined(__AVX512F__)
+#define ROOT_FLOAT(a) _mm512_sqrt_ps(a)
+#define ROOT_DOUBLE(a) _mm512_sqrt_pd(a)
+#elif defined(__AVX__)
+#define ROOT_FLOAT(a) _mm256_sqrt_ps(a)
+#define ROOT_DOUBLE(a) _mm256_sqrt_pd(a)
+#elif defined(__SSE2__)
+#include <emmintrin.h>
+#define ROOT_FLOAT(a) _mm_sqrt_ps(a)
+#define ROOT_DOUBLE(a) _mm_sqrt_pd(a)
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#define ROOT_FLOAT(a) vsqrtq_f32(a)
+#define ROOT_DOUBLE(a) vsqrtq_f64(a)
+#endif
+static inline vecf root_f(vecf a) { return (vecf)ROOT_FLOAT(a); }
+static inline vecd root_d(vecd a) { return (vecd)ROOT_DOUBLE(a); }
+#define vsqrt(v, a) ((v) = _Generic((v)[0], float: root_f, double: root_d)(a))
+
 /* The first n lanes, or all if there are no more than n; loading makes the others 0. */
 #define HAS_MORE(v, n) ((ptrdiff_t)(sizeof(v) / sizeof((v)[0])) > (n))
 #define vload_part(v, p, n)            \

@@ -21,6 +21,7 @@ cdef extern from "vmath.h" nogil:
     void vequal_bits(...)               # vequal_bits(mask, a, b)
     void vand_bits(...)                      # vand_bits(v, a, b): bit by bit
     void vor_bits(...)                       # vor_bits(v, a, b)
+    void vsqrt(...)                     # vsqrt(v, a)
     void vload_part(...)                # vload_part(v, pointer, n): the first n lanes, or all
     void vstore_part(...)               # vstore_part(pointer, v, n)
     void vround(...)                    # vround(v, a): a as whole numbers, abs(a) < 2^22

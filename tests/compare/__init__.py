@@ -1,0 +1,1 @@
+"""Tests against other frameworks, skipped where they are not installed."""
