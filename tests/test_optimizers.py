@@ -393,6 +393,53 @@ def test_clearing_also_clears_what_is_frozen(rng):
     assert not arena.grads.any()
 
 
+def backward_of_its_own(model, x, y):
+    outputs, cache = model.network.forward(x)
+    model.network.backward(np.ones_like(outputs), cache)
+
+
+def gradient_of_its_own(model, x, y):
+    for p in model.network.parameters().values():
+        p.grad = np.full(p.grad.shape, 7.0)
+
+
+def step_that_fails(model, x, y):
+    backward = model.loss.backward
+    model.loss.backward = lambda cache: np.full((len(x), 3), np.nan)
+    with pytest.raises(FloatingPointError, match="is not finite"):
+        model.train_on_batch(x, y)
+    model.loss.backward = backward
+
+
+def copied_in_between(model, x, y):
+    for p in model.network.parameters().values():
+        p.dmemory[...] = 7.0  # behind everybody's back, but a copy starts from nothing
+    return copy.deepcopy(model)
+
+
+@pytest.mark.parametrize(
+    "between", [backward_of_its_own, gradient_of_its_own, step_that_fails, copied_in_between]
+)
+def test_what_happens_between_steps_of_a_model_does_not_leak_into_them(between, data):
+    """The pass of a step clears the gradients, so the next step need not, unless they changed."""
+    x, y = data
+    models = [
+        dfs.Model(network("float32"), dfs.losses.CrossEntropy(), Momentum(), check_finite=True)
+        for _ in range(2)
+    ]
+    for p, q in zip(*(m.network.parameters().values() for m in models), strict=True):
+        q.value = p.value
+    x = np.resize(x, (90, 2, 6, 5)).astype("f")
+    for i, model in enumerate(models):
+        model.train_on_batch(x, y)
+        assert not model.arena.grads.any()
+        if i:
+            model = between(model, x, y) or model
+        model.train_on_batch(x, y)
+        models[i] = model
+    assert_array_equal(models[0].arena.values, models[1].arena.values)
+
+
 def test_penalty(rng):
     groups = [
         Group("conv.*", regularizer=ElasticNet(0.1, 0.3, proximal=True)),

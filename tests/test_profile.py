@@ -270,7 +270,7 @@ def test_the_model_stays_as_it_is(data):
     model.fit(x, y, verbose=0)
     dfs.set_seed(1)
     twin.fit(x, y, verbose=0)
-    assert model.arena.grads.any()
+    model.arena.grads[:] = 1  # a step would clear them
     before, arena, history = state(model), model.arena, model.history
     model.profile(x[:40] + 1, y[:40], repeats=3)
     assert state(model) == before

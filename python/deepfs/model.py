@@ -17,7 +17,7 @@ from ._check import flag, whole
 from .history import History, Mean
 from .interrupt import Interrupt
 from .layers import Layer, Softmax
-from .layers._base import Array, Shape
+from .layers._base import Array, Shape, gradient_changes
 from .layers.combine import Sequential
 from .losses import Loss
 from .optimizers import Arena, Optimizer
@@ -100,6 +100,7 @@ class Model:
         self.epochs = 0  # whole ones since then, for schedules by epoch
         self.arena: Arena | None = None
         self.plan: Plan | None = None  # of the optimizer, for this arena
+        self.cleared: object = None  # what had changed gradients last when a step cleared them all
         self.history = History()  # of the last fit
 
     def fit(
@@ -185,7 +186,7 @@ class Model:
         return history
 
     def train_on_batch(self, x: ArrayLike, y: ArrayLike) -> dict[str, float]:
-        """Take one step: forward, backward, optimizer.
+        """Take one step: forward, backward, optimizer, which leaves all gradients 0.
 
         Parameters
         ----------
@@ -229,7 +230,8 @@ class Model:
             )
         logs = {"loss": value} | self._measure(outputs, y)
         arena = self._arena()
-        arena.grads.fill(0)
+        if self.cleared is not gradient_changes.last:
+            arena.grads.fill(0)
         self.network.backward(self.loss.backward(loss_cache), cache, need_dx=False)
         if self.check_finite:
             self._check_gradients(arena)
@@ -237,10 +239,13 @@ class Model:
         if self.report_penalty:
             logs["penalty"] = plan.penalty(arena.values)
         t = self.steps + 1 - self.state_since
-        norm = self.optimizer.step(arena.values, arena.grads, self.state, t, plan, self.epochs)
+        norm = self.optimizer.step(
+            arena.values, arena.grads, self.state, t, plan, self.epochs, clear=True
+        )
         if norm is not None:
             logs["gradient_norm"] = norm
         self.steps += 1
+        self.cleared = gradient_changes.last
         return logs
 
     def _arena(self) -> Arena:
@@ -253,7 +258,7 @@ class Model:
         if self.arena is None or not self.arena.holds(parameters):
             if self.arena is not None and not self.arena.has(parameters):
                 self.state_owner = None
-            self.arena, self.plan = Arena(parameters), None
+            self.arena, self.plan, self.cleared = Arena(parameters), None, None
         if self.state_owner is not self.optimizer:
             self.state = self.optimizer.init(self.arena.values)
             self.state_owner, self.state_since = self.optimizer, self.steps

@@ -77,6 +77,16 @@ def dtype_of(x: Array, who: str) -> np.dtype[Any]:
 _building = threading.RLock()
 
 
+class Changes:
+    """Tells whether gradients have changed: ``last`` is a new object whenever one may have."""
+
+    def __init__(self) -> None:
+        self.last = object()
+
+
+gradient_changes = Changes()
+
+
 class Parameter:
     """A learned array, and the sum of its gradients since the last optimizer step.
 
@@ -133,6 +143,7 @@ class Parameter:
 
     @grad.setter
     def grad(self, new: ArrayLike) -> None:
+        gradient_changes.last = object()
         self._copy(new, self.grad)
 
     @staticmethod
@@ -197,6 +208,7 @@ class Layer(ABC):
             raise ValueError(
                 f"{self.label}.backward takes the gradient of an output {shape}, got {dy.shape}"
             )
+        gradient_changes.last = object()
         return self._backward(dy, inner, need_dx)
 
     def prepare(self, x: ArrayLike) -> Array:
