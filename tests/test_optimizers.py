@@ -1,12 +1,15 @@
 """Optimizers: against NumPy, on two classic functions, in groups, and what they refuse."""
 
 import copy
+import json
 from dataclasses import fields, replace
 from math import inf
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 import deepfs as dfs
 from cnn_core import optim
@@ -804,6 +807,54 @@ def test_arena_holds_every_parameter_once():
     other = Arena(net.parameters())
     assert other.holds(net.parameters())
     assert not arena.holds(net.parameters())
+
+
+@pytest.mark.parametrize("units", [1, 4, 1000])
+def test_arenas_of_any_size_know_their_parameters(units):
+    """Large buffers are parts of larger ones, which begin a page."""
+    layer = L.Dense(units)
+    layer.build((100,), np.float32)
+    first = Arena(layer.parameters())
+    assert first.holds(layer.parameters())
+    assert not Arena(copy.deepcopy(layer).parameters()).holds(layer.parameters())
+    assert first.holds(layer.parameters())
+    assert not copy.deepcopy(first).holds(layer.parameters())
+    second = Arena(layer.parameters())
+    assert second.holds(layer.parameters())
+    assert not first.holds(layer.parameters())
+    if first.values.nbytes >= 2**14:
+        for array in (first.values, first.grads, *Adam().init(first.values).values()):
+            assert array.__array_interface__["data"][0] % 4096 == 0
+
+
+@pytest.mark.parametrize("optimizer", [SGD(), Momentum(), Adam()], ids=lambda o: type(o).__name__)
+def test_a_large_model_comes_back_from_a_file_of_an_older_version(optimizer, tmp_path, data):
+    """Files had neither epochs nor penalties, and optimizers the settings of their rule alone."""
+    x, y = data
+    net = L.Sequential([L.Flatten(), L.Dense(300), L.ReLU(), L.Dense(3)])
+    model = dfs.Model(net, dfs.losses.CrossEntropy(), optimizer)
+    model.fit(x, y, verbose=0)
+    arena = model.arena
+    path = tmp_path / "m.safetensors"
+    model.save(path)
+    with safe_open(path, "numpy") as file:
+        description = json.loads(file.metadata()["deepfs"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    for name in ("epochs", "report_penalty"):
+        del description[name]
+    kept = {"SGD": ["lr"], "Momentum": ["lr", "momentum"], "Adam": ["lr", "beta1", "beta2", "eps"]}
+    kind = description["optimizer"]["kind"]
+    description["optimizer"] = {
+        name: description["optimizer"][name] for name in ["kind", *kept[kind]]
+    }
+    save_file(tensors, path, {"deepfs": json.dumps(description)})
+    twin = dfs.load(path)
+    assert_array_equal(twin.predict(x), model.predict(x))
+    for each in (model, twin):
+        dfs.set_seed(7)
+        each.fit(x, y, verbose=0)
+    assert_array_equal(twin.arena.values, model.arena.values)
+    assert model.arena is arena
 
 
 def test_arena_refuses_two_dtypes():

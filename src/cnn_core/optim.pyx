@@ -14,11 +14,10 @@ For every entry of a piece, with the numbers of its group (lr is that of the ste
     w = w - clamp(w, lr shrink)                 the proximal step of L1: zeros are exact
 
 Numbers that do not change along a piece are computed in double first; the pass is in the arrays'
-own precision. A new rule is a name in the first list, a case in `change`, one in `prepare` where
-its numbers depend on the group, and a line each in `rule` and `states`.
+own precision. A new rule is a name in the first list and its twin for callers, a case in `change`,
+one in `prepare` where its numbers depend on the group, and a line each in `vectors` and `states`.
 """
 from cython.parallel cimport prange
-
 from libc.math cimport INFINITY
 from libc.string cimport memcpy, memset
 
@@ -136,6 +135,7 @@ cdef inline vec sign_of(vec x) noexcept nogil:
 
 
 cdef inline vec root(vec x) noexcept nogil:
+    """Return the square root."""
     vsqrt(x, x)
     return x
 

@@ -61,13 +61,18 @@ class Arena:
     def holds(self, parameters: dict[str, Parameter]) -> bool:
         """Return whether these parameters lie here: a copy or another arena moves them."""
         return self.has(parameters) and all(
-            p.memory.base is self.values and p.dmemory.base is self.grads
+            p.memory.base is owner(self.values) and p.dmemory.base is owner(self.grads)
             for p in self.parameters.values()
         )
 
     def split(self, flat: Array) -> dict[str, Array]:
         """Return views into an array that lies like the arena, by parameter, as people read it."""
         return {span.name: span.seen(flat) for span in self.spans}
+
+
+def owner(array: Array) -> Array:
+    """Return the array whose memory this is: what NumPy makes the base of all its views."""
+    return array if array.base is None else array.base
 
 
 @dataclass(eq=False)

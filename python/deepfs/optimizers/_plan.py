@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cnn_core import optim
-from cnn_core.memory import Block
 
 from .._check import flag, number
 from ..layers._base import Array, Shape
@@ -27,15 +26,14 @@ def zeros(size: int, dtype: np.dtype[Any]) -> Array:
 
     Then no vector straddles two cache lines, which took a step of SGD a quarter longer; and no
     array begins some bytes after another, whose stores the processor would take for its loads.
+    The memory is NumPy's, which asks for huge pages.
     """
     nbytes = size * dtype.itemsize
     if nbytes < 2**14:
         return np.zeros(size, dtype)
-    block: Any = Block(nbytes + PAGE)
-    address = np.ndarray(nbytes, np.uint8, block).__array_interface__["data"][0]
-    array = np.ndarray(size, dtype, block, -address % PAGE)
-    array.fill(0)
-    return array
+    memory = np.zeros(nbytes + PAGE, np.uint8)
+    skip = -memory.__array_interface__["data"][0] % PAGE
+    return memory[skip : skip + nbytes].view(dtype)
 
 
 def zeros_like(w: Array) -> Array:

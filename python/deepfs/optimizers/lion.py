@@ -72,6 +72,5 @@ class Lion(Optimizer):
         return {"m": zeros_like(w)}
 
     def _step(self, this: Pass) -> None:
-        this.run(
-            optim.lion, ("m",), self.beta1, 1 - self.beta1, self.beta2, 1 - self.beta2
-        )  # fmt: skip
+        means = (self.beta1, 1 - self.beta1, self.beta2, 1 - self.beta2)
+        this.run(optim.lion, ("m",), *means)
