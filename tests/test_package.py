@@ -91,7 +91,8 @@ def test_kernels_come_from_the_best_level():
     assert cnn_core.level == wanted
     for name in KERNELS:
         module = importlib.import_module(f"cnn_core.{name}")
-        assert Path(module.__file__).parent.name == f"_{wanted}"
+        once = name in ("memory", "threads")  # no loops over numbers: one build serves all
+        assert Path(module.__file__).parent.name == ("cnn_core" if once else f"_{wanted}")
 
 
 def test_other_levels_load_and_unknown_ones_are_refused():
