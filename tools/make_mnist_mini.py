@@ -1,14 +1,17 @@
 """Make the bundled subset of MNIST from a folder that holds the four original files.
 
-Usage: ``python tools/make_mnist_mini.py FOLDER [OUT]``. The same input makes the same bytes.
+Usage: ``python tools/make_mnist_mini.py FOLDER [OUT]``. The same input makes the same bytes. Needs
+zopfli (``pip install zopfli``), whose gzip files are 6 % smaller: a third of the wheel is digits.
 """
 
 from __future__ import annotations
 
 import argparse
+import gzip
 from pathlib import Path
 
 import numpy as np
+import zopfli.gzip
 from numpy.typing import NDArray
 
 from deepfs.datasets import mnist, write_idx
@@ -43,6 +46,8 @@ def main() -> None:
         chosen = select(y, PER_CLASS[split])
         write_idx(args.out / f"{split}-images-idx3-ubyte.gz", x[chosen, 0])
         write_idx(args.out / f"{split}-labels-idx1-ubyte.gz", y[chosen].astype(np.uint8))
+    for path in args.out.glob("*.gz"):
+        path.write_bytes(zopfli.gzip.compress(gzip.decompress(path.read_bytes())))
 
 
 if __name__ == "__main__":
