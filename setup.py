@@ -133,8 +133,10 @@ def kernels() -> list[Extension]:
     """Return one extension per kernel and level, and one each of the modules that need no level."""
     names = sorted(path.stem for path in SOURCE.glob("*.pyx"))
     shared = "cnn_core._cyutility"  # Cython's memoryview code, once instead of in every kernel
-    # these hold no loop over numbers: once is enough
-    plain = ("cnn_core._cpu", "cnn_core.memory", "cnn_core.threads", shared)
+    # once is enough for these: they only add, as fast as memory, or hold no loop over numbers
+    plain = {
+        "cnn_core." + name for name in ("_cpu", "_cyutility", "add", "dense", "memory", "threads")
+    }
     modules = [
         *(Extension(f"cnn_core.{name}", [f"{SOURCE}/{name}.pyx"]) for name in names),
         Extension(shared, [f"{SOURCE}/_cyutility.c"]),
