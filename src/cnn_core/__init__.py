@@ -27,6 +27,7 @@ Every kernel is compiled once per instruction-set level, into ``_v2``, ``_v3`` a
 x86-64 and into ``_baseline`` elsewhere; ``_native`` is a local build (``DEEPFS_NATIVE=1``). The
 best folder for this processor comes first on the package's path, so ``import cnn_core.pool`` and
 another package's ``cimport cnn_core.pool`` both get it, and no kernel holds any dispatch code.
+What no instruction set makes faster (`add`, `dense`, `memory`, `threads`) is compiled once.
 The environment variable ``DEEPFS_ISA`` (``v2``, ``v3``, ``v4``) picks a lower level.
 """
 

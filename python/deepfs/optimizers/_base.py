@@ -60,9 +60,9 @@ class Arena:
 
     def holds(self, parameters: dict[str, Parameter]) -> bool:
         """Return whether these parameters lie here: a copy or another arena moves them."""
+        values, grads = owner(self.values), owner(self.grads)
         return self.has(parameters) and all(
-            p.memory.base is owner(self.values) and p.dmemory.base is owner(self.grads)
-            for p in self.parameters.values()
+            p.memory.base is values and p.dmemory.base is grads for p in self.parameters.values()
         )
 
     def split(self, flat: Array) -> dict[str, Array]:
