@@ -45,6 +45,7 @@ from statistics import geometric_mean, median
 from typing import Any, NamedTuple
 
 import numpy as np
+
 from compare import THREAD_VARIABLES, Server, machine, positive
 from frameworks import Array
 
