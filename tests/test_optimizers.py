@@ -1,15 +1,12 @@
 """Optimizers: against NumPy, on two classic functions, in groups, and what they refuse."""
 
 import copy
-import json
 from dataclasses import fields, replace
 from math import inf
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from safetensors import safe_open
-from safetensors.numpy import save_file
 
 import deepfs as dfs
 from cnn_core import optim
@@ -35,6 +32,7 @@ from deepfs.optimizers import (
 )
 from deepfs.regularizers import L1, L2, ElasticNet, MaxNorm, WeightDecay
 from deepfs.schedules import Cosine, Plateau, Step
+from deepfs.tensorfile import TensorFile, write
 from deepfs.testing import check_optimizer
 
 
@@ -837,9 +835,9 @@ def test_a_large_model_comes_back_from_a_file_of_an_older_version(optimizer, tmp
     arena = model.arena
     path = tmp_path / "m.safetensors"
     model.save(path)
-    with safe_open(path, "numpy") as file:
-        description = json.loads(file.metadata()["deepfs"])
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    with TensorFile(path) as file:
+        description = file.description
+        tensors = {name: file.read(name) for name in file.entries}
     for name in ("epochs", "report_penalty"):
         del description[name]
     kept = {"SGD": ["lr"], "Momentum": ["lr", "momentum"], "Adam": ["lr", "beta1", "beta2", "eps"]}
@@ -847,7 +845,7 @@ def test_a_large_model_comes_back_from_a_file_of_an_older_version(optimizer, tmp
     description["optimizer"] = {
         name: description["optimizer"][name] for name in ["kind", *kept[kind]]
     }
-    save_file(tensors, path, {"deepfs": json.dumps(description)})
+    write(path, tensors, description)
     twin = dfs.load(path)
     assert_array_equal(twin.predict(x), model.predict(x))
     for each in (model, twin):

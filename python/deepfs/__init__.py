@@ -22,6 +22,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from . import (
+        callbacks,
         config,
         datasets,
         initializers,
@@ -40,12 +41,14 @@ if TYPE_CHECKING:
     from .history import History
     from .model import Model
     from .random import set_seed
-    from .saving import CheckpointError, load
+    from .saving import load
+    from .tensorfile import CheckpointError
 
 __all__ = [
     "CheckpointError",
     "History",
     "Model",
+    "callbacks",
     "col2im",
     "config",
     "datasets",
@@ -69,7 +72,7 @@ __all__ = [
 ]
 
 _HOME = {
-    "CheckpointError": "saving",
+    "CheckpointError": "tensorfile",
     "History": "history",
     "Model": "model",
     "col2im": "columns",

@@ -18,7 +18,8 @@ from .layers._base import Array
 from .losses import CrossEntropy
 from .model import Model
 from .random import set_seed
-from .saving import CheckpointError, load
+from .saving import load
+from .tensorfile import CheckpointError
 
 DATASETS = ("mnist_mini", "mnist", "fashion_mnist")
 NETWORKS = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,17 +14,18 @@ from numpy.typing import ArrayLike
 from cnn_core import softmax
 
 from . import metrics as metrics_module
-from ._check import flag, whole
+from ._check import flag, number, whole
+from .callbacks import Callback
 from .history import History, Mean
-from .interrupt import Interrupt
 from .layers import Layer, Softmax
 from .layers._base import Array, Shape, gradient_changes
 from .layers.combine import Sequential
 from .losses import Loss
+from .lr_finder import RangeTest, range_test
 from .optimizers import Arena, Optimizer
 from .optimizers._plan import Plan
 from .progress import Progress
-from .random import Random
+from .training import Run
 
 if TYPE_CHECKING:
     from .profile import Profile
@@ -102,6 +104,7 @@ class Model:
         self.plan: Plan | None = None  # of the optimizer, for this arena
         self.cleared: object = None  # what had changed gradients last when a step cleared them all
         self.history = History()  # of the last fit
+        self.stop_training = False  # asks fit to end after the current step
 
     def fit(
         self,
@@ -112,6 +115,12 @@ class Model:
         validation_data: tuple[ArrayLike, ArrayLike] | None = None,
         shuffle: bool = True,
         verbose: str | int = "auto",
+        *,
+        callbacks: Sequence[Callback] = (),
+        checkpoint: str | Path | None = None,
+        checkpoint_every: int | None = None,
+        resume: bool = False,
+        gradient_accumulation_steps: int = 1,
     ) -> History:
         """Train on a data set, epoch by epoch.
 
@@ -129,12 +138,25 @@ class Model:
             Draw a new order for each epoch.
         verbose : {"auto", 0, 1, 2}
             Silent, a bar, or a line per epoch; "auto" is a bar on a terminal and lines elsewhere.
+        callbacks : sequence of Callback
+            What else to do meanwhile, in this order; see `deepfs.callbacks`.
+        checkpoint : str or Path, optional
+            A folder for the model and where the run stands: after each epoch and on Ctrl-C. The
+            last two are kept. `deepfs.load` reads each of them as a model.
+        checkpoint_every : int, optional
+            Steps from one checkpoint to the next, besides.
+        resume : bool
+            Go on from the last checkpoint in the folder, if there is one, to the bits of a run that
+            was never interrupted. Everything but ``epochs`` must be as it was.
+        gradient_accumulation_steps : int
+            Batches whose gradients a step of the optimizer takes together, as if they were one;
+            only batch norm knows them apart. The name is Keras's.
 
         Returns
         -------
         History
             Ctrl-C ends the run after the current step: everything up to it is kept, and so is the
-            history so far.
+            history so far. That of a resumed run begins with the first epoch.
 
         Raises
         ------
@@ -143,47 +165,68 @@ class Model:
         FloatingPointError
             If the loss is no longer finite: the step that would have followed is not taken, and
             ``model.history`` holds the epochs before.
+        FileExistsError
+            If the folder has checkpoints, and they are not to be resumed.
+        CheckpointError
+            If all of them are damaged, or the last is of another run: then nothing has changed.
+        OSError
+            If a checkpoint cannot be written; those before are left.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import deepfs as dfs
+        >>> def model():
+        ...     dfs.set_seed(0)
+        ...     net = dfs.layers.Dense(2)
+        ...     return dfs.Model(net, dfs.losses.CrossEntropy(), dfs.optimizers.Adam())
+        >>> x, y, folder = np.eye(8), np.arange(8) % 2, tempfile.TemporaryDirectory()
+        >>> half = model().fit(x, y, 4, epochs=1, verbose=0, checkpoint=folder.name)
+        >>> whole = model().fit(x, y, 4, epochs=2, verbose=0, checkpoint=folder.name, resume=True)
+        >>> model().fit(x, y, 4, epochs=2, verbose=0) == whole
+        True
+        >>> folder.cleanup()
         """
         x, y = self._pairs(x, y)
         batch_size, epochs = whole(batch_size, "batch_size"), whole(epochs, "epochs", 0)
+        accumulate = whole(gradient_accumulation_steps, "gradient_accumulation_steps")
         if validation_data is not None:
             if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
                 raise TypeError(
                     f"validation_data must be inputs and targets, got {type(validation_data)}"
                 )
             validation_data = self._pairs(*validation_data)
+        if isinstance(callbacks, Callback):
+            callbacks = (callbacks,)
+        for callback in callbacks:
+            if not isinstance(callback, Callback):
+                raise TypeError(f"callbacks must be deepfs Callbacks, got {callback!r}")
+        if checkpoint is None and (checkpoint_every is not None or flag(resume, "resume")):
+            raise ValueError("checkpoint_every and resume need a folder, got checkpoint=None")
+        if checkpoint_every is not None:
+            checkpoint_every = whole(checkpoint_every, "checkpoint_every")
         self._check_pairs(x, y)
         if validation_data is not None:
             self._check_pairs(*validation_data)
-        history, progress = History(), Progress(verbose, epochs, len(x))
-        self.history = history
-        order, rng = np.arange(len(x)), Random()
-        with Interrupt() as interrupt, progress:
-            for epoch in range(1, epochs + 1):
-                if shuffle:
-                    order = rng.permutation(len(x))
-                progress.begin(epoch)
-                mean = Mean()
-                for start in range(0, len(x), batch_size):
-                    picked = order[start : start + batch_size]
-                    logs = self._step(x[picked], y[picked])
-                    mean.add(logs, self._counted(y[picked]))
-                    progress.step(len(picked), mean.values())
-                    if interrupt.asked:
-                        break
-                progress.trained()
-                logs = mean.values()
-                if validation_data is not None and not interrupt.asked:
-                    measured = self.evaluate(*validation_data)
-                    logs |= {f"val_{name}": value for name, value in measured.items()}
-                progress.end(logs)
-                history.add(logs)
-                if interrupt.asked:
-                    history.interrupted = True
-                    break
-                self.epochs += 1
-                self.optimizer.observe(logs)
-        return history
+        checkpoints = None
+        if checkpoint is not None:
+            from .checkpoints import Checkpoints
+
+            checkpoints = Checkpoints(checkpoint)
+        run = Run(
+            self, (x, y), validation_data, batch_size, epochs, flag(shuffle, "shuffle"), accumulate,
+            tuple(callbacks), checkpoints, checkpoint_every, Progress(verbose, epochs, len(x)),
+        )  # fmt: skip
+        with contextlib.ExitStack() as stack:
+            last = None if checkpoints is None else checkpoints.newest()
+            if last is not None:
+                stack.enter_context(last)
+                if not resume:
+                    raise FileExistsError(
+                        f"{checkpoint} has checkpoints of a run already: resume=True goes on with "
+                        "it; to start anew, remove them or name another folder"
+                    )
+            return run.go(last)
 
     def train_on_batch(self, x: ArrayLike, y: ArrayLike) -> dict[str, float]:
         """Take one step: forward, backward, optimizer, which leaves all gradients 0.
@@ -207,32 +250,28 @@ class Model:
             If the loss is not finite (or, with ``check_finite``, a gradient; or the norm to clip
             by): no step is taken.
         """
-        return self._step(*_batch(x, y, "train_on_batch"))
+        return self._step([_batch(x, y, "train_on_batch")])
 
-    def _step(self, x: Array, y: Array) -> dict[str, float]:
+    def _step(self, batches: Sequence[tuple[Array, Array]]) -> dict[str, float]:
         """Take a step; if it fails, leave everything as it was after the one before."""
-        x = self.network.prepare(x)
+        self.network.prepare(batches[0][0][:1])
         before = [(buffer, buffer.copy()) for buffer in self.network.buffers().values()]
         try:
-            return self._try_step(x, y)
+            return self._try_step(batches)
         except BaseException:
             for buffer, value in before:
                 buffer[...] = value
             raise
 
-    def _try_step(self, x: Array, y: Array) -> dict[str, float]:
-        outputs, cache = self.network.forward(x, training=True)
-        value, loss_cache = self.loss.forward(outputs, y)
-        if not math.isfinite(value):
-            raise FloatingPointError(
-                f"the loss at step {self.steps + 1} is {value}: the learning rate may be too "
-                "large, or the data not finite; the weights are those of the step before"
-            )
-        logs = {"loss": value} | self._measure(outputs, y)
+    def _try_step(self, batches: Sequence[tuple[Array, Array]]) -> dict[str, float]:
         arena = self._arena()
         if self.cleared is not gradient_changes.last:
             arena.grads.fill(0)
-        self.network.backward(self.loss.backward(loss_cache), cache, need_dx=False)
+        if len(batches) == 1:
+            logs, loss_cache, cache = self._forward(*batches[0])
+            self.network.backward(self.loss.backward(loss_cache), cache, need_dx=False)
+        else:
+            logs = self._accumulate(batches, arena)
         if self.check_finite:
             self._check_gradients(arena)
         self.plan = plan = self.optimizer.plan(arena.spans, self.plan)
@@ -247,6 +286,33 @@ class Model:
         self.steps += 1
         self.cleared = gradient_changes.last
         return logs
+
+    def _forward(self, x: Array, y: Array) -> tuple[dict[str, float], Any, Any]:
+        """Return loss and metrics, and the caches of the loss and of the network."""
+        outputs, cache = self.network.forward(x, training=True)
+        value, loss_cache = self.loss.forward(outputs, y)
+        if not math.isfinite(value):
+            raise FloatingPointError(
+                f"the loss at step {self.steps + 1} is {value}: the learning rate may be too "
+                "large, or the data not finite; the weights are those of the step before"
+            )
+        return {"loss": value} | self._measure(outputs, y), loss_cache, cache
+
+    def _accumulate(self, batches: Sequence[tuple[Array, Array]], arena: Arena) -> dict[str, float]:
+        """Add up the gradients of several batches as if they were one; return its numbers."""
+        loss, mean, total = 0.0, Mean(), 0.0
+        for x, y in batches:
+            logs, loss_cache, cache = self._forward(x, y)
+            divisor = self.loss.divisor(loss_cache)
+            dy = self.loss.backward(loss_cache, divisor)  # of the sum of the terms
+            self.network.backward(dy, cache, need_dx=False)
+            mean.add(logs, self._counted(y))
+            loss, total = loss + logs["loss"] * divisor, total + divisor
+        if self.loss.reduction == "sum":
+            return mean.values() | {"loss": loss}
+        if total:
+            np.multiply(arena.grads, 1 / total, out=arena.grads)
+        return mean.values() | {"loss": loss / total if total else 0.0}
 
     def _arena(self) -> Arena:
         """Return the arena of the built network; make it anew if the parameters have moved.
@@ -448,6 +514,70 @@ class Model:
         repeats = whole(repeats, "repeats")
         self.network.prepare(x)
         return profile(self, x, y, repeats)
+
+    def lr_find(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        batch_size: int = 32,
+        *,
+        min_lr: float = 1e-6,
+        max_lr: float = 10.0,
+        steps: int = 100,
+        stop: float = 4.0,
+    ) -> RangeTest:
+        """Try learning rates from small to large, a step at each: the range test of Smith (2017).
+
+        A copy of the model takes the steps: nothing of the model itself changes, nor do the random
+        numbers that follow. Only a network that has seen no data yet is built for ``x``.
+
+        Parameters
+        ----------
+        x, y : array (n, ...)
+            Training inputs and targets.
+        batch_size : int
+            Samples per step.
+        min_lr, max_lr : float
+            The first rate and the last, above 0; those between are a factor apart.
+        steps : int
+            At most; at least 2.
+        stop : float
+            The test ends when the smoothed loss is so many times its least, above 1.
+
+        Returns
+        -------
+        RangeTest
+            ``lrs``, ``losses`` and ``smooth`` to look at, and a ``suggestion``: where the loss
+            falls fastest.
+
+        Raises
+        ------
+        ValueError
+            If a setting is out of range, or the data as for `fit`.
+
+        References
+        ----------
+        Smith, "Cyclical learning rates for training neural networks", 2017, arXiv:1506.01186.
+
+        Examples
+        --------
+        >>> import deepfs as dfs
+        >>> dfs.set_seed(0)
+        >>> (x, y), _ = dfs.datasets.mnist_mini()
+        >>> model = Model(dfs.networks.mlp(), dfs.losses.CrossEntropy(), dfs.optimizers.Adam())
+        >>> test = model.lr_find(x, y)
+        >>> 1e-5 < test.suggestion < 1e-1
+        True
+        """
+        x, y = self._pairs(x, y)
+        batch_size, steps = whole(batch_size, "batch_size"), whole(steps, "steps", 2)
+        low, high = number(min_lr, "min_lr", "(0, inf)"), number(max_lr, "max_lr", "(0, inf)")
+        if low >= high:
+            raise ValueError(f"max_lr must be above min_lr, got {high} and {low}")
+        self._check_pairs(x, y)
+        return range_test(
+            self, x, y, batch_size, np.geomspace(low, high, steps), number(stop, "stop", "(1, inf)")
+        )
 
     def save(self, path: str | Path) -> None:
         """Write network, weights and the optimizer's state to a safetensors file.

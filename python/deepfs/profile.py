@@ -162,7 +162,7 @@ def profile(model: Model, x: Array, y: Array, repeats: int) -> Profile:
     probes = probes_of(twin.network)
     for probe in probes:
         probe.count()
-    twin._step(x, y)
+    twin._step([(x, y)])
 
     watch, loss, dloss, optimizer, rest = Stopwatch(), Meter(), Meter(), Meter(), Meter()
     for probe in probes:
@@ -179,7 +179,7 @@ def profile(model: Model, x: Array, y: Array, repeats: int) -> Profile:
     peak = peak_gflops(dtype)
     for _ in range(repeats):
         arena.values[...] = start  # the same step again: many on one batch might diverge
-        step(x, y)
+        step([(x, y)])
         for meter in every:
             meter.end_step()
     peak, speed = max(peak, peak_gflops(dtype)), copy_gbs()

@@ -41,15 +41,15 @@ class Progress:
         if self.bar is not None:
             self.bar.close()
 
-    def begin(self, epoch: int) -> None:
-        """Start the display of epoch number ``epoch``, from 1."""
+    def begin(self, epoch: int, done: int = 0) -> None:
+        """Start the display of epoch number ``epoch``, from 1, of which some images are done."""
         self.title, self.started, self.seen = f"epoch {epoch}/{self.epochs}", time.monotonic(), 0
         if self.mode == 1:
             from tqdm import tqdm
 
             self.bar = tqdm(
-                total=self.images, desc=self.title, unit=" img", unit_scale=True, leave=False,
-                bar_format=BAR, dynamic_ncols=True,
+                total=self.images, initial=done, desc=self.title, unit=" img", unit_scale=True,
+                leave=False, bar_format=BAR, dynamic_ncols=True,
             )  # fmt: skip
 
     def step(self, images: int, logs: dict[str, float]) -> None:

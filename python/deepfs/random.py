@@ -7,8 +7,8 @@ own, numbered in the order in which they first ask.
 
 from __future__ import annotations
 
-import itertools
 import os
+import threading
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,8 @@ from cnn_core import random as kernel
 from ._check import whole
 
 _seed = int.from_bytes(os.urandom(8)) >> 1
-_streams = itertools.count()
+_streams = 0  # that somebody draws from
+_lock = threading.Lock()
 
 
 def set_seed(seed: int) -> None:
@@ -49,9 +50,20 @@ def set_seed(seed: int) -> None:
     >>> bool((dfs.layers.Dense(2)(np.ones((1, 3))) == y).all())
     True
     """
+    set_state((whole(seed, "seed", 0, 2**63 - 1), 0))
+
+
+def get_state() -> tuple[int, int]:
+    """Return the seed of this process, and how many streams are taken."""
+    with _lock:
+        return _seed, _streams
+
+
+def set_state(state: tuple[int, int]) -> None:
+    """Go on from where `get_state` was called."""
     global _seed, _streams
-    _seed = whole(seed, "seed", 0, 2**63 - 1)
-    _streams = itertools.count()
+    with _lock:
+        _seed, _streams = state
 
 
 def get_seed() -> int:
@@ -61,7 +73,10 @@ def get_seed() -> int:
 
 def new_stream() -> int:
     """Return the number of a stream that nobody draws from yet."""
-    return next(_streams) % 2**32
+    global _streams
+    with _lock:
+        _streams += 1
+        return (_streams - 1) % 2**32
 
 
 class Random:

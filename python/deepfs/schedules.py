@@ -30,6 +30,8 @@ __all__ = [
     "Warmup",
 ]
 
+MOVES = {"moves": True}  # of a field that says where a schedule stands; a resumed run sets it
+
 
 @dataclass
 class Schedule(ABC):
@@ -458,10 +460,10 @@ class Plateau(Schedule):
     threshold: float = 1e-4
     cooldown: int = 0
     least: float = 0.0
-    best: float | None = field(default=None, kw_only=True)
-    waited: int = field(default=0, kw_only=True)
-    cooling: int = field(default=0, kw_only=True)
-    cuts: int = field(default=0, kw_only=True)
+    best: float | None = field(default=None, kw_only=True, metadata=MOVES)
+    waited: int = field(default=0, kw_only=True, metadata=MOVES)
+    cooling: int = field(default=0, kw_only=True, metadata=MOVES)
+    cuts: int = field(default=0, kw_only=True, metadata=MOVES)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from math import prod
+from math import inf, prod
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -123,7 +125,8 @@ class Parameter:
     def move(self, memory: Array, dmemory: Array) -> None:
         """Go on living in these flat arrays, value and gradient kept."""
         memory[:] = self.memory.reshape(-1)
-        dmemory[:] = self.dmemory.reshape(-1)
+        if self.dmemory.any():  # new memory that nobody writes to is not there yet
+            dmemory[:] = self.dmemory.reshape(-1)
         self.memory = memory.reshape(self.memory.shape)
         self.dmemory = dmemory.reshape(self.memory.shape)
 
@@ -289,6 +292,44 @@ class Layer(ABC):
         return self._forward(x, False)[0]
 
 
+class Allowance(threading.local):
+    """How many bytes layers may take for what they learn and keep; inf but in `allowed`."""
+
+    left = inf
+
+    def take(self, shape: Shape, dtype: DTypeLike) -> None:
+        """Count an array that is about to be made.
+
+        Raises
+        ------
+        ValueError
+            If it is larger than what is left.
+        """
+        nbytes = prod(shape) * np.dtype(dtype).itemsize
+        if nbytes > self.left:
+            raise ValueError(f"the layers take arrays of {shape} and more, there are no such data")
+        self.left -= nbytes
+
+
+allowance = Allowance()
+
+
+@contextmanager
+def allowed(nbytes: int) -> Iterator[None]:
+    """Build layers for values that are at hand, so many bytes: all begin as 0, none is drawn."""
+    allowance.left = nbytes
+    try:
+        yield
+    finally:
+        allowance.left = inf
+
+
+def constant(value: float, shape: Shape, dtype: DTypeLike) -> Array:
+    """Return a new array for a layer to learn or to keep."""
+    allowance.take(shape, dtype)
+    return np.full(shape, value, dtype)
+
+
 def new_parameter(
     initializer: Initializer,
     shape: Shape,
@@ -296,6 +337,12 @@ def new_parameter(
     axes: tuple[int, ...] | None = None,
 ) -> Parameter:
     """Return a parameter with its first value, drawn from a new random stream."""
+    allowance.take(shape, dtype)
+    if allowance.left < inf:
+        parameter = Parameter(np.zeros((0,) * len(shape), dtype), axes)
+        parameter.memory = np.zeros([shape[axis] for axis in parameter.axes], dtype)
+        parameter.dmemory = np.zeros_like(parameter.memory)
+        return parameter
     value = np.asarray(initializer(shape, Random()))
     if value.shape != shape:
         raise ValueError(f"{initializer} must return an array of shape {shape}, got {value.shape}")

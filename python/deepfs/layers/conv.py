@@ -11,7 +11,7 @@ from cnn_core import conv
 
 from .. import config, initializers
 from .._check import flag, one_of, padding, pair, whole
-from ._base import Array, Layer, Parameter, Shape, empty, new_parameter, to_nchw, to_nhwc
+from ._base import Array, Layer, Parameter, Shape, constant, empty, new_parameter, to_nchw, to_nhwc
 from ._window import Placement, place_window
 
 
@@ -115,7 +115,7 @@ class Conv2D(Layer):
         init = initializers.get(self.initializer)
         self.learned["weight"] = new_parameter(init, shape, dtype, axes=(2, 3, 1, 0))
         if self.bias:
-            self.learned["bias"] = Parameter(np.zeros(self.filters, dtype))
+            self.learned["bias"] = Parameter(constant(0, (self.filters,), dtype))
 
     def _winograd_serves(self) -> bool:
         settings = (self.kernel_size, self.stride, self.dilation, self.groups)

@@ -11,7 +11,7 @@ from cnn_core import conv, dense
 
 from .. import initializers
 from .._check import LARGEST, flag, one_of, padding, pair, whole
-from ._base import Array, Parameter, Shape, empty, to_nchw, to_nhwc
+from ._base import Array, Parameter, Shape, constant, empty, to_nchw, to_nhwc
 from .conv import Conv2D, check_channels
 from .conv_forms import OfConvolutions
 
@@ -147,7 +147,7 @@ class ConvTranspose2D(OfConvolutions):
         self._adjoint.build(self._out_shape(in_shape), dtype)
         self.learned["weight"] = self._adjoint.learned["weight"]
         if self.bias:
-            self.learned["bias"] = Parameter(np.zeros(self.filters, dtype))
+            self.learned["bias"] = Parameter(constant(0, (self.filters,), dtype))
 
     def convolutions(self, in_shape: Shape) -> list[tuple[Conv2D, Shape]]:
         return [(self._adjoint, self._out_shape(in_shape))]

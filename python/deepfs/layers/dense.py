@@ -12,7 +12,7 @@ from cnn_core import dense, gemm
 
 from .. import initializers
 from .._check import flag, whole
-from ._base import Array, Layer, Parameter, Shape, empty, new_parameter
+from ._base import Array, Layer, Parameter, Shape, constant, empty, new_parameter
 
 
 @dataclass(eq=False)
@@ -76,7 +76,7 @@ class Dense(Layer):
         init = initializers.get(self.initializer)
         self.learned["weight"] = new_parameter(init, (prod(in_shape), self.units), dtype)
         if self.bias:
-            self.learned["bias"] = Parameter(np.zeros(self.units, dtype))
+            self.learned["bias"] = Parameter(constant(0, (self.units,), dtype))
 
     def _forward(self, x: Array, training: bool, relu: bool = False) -> tuple[Array, Any]:
         self.check_shape(x)

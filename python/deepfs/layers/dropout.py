@@ -18,7 +18,17 @@ from cnn_core import dense, dropout, gemm, random
 from .. import initializers
 from .._check import flag, number, one_of, whole
 from ..random import get_seed, new_stream
-from ._base import Array, Layer, Parameter, Shape, as_seen, empty, in_memory, new_parameter
+from ._base import (
+    Array,
+    Layer,
+    Parameter,
+    Shape,
+    as_seen,
+    constant,
+    empty,
+    in_memory,
+    new_parameter,
+)
 
 
 class _Random(Layer):
@@ -258,7 +268,7 @@ class DropConnect(_Random):
         init = initializers.get(self.initializer)
         self.learned["weight"] = new_parameter(init, (prod(in_shape), self.units), dtype)
         if self.bias:
-            self.learned["bias"] = Parameter(np.zeros(self.units, dtype))
+            self.learned["bias"] = Parameter(constant(0, (self.units,), dtype))
 
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         self.check_shape(x)

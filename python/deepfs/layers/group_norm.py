@@ -16,7 +16,7 @@ import numpy as np
 from cnn_core import group_norm
 
 from .._check import flag, number, whole
-from ._base import Array, Layer, Parameter, Shape, as_seen, empty, in_memory
+from ._base import Array, Layer, Parameter, Shape, as_seen, constant, empty, in_memory
 
 
 class _Norm(Layer):
@@ -72,8 +72,8 @@ class _Norm(Layer):
 
     def _learn(self, shape: Shape, dtype: np.dtype[Any], axes: Shape | None = None) -> None:
         if self.affine:
-            self.learned["gamma"] = Parameter(np.ones(shape, dtype), axes)
-            self.learned["beta"] = Parameter(np.zeros(shape, dtype), axes)
+            self.learned["gamma"] = Parameter(constant(1, shape, dtype), axes)
+            self.learned["beta"] = Parameter(constant(0, shape, dtype), axes)
 
 
 class _ChannelNorm(_Norm):

@@ -10,7 +10,7 @@ import numpy as np
 from cnn_core import norm
 
 from .._check import flag, number, one_of
-from ._base import Array, Layer, Parameter, Shape, as_seen, empty, in_memory
+from ._base import Array, Layer, Parameter, Shape, as_seen, constant, empty, in_memory
 
 
 @dataclass(eq=False)
@@ -90,10 +90,10 @@ class BatchNorm(Layer):
     def _build(self, in_shape: Shape, dtype: np.dtype[Any]) -> None:
         c = in_shape[0]
         if self.affine:
-            self.learned["gamma"] = Parameter(np.ones(c, dtype))
-            self.learned["beta"] = Parameter(np.zeros(c, dtype))
-        self.kept["running_mean"] = np.zeros(c, dtype)
-        self.kept["running_var"] = np.ones(c, dtype)
+            self.learned["gamma"] = Parameter(constant(1, (c,), dtype))
+            self.learned["beta"] = Parameter(constant(0, (c,), dtype))
+        self.kept["running_mean"] = constant(0, (c,), dtype)
+        self.kept["running_var"] = constant(1, (c,), dtype)
         self.kept["batches"] = np.zeros(1, np.int64)
 
     def _forward(

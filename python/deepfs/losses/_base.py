@@ -47,6 +47,10 @@ class Loss(ABC):
         divisor = weight if self.reduction == "mean" else 1.0
         return (total / divisor if divisor else 0.0), (cache, divisor, ())
 
+    def divisor(self, cache: Any) -> float:
+        """Return what the sum of the terms has been divided by: that of their weights, or 1."""
+        return float(cache[1])
+
     def backward(self, cache: Any, upstream: ArrayLike = 1.0) -> Array:
         """Return the gradient with respect to the outputs, times ``upstream``.
 

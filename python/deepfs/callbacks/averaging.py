@@ -1,0 +1,318 @@
+"""Averages of the weights over the steps of a training: often better than the last of them."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .._check import number, whole
+from ..layers import BatchNorm, Layer
+from ..layers._base import Array
+from ..layers.combine import Container
+from ..optimizers._plan import zeros_like
+from ._base import Callback
+
+PIECE = 2**15  # entries that stay in a cache from one operation to the next
+
+
+class WeightAverage(Callback):
+    """What `EMA` and `SWA` share: an array that lies like the parameters, and its way to them.
+
+    In `deepfs.Model.fit` the validation after each epoch measures the average, as soon as there is
+    one. Without `fit`, call `set_model` once and `update` after each step.
+    """
+
+    def __init__(self) -> None:
+        self.updates = 0
+        self._average: Array | None = None
+        self._in_use = False  # it holds the weights, and the parameters the average
+        self._testing = ExitStack()
+
+    @abstractmethod
+    def _share(self) -> float:
+        """Return the share in the new average of the weights that are now taken into it."""
+
+    def _settle(self) -> None:
+        """Make the buffers of the network fit its new weights."""
+
+    def update(self) -> None:
+        """Take the weights as they are into the average; the first ones are the average.
+
+        Raises
+        ------
+        RuntimeError
+            If the average is in use, if there is no model, or if it has other weights now.
+        """
+        values = self._values()
+        if self._average is None:
+            self._average = zeros_like(values)
+            self._average[:] = values
+        else:
+            share, difference = self._share(), np.empty(PIECE, values.dtype)
+            for a, w in pieces(self._average, values):
+                d = np.subtract(w, a, out=difference[: len(a)])
+                d *= share
+                a += d
+        self.updates += 1
+
+    @contextmanager
+    def swapped(self) -> Iterator[None]:
+        """Have the average in the place of the weights inside a ``with`` block.
+
+        Raises
+        ------
+        RuntimeError
+            If nothing has been averaged yet, or this is such a block already.
+        """
+        values, buffers = self._values(), self._buffers()
+        before = [buffer.copy() for buffer in buffers]
+        self._exchange(values)
+        self._in_use = True
+        try:
+            self._settle()
+            yield
+        finally:
+            self._in_use = False
+            self._exchange(values)
+            for buffer, value in zip(buffers, before, strict=True):
+                buffer[...] = value
+
+    def apply(self) -> None:
+        """Let the average be the weights for good; the next one begins anew.
+
+        Raises
+        ------
+        RuntimeError
+            As `swapped`.
+        """
+        arrays = [self._values(), *self._buffers()]
+        with self.swapped():
+            averaged = [array.copy() for array in arrays]
+        for array, value in zip(arrays, averaged, strict=True):
+            array[...] = value
+        self._average, self.updates = None, 0
+
+    def _buffers(self) -> list[Array]:
+        return list(self.model.network.buffers().values())
+
+    def _exchange(self, values: Array) -> None:
+        if self._average is None:
+            raise RuntimeError(f"{type(self).__name__} has averaged nothing yet")
+        for a, w in pieces(self._average, values):
+            a[:], w[:] = w.copy(), a.copy()
+
+    def _values(self) -> Array:
+        """Return the weights, if they are there to be averaged."""
+        who = type(self).__name__
+        if self._in_use:
+            raise RuntimeError(f"{who} has its average in the place of the weights already")
+        if not hasattr(self, "model"):
+            raise RuntimeError(f"{who} needs a model: give it to fit, or call set_model")
+        values = self.model._arena().values
+        if self._average is not None and self._average.shape != values.shape:
+            raise RuntimeError(f"{who} has averaged {self._average.size} weights, the model has "
+                               f"{values.size} now")  # fmt: skip
+        return values
+
+    def on_test_begin(self, logs: dict[str, float]) -> None:
+        if self.updates:
+            self._testing.enter_context(self.swapped())
+
+    def on_test_end(self, logs: dict[str, float]) -> None:
+        self._testing.close()
+
+    def state(self) -> dict[str, Any]:
+        if self._average is None:
+            return {"updates": 0}
+        arena = self.model._arena()
+        return {"updates": self.updates} | arena.split(self._average)
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        self.updates, self._average = whole(state["updates"], "updates", 0), None
+        if self.updates:
+            arena = self.model._arena()
+            self._average = zeros_like(arena.values)
+            for name, view in arena.split(self._average).items():
+                view[...] = state[name]
+
+
+class EMA(WeightAverage):
+    """Exponential moving average of the weights: average = decay average + (1 - decay) weights.
+
+    After every step. Running statistics of batch norm are those of the model itself.
+
+    Parameters
+    ----------
+    decay : float
+        In [0, 1): about 1 / (1 - decay) steps have a say.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``decay`` is not in its range.
+
+    References
+    ----------
+    Polyak and Juditsky, "Acceleration of stochastic approximation by averaging", 1992;
+    ``torch.optim.swa_utils.get_ema_multi_avg_fn``, whose first average is the first weights, too.
+
+    Examples
+    --------
+    >>> import deepfs as dfs
+    >>> model = dfs.Model(dfs.layers.Dense(2), dfs.losses.CrossEntropy(), dfs.optimizers.SGD())
+    >>> x, y, average = np.eye(4), np.array([0, 1, 0, 1]), EMA(0.9)
+    >>> history = model.fit(x, y, epochs=5, verbose=0, callbacks=[average])
+    >>> last = model.predict(x)
+    >>> with average.swapped():
+    ...     bool((model.predict(x) == last).all())
+    False
+    >>> bool((model.predict(x) == last).all())
+    True
+    """
+
+    def __init__(self, decay: float = 0.999) -> None:
+        super().__init__()
+        self.decay = number(decay, "decay", "[0, 1)")
+
+    def _share(self) -> float:
+        return 1 - self.decay
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+        self.update()
+
+
+class SWA(WeightAverage):
+    """Stochastic weight averaging: the mean of the weights after some epochs.
+
+    It goes with a learning rate that stays high, or comes back: `deepfs.schedules`.
+
+    Parameters
+    ----------
+    start : int
+        Epochs, at least 0, before the first whose weights are averaged.
+    every : int
+        Epochs from one of them to the next.
+    data : array (n, ...), optional
+        Training inputs: the running statistics of batch norm are none of the averaged weights, and
+        are measured anew on these, by `update_bn`, whenever the average is put in place.
+    batch_size : int
+        For that.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is out of range; when the training begins, if the network has a batch norm and
+        there is no ``data``.
+
+    References
+    ----------
+    Izmailov et al., "Averaging weights leads to wider optima and better generalization", 2018,
+    arXiv:1803.05407.
+
+    Examples
+    --------
+    >>> import deepfs as dfs
+    >>> model = dfs.Model(dfs.layers.Dense(2), dfs.losses.CrossEntropy(), dfs.optimizers.SGD())
+    >>> average = SWA(start=2)
+    >>> history = model.fit(np.eye(4), np.array([0, 1, 0, 1]), epochs=5, verbose=0,
+    ...                     callbacks=[average])
+    >>> average.updates
+    3
+    >>> average.apply()
+    """
+
+    def __init__(
+        self, start: int, every: int = 1, data: ArrayLike | None = None, batch_size: int = 256
+    ) -> None:
+        super().__init__()
+        self.start, self.every = whole(start, "start", 0), whole(every, "every")
+        self.data = None if data is None else np.asarray(data)
+        self.batch_size = whole(batch_size, "batch_size")
+
+    def _share(self) -> float:
+        return 1 / (self.updates + 1)
+
+    def _settle(self) -> None:
+        if batch_norms(self.model.network):
+            update_bn(self.model.network, self._inputs(), self.batch_size)
+
+    def _inputs(self) -> Array:
+        if self.data is None:
+            raise ValueError("SWA needs data for the running statistics of BatchNorm, got None")
+        return self.data
+
+    def on_train_begin(self, logs: dict[str, float]) -> None:
+        if batch_norms(self.model.network):
+            self._inputs()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        if epoch >= self.start and (epoch - self.start) % self.every == 0:
+            self.update()
+
+
+def update_bn(network: Layer, x: ArrayLike, batch_size: int = 256) -> None:
+    """Measure the running statistics of all batch norms anew: the plain mean over batches.
+
+    Parameters
+    ----------
+    network : Layer
+        With weights that its running statistics do not belong to.
+    x : array (n, ...)
+        Training inputs, taken in batches of almost the same size.
+    batch_size : int
+        The largest.
+
+    Raises
+    ------
+    ValueError
+        If there are no inputs, or they do not fit the network.
+
+    References
+    ----------
+    ``torch.optim.swa_utils.update_bn``.
+
+    Examples
+    --------
+    >>> norm = BatchNorm()
+    >>> y = norm(np.zeros((1, 1)))
+    >>> update_bn(norm, np.array([[1.0], [3.0]]))
+    >>> norm.buffers()["running_mean"]
+    array([2.])
+    """
+    x, batch_size = np.asarray(x), whole(batch_size, "batch_size")
+    if x.ndim < 1 or len(x) == 0:
+        raise ValueError(f"update_bn needs at least 1 sample, got inputs of shape {x.shape}")
+    network.prepare(x[:1])
+    norms = batch_norms(network)
+    own = {id(buffer) for norm in norms for buffer in norm.buffers().values()}
+    others = [(b, b.copy()) for b in network.buffers().values() if id(b) not in own]
+    before = [norm.statistics for norm in norms]
+    try:
+        for norm in norms:
+            norm.statistics = "cumulative"
+            norm.buffers()["batches"][...] = 0
+        for batch in np.array_split(x, -(-len(x) // batch_size)):
+            network.forward(batch, training=True)
+    finally:
+        for norm, statistics in zip(norms, before, strict=True):
+            norm.statistics = statistics
+        for buffer, value in others:
+            buffer[...] = value
+
+
+def batch_norms(layer: Layer) -> list[BatchNorm]:
+    """Return the batch norms in a layer."""
+    if isinstance(layer, Container):
+        return [norm for part in layer.named_parts().values() for norm in batch_norms(part)]
+    return [layer] if isinstance(layer, BatchNorm) else []
+
+
+def pieces(*arrays: Array) -> Iterator[tuple[Array, ...]]:
+    """Give the same pieces of flat arrays, one after the other."""
+    for start in range(0, len(arrays[0]), PIECE):
+        yield tuple(array[start : start + PIECE] for array in arrays)

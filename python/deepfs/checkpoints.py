@@ -1,0 +1,73 @@
+"""Checkpoints of a training run: a folder with its last two, for whatever ends it."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .layers._base import Array
+from .saving import arrays_of, describe
+from .tensorfile import CheckpointError, TensorFile, write
+
+if TYPE_CHECKING:
+    from .model import Model
+
+KEPT = 2  # so that there is one while the next is written, and one if the last is damaged
+NAME = re.compile(r"step-(\d+)\.safetensors")
+
+
+class Checkpoints:
+    """The checkpoints in a folder, which is made if it is not there.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Of one run.
+
+    Raises
+    ------
+    OSError
+        If it cannot be made.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def paths(self) -> list[Path]:
+        """Return the files, the newest last."""
+        found = [path for path in self.folder.iterdir() if NAME.fullmatch(path.name)]
+        return sorted(found, key=lambda path: int(path.stem[5:]))
+
+    def newest(self) -> TensorFile | None:
+        """Open the last one that is not damaged; None if there is none at all.
+
+        Raises
+        ------
+        CheckpointError
+            If all are damaged.
+        """
+        for path in reversed(paths := self.paths()):
+            try:
+                return TensorFile(path)
+            except CheckpointError as error:
+                if path == paths[0]:
+                    raise
+                warnings.warn(f"{error}; going on from the checkpoint before it", stacklevel=2)
+        return None
+
+    def save(self, model: Model, run: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+        """Write a model and where its run stands; remove what is older than the last but one."""
+        beside = {f"run/{name}": array for name, array in arrays.items()}
+        write(
+            self.folder / f"step-{model.steps:09d}.safetensors",
+            arrays_of(model) | beside,
+            describe(model) | {"run": run},
+        )
+        for path in self.paths()[:-KEPT]:
+            with contextlib.suppress(OSError):  # the next one will try again
+                path.unlink()
