@@ -185,3 +185,29 @@ def test_as_a_module():
     run = subprocess.run(command, capture_output=True, text=True, env=os.environ)
     assert run.returncode == 2
     assert run.stderr == "deepfs evaluate: error: nowhere: no such file\n"
+
+
+def test_a_run_goes_on_from_its_checkpoints(tmp_path, capsys):
+    def train(name, epochs, *more):
+        out = tmp_path / name
+        out.mkdir(exist_ok=True)
+        arguments = ["train", "--network", "mlp", "--epochs", str(epochs), "--out", str(out)]
+        assert main([*arguments, *more]) == 0
+        return dfs.load(out / "mnist_mini-mlp.safetensors").arena.values
+
+    folder = ["--checkpoint", str(tmp_path / "run")]
+    train("a", 1, *folder)
+    assert "epoch 1/2" not in capsys.readouterr().out
+    again = train("a", 2, *folder)
+    printed = capsys.readouterr().out
+    assert "epoch 2/2" in printed
+    assert "epoch 1/2" not in printed
+    assert (again == train("b", 2)).all()
+
+
+@pytest.mark.parametrize("name", ["lamb", "radam", "nesterov"])
+def test_every_optimizer_is_there(name, tmp_path):
+    assert main(["train", "--network", "mlp", "--epochs", "1", "--batch-size", "1000",
+                 "--optimizer", name, "--out", str(tmp_path)]) == 0  # fmt: skip
+    model = dfs.load(tmp_path / "mnist_mini-mlp.safetensors")
+    assert type(model.optimizer).__name__.lower() == name

@@ -25,7 +25,11 @@ DATASETS = ("mnist_mini", "mnist", "fashion_mnist")
 NETWORKS = (
     "mini_convnet", "simple_convnet", "deep_convnet", "mlp", "lenet5", "resnet20", "vgg_small",
 )  # fmt: skip
-OPTIMIZERS = {"sgd": optimizers.SGD, "momentum": optimizers.Momentum, "adam": optimizers.Adam}
+OPTIMIZERS = {
+    name.lower(): getattr(optimizers, name)
+    for name in sorted(optimizers.__all__, key=str.lower)
+    if name not in ("Arena", "Group", "Optimizer")
+}
 CLOTHES = [  # of Fashion-MNIST, Xiao, Rasul and Vollgraf 2017
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
     "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
@@ -65,7 +69,11 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--batch-size", type=_count, default=None,
                        help="images per step: 50 for mnist_mini, else 100")  # fmt: skip
     train.add_argument(
-        "--optimizer", choices=tuple(OPTIMIZERS), default="adam", help="step rule: adam"
+        "--optimizer",
+        choices=tuple(OPTIMIZERS),
+        default="adam",
+        metavar="NAME",
+        help=f"step rule, adam by default: {', '.join(OPTIMIZERS)}",
     )
     train.add_argument(
         "--lr", type=float, default=None, help="step size, if not the optimizer's own default"
@@ -73,6 +81,9 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--threads", type=_count, default=None, help="all processors, if not given")
     train.add_argument("--seed", type=int, default=0, help="of weights, order and dropout: 0")
     train.add_argument("--data", default=None, help="folder that holds the data set's files")
+    train.add_argument("--checkpoint", metavar="FOLDER", default=None,
+                       help="keep the run here after each epoch, and go on with the one that is "
+                       "here")  # fmt: skip
     train.add_argument("--out", default=".", help="folder to save the model in: this one")
 
     evaluate = command("evaluate", _evaluate, "Measure a saved model on the test images.")
@@ -130,7 +141,10 @@ def _train(options: argparse.Namespace) -> None:
     started = time.monotonic()
     path = out / f"{options.dataset}-{network}.safetensors"
     try:
-        history = model.fit(x, y, batch_size, options.epochs, validation_data=(xt, yt))
+        history = model.fit(
+            x, y, batch_size, options.epochs, validation_data=(xt, yt),
+            checkpoint=options.checkpoint, resume=options.checkpoint is not None,
+        )  # fmt: skip
     except FloatingPointError as error:
         path = path.with_stem(f"{path.stem}-diverged")  # never over a good one
         model.save(path)
