@@ -80,6 +80,8 @@ CASES = [
     ("tanh", lambda: L.Tanh(), ROWS),
     ("softmax", lambda: L.Softmax(), ROWS),
     ("softmax of pixels", lambda: L.Softmax(), IMAGE),
+    ("log softmax", lambda: L.LogSoftmax(), ROWS),
+    ("log softmax of pixels", lambda: L.LogSoftmax(), IMAGE),
     ("dropout", lambda: L.Dropout(0.4), IMAGE),
     ("dropout, textbook", lambda: L.Dropout(0.4, scaling="test"), ROWS),
     ("spatial dropout", lambda: L.SpatialDropout(0.4), IMAGE),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from cnn_core import activation, softmax
+from cnn_core import activation
 from deepfs import layers as L
 from deepfs import reference
 
@@ -86,44 +86,3 @@ def test_kernels_refuse_what_would_crash():
             activation.forward(kind, x, y)
         with pytest.raises(ValueError, match="kind must be of this module, and y, dy and dx of"):
             activation.backward(kind, x, x, y)
-
-
-@pytest.mark.parametrize("shape", [(4, 10), (2, 3, 4, 5), (5, 1), (3, 16), (2, 33), (3, 1000)])
-def test_softmax_matches_numpy(shape, dtype, tolerance, threads, rng):
-    x = (10 * rng.standard_normal(shape)).astype(dtype)
-    y = L.Softmax()(x)
-    assert_allclose(y, reference.softmax(x), **tolerance)
-    assert_allclose(y.sum(axis=1), 1, **tolerance)
-
-
-@pytest.mark.parametrize("classes", [1, 3, 10, 16, 31, 40, 777])
-def test_softmax_and_its_logarithm_to_the_last_places(classes, dtype, rng):
-    x = (3 * rng.standard_normal((50, classes))).astype(dtype)
-    p, log_p = np.empty_like(x), np.empty_like(x)
-    softmax.softmax(x, p)
-    softmax.softmax(x, log_p, True)
-    exact = x.astype(np.longdouble)
-    exact -= exact.max(axis=1, keepdims=True)
-    total = np.exp(exact).sum(axis=1, keepdims=True)
-    eps = np.finfo(dtype).eps
-    assert_allclose(p, np.exp(exact) / total, rtol=32 * eps)  # x - max(x) is rounded
-    assert_allclose(log_p, exact - np.log(total), rtol=32 * eps, atol=32 * eps)
-
-
-def test_softmax_does_not_overflow(dtype):
-    y = L.Softmax()(np.array([[1e30, 0, -1e30]], dtype))
-    assert_array_equal(y, [[1, 0, 0]])
-
-
-def test_softmax_of_special_numbers(dtype):
-    x = np.zeros((3, 40), dtype)
-    x[0, 37], x[1, 1:] = np.nan, -np.inf
-    y = L.Softmax()(x)
-    assert np.isnan(y[0]).all()
-    assert_array_equal(y[1], np.eye(40)[0])
-    assert_allclose(y[2], 1 / 40, rtol=1e-6)
-
-
-def test_softmax_needs_classes():
-    with pytest.raises(ValueError, match=r"Softmax needs an axis of classes, got shape \(\)"):
-        L.Softmax()(np.zeros(3))

@@ -13,6 +13,7 @@ def softmax_backward(
     y: Array,
     dy: Array,
     dx: Array,
+    logarithm: bool = False,
 ) -> None: ...
 def cross_entropy_forward(
     x: Array,

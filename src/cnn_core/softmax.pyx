@@ -93,6 +93,24 @@ cdef void log_softmax_row(const real* x, real* y, dim c) noexcept nogil:
         y[k] = (x[k] - top) - logarithm
 
 
+cdef inline void log_softmax_gradient_row(
+    const real* y, const real* dy, real* dx, dim c, vec* lane,
+) noexcept nogil:
+    """dx = dy - exp(y) sum(dy)."""
+    cdef dim size = VBYTES // sizeof(real), i = 0, k
+    cdef double total = 0
+    cdef vec v, g, s
+    for k in range(c):
+        total += dy[k]
+    vfill(s, total)
+    while i < c:
+        vload_part(v, y + i, c - i)
+        vload_part(g, dy + i, c - i)
+        v = g - exponential(v) * s
+        vstore_part(dx + i, v, c - i)
+        i += size
+
+
 cdef double cross_entropy_row(
     const real* x, const real* target, dim label, real* p, dim c,   # target: NULL for a label
 ) noexcept nogil:
@@ -165,13 +183,22 @@ def softmax_backward(
     const real[:, ::1] y,       # in   (n, c), the output
     const real[:, ::1] dy,      # in   (n, c)
     real[:, ::1] dx,            # out  (n, c)
+    bint logarithm=False,
 ):
-    """Write y * (dy - sum(y * dy)) of each row to ``dx``."""
+    """Write y * (dy - sum(y * dy)) of each row to ``dx``, or dy - exp(y) * sum(dy)."""
     cdef dim n = y.shape[0], c = y.shape[1], i, k
     cdef double dot
     if not (same_shape(&y.shape[0], &dy.shape[0], 2) and same_shape(&y.shape[0], &dx.shape[0], 2)):
         raise ValueError("y, dy and dx must have one shape")
+    if c == 0:
+        return
     for i in prange(n, nogil=True, schedule="static", num_threads=threads_for(<double> n * c)):
+        if logarithm:
+            if real is float:
+                log_softmax_gradient_row(&y[i, 0], &dy[i, 0], &dx[i, 0], c, <vecf*> NULL)
+            else:
+                log_softmax_gradient_row(&y[i, 0], &dy[i, 0], &dx[i, 0], c, <vecd*> NULL)
+            continue
         dot = 0
         for k in range(c):
             dot = dot + y[i, k] * dy[i, k]

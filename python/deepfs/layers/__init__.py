@@ -1,7 +1,7 @@
 """Layers: steps of a network with their derivatives. `Layer` says what they have in common."""
 
 from ._base import Layer, Parameter
-from .activation import ReLU, Sigmoid, Softmax, Tanh
+from .activation import ReLU, Sigmoid, Tanh
 from .branches import Branches
 from .combine import Residual, Sequential
 from .conv import Conv2D
@@ -13,6 +13,7 @@ from .group_norm import GroupNorm, InstanceNorm, LayerNorm
 from .norm import BatchNorm
 from .pool import AdaptiveAvgPool2D, AvgPool2D, GlobalAvgPool2D, GlobalMaxPool2D, MaxPool2D
 from .shape import Flatten, Reshape, Upsample2D, ZeroPad2D
+from .softmax import LogSoftmax, Softmax
 
 __all__ = [
     "AdaptiveAvgPool2D",
@@ -34,6 +35,7 @@ __all__ = [
     "InstanceNorm",
     "Layer",
     "LayerNorm",
+    "LogSoftmax",
     "MaxPool2D",
     "Parameter",
     "ReLU",

@@ -1,13 +1,11 @@
-"""Activations. Kernels: ``src/cnn_core/activation.pyx``, ``src/cnn_core/softmax.pyx``."""
+"""Activations. Kernel: ``src/cnn_core/activation.pyx``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-
-from cnn_core import activation, softmax
+from cnn_core import activation
 
 from ._base import Array, Layer, Shape, as_seen, empty, in_memory
 
@@ -106,49 +104,3 @@ class Tanh(_Elementwise):
     """
 
     kind = activation.tanh
-
-
-@dataclass(eq=False)
-class Softmax(Layer):
-    r"""Turn the numbers of each sample into probabilities of its classes.
-
-    .. math::
-        y_k = \frac{e^{x_k}}{\sum_j e^{x_j}}, \quad
-        dx_k = y_k \Bigl(dy_k - \sum_j y_j\, dy_j\Bigr)
-
-    Notes
-    -----
-    Shapes: ``(n, c, ...)``, unchanged; classes along the second axis. The largest number is
-    subtracted first, so nothing overflows. To train, give `deepfs.losses.CrossEntropy` the numbers
-    before the softmax. Twin: `deepfs.reference.softmax`.
-
-    References
-    ----------
-    Bridle, "Probabilistic interpretation of feedforward classification network outputs", 1990.
-
-    Examples
-    --------
-    >>> from deepfs.layers import Softmax
-    >>> Softmax()(np.array([[0.0, np.log(3.0)]])).round(2)
-    array([[0.25, 0.75]])
-    """
-
-    def _out_shape(self, in_shape: Shape) -> Shape:
-        if not in_shape or in_shape[0] < 1:
-            raise ValueError(f"{self.label} needs an axis of classes, got shape {in_shape}")
-        return in_shape
-
-    def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
-        self.check_shape(x)
-        x = np.ascontiguousarray(np.moveaxis(x, 1, -1))
-        y = empty(x.shape, x.dtype)
-        softmax.softmax(x.reshape(-1, x.shape[-1]), y.reshape(-1, x.shape[-1]))
-        return np.moveaxis(y, -1, 1), y
-
-    def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
-        if not need_dx:
-            return None
-        dy = np.ascontiguousarray(np.moveaxis(dy, 1, -1))
-        dx, c = empty(cache.shape, cache.dtype), cache.shape[-1]
-        softmax.softmax_backward(cache.reshape(-1, c), dy.reshape(-1, c), dx.reshape(-1, c))
-        return np.moveaxis(dx, -1, 1)

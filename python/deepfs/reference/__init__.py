@@ -5,7 +5,7 @@ Each is the twin of a layer, a loss or an optimizer step, and takes images as pe
 A file here has the stem of the layers it explains: `deepfs.layers.pool`, ``reference/pool.py``.
 """
 
-from .activation import relu, sigmoid, softmax, tanh
+from .activation import relu, sigmoid, tanh
 from .columns import col2im, im2col
 from .conv import (
     conv1d,
@@ -99,6 +99,7 @@ from .shape import (
     zero_pad2d,
     zero_pad2d_backward,
 )
+from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 
 __all__ = [
     "adadelta",
@@ -153,6 +154,8 @@ __all__ = [
     "layer_norm",
     "layer_norm_backward",
     "lion",
+    "log_softmax",
+    "log_softmax_backward",
     "max_norm",
     "max_pool2d",
     "max_pool2d_backward",
@@ -179,6 +182,7 @@ __all__ = [
     "sigmoid",
     "soft_threshold",
     "softmax",
+    "softmax_backward",
     "spatial_dropout",
     "tanh",
     "upsample2d",

@@ -20,9 +20,3 @@ def sigmoid(x: Array) -> Array:
 def tanh(x: Array) -> Array:
     """Return tanh(x)."""
     return np.tanh(x)
-
-
-def softmax(x: Array) -> Array:
-    """Return exp(x) / sum(exp(x)) along the second axis."""
-    e = np.exp(x - x.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True)

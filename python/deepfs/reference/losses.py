@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ._types import Array
-from .activation import sigmoid, softmax
+from .activation import sigmoid
+from .softmax import softmax
 
 
 def class_targets(

@@ -1,0 +1,96 @@
+"""Softmax and its logarithm. Kernel: ``src/cnn_core/softmax.pyx``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from cnn_core import softmax
+
+from ._base import Array, Layer, Shape, empty
+from ._channels import channels_first, channels_last
+
+
+class _AlongClasses(Layer):
+    """A function of the numbers of all classes, whose derivative follows from its output."""
+
+    logarithm: ClassVar[bool]
+
+    def _out_shape(self, in_shape: Shape) -> Shape:
+        if not in_shape or in_shape[0] < 1:
+            raise ValueError(f"{self.label} needs an axis of classes, got shape {in_shape}")
+        return in_shape
+
+    def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
+        self.check_shape(x)
+        x = channels_last(x)
+        y, c = empty(x.shape, x.dtype), x.shape[-1]
+        softmax.softmax(x.reshape(-1, c), y.reshape(-1, c), self.logarithm)
+        return channels_first(y), y
+
+    def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
+        if not need_dx:
+            return None
+        dy = channels_last(dy)
+        dx, c = empty(cache.shape, cache.dtype), cache.shape[-1]
+        softmax.softmax_backward(
+            cache.reshape(-1, c), dy.reshape(-1, c), dx.reshape(-1, c), self.logarithm
+        )
+        return channels_first(dx)
+
+
+@dataclass(eq=False)
+class Softmax(_AlongClasses):
+    r"""Turn the numbers of each sample into probabilities of its classes.
+
+    .. math::
+        y_k = \frac{e^{x_k}}{\sum_j e^{x_j}}, \quad
+        dx_k = y_k \Bigl(dy_k - \sum_j y_j\, dy_j\Bigr)
+
+    Notes
+    -----
+    Shapes: ``(n, c, ...)``, unchanged; classes along the second axis. The largest number is
+    subtracted first, so nothing overflows. To train, give `deepfs.losses.CrossEntropy` the numbers
+    before the softmax. Twin: `deepfs.reference.softmax`.
+
+    References
+    ----------
+    Bridle, "Probabilistic interpretation of feedforward classification network outputs", 1990.
+
+    Examples
+    --------
+    >>> from deepfs.layers import Softmax
+    >>> Softmax()(np.array([[0.0, np.log(3.0)]])).round(2)
+    array([[0.25, 0.75]])
+    """
+
+    logarithm = False
+
+
+@dataclass(eq=False)
+class LogSoftmax(_AlongClasses):
+    r"""Turn the numbers of each sample into logarithms of probabilities of its classes.
+
+    .. math::
+        y_k = x_k - \ln \sum_j e^{x_j}, \quad
+        dx_k = dy_k - e^{y_k} \sum_j dy_j
+
+    Notes
+    -----
+    Shapes: ``(n, c, ...)``, unchanged; classes along the second axis. The largest number is
+    subtracted first, so nothing overflows, and no logarithm of 0 is taken: an improbable class
+    keeps its finite value. `deepfs.losses.CrossEntropy` does it by itself.
+    Twin: `deepfs.reference.log_softmax`.
+
+    References
+    ----------
+    Bridle, "Probabilistic interpretation of feedforward classification network outputs", 1990.
+
+    Examples
+    --------
+    >>> from deepfs.layers import LogSoftmax
+    >>> LogSoftmax()(np.array([[0.0, 1e4]]))
+    array([[-10000.,      0.]])
+    """
+
+    logarithm = True
