@@ -178,7 +178,7 @@ def densenet_block(growth, layers):
 
     def layer():
         grow = L.Sequential([L.BatchNorm(), L.ReLU(), L.Conv2D(growth, 3, padding=1)])
-        return L.Branches([L.ZeroPad2D(0), grow])
+        return L.Branches([L.Identity(), grow])
 
     return L.Sequential([layer() for _ in range(layers)])
 

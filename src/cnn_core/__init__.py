@@ -16,7 +16,7 @@ module         concept
 `pool`         max and average pooling
 `norm`         batch normalisation
 `group_norm`   normalisation inside one sample: layer, group, instance
-`activation`   ReLU, sigmoid, tanh
+`activation`   ReLU, sigmoid, GELU and the like: functions of one number
 `add`          the sum of two arrays, where two ways meet
 `softmax`      softmax and cross-entropy
 `dropout`      dropout

@@ -7,15 +7,27 @@ Array: TypeAlias = NDArray[Any]
 relu: int
 sigmoid: int
 tanh: int
+elu: int
+selu: int
+softplus: int
+leaky_relu: int
+hard_swish: int
+silu: int
+gelu: int
+gelu_tanh: int
+slope: int
+takes_input: frozenset[int]
 
 def forward(
     kind: int,
     x: Array,
     y: Array,
+    setting: Array | None = None,
 ) -> None: ...
 def backward(
     kind: int,
-    y: Array,
+    known: Array,
     dy: Array,
     dx: Array,
+    setting: Array | None = None,
 ) -> None: ...

@@ -1,4 +1,7 @@
-"""The operations of vmath.h, as Cython sees them, and the exponential built on them."""
+"""The operations of vmath.h, as Cython sees them, and the functions built on them.
+
+Errors are in units in the last place of the result, the largest measured.
+"""
 from cnn_core.simd cimport shortf, vec, vecd, vecf, vfill
 
 cdef extern from "vmath.h" nogil:
@@ -15,6 +18,7 @@ cdef extern from "vmath.h" nogil:
     void vadd(...)                      # vadd(v, a, b): for types that Cython does not know to add
     void vmultiply(...)                 # vmultiply(v, a, b)
     void vgreater(...)                  # vgreater(mask, a, b): a > b
+    void vat_least(...)                 # vat_least(mask, a, b): a >= b
     void vunordered(...)                # vunordered(mask, a): a is NaN
     void vselect(...)                   # vselect(v, mask, a, b): a where mask, else b
     void vfill_bits(...)                # vfill_bits(v, whole number)
@@ -22,12 +26,20 @@ cdef extern from "vmath.h" nogil:
     void vand_bits(...)                      # vand_bits(v, a, b): bit by bit
     void vor_bits(...)                       # vor_bits(v, a, b)
     void vsqrt(...)                     # vsqrt(v, a)
+    void vhigh_half(...)                # vhigh_half(v, a): a, the lower half of its digits 0
     void vload_part(...)                # vload_part(v, pointer, n): the first n lanes, or all
     void vstore_part(...)               # vstore_part(pointer, v, n)
     void vround(...)                    # vround(v, a): a as whole numbers, abs(a) < 2^22
     void vpower_of_2(...)               # vpower_of_2(v, n): 2^n for whole n, if that is normal
+    void vscale(...)                    # vscale(v, a, n): a 2^n for whole n
     const float* EXP_FLOAT
     const double* EXP_DOUBLE
+    const float* LOG_FLOAT
+    const double* LOG_DOUBLE
+    const float* NORMAL_OVER_FLOAT
+    const float* NORMAL_UNDER_FLOAT
+    const double* NORMAL_OVER_DOUBLE
+    const double* NORMAL_UNDER_DOUBLE
 
 ctypedef fused vector:                  # of any width
     vecf
@@ -38,8 +50,34 @@ ctypedef fused vector:                  # of any width
     oned
 
 
-cdef inline void split_exponential(vec x, vec* n, vec* p) noexcept nogil:
-    """exp(x) = 2^n (1 + p), n whole, and p as exact for small x as x itself.
+cdef inline vec absolute(vec x) noexcept nogil:
+    """Return abs(x)."""
+    cdef vec sign
+    vfill(sign, -0.0)
+    vor_bits(x, x, sign)
+    return -x
+
+
+cdef inline vec at_least(vec x, double low) noexcept nogil:
+    """Return max(x, low); NaN stays NaN."""
+    cdef vec end, mask
+    vfill(end, low)
+    vgreater(mask, end, x)
+    vselect(x, mask, end, x)
+    return x
+
+
+cdef inline vec at_most(vec x, double high) noexcept nogil:
+    """Return min(x, high); NaN stays NaN."""
+    cdef vec end, mask
+    vfill(end, high)
+    vgreater(mask, x, end)
+    vselect(x, mask, end, x)
+    return x
+
+
+cdef inline void split_exponential(vec x, vec rest, vec* n, vec* p) noexcept nogil:
+    """exp(x - rest) = 2^n (1 + p), n whole, and p as exact for small x as x itself.
 
     Reduction after Cody and Waite ("Software Manual for the Elementary Functions", 1980): ln 2 is
     subtracted n times in two parts, the first of so few bits that its product with n is exact.
@@ -47,12 +85,12 @@ cdef inline void split_exponential(vec x, vec* n, vec* p) noexcept nogil:
     cdef vec a, r
     cdef int i
     vfill(a, 1.4426950408889634)        # 1 / ln 2
-    vround(n[0], x * a)
+    vround(n[0], (x - rest) * a)
     if vec is vecf:
         vfill(a, 0.693359375)
         r = x - n[0] * a
         vfill(a, -2.12194440e-4)
-        r = r - n[0] * a
+        r = r - n[0] * a - rest
         vfill(p[0], EXP_FLOAT[5])
         for i in range(4, -1, -1):
             vfill(a, EXP_FLOAT[i])
@@ -61,7 +99,7 @@ cdef inline void split_exponential(vec x, vec* n, vec* p) noexcept nogil:
         vfill(a, 6.93147180369123816490e-01)
         r = x - n[0] * a
         vfill(a, 1.90821492927058770002e-10)
-        r = r - n[0] * a
+        r = r - n[0] * a - rest
         vfill(p[0], EXP_DOUBLE[10])
         for i in range(9, -1, -1):
             vfill(a, EXP_DOUBLE[i])
@@ -69,23 +107,82 @@ cdef inline void split_exponential(vec x, vec* n, vec* p) noexcept nogil:
     p[0] = p[0] * (r * r) + r
 
 
+cdef inline vec exponential_of_difference(vec x, vec rest) noexcept nogil:
+    """Return exp(x - rest) for x from -170 to 88, in double from -1400 to 709.
+
+    The rest is small: the last digits of a number that x has no room for.
+    """
+    cdef vec n, p, one
+    vfill(one, 1)
+    split_exponential(x, rest, &n, &p)
+    vscale(p, p + one, n)
+    return p
+
+
 cdef inline vec exponential(vec x) noexcept nogil:
-    """Return exp(x), less than one unit in the last place from it (measured: 0.98)."""
-    cdef vec n, p, half, low, high, mask
-    if vec is vecf:
-        vfill(low, -104)                # exp is 0 here
-        vfill(high, 89)                 # and infinite here
-    else:
-        vfill(low, -746)
-        vfill(high, 710)
-    vgreater(mask, x, high)             # false for NaN, which stays
-    vselect(x, mask, high, x)
-    vgreater(mask, low, x)
-    vselect(x, mask, low, x)
-    split_exponential(x, &n, &p)
-    vfill(half, 0.5)
-    vround(half, n * half)              # 2^n in two steps: it may be beyond the exponents
-    n = n - half
-    vpower_of_2(half, half)
+    """Return exp(x) for x up to 88, in double to 709; errs by less than one unit (0.98)."""
+    cdef vec zero
+    vfill(zero, 0)
+    return exponential_of_difference(at_least(x, -110 if vec is vecf else -760), zero)
+
+
+cdef inline vec exponential_less_1(vec x) noexcept nogil:
+    """Return exp(x) - 1 for x <= 0; small x lose no digits."""
+    cdef vec n, p, zero, one
+    vfill(zero, 0)
+    vfill(one, 1)
+    split_exponential(at_least(x, -40), zero, &n, &p)   # it is -1 long before
     vpower_of_2(n, n)
-    return (p * half + half) * n
+    return p * n + (n - one)
+
+
+cdef inline vec logarithm_of_1_plus(vec z) noexcept nogil:
+    """Return log(1 + z) for 0 <= z <= 1; small z lose no digits (measured with exp: 2.4)."""
+    cdef vec t, u, p, a
+    cdef int i
+    vfill(a, 2)
+    t = (z + z) / (a + z)
+    u = t * t
+    if vec is vecf:
+        vfill(p, LOG_FLOAT[4])
+        for i in range(3, -1, -1):
+            vfill(a, LOG_FLOAT[i])
+            p = p * u + a
+    else:
+        vfill(p, LOG_DOUBLE[9])
+        for i in range(8, -1, -1):
+            vfill(a, LOG_DOUBLE[i])
+            p = p * u + a
+    return t * (u * p) + t
+
+
+cdef inline void normal(vec a, vec* e, vec* q) noexcept nogil:
+    """e = exp(-a^2 / 2), q = erfc(a / sqrt 2) / 2, for 0 <= a <= 14.5, in double to 39.
+
+    q is the part of a standard normal distribution above a. Its relative error would grow with
+    a^2, were a^2 rounded: the exponential gets it in two parts, the first of them exact.
+    """
+    cdef vec high, half, over, under, c
+    cdef int i
+    vfill(half, 0.5)
+    vhigh_half(high, a)
+    e[0] = exponential_of_difference(-(high * high) * half, (a - high) * (a + high) * half)
+    if vec is vecf:
+        vfill(over, NORMAL_OVER_FLOAT[4])
+        vfill(under, NORMAL_UNDER_FLOAT[5])
+        for i in range(4, -1, -1):
+            vfill(c, NORMAL_UNDER_FLOAT[i])
+            under = under * a + c
+        for i in range(3, -1, -1):
+            vfill(c, NORMAL_OVER_FLOAT[i])
+            over = over * a + c
+    else:
+        vfill(over, NORMAL_OVER_DOUBLE[10])
+        vfill(under, NORMAL_UNDER_DOUBLE[11])
+        for i in range(10, -1, -1):
+            vfill(c, NORMAL_UNDER_DOUBLE[i])
+            under = under * a + c
+        for i in range(9, -1, -1):
+            vfill(c, NORMAL_OVER_DOUBLE[i])
+            over = over * a + c
+    q[0] = e[0] * (over / under)

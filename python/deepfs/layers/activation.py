@@ -1,40 +1,177 @@
-"""Activations. Kernel: ``src/cnn_core/activation.pyx``."""
+"""Activations: functions of each number alone. Kernel: ``src/cnn_core/activation.pyx``.
+
+Those that multiply their input by a gate are in `gated`, the one that learns in `prelu`, the one
+that takes the largest of several channels in `maxout`, those of whole rows in `softmax`. `Step`
+and `Identity` are plain NumPy: nothing trains through the one, and the other does nothing.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
+
+import numpy as np
 
 from cnn_core import activation
 
+from .._check import number
 from ._base import Array, Layer, Shape, as_seen, empty, in_memory
 
 
-class _Elementwise(Layer):
-    """A function of each number alone, whose derivative follows from its output."""
+class Elementwise(Layer):
+    """A function of each number alone. The kernel knows whether its gradient needs x or y."""
 
-    kind: ClassVar[int]  # what the kernels call it
+    kind: int  # what the kernel calls it
 
     def _out_shape(self, in_shape: Shape) -> Shape:
         return in_shape
 
+    def _setting(self) -> float | None:
+        """Return the number that the function has besides x, if it has one."""
+        return None
+
+    def _build(self, in_shape: Shape, dtype: np.dtype[Any]) -> None:
+        setting = self._setting() or 0.0
+        if abs(setting) > float(np.finfo(dtype).max):
+            raise ValueError(f"{self.label} computes in {dtype}, which has no number {setting}")
+
+    def _array(self, dtype: np.dtype[Any]) -> Array | None:
+        """Return the setting as kernels take it."""
+        setting = self._setting()
+        return None if setting is None else np.array([setting], dtype)
+
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         x = in_memory(x)
         y = empty(x.shape, x.dtype)
-        activation.forward(self.kind, x.reshape(-1), y.reshape(-1))
-        return as_seen(y), y
+        activation.forward(self.kind, x.reshape(-1), y.reshape(-1), self._array(x.dtype))
+        return as_seen(y), x if self.kind in activation.takes_input else y
 
     def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
         if not need_dx:
             return None
         dx = empty(cache.shape, cache.dtype)
-        dy = in_memory(dy)
-        activation.backward(self.kind, cache.reshape(-1), dy.reshape(-1), dx.reshape(-1))
+        activation.backward(
+            self.kind, cache.reshape(-1), in_memory(dy).reshape(-1), dx.reshape(-1),
+            self._array(cache.dtype),
+        )  # fmt: skip
         return as_seen(dx)
 
 
 @dataclass(eq=False)
-class ReLU(_Elementwise):
+class Step(Layer):
+    r"""Decide: 1 for what is positive, else 0.
+
+    .. math:: y = 1 \text{ where } x > 0, \text{ else } 0, \quad dx = 0
+
+    Notes
+    -----
+    Shapes: any, unchanged. At 0 it is 0; NaN stays NaN. The derivative is 0 wherever there is one,
+    and so is the gradient of everything below: a network does not learn through it. It is what
+    the perceptron had before `Sigmoid` made it smooth. Twin: `deepfs.reference.step`.
+
+    References
+    ----------
+    Rosenblatt, "The perceptron", 1958.
+
+    Examples
+    --------
+    >>> from deepfs.layers import Step
+    >>> Step()(np.array([-1.0, 0.0, 2.0]))
+    array([0., 0., 1.])
+    """
+
+    def _out_shape(self, in_shape: Shape) -> Shape:
+        return in_shape
+
+    def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
+        return np.sign(np.maximum(x, 0)), None  # NaN stays
+
+    def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
+        return np.zeros_like(dy) if need_dx else None
+
+
+@dataclass(eq=False)
+class Identity(Layer):
+    """Pass on what comes.
+
+    y = x, dx = dy
+
+    Notes
+    -----
+    Shapes: any, unchanged. Where a layer must stand but nothing is to happen: the output of a
+    regression, say. Twin: `deepfs.reference.identity`.
+
+    References
+    ----------
+    ``torch.nn.Identity``, ``keras.layers.Identity``.
+
+    Examples
+    --------
+    >>> from deepfs.layers import Identity
+    >>> Identity()(np.array([-1.0, 2.0]))
+    array([-1.,  2.])
+    """
+
+    def _out_shape(self, in_shape: Shape) -> Shape:
+        return in_shape
+
+    def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
+        return x, None
+
+    def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
+        return dy.copy() if need_dx else None
+
+
+@dataclass(eq=False)
+class Sigmoid(Elementwise):
+    r"""Squash to (0, 1).
+
+    .. math:: y = \frac{1}{1 + e^{-x}}, \quad dx = dy\, y (1 - y)
+
+    Notes
+    -----
+    Shapes: any, unchanged. No input overflows. Twin: `deepfs.reference.sigmoid`.
+
+    References
+    ----------
+    Rumelhart, Hinton and Williams, "Learning representations by back-propagating errors", 1986.
+
+    Examples
+    --------
+    >>> from deepfs.layers import Sigmoid
+    >>> Sigmoid()(np.array([0.0, 1e4]))
+    array([0.5, 1. ])
+    """
+
+    kind = activation.sigmoid
+
+
+@dataclass(eq=False)
+class Tanh(Elementwise):
+    r"""Squash to (-1, 1).
+
+    .. math:: y = \tanh x, \quad dx = dy\, (1 - y^2)
+
+    Notes
+    -----
+    Shapes: any, unchanged. Twin: `deepfs.reference.tanh`.
+
+    References
+    ----------
+    LeCun, Bottou, Orr and Müller, "Efficient BackProp", 1998.
+
+    Examples
+    --------
+    >>> from deepfs.layers import Tanh
+    >>> Tanh()(np.array([0.0, 1e4]))
+    array([0., 1.])
+    """
+
+    kind = activation.tanh
+
+
+@dataclass(eq=False)
+class ReLU(Elementwise):
     r"""Keep what is positive.
 
     .. math:: y = \max(x, 0), \quad dx = dy \text{ where } x > 0, \text{ else } 0
@@ -59,48 +196,148 @@ class ReLU(_Elementwise):
 
 
 @dataclass(eq=False)
-class Sigmoid(_Elementwise):
-    r"""Squash to (0, 1).
+class LeakyReLU(Elementwise):
+    r"""Keep what is positive and a little of what is not.
 
-    .. math:: y = \frac{1}{1 + e^{-x}}, \quad dx = dy\, y (1 - y)
+    .. math::
+        y = x \text{ where } x > 0, \text{ else } s x, \quad
+        dx = dy \text{ where } x > 0, \text{ else } s\, dy
+
+    Parameters
+    ----------
+    slope : float
+        Slope :math:`s` below 0, any finite number.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``slope`` is not a finite number, or, on the first call, too large for float32.
 
     Notes
     -----
-    Shapes: any, unchanged. No input overflows. Twin: `deepfs.reference.sigmoid`.
+    Shapes: any, unchanged. The derivative at 0 is the slope; NaN stays NaN.
+    Twin: `deepfs.reference.leaky_relu`.
 
     References
     ----------
-    Rumelhart, Hinton and Williams, "Learning representations by back-propagating errors", 1986.
+    Maas, Hannun and Ng, "Rectifier nonlinearities improve neural network acoustic models", 2013.
 
     Examples
     --------
-    >>> from deepfs.layers import Sigmoid
-    >>> Sigmoid()(np.array([0.0, 1e4]))
-    array([0.5, 1. ])
+    >>> from deepfs.layers import LeakyReLU
+    >>> LeakyReLU(0.1)(np.array([-1.0, 2.0]))
+    array([-0.1,  2. ])
     """
 
-    kind = activation.sigmoid
+    slope: float = 0.01
+
+    kind = activation.leaky_relu
+
+    def __post_init__(self) -> None:
+        self.slope = number(self.slope, "slope", "(-inf, inf)")
+
+    def _setting(self) -> float | None:
+        return self.slope
 
 
 @dataclass(eq=False)
-class Tanh(_Elementwise):
-    r"""Squash to (-1, 1).
+class ELU(Elementwise):
+    r"""Keep what is positive; bend the rest towards a lowest value.
 
-    .. math:: y = \tanh x, \quad dx = dy\, (1 - y^2)
+    .. math::
+        y = x \text{ where } x > 0, \text{ else } \alpha (e^x - 1), \quad
+        dx = dy \text{ where } x > 0, \text{ else } dy\, (y + \alpha)
+
+    Parameters
+    ----------
+    alpha : float
+        Minus the lowest value, at least 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``alpha`` is not a finite number of at least 0, or, on the first call, too large for
+        float32.
 
     Notes
     -----
-    Shapes: any, unchanged. Twin: `deepfs.reference.tanh`.
+    Shapes: any, unchanged. The derivative at 0 is alpha; NaN stays NaN. ONNX, Keras and PyTorch
+    define it so, with alpha as a factor of the whole negative side.
+    Twin: `deepfs.reference.elu`.
 
     References
     ----------
-    LeCun, Bottou, Orr and Müller, "Efficient BackProp", 1998.
+    Clevert, Unterthiner and Hochreiter, "Fast and accurate deep network learning by exponential
+    linear units (ELUs)", 2015, arXiv:1511.07289.
 
     Examples
     --------
-    >>> from deepfs.layers import Tanh
-    >>> Tanh()(np.array([0.0, 1e4]))
-    array([0., 1.])
+    >>> from deepfs.layers import ELU
+    >>> ELU()(np.array([-1e4, 2.0]))
+    array([-1.,  2.])
     """
 
-    kind = activation.tanh
+    alpha: float = 1.0
+
+    kind = activation.elu
+
+    def __post_init__(self) -> None:
+        self.alpha = number(self.alpha, "alpha", "[0, inf)")
+
+    def _setting(self) -> float | None:
+        return self.alpha
+
+
+@dataclass(eq=False)
+class SELU(Elementwise):
+    r"""Apply the ELU whose constants pull mean and variance towards 0 and 1.
+
+    .. math::
+        y = \lambda x \text{ where } x > 0, \text{ else } \lambda \alpha (e^x - 1), \quad
+        dx = \lambda\, dy \text{ where } x > 0, \text{ else } dy\, (y + \lambda \alpha)
+
+    Notes
+    -----
+    Shapes: any, unchanged. :math:`\lambda = 1.0507009873554805`,
+    :math:`\alpha = 1.6732632423543772`: an input of mean 0 and variance 1 keeps both. The weights
+    below must have mean 0 and variance 1 / fan_in: `deepfs.initializers.LecunNormal`.
+    Twin: `deepfs.reference.selu`.
+
+    References
+    ----------
+    Klambauer et al., "Self-normalizing neural networks", 2017, arXiv:1706.02515.
+
+    Examples
+    --------
+    >>> from deepfs.layers import SELU
+    >>> SELU()(np.array([-1e4, 1.0])).round(4)
+    array([-1.7581,  1.0507])
+    """
+
+    kind = activation.selu
+
+
+@dataclass(eq=False)
+class Softplus(Elementwise):
+    r"""Smooth the corner of the ReLU.
+
+    .. math:: y = \ln(1 + e^x), \quad dx = dy\, \frac{1}{1 + e^{-x}} = dy\, (1 - e^{-y})
+
+    Notes
+    -----
+    Shapes: any, unchanged. Computed as :math:`\max(x, 0) + \ln(1 + e^{-|x|})`: no input
+    overflows, and far below 0 no digit is lost. (PyTorch returns x itself from its ``threshold``
+    of 20 on, 2e-9 less.) Twin: `deepfs.reference.softplus`.
+
+    References
+    ----------
+    Dugas et al., "Incorporating second-order functional knowledge for better option pricing", 2001.
+
+    Examples
+    --------
+    >>> from deepfs.layers import Softplus
+    >>> Softplus()(np.array([-1e4, 0.0, 1e4])).round(4)
+    array([0.000e+00, 6.931e-01, 1.000e+04])
+    """
+
+    kind = activation.softplus
