@@ -211,3 +211,17 @@ def test_every_optimizer_is_there(name, tmp_path):
                  "--optimizer", name, "--out", str(tmp_path)]) == 0  # fmt: skip
     model = dfs.load(tmp_path / "mnist_mini-mlp.safetensors")
     assert type(model.optimizer).__name__.lower() == name
+
+
+def test_a_level_that_is_not_there_is_one_line():
+    run = subprocess.run(
+        [sys.executable, "-m", "deepfs", "info"],
+        env=os.environ | {"DEEPFS_ISA": "v9"},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 2
+    assert run.stdout == ""
+    assert run.stderr.startswith("deepfs: error: DEEPFS_ISA must be one of ")
+    assert run.stderr.endswith("got 'v9'\n")
+    assert run.stderr.count("\n") == 1
