@@ -72,7 +72,7 @@ class PReLU(Layer):
 
     def _build(self, in_shape: Shape, dtype: np.dtype[Any]) -> None:
         slopes = in_shape[0] if self.per_channel else 1
-        self.learned["slope"] = Parameter(constant(0.25, slopes, dtype))
+        self.learned["slope"] = Parameter(constant(0.25, (slopes,), dtype))
 
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         self.check_shape(x)
