@@ -355,3 +355,12 @@ def test_a_network_has_one_dtype():
     message = 'Sequential of float32 must have parts of it, got Dense "dense_2" of float64'
     with pytest.raises(ValueError, match=message):
         net(np.zeros((1, 3), np.float32))
+
+
+def test_branches_of_single_numbers_can_be_added():
+    net = L.Branches([L.ReLU(), L.ReLU()], merge="add")
+    y, cache = net.forward(np.array([3.0, -1.0]))
+    assert_array_equal(y, [6, 0])
+    assert_array_equal(net.backward(np.ones(2), cache), [2, 0])
+    with pytest.raises(ValueError, match="must join shapes"):
+        L.Branches([L.ReLU(), L.ReLU()])(np.ones(2))

@@ -96,7 +96,8 @@ class Branches(Container):
             y, cache = _any(part)._forward(x, training, **self._end(part, outputs))
             outputs.append(y)
             caches.append(cache)
-        return self._merged(outputs), (caches, [y.shape[1] for y in outputs])
+        channels = [y.shape[1] for y in outputs] if self.merge == "concat" else []
+        return self._merged(outputs), (caches, channels)
 
     def _infer(self, x: Array) -> Array:
         self.check_shape(x)
