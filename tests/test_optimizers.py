@@ -29,6 +29,7 @@ from deepfs.optimizers import (
     Optimizer,
     RAdam,
     RMSProp,
+    adam,
 )
 from deepfs.regularizers import L1, L2, ElasticNet, MaxNorm, WeightDecay
 from deepfs.schedules import Cosine, Plateau, Step
@@ -749,6 +750,13 @@ def test_every_setting_has_its_paragraph():
         if issubclass(kind, Optimizer):
             assert "**frame" in kind.__doc__
             assert "References" in kind.__doc__
+
+
+def test_the_momentum_of_nadam_is_forgotten_after_some_hundred_steps():
+    w, optimizer = np.ones(3), NAdam(beta1=0.875)
+    optimizer.step(w, np.ones(3), optimizer.init(w), t=10**9)
+    assert np.isfinite(w).all()
+    assert len(adam.momentum_products(0.875, optimizer.momentum_decay)) < 1000
 
 
 def test_kernel_refuses_what_would_crash():

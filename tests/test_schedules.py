@@ -175,7 +175,7 @@ def test_plateau_works_after_a_warm_up():
         (lambda: OneCycle(0.1, 1), ValueError, "total must be at least 2, got 1"),
         (lambda: OneCycle(0.1, 9, rise=1), ValueError, r"rise must be in \(0, 1\), got 1"),
         (lambda: Warmup(0, 0.1), ValueError, "length must be at least 1, got 0"),
-        (lambda: Warmup(5, None), TypeError, r"lr must be a number in \(0, inf\), got None"),
+        (lambda: Warmup(5, None), TypeError, r"then must be a number in \(0, inf\), got None"),
         (lambda: Warmup(5, 0.1, 2), ValueError, r"start must be in \[0, 1\], got 2"),
         (lambda: Plateau(0.1, factor=1), ValueError, r"factor must be in \(0, 1\), got 1"),
         (lambda: Plateau(0.1, patience=-1), ValueError, "patience must be at least 0, got -1"),

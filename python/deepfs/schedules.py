@@ -383,7 +383,7 @@ class Warmup(Schedule):
         super().__post_init__()
         self.length = whole(self.length, "length")
         if not isinstance(self.then, Schedule):
-            self.then = Constant(self.then, by=self.by)
+            self.then = Constant(number(self.then, "then", "(0, inf)"), by=self.by)
         self.start = number(self.start, "start", "[0, 1]")
         if self.by == "epoch" and self.then.by == "step":
             raise ValueError("Warmup by epoch takes what follows by epoch, got a schedule by step")

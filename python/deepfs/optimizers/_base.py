@@ -7,11 +7,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, isfinite
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from .._check import number
+from .._check import number, whole
 from ..layers._base import Array, Parameter
 from ..regularizers import L2, WeightDecay
 from ..schedules import Schedule
@@ -142,9 +142,8 @@ class Optimizer(ABC):
             raise ValueError(f"{type(self).__name__} clips in one way, got {' and '.join(given)}")
         for name in given:
             setattr(self, name, number(getattr(self, name), name, "(0, inf)"))
-        if isinstance(self.groups, Group):
-            self.groups = (self.groups,)
-        self.groups = tuple(self.groups)
+        groups: Any = self.groups
+        self.groups = tuple(groups) if isinstance(groups, (list, tuple)) else (groups,)
         for group in self.groups:
             if not isinstance(group, Group):
                 raise TypeError(f"groups must be deepfs Groups, got {group!r}")
@@ -225,15 +224,9 @@ class Optimizer(ABC):
         FloatingPointError
             If that norm is not finite: nothing is changed.
         """
-        if t < 1:
-            raise ValueError(f"t must be at least 1, got {t}")
         if plan is None:
-            for name, array in {"g": g, **state}.items():
-                if array.shape != w.shape or array.dtype != w.dtype:
-                    raise ValueError(
-                        f"{type(self).__name__} takes {name} like w, {w.dtype}{w.shape}, "
-                        f"got {array.dtype}{array.shape}"
-                    )
+            t = whole(t, "t")
+            check_flat(type(self).__name__, w, {"g": g, **state})
             plan = self._plan([Span("*", 0, (1, w.size), (0, 1))], None)
         this = self._pass(w, g, state, t, self.rate(t, epoch), plan)
         this.cleared = g if clear else None
@@ -336,6 +329,23 @@ class Kept:
     state: dict[str, Array]
     t: int = 0
     plan: Plan | None = None
+
+
+def check_flat(who: str, w: Array, others: Mapping[str, Array]) -> None:
+    """Refuse what `Optimizer.step` cannot take, before anything is changed."""
+    for name, array in {"w": w, **others}.items():
+        if not isinstance(array, np.ndarray):
+            raise TypeError(f"{who} takes arrays, got {name} as {type(array).__name__}")
+        if array.dtype not in (np.float32, np.float64):
+            raise TypeError(f"{who} takes float32 or float64, got {name} of {array.dtype}")
+        if array.ndim != 1 or not array.flags.c_contiguous:
+            raise ValueError(f"{who} takes flat arrays without gaps, got {name} {array.shape}")
+        if array.shape != w.shape or array.dtype != w.dtype:
+            raise ValueError(
+                f"{who} takes {name} like w, {w.dtype}{w.shape}, got {array.dtype}{array.shape}"
+            )
+        if name != "g" and not array.flags.writeable:
+            raise ValueError(f"{who} changes arrays in place, got {name} read-only")
 
 
 def check_arrays(

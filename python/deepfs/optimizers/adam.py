@@ -219,7 +219,7 @@ class NAdam(_Moments):
         t, decay = this.t, self.momentum_decay
         now, later = nadam_momentum(self.beta1, decay, t), nadam_momentum(self.beta1, decay, t + 1)
         products = momentum_products(self.beta1, decay)
-        while len(products) <= t and products[-1] > 0:
+        while len(products) <= t and 1 - products[-1] < 1:
             products.append(products[-1] * nadam_momentum(self.beta1, decay, len(products)))
         product = products[min(t, len(products) - 1)]
         this.run(
@@ -235,7 +235,7 @@ def nadam_momentum(beta1: float, decay: float, t: int) -> float:
 
 @lru_cache(maxsize=32)
 def momentum_products(beta1: float, decay: float) -> list[float]:
-    """Return the products known so far, from the empty one on: they end where they are 0."""
+    """Return the products known so far, from the empty one on, until 1 less one of them is 1."""
     return [1.0]
 
 
