@@ -349,7 +349,7 @@ def test_refuses_other_channels_than_at_first():
         (lambda: L.Conv1D(4, (3, 3)), TypeError, r"kernel_size must be an int, got \(3, 3\)"),
         (lambda: L.Conv1D(4, 2**31), ValueError, "kernel_size must be at most 1073741823"),
         (lambda: L.Conv1D(4, 3, padding="full"), ValueError, "padding must be one of 'same', 'val"),
-        (lambda: L.Conv1D(4, 3, padding=(1, 2, 3)), ValueError, "padding must be an int from 0 to"),
+        (lambda: L.Conv1D(4, 3, padding=(1, 2, 3)), ValueError, "padding must be an int of at"),
         (lambda: L.Conv1D(4, 3, algorithm="winograd"), ValueError, "must be one of 'auto', 'dire"),
         (lambda: L.ConvTranspose2D(4, 3, output_padding=1), ValueError, "output_padding below the"),
         (

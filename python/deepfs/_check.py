@@ -1,26 +1,36 @@
-"""Checks of settings: each says who must what, and what came."""
+"""Checks of what comes from outside: each says who must what, and what came."""
 
 from __future__ import annotations
 
 import math
+import numbers
 import operator
 from collections.abc import Sequence
 from typing import Any
 
-LARGEST = 2**30 - 1  # largest extent, step or padding, in pixels, that a kernel takes
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+LARGEST = 2**30 - 1  # largest extent, step or padding that a kernel takes
 
 
-def whole(value: Any, name: str, least: int = 1, most: int = 2**62) -> int:
+def shown(value: Any) -> str:
+    """Return what a message says of ``value``: one line, and not a long one."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 100 else f"{text[:70]}...{text[-20:]}"
+
+
+def whole(value: Any, name: str, least: float = 1, most: float = 2**62) -> int:
     """Return ``value`` as an int from ``least`` to ``most``; a float, even 3.0, is refused."""
     try:
         if isinstance(value, bool):
             raise TypeError
         number = operator.index(value)
     except TypeError:
-        raise TypeError(f"{name} must be an int, got {value!r}") from None
+        raise TypeError(f"{name} must be an int, got {shown(value)}") from None
     if not least <= number <= most:
         bound = f"at least {least}" if number < least else f"at most {most}"
-        raise ValueError(f"{name} must be {bound}, got {number}")
+        raise ValueError(f"{name} must be {bound}, got {shown(number)}")
     return number
 
 
@@ -32,23 +42,30 @@ def pair(value: int | Sequence[int], name: str, least: int = 1) -> tuple[int, in
             raise TypeError
         first, second = (whole(entry, name, least, LARGEST) for entry in entries)
     except (TypeError, ValueError):
-        kind = "a positive int" if least == 1 else f"an int from {least} to {LARGEST}"
-        raise type_or_value(value)(f"{name} must be {kind} or two of them, got {value!r}") from None
+        error = type_or_value(value)
+        kind = "a positive int" if least == 1 else f"an int of at least {least}"
+        large = error is ValueError and any(entry > LARGEST for entry in entries)
+        bound = f", at most {LARGEST}" if large else ""
+        raise error(f"{name} must be {kind} or two of them{bound}, got {shown(value)}") from None
     return first, second
 
 
 def type_or_value(value: Any) -> type[Exception]:
     """Return ValueError for ints out of range or of the wrong number, TypeError for the rest."""
     entries = value if isinstance(value, (list, tuple)) else [value]
-    whole_numbers = all(hasattr(e, "__index__") and not isinstance(e, bool) for e in entries)
-    return ValueError if whole_numbers else TypeError
+    try:
+        for entry in entries:
+            whole(entry, "", -math.inf, math.inf)
+    except TypeError:
+        return TypeError
+    return ValueError
 
 
 def padding(value: str | int | Sequence[int]) -> str | tuple[int, int, int, int]:
     """Return ``"same"``, ``"valid"`` or (top, bottom, left, right)."""
     if isinstance(value, str):
         if value not in ("same", "valid"):
-            raise ValueError(f'padding must be "same", "valid" or ints, got {value!r}')
+            raise ValueError(f'padding must be "same", "valid" or ints, got {shown(value)}')
         return value
     if isinstance(value, Sequence) and len(value) == 4:
         top, bottom, left, right = (whole(v, "padding", 0, LARGEST) for v in value)
@@ -58,37 +75,57 @@ def padding(value: str | int | Sequence[int]) -> str | tuple[int, int, int, int]
     except (TypeError, ValueError) as error:
         raise type(error)(
             'padding must be an int of at least 0, two or four of them, "same" or "valid", '
-            f"got {value!r}"
+            f"got {shown(value)}"
         ) from None
     return high, high, wide, wide
 
 
 def number(value: Any, name: str, interval: str) -> float:
     """Return ``value`` as a float in an interval written as in mathematics, ``"[0, 1)"``."""
+    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not real:
+        raise TypeError(f"{name} must be a number in {interval}, got {shown(value)}")
     try:
-        if isinstance(value, (bool, str)):
-            raise TypeError
         result = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number in {interval}, got {value!r}") from None
+    except OverflowError:  # an int with more than 308 digits
+        result = math.inf if value > 0 else -math.inf
     low, high = (float(bound) for bound in interval[1:-1].split(","))
     above = result > low or (interval[0] == "[" and result == low)
     below = result < high or (interval[-1] == "]" and result == high)
     if not (above and below) or math.isnan(result):
-        raise ValueError(f"{name} must be in {interval}, got {value!r}")
+        raise ValueError(f"{name} must be in {interval}, got {shown(value)}")
     return result
 
 
 def flag(value: Any, name: str) -> bool:
     """Return ``value`` if it is True or False."""
     if not isinstance(value, bool):
-        raise TypeError(f"{name} must be True or False, got {value!r}")
+        raise TypeError(f"{name} must be True or False, got {shown(value)}")
     return value
 
 
-def one_of(value: Any, name: str, choices: Sequence[str]) -> str:
-    """Return ``value`` if it is one of ``choices``."""
-    if value not in choices:
+def one_of(value: Any, name: str, choices: Sequence[str | None]) -> Any:
+    """Return ``value`` if it is one of ``choices``, which are strings or None."""
+    if not isinstance(value, str | None) or value not in choices:
         listed = ", ".join(repr(choice) for choice in choices)
-        raise ValueError(f"{name} must be one of {listed}, got {value!r}")
-    return str(value)
+        raise ValueError(f"{name} must be one of {listed}, got {shown(value)}")
+    return value
+
+
+def shape(value: Any, name: str = "shape") -> tuple[int, ...]:
+    """Return ints as the shape of an array that can exist."""
+    if not isinstance(value, (tuple, list)):
+        raise TypeError(f"{name} must be a tuple of ints, got {shown(value)}")
+    extents = tuple(whole(entry, f"each entry of {name}", 0) for entry in value)
+    if math.prod(max(extent, 1) for extent in extents) >= 2**60:  # bytes are counted in 63 bits
+        raise MemoryError(f"no memory for an array of shape {extents}")
+    return extents
+
+
+def array(value: ArrayLike, who: str) -> NDArray[Any]:
+    """Return ``value`` as an array; lists in a list must be of one length."""
+    try:
+        return np.asarray(value)
+    except ValueError:
+        kind = type(value).__name__
+        raise ValueError(f"{who} takes arrays, got a {kind} of unequal rows") from None

@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike
 
 from cnn_core import im2col as kernel
 
+from ._check import array, pair
 from ._check import padding as padding_of
-from ._check import pair
 from .layers._base import Array, dtype_of, to_nchw, to_nhwc
 from .layers._window import Placement, place_window
 
@@ -58,7 +58,7 @@ def im2col(
     >>> im2col(np.arange(9.0).reshape(1, 1, 3, 3), 2)[0]
     array([0., 1., 3., 4.])
     """
-    x = np.asarray(x)
+    x = array(x, "im2col")
     x = x.astype(dtype_of(x, "im2col"), copy=False)
     (kh, kw), place, geometry = _geometry("im2col", x.shape, kernel_size, stride, padding, dilation)
     n, c = x.shape[:2]
@@ -104,7 +104,7 @@ def col2im(
            [2., 4., 2.],
            [1., 2., 1.]])
     """
-    col = np.asarray(col)
+    col = array(col, "col2im")
     dtype = dtype_of(col, "col2im")
     (kh, kw), place, geometry = _geometry("col2im", shape, kernel_size, stride, padding, dilation)
     n, c, h, w = shape

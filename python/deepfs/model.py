@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from cnn_core import softmax
 
 from . import metrics as metrics_module
-from ._check import flag, number, whole
+from ._check import array, flag, number, whole
 from .callbacks import Callback
 from .history import History, Mean
 from .layers import Layer, Softmax
@@ -208,6 +208,7 @@ class Model:
         self._check_pairs(x, y)
         if validation_data is not None:
             self._check_pairs(*validation_data)
+        self._check_last(len(x) % batch_size or min(len(x), batch_size), x.shape[1:])
         checkpoints = None
         if checkpoint is not None:
             from .checkpoints import Checkpoints
@@ -362,7 +363,7 @@ class Model:
 
     def _inputs(self, x: ArrayLike) -> Array:
         """Return inputs as an array, after checking what training would trip over."""
-        x = np.asarray(x)
+        x = array(x, "Model")
         if x.ndim < 1 or len(x) == 0:
             raise ValueError(f"Model needs at least 1 sample, got inputs of shape {x.shape}")
         for start in range(0, len(x), 4096) if x.dtype.kind == "f" else ():
@@ -381,9 +382,16 @@ class Model:
             some = y[start : start + rows]
             self.loss.terms(np.zeros((len(some), *shape), self.network.built_dtype), some)
 
+    def _check_last(self, samples: int, in_shape: Shape) -> None:
+        """Refuse a last batch that the network cannot train on, before the first step."""
+        try:
+            self.network.check_training((samples, *in_shape))
+        except ValueError as error:
+            raise ValueError(f"{error}: that would be the last batch of an epoch") from None
+
     def _pairs(self, x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
         """Return inputs and targets as arrays, as many of one as of the other."""
-        x, y = self._inputs(x), np.asarray(y)
+        x, y = self._inputs(x), array(y, "Model")
         if y.ndim < 1 or len(y) != len(x):
             raise ValueError(
                 f"Model needs a target for each input, got {len(x)} inputs and targets {y.shape}"

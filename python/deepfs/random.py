@@ -16,6 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from cnn_core import random as kernel
 
+from ._check import shape as shape_of
 from ._check import whole
 
 _seed = int.from_bytes(os.urandom(8)) >> 1
@@ -94,21 +95,21 @@ class Random:
     """
 
     def __init__(self, seed: int | None = None, stream: int | None = None) -> None:
-        self.seed = get_seed() if seed is None else seed
-        self.stream = new_stream() if stream is None else stream
+        self.seed = get_seed() if seed is None else whole(seed, "seed", 0, 2**63 - 1)
+        self.stream = new_stream() if stream is None else whole(stream, "stream", 0, 2**32 - 1)
         self.calls = 0
 
     def uniform(self, shape: tuple[int, ...], dtype: DTypeLike = np.float64) -> NDArray[Any]:
         """Return uniform numbers in [0, 1)."""
-        return self._draw(kernel.uniform, np.empty(shape, dtype))
+        return self._draw(kernel.uniform, np.empty(shape_of(shape), dtype))
 
     def normal(self, shape: tuple[int, ...], dtype: DTypeLike = np.float64) -> NDArray[Any]:
         """Return normal numbers of mean 0 and standard deviation 1."""
-        return self._draw(kernel.normal, np.empty(shape, dtype))
+        return self._draw(kernel.normal, np.empty(shape_of(shape), dtype))
 
     def permutation(self, n: int) -> NDArray[np.int64]:
         """Return 0 ... n - 1 in random order."""
-        return self._draw(kernel.permutation, np.empty(n, np.int64))
+        return self._draw(kernel.permutation, np.empty(whole(n, "n", 0), np.int64))
 
     def _draw(self, fill: Any, out: NDArray[Any]) -> NDArray[Any]:
         fill(out.reshape(-1), self.seed, self.stream, self.calls)

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
+from .._check import shape as shape_of
 from ..random import Random
 
 Array: TypeAlias = NDArray[Any]
@@ -32,6 +33,7 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
     >>> fans((784, 50)), fans((16, 8, 3, 3))
     ((784, 50), (72, 144))
     """
+    shape = shape_of(shape)
     if len(shape) < 2:
         raise ValueError(f"an initializer by fan needs a shape of at least 2 axes, got {shape}")
     inputs, outputs = shape if len(shape) == 2 else (prod(shape[1:]), shape[0] * prod(shape[2:]))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._check import number
+from .._check import shape as shape_of
 from ..random import Random
 from ._base import Array
 
@@ -46,7 +47,7 @@ class Constant:
         self.value = number(self.value, "value", "(-inf, inf)")
 
     def __call__(self, shape: tuple[int, ...], rng: Random) -> Array:
-        return np.full(shape, self.value)
+        return np.full(shape_of(shape), self.value)
 
 
 @dataclass
@@ -69,7 +70,7 @@ class Zeros:
     """
 
     def __call__(self, shape: tuple[int, ...], rng: Random) -> Array:
-        return np.zeros(shape)
+        return np.zeros(shape_of(shape))
 
 
 @dataclass
@@ -92,4 +93,4 @@ class Ones:
     """
 
     def __call__(self, shape: tuple[int, ...], rng: Random) -> Array:
-        return np.ones(shape)
+        return np.ones(shape_of(shape))

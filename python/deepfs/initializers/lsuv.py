@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._check import array as array_of
 from .._check import number, whole
 from ..random import Random
 from ._base import Array
@@ -79,7 +80,7 @@ def lsuv(
         raise TypeError(f"lsuv needs a deepfs Layer, got {network!r}")
     tolerance = number(tolerance, "tolerance", "(0, 1)")
     max_steps = whole(max_steps, "max_steps")
-    x = np.asarray(x)
+    x = array_of(x, "lsuv")
     if x.ndim < 1 or x.size == 0:
         raise ValueError(f"lsuv needs at least 1 sample, got inputs of shape {x.shape}")
     x = network.prepare(x)
@@ -127,7 +128,9 @@ class _Scaled:
 
     def _scale(self, x: Array, training: bool) -> float:
         for _ in range(self.max_steps + 1):
-            variance = float(np.var(self._forward(x, training)[0], dtype=np.float64))
+            y = self._forward(x, training)[0]
+            with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is refused below
+                variance = float(np.var(y, dtype=np.float64))
             if not 0 < variance < np.inf:
                 raise ValueError(
                     f"lsuv needs outputs that vary, got variance {variance} from {self.layer.label}"

@@ -8,6 +8,7 @@ from math import prod
 import numpy as np
 
 from .._check import number
+from .._check import shape as shape_of
 from ..random import Random
 from ._base import Array
 
@@ -53,6 +54,7 @@ class Orthogonal:
         self.gain = number(self.gain, "gain", "[0, inf)")
 
     def __call__(self, shape: tuple[int, ...], rng: Random) -> Array:
+        shape = shape_of(shape)
         if len(shape) < 2:
             raise ValueError(f"Orthogonal needs a shape of at least 2 axes, got {shape}")
         rows, columns = shape[0], prod(shape[1:])

@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from cnn_core.memory import Block
 
+from .._check import array
 from ..initializers import Initializer
 from ..random import Random
 
@@ -51,18 +52,27 @@ def empty(shape: Shape, dtype: DTypeLike) -> Array:
     """Return an array of arbitrary content; a large one on memory that an earlier one gave back."""
     size = prod(shape) * np.dtype(dtype).itemsize
     if size < 2**16:
-        return np.empty(shape, dtype)
+        try:
+            return np.empty(shape, dtype)
+        except ValueError:  # without entries, but its extents are beyond what NumPy counts in
+            raise MemoryError(f"no memory for an array of shape {shape}") from None
     if size >= 2**63:
         raise MemoryError(f"no memory for an array of {size} bytes")
     block: Any = Block(size)
     return np.ndarray(shape, dtype, block)
 
 
+def quiet() -> np.errstate:
+    """Let numbers too large become infinite or NaN without a word: the loss will say it."""
+    return np.errstate(over="ignore", invalid="ignore", divide="ignore")
+
+
 def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     """Return ``dtype`` if it is float32 or float64."""
-    try:
-        found = np.dtype(dtype)
-    except TypeError:
+    named = isinstance(dtype, str) and dtype in ("float32", "float64")
+    try:  # NumPy knows more names, and of some of them it warns
+        found = np.dtype(dtype if named or isinstance(dtype, (type, np.dtype)) else object)
+    except (TypeError, ValueError):
         found = np.dtype(object)
     if found not in (np.float32, np.float64):
         raise ValueError(f'dtype must be "float32" or "float64", got {dtype!r}')
@@ -206,7 +216,11 @@ class Layer(ABC):
         """Add to the gradient of each parameter; return the gradient of ``x`` if it is needed."""
         if self.built_dtype is None:
             raise RuntimeError(f"{self.label}.backward needs the cache of a forward, got none yet")
-        dy, (shape, inner) = np.asarray(dy, self.built_dtype), cache
+        shape, inner = cache
+        if type(dy) is not np.ndarray or dy.dtype is not self.built_dtype:
+            dy = array(dy, f"{self.label}.backward")
+            dtype_of(dy, f"{self.label}.backward")
+            dy = dy.astype(self.built_dtype, copy=False)
         if dy.shape != shape:
             raise ValueError(
                 f"{self.label}.backward takes the gradient of an output {shape}, got {dy.shape}"
@@ -216,7 +230,9 @@ class Layer(ABC):
 
     def prepare(self, x: ArrayLike) -> Array:
         """Return ``x`` as an array of the layer's dtype; build the layer if it is new."""
-        x = np.asarray(x)
+        if type(x) is np.ndarray and x.dtype is self.built_dtype and x.ndim > 0:
+            return x  # as in every step but the first, so without a look at what else may come
+        x = array(x, self.label)
         dtype = dtype_of(x, self.label)
         if x.ndim == 0:
             raise ValueError(f"{self.label} takes a batch, got a single number")
@@ -229,16 +245,20 @@ class Layer(ABC):
     def build(self, in_shape: Shape, dtype: DTypeLike = np.float32) -> None:
         """Make the parameters for inputs of ``in_shape``, the batch axis left out."""
         wanted = float_dtype(dtype if self.dtype is None else self.dtype)
+        check_name(self)
         self.out_shape(tuple(in_shape))
         self.learned: dict[str, Parameter] = {}
         self.kept: dict[str, Array] = {}
-        self._build(tuple(in_shape), wanted)
+        try:
+            self._build(tuple(in_shape), wanted)
+        except MemoryError as error:
+            raise MemoryError(f"{self.label}: {error}") from None
         vars(self).update(in_shape=tuple(in_shape), built_dtype=wanted)
 
     @property
     def label(self) -> str:
         """How messages call this layer: its kind, and its name if it has one."""
-        name = self.name or self.given_name
+        name = self.name if isinstance(self.name, str) and self.name else self.given_name
         return f'{type(self).__name__} "{name}"' if name else type(self).__name__
 
     def parameters(self) -> dict[str, Parameter]:
@@ -271,6 +291,12 @@ class Layer(ABC):
         """Raise ValueError if the layer cannot take ``x``; what it was built for it can."""
         if x.shape[1:] != self.in_shape:
             self.out_shape(x.shape[1:])
+
+    def check_training(self, shape: Shape) -> None:  # noqa: B027
+        """Raise ValueError if the layer takes a batch of ``shape``, but not in training.
+
+        A container asks its parts, so that all refuse before the buffers of one have moved.
+        """
 
     @abstractmethod
     def _out_shape(self, in_shape: Shape) -> Shape:
@@ -328,6 +354,12 @@ def constant(value: float, shape: Shape, dtype: DTypeLike) -> Array:
     """Return a new array for a layer to learn or to keep."""
     allowance.take(shape, dtype)
     return np.full(shape, value, dtype)
+
+
+def check_name(layer: Layer) -> None:
+    """Raise TypeError if a layer has a name that is no string."""
+    if not isinstance(layer.name, str | None):
+        raise TypeError(f"the name of a layer must be a str, got {layer.name!r}")
 
 
 def new_parameter(

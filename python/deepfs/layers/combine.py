@@ -6,13 +6,24 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 from cnn_core import add
 
-from ._base import Array, Layer, Parameter, Shape, as_seen, empty, float_dtype, in_memory
+from ._base import (
+    Array,
+    Layer,
+    Parameter,
+    Shape,
+    as_seen,
+    check_name,
+    empty,
+    float_dtype,
+    in_memory,
+)  # fmt: skip
 from .activation import ReLU
 
 
@@ -37,6 +48,28 @@ class Container(Layer):
             for key, buffer in part.buffers().items()
         }
 
+    trains_on_one: ClassVar[bool] = False  # known to pass `check_training`, of in_shape
+
+    def build(self, in_shape: Shape, dtype: DTypeLike = np.float32) -> None:
+        super().build(in_shape, dtype)
+        try:
+            self.check_training((1, *in_shape))
+        except ValueError:
+            return
+        vars(self)["trains_on_one"] = True
+
+    def forward(self, x: ArrayLike, training: bool = False) -> tuple[Array, Any]:
+        x = self.prepare(x)
+        known = self.trains_on_one and x.shape[1:] == self.in_shape
+        if training and len(x) == 1 and not known:
+            self.check_shape(x)
+            self.check_training(x.shape)
+        return super().forward(x, training)
+
+    def check_training(self, shape: Shape) -> None:
+        for part in self.named_parts().values():
+            part.check_training(shape)
+
     def _build_part(self, part: Layer, in_shape: Shape, dtype: np.dtype[Any]) -> Shape:
         """Build a part unless it is built (a layer may stand in two places); return its output."""
         wanted = part.built_dtype or float_dtype(part.dtype or dtype)
@@ -56,6 +89,7 @@ def name_parts(parts: Sequence[Layer], who: str) -> dict[str, Layer]:
     for part in parts:
         if not isinstance(part, Layer):
             raise TypeError(f"{who} takes layers, got {part!r}")
+        check_name(part)
         kind = type(part).__name__.lower()
         numbers[kind] += 1
         name = part.name or f"{kind}_{numbers[kind]}"
@@ -140,7 +174,14 @@ class Sequential(Container):
         for part in self.layers:
             in_shape = self._build_part(part, in_shape, dtype)
 
+    def check_training(self, shape: Shape) -> None:
+        n, in_shape = shape[0], shape[1:]
+        for part in self.layers:
+            part.check_training((n, *in_shape))
+            in_shape = part.out_shape(in_shape)
+
     def _forward(self, x: Array, training: bool, **end: Any) -> tuple[Array, Any]:
+        self.check_shape(x)
         caches = []
         for i, part in enumerate(self.layers):
             if self._rectified[i]:  # keeps what its backward needs, if that is ever asked for
@@ -151,6 +192,7 @@ class Sequential(Container):
         return x, caches
 
     def _infer(self, x: Array, **end: Any) -> Array:
+        self.check_shape(x)
         for i, part in enumerate(self.layers):
             if not self._rectified[i]:
                 x = _any(part)._infer(x, **self._end(i, end))

@@ -10,7 +10,7 @@ import numpy as np
 from cnn_core import conv
 
 from .. import config, initializers
-from .._check import flag, one_of, padding, pair, whole
+from .._check import LARGEST, flag, one_of, padding, pair, whole
 from ._base import Array, Layer, Parameter, Shape, constant, empty, new_parameter, to_nchw, to_nhwc
 from ._window import Placement, place_window
 
@@ -86,7 +86,7 @@ class Conv2D(Layer):
     forward_ends, backward_ends = frozenset({"relu"}), frozenset({"plus", "gate"})
 
     def __post_init__(self) -> None:
-        self.filters = whole(self.filters, "filters")
+        self.filters = whole(self.filters, "filters", most=LARGEST)
         self.kernel_size = pair(self.kernel_size, "kernel_size")
         self.stride = pair(self.stride, "stride")
         self.padding = padding(self.padding)

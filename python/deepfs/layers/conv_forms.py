@@ -47,7 +47,7 @@ class _Depthwise(OfConvolutions):
         self.stride = pair(self.stride, "stride")
         self.padding = padding(self.padding)
         self.dilation = pair(self.dilation, "dilation")
-        self.multiplier = whole(self.multiplier, "multiplier")
+        self.multiplier = whole(self.multiplier, "multiplier", most=LARGEST)
         self.bias = flag(self.bias, "bias")
         initializers.get(self.initializer)
 
@@ -60,7 +60,8 @@ class _Depthwise(OfConvolutions):
 
     def _depthwise(self, in_shape: Shape, dtype: np.dtype[Any], bias: bool) -> Conv2D:
         """Return the depthwise convolution, built, with a channel for each filter."""
-        filters = in_shape[0] * self.multiplier
+        count = in_shape[0] * self.multiplier
+        filters = whole(count, f"the filters of {self.label}", most=LARGEST)
         window = (self.kernel_size, self.stride, self.padding, self.dilation)
         made = Conv2D(filters, *window, filters, bias, self.initializer)
         made.build(self._repeated_shape(in_shape), dtype)
@@ -234,7 +235,7 @@ class SeparableConv2D(_Depthwise):
     initializer: str | initializers.Initializer = "he_normal"
 
     def __post_init__(self) -> None:
-        self.filters = whole(self.filters, "filters")
+        self.filters = whole(self.filters, "filters", most=LARGEST)
         super().__post_init__()
 
     def _out_shape(self, in_shape: Shape) -> Shape:
@@ -345,7 +346,7 @@ class Conv1D(OfConvolutions):
     forward_ends, backward_ends = frozenset({"relu"}), frozenset({"gate"})
 
     def __post_init__(self) -> None:
-        self.filters = whole(self.filters, "filters")
+        self.filters = whole(self.filters, "filters", most=LARGEST)
         self.kernel_size = whole(self.kernel_size, "kernel_size", most=LARGEST)
         self.stride = whole(self.stride, "stride", most=LARGEST)
         if isinstance(self.padding, str):

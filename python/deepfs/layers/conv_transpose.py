@@ -93,7 +93,7 @@ class ConvTranspose2D(OfConvolutions):
     input_rank = (4,)
 
     def __post_init__(self) -> None:
-        self.filters = whole(self.filters, "filters")
+        self.filters = whole(self.filters, "filters", most=LARGEST)
         self.kernel_size = pair(self.kernel_size, "kernel_size")
         self.stride = pair(self.stride, "stride")
         self.padding = padding(self.padding)

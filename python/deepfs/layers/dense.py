@@ -11,7 +11,7 @@ import numpy as np
 from cnn_core import dense, gemm
 
 from .. import initializers
-from .._check import flag, whole
+from .._check import LARGEST, flag, whole
 from ._base import Array, Layer, Parameter, Shape, constant, empty, new_parameter
 
 
@@ -59,7 +59,7 @@ class Dense(Layer):
     forward_ends, backward_ends = frozenset({"relu"}), frozenset({"gate"})
 
     def __post_init__(self) -> None:
-        self.units = whole(self.units, "units")
+        self.units = whole(self.units, "units", most=LARGEST)
         self.bias = flag(self.bias, "bias")
         initializers.get(self.initializer)
 

@@ -16,7 +16,7 @@ import numpy as np
 from cnn_core import dense, dropout, gemm, random
 
 from .. import initializers
-from .._check import flag, number, one_of, whole
+from .._check import LARGEST, flag, number, one_of, whole
 from ..random import get_seed, new_stream
 from ._base import (
     Array,
@@ -28,6 +28,7 @@ from ._base import (
     empty,
     in_memory,
     new_parameter,
+    quiet,
 )
 
 
@@ -108,7 +109,7 @@ class Dropout(_Random):
 
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         if not training:
-            return (x if self.scaling == "train" else x * (1 - self.p)), None
+            return (x if self.scaling == "train" else self._expected(x)), None
         draw = self._new_draw()
         return self._masked(x, draw), draw
 
@@ -116,8 +117,12 @@ class Dropout(_Random):
         if not need_dx:
             return None
         if cache is None:
-            return dy.copy() if self.scaling == "train" else dy * (1 - self.p)
+            return dy.copy() if self.scaling == "train" else self._expected(dy)
         return self._masked(dy, cache)
+
+    def _expected(self, x: Array) -> Array:
+        with quiet():  # infinite times 0
+            return x * (1 - self.p)
 
     def _masked(self, x: Array, draw: tuple[int, ...]) -> Array:
         scale = _inverse(self.p) if self.scaling == "train" else 1.0
@@ -187,7 +192,7 @@ class SpatialDropout(_Random):
 
     @staticmethod
     def _scaled(x: Array, factors: Array) -> Array:
-        with np.errstate(over="ignore", invalid="ignore"):
+        with quiet():
             y = x * factors.reshape(*factors.shape, *[1] * (x.ndim - 2))  # lies in memory as x does
         y[factors == 0] = 0  # NaN, too
         return y
@@ -249,7 +254,7 @@ class DropConnect(_Random):
     initializer: str | initializers.Initializer = "he_normal"
 
     def __post_init__(self) -> None:
-        self.units = whole(self.units, "units")
+        self.units = whole(self.units, "units", most=LARGEST)
         self.p = number(self.p, "p", "[0, 1]")
         self.bias = flag(self.bias, "bias")
         initializers.get(self.initializer)
@@ -284,7 +289,8 @@ class DropConnect(_Random):
         weight = self.learned["weight"]
         dweight = empty(weight.memory.shape, x.dtype)
         gemm.gemm(x, dy, dweight, trans_a=True)
-        weight.dmemory += self._masked(dweight, draw)
+        with quiet():
+            weight.dmemory += self._masked(dweight, draw)
         if self.bias:
             dense.add_column_sums(dy, self.learned["bias"].dmemory)
         if not need_dx:
@@ -346,7 +352,7 @@ class GaussianNoise(_Random):
         memory = in_memory(x)
         noise = empty(memory.shape, np.float32)
         random.normal(noise.reshape(-1), *self._new_draw())
-        with np.errstate(over="ignore"):
+        with quiet():
             return as_seen(memory + noise.astype(x.dtype, copy=False) * self.std), None
 
     def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:

@@ -180,6 +180,8 @@ class LayerNorm(_Norm):
             last = prod(x.shape[-self.axes :])
             return memory.reshape(prod(x.shape[: -self.axes]), 1, last), 1, 1
         n, h, w, c = memory.shape
+        if c == 0:  # nothing to normalise: no rows, of any width
+            return memory.reshape(0, w if self.axes == 1 else h * w, 1), 1, 1
         return memory.reshape((n * h, w, c) if self.axes == 1 else (n, h * w, c)), c, c
 
     def _seen(self, rows: Array, shape: Shape) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from cnn_core import norm
 
 from .._check import flag, number, one_of
-from ._base import Array, Layer, Parameter, Shape, as_seen, constant, empty, in_memory
+from ._base import Array, Layer, Parameter, Shape, as_seen, constant, empty, in_memory, quiet
 
 
 @dataclass(eq=False)
@@ -96,14 +97,23 @@ class BatchNorm(Layer):
         self.kept["running_var"] = constant(1, (c,), dtype)
         self.kept["batches"] = np.zeros(1, np.int64)
 
+    def check_training(self, shape: Shape) -> None:
+        if prod(shape) == shape[1]:
+            raise ValueError(
+                f"{self.label} needs more than 1 value per channel in training, got shape {shape}"
+            )
+
     def _forward(
         self, x: Array, training: bool, relu: bool = False, plus: Array | None = None
     ) -> tuple[Array, Any]:
         self.check_shape(x)
+        if training and x.size == x.shape[1]:
+            self.check_training(x.shape)
         x = in_memory(x)
         rows = x.reshape(-1, x.shape[-1])
-        mean, var = self._batch_statistics(rows) if training else self._running_statistics()
-        inv_std = 1 / np.sqrt(var + x.dtype.type(self.eps))
+        with quiet():
+            mean, var = self._batch_statistics(rows) if training else self._running_statistics()
+            inv_std = 1 / np.sqrt(var + x.dtype.type(self.eps))
         gamma, beta = self._affine(x.dtype)
         y = empty(x.shape, x.dtype)
         norm.batch_norm_forward(
@@ -142,10 +152,6 @@ class BatchNorm(Layer):
     def _batch_statistics(self, rows: Array) -> tuple[Array, Array]:
         """Return mean and biased variance of the batch; move the running ones."""
         m, c = rows.shape
-        if m == 1:
-            raise ValueError(
-                f"{self.label} needs more than 1 value per channel in training, got shape {(m, c)}"
-            )
         mean, var = np.zeros(c, rows.dtype), np.ones(c, rows.dtype)
         if m == 0:  # nothing to learn from an empty batch
             return mean, var

@@ -157,6 +157,7 @@ class ZeroPad2D(Layer):
         return sides
 
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
+        self.check_shape(x)
         n, c, h, w = x.shape
         top, bottom, left, right = self._sides()
         y = empty((n, h + top + bottom, w + left + right, c), x.dtype)

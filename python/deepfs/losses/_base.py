@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..layers._base import Array, Shape, dtype_of
+from .._check import array
+from ..layers._base import Array, Shape, dtype_of, quiet
 
 REDUCTIONS = ("mean", "sum", "none")
 
@@ -62,7 +63,8 @@ class Loss(ABC):
 
     def _upstream(self, upstream: ArrayLike, shape: Shape) -> Scale:
         """Return ``upstream`` as a float, or as an array of ``shape``."""
-        given, who = np.asarray(upstream), type(self).__name__
+        who = type(self).__name__
+        given = array(upstream, who)
         if given.dtype.kind not in "fiu":
             raise TypeError(f"{who}.backward takes a real upstream gradient, got {given.dtype}")
         if given.ndim == 0:
@@ -92,7 +94,7 @@ class ElementWise(Loss):
         self, outputs: ArrayLike, targets: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> Terms:
         who = type(self).__name__
-        y, t = real_outputs(outputs, who), np.asarray(targets)
+        y, t = real_outputs(outputs, who), array(targets, who)
         if t.dtype.kind not in "fiu":
             raise TypeError(f"{who} takes targets that are real numbers, got {t.dtype}")
         if t.shape != y.shape:
@@ -126,14 +128,9 @@ class ElementWise(Loss):
         """Return the derivative of each term by its output."""
 
 
-def quiet() -> np.errstate:
-    """Let numbers too large become infinite or NaN without a word: the loss will say it."""
-    return np.errstate(over="ignore", invalid="ignore")
-
-
 def real_outputs(outputs: ArrayLike, who: str) -> Array:
     """Return ``outputs`` as a float array with a batch axis."""
-    outputs = np.asarray(outputs)
+    outputs = array(outputs, who)
     if outputs.dtype is not np.dtype(np.float32):
         outputs = outputs.astype(dtype_of(outputs, who), copy=False)
     if outputs.ndim < 1:
@@ -145,7 +142,7 @@ def weights_of(sample_weight: ArrayLike | None, shape: Shape, who: str) -> Array
     """Return one weight per term, shape ``shape``; None: all 1, and not a pass over them."""
     if sample_weight is None:
         return None
-    weight = np.asarray(sample_weight)
+    weight = array(sample_weight, who)
     if weight.dtype.kind not in "fiub":
         raise TypeError(f"{who} takes sample weights that are numbers, got {weight.dtype}")
     if weight.ndim < 1 or weight.shape != shape[: weight.ndim]:

@@ -32,13 +32,14 @@ def as_given(rows: Array, shape: tuple[int, ...]) -> Array:
     return np.moveaxis(rows.reshape(shape[0], *shape[2:], shape[1]), -1, 1)
 
 
-def check_class_weight(class_weight: Any) -> list[float] | None:
+def check_class_weight(weight: Any, name: str = "class_weight") -> list[float] | None:
     """Return the weights as floats of at least 0."""
-    if class_weight is None:
+    if weight is None:
         return None
-    if isinstance(class_weight, str) or not isinstance(class_weight, (Sequence, np.ndarray)):
-        raise TypeError(f"class_weight must be a number for each class, got {class_weight!r}")
-    return [number(w, "class_weight", "[0, inf)") for w in class_weight]
+    listed = (isinstance(weight, np.ndarray) and weight.ndim) or isinstance(weight, Sequence)
+    if not listed or isinstance(weight, (str, bytes)):
+        raise TypeError(f"{name} must be a number for each class, got {weight!r}")
+    return [number(w, name, "[0, inf)") for w in weight]
 
 
 def check_ignore_index(ignore_index: Any) -> int | None:

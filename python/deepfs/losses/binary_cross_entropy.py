@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from .._check import number, one_of
 from ..layers._base import Array
 from ._base import REDUCTIONS, ElementWise, Terms
+from ._classes import check_class_weight
 
 
 @dataclass(eq=False)
@@ -62,7 +63,7 @@ class BinaryCrossEntropy(ElementWise):
     def __post_init__(self) -> None:
         weight = self.pos_weight
         if isinstance(weight, (Sequence, np.ndarray)) and not isinstance(weight, str):
-            self.pos_weight = [number(w, "pos_weight", "[0, inf)") for w in weight]
+            self.pos_weight = check_class_weight(weight, "pos_weight")
         elif weight is not None:
             self.pos_weight = number(weight, "pos_weight", "[0, inf)")
         one_of(self.reduction, "reduction", REDUCTIONS)

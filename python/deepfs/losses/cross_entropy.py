@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from cnn_core import softmax
 
-from .._check import number, one_of
+from .._check import array, number, one_of
 from .._labels import known_labels
 from ..layers._base import Array
 from ._base import REDUCTIONS, Loss, Scale, Terms, weights_of
@@ -91,7 +91,7 @@ class CrossEntropy(Loss):
     ) -> tuple[Array, float, float, Any]:
         """Return the terms, their sum, the sum of their weights, and a cache."""
         rows, shape = class_rows(outputs, "CrossEntropy", "logits")
-        targets = np.asarray(targets)
+        targets = array(targets, "CrossEntropy")
         seen = shape[:1] + shape[2:]
         weight = weights_of(sample_weight, seen, "CrossEntropy")
         if weight is not None:

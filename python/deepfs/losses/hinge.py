@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._check import number, one_of
+from .._check import array, number, one_of
 from .._labels import known_labels
-from ..layers._base import Array
-from ._base import REDUCTIONS, Loss, Scale, Terms, quiet, weighted, weights_of
+from ..layers._base import Array, quiet
+from ._base import REDUCTIONS, Loss, Scale, Terms, weighted, weights_of
 from ._classes import as_given, check_label_shape, class_rows
 
 
@@ -67,7 +67,7 @@ class Hinge(Loss):
         self, outputs: ArrayLike, targets: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> Terms:
         rows, shape = class_rows(outputs, "Hinge", "scores")
-        targets = np.asarray(targets)
+        targets = array(targets, "Hinge")
         seen = check_label_shape(targets, shape, "Hinge")
         label = known_labels(targets, rows.shape[1], "Hinge")[0].reshape(-1)
         weight = weights_of(sample_weight, seen, "Hinge")

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._check import flag, one_of
-from ..layers._base import Array
-from ._base import REDUCTIONS, ElementWise, Scale, Terms, quiet, real_outputs, weights_of
+from ..layers._base import Array, quiet
+from ._base import REDUCTIONS, ElementWise, Scale, Terms, real_outputs, weights_of
 
 
 @dataclass(eq=False)

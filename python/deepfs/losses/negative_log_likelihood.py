@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._check import one_of
+from .._check import array, one_of
 from .._labels import known_labels
-from ..layers._base import Array
-from ._base import REDUCTIONS, Loss, Scale, Terms, quiet, weighted, weights_of
+from ..layers._base import Array, quiet
+from ._base import REDUCTIONS, Loss, Scale, Terms, weighted, weights_of
 from ._classes import (
     as_given,
     by_class,
@@ -77,7 +77,8 @@ class NegativeLogLikelihood(Loss):
     def terms(
         self, outputs: ArrayLike, targets: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> Terms:
-        who, targets = "NegativeLogLikelihood", np.asarray(targets)
+        who = "NegativeLogLikelihood"
+        targets = array(targets, who)
         rows, shape = class_rows(outputs, who, "log-probabilities")
         seen = check_label_shape(targets, shape, who)
         of_class = by_class(self.class_weight, rows.shape[1], who)

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._check import whole
+from .._check import array, whole
 from .._labels import known_labels
 
 Array: TypeAlias = NDArray[Any]
@@ -17,7 +17,7 @@ Metric: TypeAlias = Callable[[Array, Array], Array]
 
 def class_scores(outputs: ArrayLike, who: str) -> Array:
     """Return outputs (n, classes, ...) as an array of real numbers."""
-    outputs = np.asarray(outputs)
+    outputs = array(outputs, who)
     if outputs.dtype.kind not in "fiu":
         raise TypeError(f"{who} takes outputs that are real numbers, got {outputs.dtype}")
     if outputs.ndim < 2 or outputs.shape[1] < 2:
@@ -30,7 +30,7 @@ def class_scores(outputs: ArrayLike, who: str) -> Array:
 
 def right_classes(outputs: Array, targets: ArrayLike, who: str) -> Array:
     """Return the right class of each sample (or pixel), from labels or from probabilities."""
-    targets = np.asarray(targets)
+    targets = array(targets, who)
     if targets.shape == outputs.shape and targets.dtype.kind in "fiu":
         return targets.argmax(axis=1)
     if targets.shape != outputs.shape[:1] + outputs.shape[2:]:
@@ -70,7 +70,8 @@ def without_ignored(
     >>> without_ignored(outputs, labels, -100)
     (array([[4., 3.]]), array([0]))
     """
-    outputs, targets = np.asarray(outputs), np.asarray(targets)
+    who = "without_ignored"
+    outputs, targets = array(outputs, who), array(targets, who)
     by_label = targets.dtype.kind in "iu" and targets.shape == outputs.shape[:1] + outputs.shape[2:]
     if ignore_index is None or outputs.ndim < 2 or not by_label:
         return outputs, targets

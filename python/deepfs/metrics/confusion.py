@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._check import number, whole
+from .._check import array, number, one_of, whole
 from .._labels import known_labels
 from ._base import Array, class_scores, right_classes
 
@@ -169,14 +169,13 @@ def f1_score(
 
 def _matrix(outputs: ArrayLike, targets: ArrayLike, classes: int | None, who: str) -> Array:
     """Do the work of `confusion_matrix`."""
-    outputs, targets = np.asarray(outputs), np.asarray(targets)
+    outputs, targets = array(outputs, who), array(targets, who)
     if outputs.shape == targets.shape and outputs.dtype.kind in "iu" and targets.dtype.kind in "iu":
         if outputs.ndim < 1:
             raise ValueError(f"{who} takes a batch of classes, got a single one")
         most = 1 + max(int(outputs.max(initial=0)), int(targets.max(initial=0)))
         count = most if classes is None else whole(classes, "classes")
-        if count > MOST:
-            raise ValueError(f"{who} takes at most {MOST} classes, got {count}")
+        check_count(count, who)
         found = known_labels(outputs, count, who)[0]
         right = known_labels(targets, count, who)[0]
     else:
@@ -184,6 +183,7 @@ def _matrix(outputs: ArrayLike, targets: ArrayLike, classes: int | None, who: st
         count = outputs.shape[1]
         if classes is not None and whole(classes, "classes") != count:
             raise ValueError(f"{who} of {classes} classes takes as many outputs, got {count}")
+        check_count(count, who)
         if np.isnan(outputs).any():
             raise ValueError(f"{who} takes outputs without NaN, got {np.isnan(outputs).sum()}")
         found, right = outputs.argmax(axis=1), right_classes(outputs, targets, who)
@@ -191,13 +191,16 @@ def _matrix(outputs: ArrayLike, targets: ArrayLike, classes: int | None, who: st
     return pairs.reshape(count, count)
 
 
+def check_count(classes: int, who: str) -> None:
+    """Raise ValueError for more classes than a matrix should have."""
+    if classes > MOST:
+        raise ValueError(f"{who} takes at most {MOST} classes, got {classes}")
+
+
 def _score(
     who: str, outputs: ArrayLike, targets: ArrayLike, average: str | None, zero_division: float
 ) -> Any:
-    if average not in ("macro", "micro", "weighted", None):
-        raise ValueError(
-            f"average must be one of 'macro', 'micro', 'weighted', None, got {average!r}"
-        )
+    one_of(average, "average", ("macro", "micro", "weighted", None))
     empty = number(zero_division, "zero_division", "[0, 1]")
     matrix = _matrix(outputs, targets, None, who)
     hits, taken, there = np.diag(matrix), matrix.sum(axis=0), matrix.sum(axis=1)

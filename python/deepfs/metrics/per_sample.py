@@ -8,7 +8,7 @@ from math import isnan, prod
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._check import number, whole
+from .._check import array, number, whole
 from ._base import Array, class_scores, right_classes
 
 
@@ -79,7 +79,7 @@ def binary_accuracy(outputs: ArrayLike, targets: ArrayLike, threshold: float = 0
     >>> binary_accuracy(np.array([[2.0, -1.0], [0.5, 3.0]]), np.array([[1, 0], [0, 1]]))
     array([1. , 0.5])
     """
-    outputs, targets = np.asarray(outputs), np.asarray(targets)
+    outputs, targets = (array(given, "binary_accuracy") for given in (outputs, targets))
     threshold = number(threshold, "threshold", "(-inf, inf)")
     if outputs.dtype.kind not in "fiu" or targets.dtype.kind not in "fiub":
         raise TypeError(f"binary_accuracy takes numbers, got {outputs.dtype} and {targets.dtype}")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._check import array, one_of
 from ._base import Array, right_classes
 
 
@@ -51,9 +52,9 @@ def roc_auc_score(outputs: ArrayLike, targets: ArrayLike, average: str | None = 
     >>> roc_auc_score(np.array([0.1, 0.4, 0.35, 0.8]), np.array([0, 0, 1, 1]))
     0.75
     """
-    who, scores, targets = "roc_auc_score", np.asarray(outputs), np.asarray(targets)
-    if average not in ("macro", None):
-        raise ValueError(f"average must be 'macro' or None, got {average!r}")
+    who = "roc_auc_score"
+    scores, targets = array(outputs, who), array(targets, who)
+    one_of(average, "average", ("macro", None))
     if scores.dtype.kind not in "fiu" or targets.dtype.kind not in "fiub":
         raise TypeError(f"{who} takes numbers, got {scores.dtype} and {targets.dtype}")
     if scores.ndim not in (1, 2) or 0 in scores.shape[1:]:
