@@ -1,8 +1,6 @@
 """What every layer must do, over the table of `every_layer`."""
 
 import copy
-import dataclasses
-import inspect
 import pickle
 
 import numpy as np
@@ -81,20 +79,6 @@ def test_every_public_layer_has_a_row():
     for _, make, _ in CASES:
         used.add(type(make()).__name__)
     assert used == set(L.__all__) - {"Layer", "Parameter"}
-
-
-@pytest.mark.parametrize("name", sorted(set(L.__all__) - {"Layer", "Parameter"}))
-def test_docstring_has_every_section(name):
-    kind = getattr(L, name)
-    doc = inspect.getdoc(kind)
-    settings = {field.name for field in dataclasses.fields(kind)} - {"name", "dtype"}
-    sections = ["Notes", "References", "Examples", "Shapes: "]
-    if settings:
-        sections += ["Parameters", "Raises"]
-    missing = [s for s in sections if s not in doc]
-    assert not missing, f"{name} says nothing on {missing}"
-    for field in settings:
-        assert f"{field} : " in doc or f"{field}, " in doc, f"{name} does not explain {field}"
 
 
 def test_large_layers_give_the_same_bits_for_any_number_of_threads(rng, dtype):

@@ -60,6 +60,11 @@ class L2(Regularizer):
     rate : float
         :math:`\lambda`, at least 0.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is of another kind, or out of its range.
+
     Notes
     -----
     The gradient goes through the optimizer's own scaling: in Adam, weights with large gradients
@@ -92,6 +97,11 @@ class L1(Regularizer):
         Move a weight by :math:`\eta \lambda` towards 0 after the step (:math:`\eta` its learning
         rate), and never across: zeros are exact, and stay until a gradient is large enough.
         Otherwise the gradient gets :math:`\lambda \, \mathrm{sign}(w)`, which is 0 at 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is of another kind, or out of its range.
 
     Notes
     -----
@@ -134,9 +144,19 @@ class ElasticNet(Regularizer):
     proximal : bool
         As of `L1`.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is of another kind, or out of its range.
+
     References
     ----------
     Zou and Hastie, "Regularization and variable selection via the elastic net", 2005.
+
+    Examples
+    --------
+    >>> ElasticNet(l1=0.25, l2=0.5).terms().penalty(absolute=2.0, squares=4.0)
+    1.5
     """
 
     l1: float
@@ -161,9 +181,19 @@ class WeightDecay(Regularizer):
     rate : float
         :math:`\lambda`, at least 0. LAMB makes it a part of the step instead.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is of another kind, or out of its range.
+
     References
     ----------
     Loshchilov and Hutter, "Decoupled weight decay regularization", 2019, arXiv:1711.05101.
+
+    Examples
+    --------
+    >>> WeightDecay(0.01).terms().decay
+    0.01
     """
 
     rate: float
@@ -184,6 +214,11 @@ class MaxNorm(Regularizer):
     limit : float
         Above 0; 3 and 4 are common.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is of another kind, or out of its range.
+
     Notes
     -----
     A unit is a column of a matrix (in, out), and a filter ``weight[i]`` of an array of more axes.
@@ -192,6 +227,11 @@ class MaxNorm(Regularizer):
     References
     ----------
     Srivastava et al., "Dropout", 2014, section 5.1.
+
+    Examples
+    --------
+    >>> MaxNorm(3).terms().limit
+    3.0
     """
 
     limit: float

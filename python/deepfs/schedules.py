@@ -77,6 +77,16 @@ class Constant(Schedule):
     ----------
     lr : float
         The rate, above 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is of another kind, or out of its range.
+
+    Examples
+    --------
+    >>> [Constant(0.1)(count) for count in range(3)]
+    [0.1, 0.1, 0.1]
     """
 
     lr: float
@@ -97,6 +107,16 @@ class Step(Schedule):
         Counts at one rate.
     factor : float
         In (0, 1].
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is of another kind, or out of its range.
+
+    Examples
+    --------
+    >>> [Step(1.0, every=2)(count) for count in range(5)]
+    [1.0, 1.0, 0.1, 0.1, 0.010000000000000002]
     """
 
     lr: float
@@ -124,6 +144,11 @@ class MultiStep(Schedule):
         Counts from which the next rate holds, in ascending order.
     factor : float
         In (0, 1].
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is of another kind, or out of its range.
 
     Examples
     --------
@@ -158,6 +183,16 @@ class Exponential(Schedule):
         The first rate, above 0.
     factor : float
         In (0, 1].
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is of another kind, or out of its range.
+
+    Examples
+    --------
+    >>> [Exponential(1.0, 0.5)(count) for count in range(4)]
+    [1.0, 0.5, 0.25, 0.125]
     """
 
     lr: float
@@ -181,6 +216,16 @@ class InverseTime(Schedule):
         The first rate, above 0.
     decay : float
         At least 0: after 1 / decay counts the rate is half.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is of another kind, or out of its range.
+
+    Examples
+    --------
+    >>> [InverseTime(1.0, 1.0)(count) for count in range(4)]
+    [1.0, 0.5, 0.3333333333333333, 0.25]
     """
 
     lr: float
@@ -208,6 +253,16 @@ class Polynomial(Schedule):
         Above 0; 1 is a straight line.
     end : float
         The last rate, at least 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is of another kind, or out of its range.
+
+    Examples
+    --------
+    >>> [Polynomial(1.0, 4)(count) for count in range(6)]
+    [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]
     """
 
     lr: float
@@ -238,6 +293,11 @@ class Cosine(Schedule):
         Counts until the end.
     end : float
         The last rate, at least 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is of another kind, or out of its range.
 
     References
     ----------
@@ -278,10 +338,20 @@ class CosineRestarts(Schedule):
     end : float
         The rate at the bottom, at least 0.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is of another kind, or out of its range.
+
     References
     ----------
     Loshchilov and Hutter, "SGDR: stochastic gradient descent with warm restarts", 2017,
     arXiv:1608.03983.
+
+    Examples
+    --------
+    >>> [round(CosineRestarts(1.0, 2, longer=2)(count), 3) for count in range(7)]
+    [1.0, 0.5, 1.0, 0.854, 0.5, 0.146, 1.0]
     """
 
     lr: float
@@ -321,6 +391,11 @@ class OneCycle(Schedule):
     end : float
         How many times the last rate goes into the first, at least 1.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is of another kind, or out of its range.
+
     Notes
     -----
     The rates of ``torch.optim.lr_scheduler.OneCycleLR``. The momentum stays as it is.
@@ -328,6 +403,11 @@ class OneCycle(Schedule):
     References
     ----------
     Smith and Topin, "Super-convergence", 2018, arXiv:1708.07120.
+
+    Examples
+    --------
+    >>> [round(OneCycle(1.0, 5, rise=0.6, start=4, end=2)(count), 3) for count in range(5)]
+    [0.25, 0.625, 1.0, 0.562, 0.125]
     """
 
     lr: float
@@ -367,12 +447,18 @@ class Warmup(Schedule):
 
     Raises
     ------
-    ValueError
-        If a rise by epochs comes before a schedule by steps, which could not know its beginning.
+    TypeError, ValueError
+        If a setting is of another kind, or out of its range; or if a rise by
+        epochs comes before a schedule by steps, which could not know its beginning.
 
     References
     ----------
     Goyal et al., "Accurate, large minibatch SGD", 2017, arXiv:1706.02677.
+
+    Examples
+    --------
+    >>> [round(Warmup(4, then=0.8, start=0.5)(count), 3) for count in range(6)]
+    [0.4, 0.5, 0.6, 0.7, 0.8, 0.8]
     """
 
     length: int
@@ -437,6 +523,11 @@ class Plateau(Schedule):
         The rate does not fall below it; at least 0.
     best, waited, cooling, cuts : float or None, int, int, int
         Where it stands. `observe` moves them; a model's file keeps them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is of another kind, or out of its range.
 
     Notes
     -----

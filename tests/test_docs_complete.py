@@ -1,0 +1,116 @@
+"""Everything public is documented: sections, settings, examples, twins, and a page of mathematics.
+
+Names come from ``__all__``, so what is new is asked for these without a word here. Rows in the
+tables of the common tests are asked for beside the tables; the examples run in `test_package`.
+"""
+
+import dataclasses
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+from deepfs import (
+    initializers,
+    layers,
+    losses,
+    metrics,
+    optimizers,
+    reference,
+    regularizers,
+    schedules,
+)
+
+PAGES = Path(__file__).parents[1] / "docs" / "maths"
+BASES = layers.Layer, optimizers.Optimizer, schedules.Schedule  # explain what all of them have
+HELPERS = {  # have no settings of a kind, and no mathematics
+    *("layers.Parameter", "optimizers.Arena", "optimizers.Group", "initializers.fans"),
+    *("initializers.get", "metrics.get", "metrics.without_ignored"),
+}
+AWAITED = {"Sigmoid", "Softmax", "Tanh"}  # have no page yet
+
+
+def public():
+    """Return all classes that can be built and all functions, by home and name."""
+    modules = (layers, losses, initializers, metrics, optimizers, schedules, regularizers)
+    found = {
+        f"{module.__name__.removeprefix('deepfs.')}.{name}": getattr(module, name)
+        for module in modules
+        for name in module.__all__
+    }
+    return {
+        where: kind
+        for where, kind in found.items()
+        if inspect.isroutine(kind) or (isinstance(kind, type) and not inspect.isabstract(kind))
+    }
+
+
+PUBLIC = public()
+every = pytest.mark.parametrize(
+    ("where", "kind"), [pytest.param(*item, id=item[0]) for item in PUBLIC.items()]
+)
+
+
+def settings(kind):
+    """Return the names that a docstring must explain: those a public base explains left out."""
+    if not dataclasses.is_dataclass(kind):
+        return set(inspect.signature(kind).parameters)
+    shared = {field.name for base in BASES if issubclass(kind, base)
+              for field in dataclasses.fields(base) if field.kw_only}  # fmt: skip
+    own = {field.name for field in dataclasses.fields(kind) if field.init} - shared
+    for base in kind.__mro__[1:]:
+        own -= explained(base) if base in PUBLIC.values() else set()
+    return own
+
+
+def explained(kind):
+    """Return the names under Parameters."""
+    lines = sections(inspect.getdoc(kind)).get("Parameters", "")
+    return {
+        name
+        for line in re.findall(r"^([\w, *]+) : ", lines, re.MULTILINE)
+        for name in line.split(", ")
+    }
+
+
+def sections(doc):
+    """Return the text under each underlined heading."""
+    parts = re.split(r"^(\w+)\n-+$", doc, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+@every
+def test_has_every_section(where, kind):
+    if where in HELPERS:
+        return
+    doc, own = inspect.getdoc(kind), settings(kind)
+    found = sections(doc)
+    needed = {"Examples"} | ({"Parameters", "Raises"} if own else set())
+    if where.startswith(("layers.", "losses.", "initializers.")):
+        needed |= {"Notes", "References"}
+        assert "Shapes: " in found.get("Notes", "")
+    if where.startswith(("layers.", "losses.")) and "Twin" not in found["Notes"]:
+        assert issubclass(kind, layers.combine.Container), f"{where} names no twin"
+    assert not needed - found.keys(), f"{where} has no {sorted(needed - found.keys())}"
+    assert ">>> " in found["Examples"]
+    assert kind.__name__ in found["Examples"]
+    missing = own - explained(kind)
+    assert not missing, f"{where} does not explain {sorted(missing)}"
+
+
+@every
+def test_its_twin_exists(where, kind):
+    for name in re.findall(r"`deepfs\.reference\.(\w+)`", inspect.getdoc(kind)):
+        assert callable(getattr(reference, name)), name
+
+
+@every
+def test_a_page_names_it(where, kind):
+    if where in HELPERS:
+        return
+    pages = [path.stem for path in PAGES.glob("*.md")
+             if re.search(rf"\b{kind.__name__}\b", path.read_text())]  # fmt: skip
+    if not pages and kind.__name__ in AWAITED:
+        pytest.xfail("has no page yet")
+    assert pages, f"no page of docs/maths names {kind.__name__}"
