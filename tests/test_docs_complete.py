@@ -1,4 +1,4 @@
-"""Everything public is documented: sections, settings, examples, twins, and a page that explains it.
+"""Everything public is documented: sections, settings, examples, twins, a page that explains it.
 
 Names come from ``__all__``, so what is new is asked for these without a word here. Rows in the
 tables of the common tests are asked for beside the tables; the examples run in `test_package`.

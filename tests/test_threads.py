@@ -4,6 +4,7 @@ import copy
 import os
 import subprocess
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -81,9 +82,39 @@ def test_waiting_threads_soon_sleep():
         line = next(line for line in done.stderr.splitlines() if "GOMP_SPINCOUNT" in line)
         return int(line.split("'")[1]), done.stdout.strip()
 
-    assert spins() == (2000, "None")  # and the environment is left as it was
+    assert spins() == (30000, "None")  # and the environment is left as it was
     assert spins(GOMP_SPINCOUNT="7") == (7, "7")
     assert spins(OMP_WAIT_POLICY="passive")[0] == 0
+
+
+QUIET, BUSY, UNEVEN = (1e6, 1e-3, 0), (1e6, 1e-2, 16), (1e6, 1e-3, 16)
+
+
+def test_all_threads_where_nobody_waits():
+    assert not any(kernel.decisions(lambda alone: QUIET, 1000))
+
+
+def test_one_thread_where_others_hold_the_processors():
+    """For 0.05 s, then a window on all threads, then for 0.1 s and so on, to 2 s."""
+    alone = kernel.decisions(lambda alone: QUIET if alone else BUSY, 12000)
+    together = [i for i, one in enumerate(alone) if not one]
+    pauses = np.diff([0, *together]) / 1000  # a window alone takes a millisecond
+    expected = [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2, 2, 2, 2]
+    np.testing.assert_allclose(pauses[:10], expected, atol=4e-3)
+
+
+def test_all_threads_again_when_the_others_are_done():
+    windows = iter([BUSY] + [QUIET] * 100)
+    alone = kernel.decisions(lambda alone: next(windows), 101)
+    assert all(alone[:49])
+    assert not any(alone[54:])
+
+
+def test_all_threads_where_one_is_no_faster():
+    """A kernel whose work is shared out badly sleeps as well."""
+    alone = kernel.decisions(lambda alone: UNEVEN, 3000)
+    assert 2 <= sum(alone) <= 8  # trials, ever further apart
+    assert not any(a and b for a, b in pairwise(alone))
 
 
 FORK = """

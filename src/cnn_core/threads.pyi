@@ -1,3 +1,9 @@
+from collections.abc import Callable
+
+def decisions(
+    window: Callable[[bool], tuple[float, float, int]],
+    count: int,
+) -> list[bool]: ...
 def has_openmp() -> bool: ...
 def get_num_threads() -> int: ...
 def set_num_threads(
