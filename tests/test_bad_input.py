@@ -85,6 +85,7 @@ GOOD = {
     "output_size": (1, 2, (2, 3)),
     "p": (0, 0.5, 1),
     "padding": (0, 1, (1, 0), (0, 1, 1, 0), "same", "valid"),
+    "pieces": (1, 2, 4),
     "rate": (0.1, 0),
     "reduction": ("mean", "sum", "none"),
     "running_variance": ("unbiased", "biased"),
