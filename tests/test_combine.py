@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import deepfs as dfs
+from cnn_core import add
 from deepfs import layers as L
 from deepfs import reference
 from deepfs.layers._base import Layer
@@ -364,3 +365,19 @@ def test_branches_of_single_numbers_can_be_added():
     assert_array_equal(net.backward(np.ones(2), cache), [2, 0])
     with pytest.raises(ValueError, match="must join shapes"):
         L.Branches([L.ReLU(), L.ReLU()])(np.ones(2))
+
+
+@pytest.mark.parametrize("n", [0, 1, 8192, 20_001])
+def test_kernel_of_a_sum(n, dtype, threads, rng):
+    """More than a block; and gates of exactly 0, as a ReLU leaves them."""
+    a, b, gate = rng.standard_normal((3, n)).astype(dtype)
+    gate[rng.random(n) < 0.3] = 0
+    y = np.full(n, np.nan, dtype)
+    add.add(a, b, y)
+    assert_array_equal(y, a + b)
+    add.add(a, b, y, True)
+    assert_array_equal(y, np.maximum(a + b, 0))
+    add.add(a, b, y, False, gate)
+    assert_array_equal(y, np.where(gate > 0, a + b, 0))
+    with pytest.raises(ValueError, match="do not belong to one sum"):
+        add.add(a, b, y, True, gate)

@@ -19,11 +19,14 @@ CASES = [
     pytest.param({"kernel_size": 2, "dilation": (3, 2)}, (2, 2, 7, 6), id="dilated"),
     pytest.param({"kernel_size": 3, "groups": 2, "dilation": 2}, (2, 4, 9, 8), id="groups"),
     pytest.param({"kernel_size": 3, "groups": 6, "stride": 2}, (2, 6, 9, 8), id="depthwise"),
+    pytest.param({"kernel_size": 3, "groups": 6}, (16, 6, 14, 14), id="depthwise, two chains"),
     pytest.param({"kernel_size": (12, 11), "groups": 6}, (1, 6, 13, 14), id="132 taps, depthwise"),
     pytest.param({"kernel_size": 1}, (3, 70, 3, 3), id="1x1, many channels"),
     pytest.param({"kernel_size": 5, "padding": 4}, (1, 1, 3, 3), id="padding beyond the image"),
     pytest.param({"kernel_size": 3}, (0, 3, 6, 7), id="no images"),
     pytest.param({"kernel_size": 3}, (40, 20, 9, 9), id="several blocks and chains"),
+    pytest.param({"kernel_size": 3}, (2, 30, 5, 6), id="several blocks of taps"),
+    pytest.param({"kernel_size": 3}, (1, 3, 45, 43), id="a large image, few channels"),
 ]
 
 
@@ -48,6 +51,7 @@ def test_matches_numpy(settings, shape, dtype, tolerance, threads, rng):
     [
         (5, {"padding": 2}, (3, 1, 28, 28)),
         (3, {"stride": (2, 1), "padding": (0, 2, 3, 1)}, (2, 1, 9, 37)),
+        (3, {"padding": 1}, (16, 1, 12, 200)),  # more rows than are summed at a time
         ((2, 3), {"dilation": (1, 3)}, (1, 1, 5, 17)),
         ((1, 128), {}, (2, 1, 3, 300)),
         ((11, 12), {}, (1, 1, 14, 40)),  # more taps than a chain
@@ -96,19 +100,21 @@ def test_every_tile_of_the_product(co, pixels, dtype, tolerance, rng):
     x = rng.standard_normal((1, 3, 1, pixels)).astype(dtype)
     layer = Conv2D(co, 1)
     y, cache = layer.forward(x)
-    weight = layer.parameters()["weight"]
+    weight, bias = layer.parameters().values()
     assert_allclose(y, np.einsum("ncij,ocab->noij", x, weight.value), **tolerance)
     dy = rng.standard_normal(y.shape).astype(dtype)
     dx = layer.backward(dy, cache)
     scale = {"rtol": 0, "atol": tolerance["atol"] * 20}
     assert_allclose(dx, np.einsum("noij,ocab->ncij", dy, weight.value), **scale)
     assert_allclose(weight.grad[:, :, 0, 0], np.einsum("noij,ncij->oc", dy, x), **scale)
+    assert_allclose(bias.grad, dy.sum((0, 2, 3)), **scale)
 
 
 @pytest.mark.parametrize("depthwise", [False, True])
 def test_gate_and_relu_of_a_grouped_convolution(depthwise, rng):
     c, groups = 18, 18 if depthwise else 3
     x, w = rng.standard_normal((2, 7, 8, c)), rng.standard_normal((3, 3, c // groups, c))
+    x[rng.random(x.shape) < 0.3] = 0  # as a ReLU leaves it: the gate is closed at 0
     window, (plain, fused) = (2, 1, 1, 1, 1, 1, groups), np.empty((2, 2, 4, 8, c))
     conv.conv2d_forward(x, w, None, plain, *window)
     conv.conv2d_forward(x, w, None, fused, *window, relu=True)
@@ -124,6 +130,7 @@ def test_gate_and_relu_of_a_grouped_convolution(depthwise, rng):
 def test_epilogues_have_the_bits_of_a_pass_of_their_own(channels, winograd, rng):
     x, w = rng.standard_normal((2, 9, 10, channels)), rng.standard_normal((3, 3, channels, 18))
     x, w, bias = x.astype("f"), w.astype("f"), rng.standard_normal(18).astype("f")
+    x[rng.random(x.shape) < 0.3] = 0  # as a ReLU leaves it: the gate is closed at 0
     window = (1, 1, 1, 1, 1, 1, 1, winograd)
     plain, fused = np.empty((2, 2, 9, 10, 18), "f")
     conv.conv2d_forward(x, w, bias, plain, *window)
@@ -180,6 +187,23 @@ def test_every_phase_of_a_strided_gradient(stride, dilation, rng):
         assert_allclose((layer(other) * dy).sum(), (other * dx).sum(), rtol=1e-11, atol=1e-11)
 
 
+@pytest.mark.parametrize("groups", [1, 4, 8])
+@pytest.mark.parametrize("stride", [1, 2, 3, 4])
+def test_every_pixel_of_a_gradient_is_written(stride, groups, rng):
+    """Those that no window reaches as well: at stride 3, two taps leave every third pixel."""
+    x, w = np.empty((2, 9, 11, 8)), rng.standard_normal((2, 2, 8 // groups, 8))
+    dy = rng.standard_normal((2, (9 - 2) // stride + 1, (11 - 2) // stride + 1, 8))
+    dx = np.full(x.shape, np.nan)
+    conv.conv2d_backward_input(dy, w, dx, stride, stride, 0, 0, 1, 1, groups)
+    reached = np.zeros(x.shape[1:3], bool)
+    for a in (0, 1):
+        for b in (0, 1):
+            rows, columns = (np.arange(size) * stride for size in dy.shape[1:3])
+            reached[np.ix_(rows + a, columns + b)] = True
+    assert not np.isnan(dx).any()
+    assert_array_equal((dx != 0).all((0, 3)), reached)
+
+
 def test_an_enormous_border_is_refused():
     x, w, y = np.zeros((1, 3, 3, 1)), np.zeros((1, 1, 1, 1)), np.zeros((1, 2, 3000, 1))
     with pytest.raises(MemoryError, match="reaches that far"):
@@ -190,6 +214,13 @@ def test_same_padding_puts_the_odd_pixel_last():
     x = np.arange(4.0).reshape(1, 1, 1, 4) + 1
     y = Conv2D(1, (1, 3), stride=2, padding="same", initializer="ones")(x)
     assert_array_equal(y[0, 0, 0], [6, 7])  # 1+2+3, 3+4+0
+
+
+@pytest.mark.parametrize("size", range(1, 10))
+@pytest.mark.parametrize("stride", [1, 2, 3, 4])
+def test_same_padding_has_a_window_for_every_step_begun(stride, size):
+    layer = Conv2D(1, (2, 3), stride, "same")
+    assert layer.out_shape((1, size, 7)) == (1, -(-size // stride), -(-7 // stride))
 
 
 def test_float32_is_as_close_as_the_frameworks(rng):
@@ -218,6 +249,7 @@ WINOGRAD = [
     (17, 33, 9, 11, 2),
     (40, 20, 5, 3, 0),
     (140, 130, 13, 6, (0, 2, 1, 0)),
+    (4, 4, 80, 78, 1),  # so many tiles that a partial sum of the weights is that of two blocks
 ]
 
 
@@ -230,8 +262,10 @@ def test_winograd_is_close_to_the_direct_sum(c, filters, h, w, padding, threads,
         dfs.set_seed(1)
         layer = Conv2D(filters, 3, padding=padding, algorithm=algorithm)
         dtype = np.float64 if algorithm == "direct" else np.float32
+        layer.build(x.shape[1:], dtype)
+        layer.parameters()["bias"].value = 1 + np.arange(filters)
         y, cache = layer.forward(x.astype(dtype))
-        dy = np.cos(np.arange(y.size)).reshape(y.shape)
+        dy = 0.5 + np.cos(np.arange(y.size)).reshape(y.shape)  # sums do not cancel
         layer.backward(dy, cache)  # twice: gradients of weights are added up
         dx = layer.backward(dy, cache)
         results.append([y, dx, layer.parameters()["weight"].grad, layer.parameters()["bias"].grad])
@@ -286,15 +320,16 @@ def test_winograd_refuses(settings):
         Conv2D(**({"filters": 4, "kernel_size": 3, "algorithm": "winograd"} | settings))
 
 
-@pytest.mark.parametrize("padding", [0, (1, 2, 0, 1)])
-def test_im2col_and_its_adjoint(padding, dtype, threads, rng):
+@pytest.mark.parametrize("dilation", [(1, 2), (2, 1)])
+@pytest.mark.parametrize("padding", [(0, 0, 0, 0), (1, 2, 2, 1)])
+def test_im2col_and_its_adjoint(padding, dilation, dtype, threads, rng):
     x = rng.standard_normal((2, 3, 6, 5)).astype(dtype)
-    col = dfs.im2col(x, (3, 2), (2, 1), padding, (1, 2))
-    sides = (0, 0, 0, 0) if padding == 0 else padding
-    assert_array_equal(col, reference.im2col(x, (3, 2), (2, 1), sides, (1, 2)))
+    window = (3, 2), (2, 1), padding, dilation
+    col = dfs.im2col(x, *window)
+    assert_array_equal(col, reference.im2col(x, *window))
     other = rng.standard_normal(col.shape).astype(dtype)
-    back = dfs.col2im(other, x.shape, (3, 2), (2, 1), padding, (1, 2))
-    wanted = reference.col2im(other, x.shape, (3, 2), (2, 1), sides, (1, 2))
+    back = dfs.col2im(other, x.shape, *window)
+    wanted = reference.col2im(other, x.shape, *window)
     assert_allclose(back, wanted, rtol=1e-5 if dtype == np.float32 else 1e-12)
     product = np.vdot(col.astype(float), other)
     assert product == pytest.approx(np.vdot(x.astype(float), back), rel=1e-5)

@@ -92,6 +92,13 @@ def test_extreme_logits_are_finite(dtype):
     assert_array_equal(loss.backward(cache), [[0, 0], [1, -1], [0, 0], [0, 0]])
 
 
+@pytest.mark.parametrize("classes", [2, 16, 31, 32, 47, 100])
+def test_the_largest_logit_is_found_wherever_it_stands(classes, dtype):
+    value, cache = CrossEntropy().forward(1e4 * np.eye(classes, dtype=dtype), np.arange(classes))
+    assert value == 0
+    assert_array_equal(CrossEntropy().backward(cache), np.zeros((classes, classes)))
+
+
 def test_a_class_of_probability_0_costs_nothing_where_it_is_not_wanted():
     value = CrossEntropy()(np.array([[0.0, -np.inf]]), np.array([[1.0, 0.0]]))
     assert value == 0

@@ -28,7 +28,7 @@ def test_matches_numpy(m, n, k, trans_a, trans_b, dtype, threads, rng):
 
 
 @pytest.mark.parametrize(("m", "n", "k"), [*SIZES, (30, 50, 9), (3, 20, 300)])
-def test_epilogues_have_the_bits_of_a_pass_of_their_own(m, n, k, dtype, rng):
+def test_epilogues_have_the_bits_of_a_pass_of_their_own(m, n, k, dtype, threads, rng):
     a, b = rng.standard_normal((m, k)).astype(dtype), rng.standard_normal((k, n)).astype(dtype)
     gate, bias = rng.standard_normal((m, n)).astype(dtype), np.ones(n, dtype)
     a[0, 0] = np.nan

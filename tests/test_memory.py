@@ -1,5 +1,6 @@
 """Memory that is used again: who holds an array holds its block."""
 
+import copy
 import gc
 
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 
 from cnn_core import memory
 from deepfs.layers._base import empty
+from deepfs.testing import any_work_on
+from every_layer import every_layer
 
 SHAPE = (50, 40, 40)
 
@@ -31,7 +34,9 @@ def test_a_block_returns_when_its_last_array_dies():
     assert (view == 7).all()
     del view
     assert memory.idle_memory() >= 4 * np.prod(SHAPE)
-    assert empty(SHAPE, np.float32).ctypes.data == address
+    again = empty(SHAPE, np.float32)
+    assert again.ctypes.data == address
+    assert memory.idle_memory() == 0
 
 
 def test_live_arrays_never_share_memory():
@@ -66,3 +71,34 @@ def test_refuses_a_negative_size():
         memory.Block(-1)
     with pytest.raises(MemoryError, match="no memory for an array of"):
         memory.Block(2**62)
+
+
+def leave_in_idle_blocks(byte):
+    """Have what comes next work in memory full of one byte: 255 makes NaN of every number."""
+    blocks = [
+        memory.Block(quarters << shift)
+        for shift in range(10, 17)  # 4 KB to 448 KB
+        for quarters in range(4, 8)
+        for _ in range(8)
+    ]
+    for block in blocks:
+        memoryview(block).cast("B")[:] = bytes([byte]) * len(memoryview(block))
+
+
+@every_layer
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_no_layer_reads_what_was_left_in_a_block(make, shape, dtype, rng):
+    x = (0.01 + rng.permutation(np.prod(shape))).reshape(shape) / np.prod(shape)
+    layer, results = make(), []
+    layer.build(shape[1:], dtype)
+    for byte in (0, 255):
+        fresh = copy.deepcopy(layer)
+        with any_work_on(2):
+            leave_in_idle_blocks(byte)
+            y, cache = fresh.forward(x.astype(dtype), training=True)
+            leave_in_idle_blocks(byte)
+            dx = fresh.backward(np.cos(np.arange(y.size)).reshape(y.shape), cache)
+        results.append([y, dx, *(p.grad for p in fresh.parameters().values())])
+    for clean, dirty in zip(*results, strict=True):
+        assert np.isfinite(clean).all()
+        np.testing.assert_array_equal(dirty, clean)

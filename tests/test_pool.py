@@ -147,6 +147,17 @@ def test_ceil_mode_drops_a_window_that_begins_in_the_padding():
     assert_array_equal(y, np.ones((1, 1, 2, 2)))
 
 
+def test_padding_counts_but_not_what_ceil_mode_adds_behind_it():
+    """The last window begins at pixel 3 and has one more of padding; it divides by 2, not by 3."""
+    layer = AvgPool2D(3, 2, padding=1, ceil_mode=True, count_include_pad=True)
+    y, cache = layer.forward(np.ones((1, 1, 4, 4)))
+    along = np.array([2 / 3, 1, 1 / 2])
+    assert_allclose(y[0, 0], np.outer(along, along), rtol=1e-15)
+    along = np.array([1 / 3, 2 / 3, 1 / 3, 1 / 3 + 1 / 2])
+    dx = layer.backward(np.ones_like(y), cache)
+    assert_allclose(dx[0, 0], np.outer(along, along), rtol=1e-15)
+
+
 def test_padding_is_minus_infinity_to_a_maximum():
     assert_array_equal(MaxPool2D(3, padding=1)(np.full((1, 1, 2, 2), -5.0)), [[[[-5.0]]]])
 
