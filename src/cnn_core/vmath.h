@@ -92,9 +92,9 @@ static inline vecd root_d(vecd a) { return (vecd)ROOT_DOUBLE(a); }
  * again rounds; a shift puts the number into the exponent. */
 #define IS_FLOAT(v) (sizeof((v)[0]) == 4)
 #define SHIFTER(v) ((LANE(v))(IS_FLOAT(v) ? 0x1.8p23 : 0x1.8p52))
-#define ONE_BITS(v) ((BIT(v))(IS_FLOAT(v) ? 0x3f800000 : 0x3ff0000000000000))
+#define BIAS(v) ((BIT(v))(IS_FLOAT(v) ? 127 : 1023)) /* added before the shift: no overflow */
 #define vround(v, a) ((v) = ((a) + SHIFTER(v)) - SHIFTER(v))
-#define vpower_of_2(v, n) FROM_BITS(v, (BITS((n) + SHIFTER(v)) << (IS_FLOAT(v) ? 23 : 52)) + ONE_BITS(v))
+#define vpower_of_2(v, n) FROM_BITS(v, (BITS((n) + SHIFTER(v)) + BIAS(v)) << (IS_FLOAT(v) ? 23 : 52))
 
 /* a times 2^n for whole n. Rounded once, where the result is less than normal: half of n first, so
  * that neither power is beyond the exponents. */
