@@ -73,6 +73,19 @@ def test_train_on_batch_is_forward_backward_step(data):
         assert_array_equal(p.value, twin.parameters()[name].value)
 
 
+def test_a_step_forgets_gradients_that_others_left(data):
+    x, y = data
+    model = small_model()
+    model.train_on_batch(x, y)
+    twin = copy.deepcopy(model)
+    for p in twin.network.parameters().values():
+        p.grad = np.ones(p.grad.shape)
+    for each in (model, twin):
+        each.train_on_batch(x, y)
+    for name, p in model.network.parameters().items():
+        assert_array_equal(p.value, twin.network.parameters()[name].value)
+
+
 def test_evaluate_counts_the_last_partial_batch(data):
     x, y = data
     model = small_model()

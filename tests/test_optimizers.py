@@ -535,6 +535,14 @@ def test_clips_each_array_by_its_own_norm(rng):
         assert_allclose(after[name], w - g, rtol=1e-13, atol=1e-14)
 
 
+@pytest.mark.parametrize("how", ["clip_norm", "clip_each"])
+def test_a_short_gradient_is_not_stretched(how):
+    w = np.zeros(2)
+    norm = SGD(1.0, **{how: 5.5}).step(w, np.array([3.0, 4.0]), {}, 1)
+    assert norm == 5
+    assert_array_equal(w, [-3, -4])
+
+
 def test_clips_by_value(rng):
     before, after, grads, _ = grouped_step(SGD(1.0, clip_value=0.5), rng)
     for name, w in before.items():

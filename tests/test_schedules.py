@@ -111,6 +111,12 @@ def test_warm_up_by_steps_before_a_schedule_by_epochs():
     assert slow(3) == pytest.approx(0.1)
 
 
+def test_what_follows_a_warm_up_counts_from_its_end():
+    schedule = Warmup(2, Step(1.0, 2, 0.1), start=0.5)
+    wanted = [0.5, 0.75, 1, 1, 0.1, 0.1, 0.01]
+    assert_allclose([schedule.at(step, 99) for step in range(7)], wanted)
+
+
 def feed(plateau, values, name="loss"):
     rates = []
     for value in values:
