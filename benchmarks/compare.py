@@ -24,8 +24,8 @@ the framework's mode for it.
 
 GFLOP/s is effective: multiply-adds of convolutions and dense layers as the textbook counts them,
 times 2, whatever algorithm runs; training counts thrice, less the first layer's input gradient. The
-peak is the best matrix product (512, deepfs's or NumPy's) seen between the rounds, and the share of
-it compares best with best. MB is the most memory a worker has had resident after its warm-up.
+peak is the best matrix product (512, deepfs's or NumPy's) after the rounds, and the share of it
+compares best with best. MB is the most memory a worker has had resident after its warm-up.
 
 The frameworks, deepfs among them, are in frameworks.py.
 """
@@ -389,6 +389,19 @@ def machine() -> dict[str, Any]:
     }
 
 
+@contextmanager
+def neighbours(count: int) -> Iterator[None]:
+    """Keep processes running that do nothing but want a processor each."""
+    endless = [sys.executable, "-c", "while True: pass"]
+    running = [subprocess.Popen(endless) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+
+
 def positive(text: str) -> int:
     """Return a number given on the command line."""
     if not text.isdecimal() or int(text) < 1:
@@ -416,6 +429,8 @@ def arguments() -> argparse.Namespace:
         help="%(default)s by default; in float64 the only peer is PyTorch")  # fmt: skip
     add("--level", choices=("v2", "v3", "v4"), help="deepfs's instruction set; the best by default")
     add("--rounds", type=positive, default=9, help="of about 0.3 s, per framework (%(default)s)")
+    add("--busy", type=positive, default=0, metavar="N",
+        help="processes beside them that each want a processor; none by default")  # fmt: skip
     add("--json", type=Path, metavar="FILE", help="write everything, every round included")
     add("--worker", help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -443,12 +458,13 @@ def main() -> int:
     print(HEAD)
     status = 0
     try:
-        for threads, network, batch in product(args.threads, args.networks, args.batch):
-            try:
-                report["results"] += run(network, threads, batch, args)
-            except RuntimeError as error:
-                print(f"{network}, {threads} threads, batch {batch}: {error}", file=sys.stderr)
-                status = 1
+        with neighbours(args.busy):
+            for threads, network, batch in product(args.threads, args.networks, args.batch):
+                try:
+                    report["results"] += run(network, threads, batch, args)
+                except RuntimeError as error:
+                    print(f"{network}, {threads} threads, batch {batch}: {error}", file=sys.stderr)
+                    status = 1
     except KeyboardInterrupt:
         print("compare.py: interrupted", file=sys.stderr)
         status = 130
