@@ -15,7 +15,7 @@ from numpy.testing import assert_array_equal
 import deepfs as dfs
 from deepfs import layers as L
 from deepfs.callbacks import EMA, Callback
-from deepfs.tensorfile import TensorFile
+from deepfs.tensorfile import TensorFile, write
 from small_model import small_model
 
 
@@ -122,6 +122,54 @@ def test_ctrl_c_leaves_a_checkpoint(data, tmp_path):
     whole, expected = fit(type("Press", (Callback,), {})())
     assert history == expected
     assert_array_equal(model.arena.values, whole.arena.values)
+
+
+def test_a_run_that_a_callback_ended_in_an_epoch_ends_it_when_resumed(data, tmp_path):
+    class Stop(Callback):
+        def on_train_batch_end(self, batch, logs):
+            self.model.stop_training = self.model.steps == 4
+
+        def on_epoch_end(self, epoch, logs):
+            if die:
+                raise SystemExit
+
+    def fit(**settings):
+        dfs.set_seed(3)
+        model = small_model()
+        return model.fit(*data, 8, 3, verbose=0, validation_data=data, callbacks=[Stop()],
+                         **settings)  # fmt: skip
+
+    settings = {"checkpoint": tmp_path, "checkpoint_every": 1, "resume": True}
+    die = True
+    with pytest.raises(SystemExit):
+        fit(**settings)
+    die = False
+    assert fit(**settings) == fit()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"epoch": "1"}, {"at": -1}, {"samples": None}, {"order": [1]}, {"order": 7},
+        {"random": [0, "a"]}, {"totals": []}, {"history": {"loss": 3}}, {"stopped": 1},
+        {"callbacks": [7]}, {"asked": None},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_checkpoint_that_somebody_has_written(change, data, tmp_path):
+    def fit(**settings):
+        return small_model().fit(*data, 8, verbose=0, checkpoint=tmp_path, callbacks=[Counts()],
+                                 **settings)  # fmt: skip
+
+    fit()
+    path = max(tmp_path.iterdir())
+    with TensorFile(path) as file:
+        arrays = {name: file.read(name) for name in file.entries}
+        description = file.description
+    description["run"] |= change
+    write(path, arrays, description)
+    with pytest.raises(dfs.CheckpointError, match=r"not a checkpoint of a run|another model: fit"):
+        fit(resume=True, epochs=2)
 
 
 def test_a_damaged_last_checkpoint_is_passed_over(data, tmp_path):

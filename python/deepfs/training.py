@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import random
+from ._check import flag, whole
 from .callbacks import Callback
 from .history import History, Mean
 from .interrupt import Interrupt
@@ -72,7 +73,9 @@ class Run:
             if resume is not None:
                 self._resume(resume)
             logs: dict[str, float] = {}
-            while self.epoch < self.epochs and not (model.stop_training or self.interrupt.asked):
+            while self.epoch < self.epochs and not self.interrupt.asked:
+                if model.stop_training and self.at == 0:
+                    break
                 logs = self._epoch()
             self._call("on_train_end", logs=logs)
         self.history.interrupted = self.interrupt.asked
@@ -99,14 +102,14 @@ class Run:
                 self._save()
         self.progress.trained()
         logs = self.mean.values()
-        if whole := not self.interrupt.asked:
+        if complete := not self.interrupt.asked:
             logs |= self._validate()
             self._call("on_epoch_end", self.epoch, logs=logs)
         else:
             self._save()  # before a part of an epoch gets into the history
         self.progress.end(logs)
         self.history.add(logs)
-        if whole:
+        if complete:
             model.epochs += 1
             model.optimizer.observe(logs)
             self.epoch, self.at, self.mean = self.epoch + 1, 0, Mean()
@@ -192,16 +195,19 @@ class Run:
         try:
             run = file.description["run"]
             check_same("fit", json.loads(json.dumps(self._asked())), run["asked"], file.path)
-            order, (seed, streams) = Random(*run["order"]), run["random"]
-            states = [run["callbacks"][number] for number, _ in enumerate(self.callbacks)]
-            where = run["epoch"], run["at"], run["totals"], run["samples"]
-            history, stopped = run["history"], run["stopped"]
-        except (LookupError, TypeError, ValueError) as error:
+            seed, stream, *process = (whole(n, "a number", 0) for n in run["order"] + run["random"])
+            epoch, at, samples = (whole(run[name], name, 0) for name in ("epoch", "at", "samples"))
+            totals = {name: float(value) for name, value in run["totals"].items()}
+            history = {name: [*map(float, values)] for name, values in run["history"].items()}
+            states = [dict(run["callbacks"][number]) for number, _ in enumerate(self.callbacks)]
+            stopped, next_streams = flag(run["stopped"], "stopped"), (process[0], process[1])
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise CheckpointError(f"{file.path} is not a checkpoint of a run: {error!r}") from error
         restore(self.model, file)
-        self.epoch, self.at, self.mean.totals, self.mean.samples = where
-        self.history.history, self.model.stop_training, self.random = history, stopped, order
-        random.set_state((seed, streams))
+        self.epoch, self.at, self.random = epoch, at, Random(seed, stream)
+        self.mean.totals, self.mean.samples = totals, samples
+        self.history.history, self.model.stop_training = history, stopped
+        random.set_state(next_streams)
         for number, (callback, state) in enumerate(zip(self.callbacks, states, strict=True)):
             beside = f"run/{number}/"
             names = [name for name in file.entries if name.startswith(beside)]
