@@ -57,7 +57,7 @@ class Checkpoints:
             except CheckpointError as error:
                 if path == paths[0]:
                     raise
-                warnings.warn(f"{error}; going on from the checkpoint before it", stacklevel=2)
+                warnings.warn(f"{error}; going on from the checkpoint before it", stacklevel=3)
         return None
 
     def save(self, model: Model, run: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
