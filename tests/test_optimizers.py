@@ -405,6 +405,11 @@ def gradient_of_its_own(model, x, y):
         p.grad = np.full(p.grad.shape, 7.0)
 
 
+def gradient_in_place(model, x, y):
+    for p in model.network.parameters().values():
+        p.grad[...] = 7.0
+
+
 def step_that_fails(model, x, y):
     backward = model.loss.backward
     model.loss.backward = lambda cache: np.full((len(x), 3), np.nan)
@@ -420,7 +425,14 @@ def copied_in_between(model, x, y):
 
 
 @pytest.mark.parametrize(
-    "between", [backward_of_its_own, gradient_of_its_own, step_that_fails, copied_in_between]
+    "between",
+    [
+        backward_of_its_own,
+        gradient_of_its_own,
+        gradient_in_place,
+        step_that_fails,
+        copied_in_between,
+    ],
 )
 def test_what_happens_between_steps_of_a_model_does_not_leak_into_them(between, data):
     """The pass of a step clears the gradients, so the next step need not, unless they changed."""

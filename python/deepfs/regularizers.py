@@ -221,8 +221,9 @@ class MaxNorm(Regularizer):
 
     Notes
     -----
-    A unit is a column of a matrix (in, out), and a filter ``weight[i]`` of an array of more axes.
-    It adds nothing to the objective. Twin: `deepfs.reference.max_norm`.
+    A unit is a column of a matrix (in, out), and a filter ``weight[i]`` of an array of more axes;
+    of a transposed convolution that is all an input channel goes to. It adds nothing to the
+    objective. Twin: `deepfs.reference.max_norm`.
 
     References
     ----------

@@ -152,11 +152,11 @@ class Parameter:
     @property
     def grad(self) -> Array:
         """The sum of gradients, a view with the axes of ``value``."""
+        gradient_changes.last = object()  # who asks may write to it
         return self.seen(self.dmemory)
 
     @grad.setter
     def grad(self, new: ArrayLike) -> None:
-        gradient_changes.last = object()
         self._copy(new, self.grad)
 
     @staticmethod
