@@ -298,8 +298,7 @@ def count(model: Model, description: Mapping[str, Any]) -> None:
     since = whole(description["state_since"], "state_since", 0, steps)
     epochs = whole(description.get("epochs", 0), "epochs", 0)
     model.steps = steps
-    if steps:
-        model._arena()
+    model._arena()
     model.state_since, model.epochs = since, epochs
 
 

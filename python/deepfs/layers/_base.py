@@ -134,7 +134,7 @@ class Parameter:
 
     def move(self, memory: Array, dmemory: Array) -> None:
         """Go on living in these flat arrays, value and gradient kept."""
-        memory[:] = self.memory.reshape(-1)
+        np.copyto(memory.reshape(self.memory.shape), self.memory)
         if self.dmemory.any():  # new memory that nobody writes to is not there yet
             dmemory[:] = self.dmemory.reshape(-1)
         self.memory = memory.reshape(self.memory.shape)
@@ -342,7 +342,7 @@ allowance = Allowance()
 
 @contextmanager
 def allowed(nbytes: int) -> Iterator[None]:
-    """Build layers for values that are at hand, so many bytes: all begin as 0, none is drawn."""
+    """Build layers for values that are at hand, so many bytes; an `Arena` must then hold them."""
     allowance.left = nbytes
     try:
         yield
@@ -372,8 +372,8 @@ def new_parameter(
     allowance.take(shape, dtype)
     if allowance.left < inf:
         parameter = Parameter(np.zeros((0,) * len(shape), dtype), axes)
-        parameter.memory = np.zeros([shape[axis] for axis in parameter.axes], dtype)
-        parameter.dmemory = np.zeros_like(parameter.memory)
+        lies = [shape[axis] for axis in parameter.axes]  # one 0 seen everywhere, until it moves
+        parameter.memory = parameter.dmemory = np.broadcast_to(np.zeros((), dtype), lies)
         return parameter
     value = np.asarray(initializer(shape, Random()))
     if value.shape != shape:
