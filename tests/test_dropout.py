@@ -228,3 +228,21 @@ def test_drop_connect_refuses_other_lengths():
     layer(np.zeros((1, 3)))
     with pytest.raises(ValueError, match=r'DropConnect "d" takes inputs of 3 numbers, got shape'):
         layer(np.zeros((1, 4)))
+
+
+@pytest.mark.parametrize("layer", [L.Dropout, L.SpatialDropout, lambda p: L.DropConnect(4, p),
+                                   L.GaussianNoise])  # fmt: skip
+def test_a_key_of_its_own(layer):
+    """Whatever the seed of the process and the layers built before."""
+
+    def drawn(seed, key):
+        dfs.set_seed(seed)
+        made = layer(0.5)
+        made.build((4, 3, 3))
+        for parameter in made.parameters().values():
+            parameter.value = np.ones(parameter.value.shape)
+        made.buffers()["key"][:] = key
+        return made.forward(np.ones((2, 4, 3, 3), np.float32), training=True)[0]
+
+    assert (drawn(1, (5, 7)) == drawn(2, (5, 7))).all()
+    assert not (drawn(1, (5, 7)) == drawn(1, (5, 8))).all()

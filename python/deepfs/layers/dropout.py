@@ -83,7 +83,8 @@ class Dropout(_Random):
     -----
     Shapes: any, unchanged. Buffer ``key``: seed and stream of the layer's random numbers, drawn
     when it is built; buffer ``calls``: how often it has drawn. They determine the next mask, on
-    any number of threads. Twin: `deepfs.reference.dropout`.
+    any number of threads; write to them for a key of the layer's own. Twin:
+    `deepfs.reference.dropout`.
 
     References
     ----------
