@@ -63,7 +63,7 @@ def _load_openmp() -> None:
 
     By default they spin for milliseconds. Much less, and threads fall asleep between the kernels of
     a step, to be woken on the processor that wakes them: virtual machines do that. A training step
-    of lenet5 that took turns with another process had 1.2 processors of 2 then, and takes 2.7 ms
+    of lenet5 that took turns with another process had 1.6 processors of 2 then, and takes 2.7 ms
     instead of 4.0. Where others hold the processors, `threads.decide` puts an end to spinning.
     The library reads the variable once, when the first kernel loads it.
     """
