@@ -36,6 +36,7 @@ typedef float shortf __attribute__((vector_size(16), aligned(4), may_alias));
 
 #define vload(v, p) ((v) = *(const __typeof__(v) *)(p))
 #define vprefetch(p) __builtin_prefetch(p)
+#define vprefetch_l2(p) __builtin_prefetch(p, 0, 2)
 #define vstore(p, v) (*(__typeof__(v) *)(p) = (v))
 #define vfill(v, a) ((v) = (__typeof__((v)[0]))(a) - (__typeof__(v)){0})
 

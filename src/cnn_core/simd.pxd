@@ -14,6 +14,7 @@ cdef extern from "simd.h" nogil:
         TILE_ROWS                       # rows of a register tile
     void vload(...)                     # vload(v, pointer)
     void vprefetch(...)                 # vprefetch(pointer): it will be needed soon
+    void vprefetch_l2(...)              # only into the second-level cache
     Py_ssize_t offset(const Py_ssize_t* table, Py_ssize_t i)    # table[i], read from memory
     void vstore(...)                    # vstore(pointer, v)
     void vfill(...)                     # vfill(v, number)

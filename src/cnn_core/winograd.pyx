@@ -23,8 +23,8 @@ from libc.string cimport memset
 
 from cnn_core.gemm cimport ADD, chain_length, count_by, multiply, transposed
 from cnn_core.memory cimport Block
-from cnn_core.simd cimport VBYTES, vecf, vfill, vgate, vload, vload_some, vprefetch, vrelu, vstore
-from cnn_core.simd cimport vstore_some
+from cnn_core.simd cimport VBYTES, vecf, vfill, vgate, vload, vload_some, vprefetch_l2, vrelu
+from cnn_core.simd cimport vstore, vstore_some
 from cnn_core.threads cimport threads_for
 from cnn_core.types cimport blocks_of, dim, least
 
@@ -196,8 +196,6 @@ cdef inline void transform_vector(
                 vload(d[i], pixel)
             else:
                 vload_some(d[i], pixel, c - k)
-            if j > 1:
-                vprefetch(pixel + 4 * c)
         input_1d(d[0], d[1], d[2], d[3], d[4], d[5], o)
         for i in range(6):
             e[i][j] = o[i]
@@ -267,7 +265,6 @@ cdef inline void transform_products(
                     load(&more, gate + at, co - k)
                     vgate(o[j], more, zero)
                 store(y + at, o[j], co - k)
-                vprefetch(y + at + 4 * co)
         k += lanes()
 
 
@@ -302,7 +299,6 @@ cdef inline void transform_dpixels(
             for i in range(4):
                 if i < rows and j < columns:
                     load(&d[i], dy + (i * ow + j) * co + k, co - k)
-                    vprefetch(dy + (i * ow + j + 4) * co + k)
                 else:
                     d[i] = zero
             sum = sum + ((d[0] + d[1]) + (d[2] + d[3]))
@@ -369,6 +365,11 @@ cdef Tile tile_number(dim number, dim oh, dim ow) noexcept nogil:
     return Tile(number // (down * across), number // across % down * 4, number % across * 4)
 
 
+cdef inline dim tiles_of(dim oh, dim ow) noexcept nogil:
+    """Return how many tiles an image has."""
+    return blocks_of(oh, 4) * blocks_of(ow, 4)
+
+
 cdef inline void next_tile(Tile* tile, dim oh, dim ow) noexcept nogil:
     tile.j += 4
     if tile.j >= ow:
@@ -379,16 +380,33 @@ cdef inline void next_tile(Tile* tile, dim oh, dim ow) noexcept nogil:
             tile.image += 1
 
 
+cdef inline void fetch(
+    const float* x, dim image, dim per_image,   # numbers and tiles of an image; x may be NULL
+    dim first, dim last, dim part,
+) noexcept nogil:
+    """Ask for one of S parts of the tiles from ``first`` to ``last``.
+
+    While a block is multiplied the memory is idle: what the next block reads and writes can come
+    in meanwhile. Tiles are taken for the next so many numbers, which is nearly true.
+    """
+    cdef double tile = image / <double> per_image, share = (last - first) / <double> S
+    cdef dim at = <dim> (tile * (first + share * part)), end = <dim> (tile * share) + at
+    if x != NULL:
+        while at < end:
+            vprefetch_l2(x + at)
+            at += 16                            # a cache line
+
+
 cdef void forward_block(
     const float* x, dim h, dim w, dim c, const float* u,
     const float* bias, const float* plus, const float* gate, bint relu,
     float* y, dim oh, dim ow, dim co, dim top, dim left,
-    dim first, dim tiles,                       # of all tiles
+    dim first, dim tiles, dim next,             # tiles; the next block ends before `next`
     const dim* row, const dim* step, const dim* out,    # tables for the products
     float* v, float* m,                         # workspace
 ) noexcept nogil:
     """Transform some tiles, multiply, transform back."""
-    cdef dim t, s, at, ldv = row_length(c), ldm = row_length(co)
+    cdef dim t, s, at, ldv = row_length(c), ldm = row_length(co), per_image = tiles_of(oh, ow)
     cdef dim tilev = tile_length(c), tilem = tile_length(co)
     cdef Tile tile = tile_number(first, oh, ow)
     for t in range(tiles):
@@ -398,6 +416,10 @@ cdef void forward_block(
     for s in range(S):
         multiply(tiles, padded(co), c, v + s * ldv, row, step, u + s * c * padded(co), 0,
                  m + s * ldm, out, <float*> NULL, <float*> NULL, 0)
+        fetch(x, h * w * c, per_image, first + tiles, next, s)
+        fetch(y, oh * ow * co, per_image, first + tiles, next, s)
+        fetch(plus, oh * ow * co, per_image, first + tiles, next, s)
+        fetch(gate, oh * ow * co, per_image, first + tiles, next, s)
     tile = tile_number(first, oh, ow)
     for t in range(tiles):
         at = ((tile.image * oh + tile.i) * ow + tile.j) * co
@@ -419,7 +441,7 @@ cdef int winograd_forward(
     float* y, dim oh, dim ow, dim co, dim top, dim left,
 ) except -1:
     """y = the convolution of x; threads share out blocks of tiles. Nothing may be empty."""
-    cdef dim all_tiles = n * blocks_of(oh, 4) * blocks_of(ow, 4)
+    cdef dim all_tiles = n * tiles_of(oh, ow)
     cdef int threads = threads_for(nanoseconds(all_tiles, c, co))
     cdef dim tiles = shared_out(all_tiles, tiles_of_block(c, co, 56), threads)
     cdef dim size = S * c * padded(co), b, i
@@ -444,7 +466,8 @@ cdef int winograd_forward(
             transform_weights(u + size if turned else weight, i, c, co, u)
         for b in prange(blocks_of(all_tiles, tiles), schedule="static"):
             forward_block(x, h, w, c, u, bias, plus, gate, relu, y, oh, ow, co, top, left,
-                          b * tiles, least(tiles, all_tiles - b * tiles), row, step, out,
+                          b * tiles, least(tiles, all_tiles - b * tiles),
+                          least(all_tiles, (b + 2) * tiles), row, step, out,
                           v, v + tiles * tile_length(c))
     return 0
 
@@ -459,10 +482,11 @@ cdef void backward_weight_run(
 ) noexcept nogil:
     """dU_s = sum of V_s^T dM_s over a run of tiles, block by block, in order."""
     cdef dim ldv = row_length(c), ldm = row_length(co), start = first, tiles, t, s
-    cdef dim tilev = tile_length(c), tilem = tile_length(co)
+    cdef dim tilev = tile_length(c), tilem = tile_length(co), next
     cdef Tile tile = tile_number(first, oh, ow)
     while start < last:
         tiles = least(block, last - start)
+        next = least(last, start + tiles + block)
         for t in range(tiles):
             transform_tile(x + tile.image * h * w * c, h, w, c, tile.i - top, tile.j - left,
                            v + t * tilev, ldv)
@@ -475,6 +499,8 @@ cdef void backward_weight_run(
                      m + s * ldm, tilem,
                      du + s * c * padded(co), out, <float*> NULL, <float*> NULL,
                      ADD if start > first else 0)
+            fetch(x, h * w * c, tiles_of(oh, ow), start + tiles, next, s)
+            fetch(dy, oh * ow * co, tiles_of(oh, ow), start + tiles, next, s)
         start += tiles
 
 
@@ -497,7 +523,7 @@ cdef int winograd_backward_weight(
     Tiles are cut into runs, whose number follows from the shapes; each has a partial sum of dU,
     and those are added in order.
     """
-    cdef dim all_tiles = n * blocks_of(oh, 4) * blocks_of(ow, 4)
+    cdef dim all_tiles = n * tiles_of(oh, ow)
     cdef dim block = least(all_tiles, tiles_of_block(c, co, 112))
     cdef dim size = S * c * padded(co)
     cdef dim blocks = blocks_of(all_tiles, block)
