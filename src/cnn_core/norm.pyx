@@ -2,9 +2,9 @@
 
 Images (n, h, w, c) are matrices of n*h*w rows. Ioffe and Szegedy (2015, arXiv:1502.03167).
 
-Sums go by runs of rows, as in `dense`: a run adds SHORT rows at a time in the array's own
-precision, those sums in double, and the runs are added in order. Several rows of few columns are
-read as one *wide* row, a whole number of vectors; what belongs to a column is repeated in it.
+Sums go by runs of rows, as in `dense`: a run adds SHORT wide rows at a time in the array's own
+precision, those sums in double, and the runs are added in order. A *wide* row is several rows of
+few columns, a whole number of vectors; what belongs to a column is repeated in it.
 
     rows, c   values per column, columns      inv_std   1 / sqrt(variance + eps)
     wide      columns of a wide row, a multiple of c: number k belongs to column k mod c
@@ -20,7 +20,7 @@ from cnn_core.types cimport blocks_of, dim, least, real
 from cnn_core.vmath cimport vload_part, vstore_part
 
 cdef enum:
-    SHORT = 64          # rows added in the array's own precision
+    SHORT = 64          # wide rows added in the array's own precision
     GROUP = 4           # vectors summed at a time, in registers
     NEAR = 512          # bytes: wide rows up to this are summed several at a time; longer ones are
     SOME = 2048         # read in the order of memory: going 1 KB from row to row took twice as long
@@ -32,7 +32,7 @@ cdef enum:
 
 
 cdef dim wide_row(dim c, dim itemsize) noexcept nogil:
-    """Return the columns of a wide row: at least a group, and SHORT rows are whole wide rows."""
+    """Return the columns of a wide row: at least a group."""
     cdef dim lanes = VBYTES // itemsize, together = 1
     while together * c % lanes != 0 or together * c < GROUP * lanes:
         together *= 2
@@ -136,15 +136,15 @@ cdef inline void moments_of_run(
 ) noexcept nogil:
     """Mean of each column, and sum of squared distances from it.
 
-    SHORT rows at a time are read twice, the second time from the cache: distances are from their
-    own mean, so neither a common offset nor an outlier swamps them.
+    SHORT wide rows at a time are read twice, the second time from the cache: distances are from
+    their own mean, so neither a common offset nor an outlier swamps them.
     """
-    cdef dim row = 0, n, k
+    cdef dim row = 0, short = SHORT * (wide // c), n, k
     cdef real* sums = space
     cdef real* squares = space + wide
     cdef real* mean = space + 2 * wide
     while row < rows:
-        n = least(SHORT, rows - row)
+        n = least(short, rows - row)
         memset(space, 0, 2 * wide * sizeof(real))
         memset(totals, 0, 2 * c * sizeof(double))
         add_up(VALUES, x, x, mean, n * c, wide, sums, sums, lane)
@@ -168,9 +168,9 @@ cdef inline void gradient_sums_of_run(
     vec* lane,
 ) noexcept nogil:
     """Add the sums of dy and of dy * (x - mean) of each column."""
-    cdef dim row = 0, n
+    cdef dim row = 0, short = SHORT * (wide // c), n
     while row < rows:
-        n = least(SHORT, rows - row)
+        n = least(short, rows - row)
         memset(space, 0, 2 * wide * sizeof(real))
         add_up(PRODUCTS, x, dy, mean, n * c, wide, space, space + wide, lane)
         fold(space, c, wide, sums)
