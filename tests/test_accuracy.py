@@ -1,8 +1,7 @@
 """How many digits a float32 convolution keeps: the promises of ``Conv2D``, against float64.
 
 The float64 twin sums directly, and is itself compared with NumPy in ``test_conv.py``. An error is
-the largest difference over the largest value: the extreme of up to a million sums, which moves by
-a fifth from batch to batch. So a bound is on its mean over three batches.
+the largest difference over the largest value.
 """
 
 import numpy as np
@@ -58,7 +57,7 @@ def test_float32_keeps_its_digits(shape, filters, kernel):
             assert got[0].dtype == np.float32
             found.append(list(map(error, got, right)))
     for algorithm, found in errors.items():
-        for what, mean, bound in zip(
-            ("y", "dx", "dweight"), np.mean(found, axis=0), BOUNDS[algorithm], strict=True
+        for what, worst, bound in zip(
+            ("y", "dx", "dweight"), np.max(found, axis=0), BOUNDS[algorithm], strict=True
         ):
-            assert mean <= bound, f"{algorithm}: {what} errs by {mean:.2e}, not {bound:.1e}"
+            assert worst <= bound, f"{algorithm}: {what} errs by {worst:.2e}, not {bound:.1e}"

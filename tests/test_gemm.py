@@ -53,7 +53,7 @@ def test_an_empty_sum_is_the_bias():
 
 
 def test_long_sums_keep_their_digits():
-    """Chains of 128 products: one chain of 100,000 would be off by 1.4e-4."""
+    """Chains of 64 products: one chain of 100,000 would be off by 1.4e-4."""
     k = 100_000
     c = np.zeros((1, 1), np.float32)
     gemm.gemm(np.full((1, k), 0.1, np.float32), np.ones((k, 1), np.float32), c)

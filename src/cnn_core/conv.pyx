@@ -26,9 +26,10 @@ from cython.parallel cimport parallel, prange, threadid
 from libc.string cimport memcpy, memset
 
 from cnn_core.add cimport add_all
+from cnn_core.dense cimport sum_run
 from cnn_core.depthwise cimport depthwise_multiply, depthwise_sum
-from cnn_core.gemm cimport ADD, CHAIN, RELU, chain_length, count_by, multiply, pack, packed_width
-from cnn_core.gemm cimport transposed
+from cnn_core.gemm cimport ADD, CHAIN, DEPTH, RELU, count_by, multiply, pack, packed_width
+from cnn_core.gemm cimport part_length, transposed
 from cnn_core.im2col cimport Window, col2im_rows, usable
 from cnn_core.memory cimport Block
 from cnn_core.planes cimport planes_multiply, planes_serve, planes_space, planes_sum
@@ -410,22 +411,6 @@ cdef int backward_input(
     return 0
 
 
-cdef void add_columns(const real* dy, dim rows, dim co, double* total) noexcept nogil:
-    """total += sum over at most CHAIN rows."""
-    cdef real part[64]
-    cdef dim first = 0, columns, i, j
-    while first < co:
-        columns = least(64, co - first)
-        for j in range(columns):
-            part[j] = 0
-        for i in range(rows):
-            for j in range(columns):
-                part[j] += dy[i * co + first + j]
-        for j in range(columns):
-            total[first + j] += part[j]
-        first += columns
-
-
 cdef void backward_weight_run(
     int kind, const real* x, dim n, Walk walk, dim unit, dim last, const dim* place,
     const dim* taps, dim k, const dim* out, const real* dy, dim co, dim groups,
@@ -433,17 +418,17 @@ cdef void backward_weight_run(
     double* dbias,                                      # out  (co,), or NULL
     real* copy, real* panels,                           # workspace
 ) noexcept nogil:
-    """dw = the sum over a run of units, CHAIN places at a time, in order."""
-    cdef dim group_c = walk.c // groups, group_co = co // groups, first, count, chain, start, g
+    """dw = the sum over a run of units, a part of a unit at a time, in order."""
+    cdef dim group_c = walk.c // groups, group_co = co // groups, first, count, part, start, g
     cdef const real* pixels
     cdef const real* given
     cdef int how = 0
     while unit < last:
         pixels = band(walk, n, x, unit, copy, &first, &count)
-        chain = chain_length(count)
+        part = part_length(count, CHAIN if kind == DEPTHWISE else DEPTH)
         start = 0
         while start < count:
-            chain = least(chain, count - start)
+            part = least(part, count - start)
             given = dy + (first + start) * co
             if kind == PLANES:
                 planes_sum(count // walk.ow, walk.ow, co, k, pixels, place, taps, given, dw,
@@ -451,20 +436,20 @@ cdef void backward_weight_run(
                 how, start = ADD, count
                 continue
             if dbias != NULL:
-                add_columns(given, chain, co, dbias)
+                sum_run(given, part, co, dbias)
             if kind == DEPTHWISE:
-                depthwise_sum(chain, co, k, pixels, place + start, taps, given, dw, how != 0)
-                how, start = ADD, start + chain
+                depthwise_sum(part, co, k, pixels, place + start, taps, given, dw, how != 0)
+                how, start = ADD, start + part
                 continue
             for g in range(groups):
-                if k > CHAIN // 2:                      # else packing would not pay
-                    pack(chain, group_co, given + g * group_co, co, 1, panels)
-                multiply(k, group_co, chain, pixels + g * group_c, taps, place + start,
-                         panels if k > CHAIN // 2 else given + g * group_co,
-                         0 if k > CHAIN // 2 else co,
+                if k > CHAIN:                           # else packing would not pay
+                    pack(part, group_co, given + g * group_co, co, 1, panels)
+                multiply(k, group_co, part, pixels + g * group_c, taps, place + start,
+                         panels if k > CHAIN else given + g * group_co,
+                         0 if k > CHAIN else co,
                          dw + g * group_co, out, <real*> NULL, <real*> NULL, how)
             how = ADD
-            start += chain
+            start += part
         unit += 1
 
 
@@ -477,7 +462,7 @@ cdef int backward_weight(
     Tasks are (a run of units, a block of taps); their number follows from the shapes. Each has its
     own partial sum, and those are added in order.
     """
-    cdef dim k = window.kh * window.kw * c // groups, blocks = blocks_of(k, 2 * CHAIN)
+    cdef dim k = window.kh * window.kw * c // groups, blocks = blocks_of(k, DEPTH)
     cdef dim block = blocks_of(k, blocks)
     cdef Walk walk = walk_over(
         n, h, w, c, oh, ow, window.sh, window.sw, window.top, window.left,
@@ -486,7 +471,7 @@ cdef int backward_weight(
     cdef dim runs = blocks_of(units, run), places = places_of(walk), space = band_size(walk), t, e
     cdef int kind = kind_of(c, co, k, window.sw, groups, sizeof(real))
     cdef dim panels = (planes_space(walk.images * walk.rows, ow, co, sizeof(real))
-                       if kind == PLANES else CHAIN * packed_width(co // groups, sizeof(real)))
+                       if kind == PLANES else DEPTH * packed_width(co // groups, sizeof(real)))
     cdef int threads = threads_for(nanoseconds(n * oh * ow, k, co, sizeof(real)))
     cdef Block tables = Block((window.kh + window.kw + 2 * k + places) * sizeof(dim))
     cdef Block sums = Block(runs * k * co * sizeof(real))

@@ -2,13 +2,14 @@
 from cnn_core.types cimport dim, real
 
 cdef enum:
-    CHAIN = 128         # products summed in one accumulator before it is added to the result
+    CHAIN = 64          # products summed in one accumulator, at most
+    DEPTH = 256         # rows of b in a packed part, at most
 
 cdef enum:              # what `multiply` does besides; to be added
     ADD = 1             # add to c instead of overwriting it
     RELU = 2            # in the end, turn negative results into 0
 
-cdef dim chain_length(dim k) noexcept nogil
+cdef dim part_length(dim k, dim most) noexcept nogil
 
 cdef dim packed_width(dim n, int itemsize) noexcept nogil
 

@@ -4,7 +4,7 @@ The scheme of Goto and van de Geijn ("Anatomy of high-performance matrix multipl
 TOMS 34(3), 2008). `tile` holds TILE_ROWS x 2 vectors of c in registers and walks along k, one row
 of b at a time. b is packed into panels as wide as a tile, so that this row is contiguous:
 
-    packed = [chain of k][panel of 2 vectors of columns][row of the chain][column of the panel]
+    packed = [part of k][panel of 2 vectors of columns][row of the part][column of the panel]
 
 where the last panel may be one vector wide, or a short vector of four floats.
 
@@ -14,8 +14,9 @@ convolution algorithm", 2019, arXiv:1907.02129), the other way round it is the g
 weights; see `conv`. The rows of c have a table as well. The lookups cost nothing: they run while
 the multiply-adds wait for each other.
 
-The sum over k is cut into chains of at most CHAIN products, added up in order: one long chain of
-float32 products errs ten times more. The cut depends on k alone, and every entry of c is the work
+The sum over k is cut into parts of at most DEPTH rows of b, which go over c one after the other,
+and these into chains of at most CHAIN products. Chains are added up in order: one long chain of
+float32 products errs ten times more. The cuts depend on k alone, and every entry of c is the work
 of one thread, so the result does not depend on how many there are.
 
     m, n, k   rows of c, columns of c, length of the sum     ldb   step from row to row of b
@@ -30,14 +31,14 @@ from cnn_core.simd cimport vzero
 from cnn_core.threads cimport threads_for
 from cnn_core.types cimport blocks_of, dim, least, real
 
-# ROWS and COLUMNS make a block of c, the share of work of a thread: with one chain its operands
-# fill half of a 1 MB second-level cache. LD is the step between copied rows of a: a power of two
-# would put all rows of a tile into one set of the first-level cache. Copying pays from more than
-# COPIED columns on; packing b does not with FEW rows.
+# ROWS rows of a are multiplied at a time by up to COLUMNS columns of b: the former stay in the
+# second-level cache, panels of the latter come from the third. LD is the step between copied rows
+# of a: a power of two would put all rows of a tile into one set of the first-level cache. Copying
+# pays from more than COPIED columns on; packing b does not with FEW rows.
 cdef enum:
-    ROWS = 37 * 14
-    COLUMNS = 256
-    LD = CHAIN + 16
+    ROWS = 8 * 14
+    COLUMNS = 1024
+    LD = DEPTH + 16
     FEW = 2 * 14
     COPIED = 128
     SHORT = 4           # floats in a short vector
@@ -47,9 +48,9 @@ cdef inline dim lanes(int itemsize) noexcept nogil:
     return VBYTES // itemsize
 
 
-cdef dim chain_length(dim k) noexcept nogil:
-    """Return the length of a chain: k in equal parts of at most CHAIN products."""
-    return blocks_of(k, blocks_of(k, CHAIN)) if k > 0 else 1
+cdef dim part_length(dim k, dim most) noexcept nogil:
+    """Return the length of the parts of k: as equal as can be, of at most ``most``."""
+    return blocks_of(k, blocks_of(k, most)) if k > 0 else 1
 
 
 cdef inline dim panel_width(dim left, int itemsize) noexcept nogil:
@@ -135,61 +136,76 @@ cdef void pack(
     real* packed,
 ) noexcept nogil:
     """Write b into panels; columns past n are zero."""
-    cdef dim chain = chain_length(k), k0 = 0, j, p, width
+    cdef dim depth = part_length(k, DEPTH), k0 = 0, j, p, width
     while k0 < k:
-        chain = least(chain, k - k0)
+        depth = least(depth, k - k0)
         if column_step == 1:                # row by row, as they lie in memory
-            for p in range(chain):
+            for p in range(depth):
                 j = 0
                 while j < n:
                     width = panel_width(n - j, sizeof(real))
                     pack_row(b + (k0 + p) * row_step + j, least(width, n - j), width,
-                             packed + j * chain + p * width)
+                             packed + j * depth + p * width)
                     j += width
         else:
             j = 0
             while j < n:
                 width = panel_width(n - j, sizeof(real))
-                pack_columns(b + k0 + j * column_step, column_step, chain, least(width, n - j),
-                             width, packed + j * chain)
+                pack_columns(b + k0 + j * column_step, column_step, depth, least(width, n - j),
+                             width, packed + j * depth)
                 j += width
-        packed += chain * packed_width(n, sizeof(real))
-        k0 += chain
+        packed += depth * packed_width(n, sizeof(real))
+        k0 += depth
 
 
 cdef inline void tile(
     dim rows, dim vectors,                      # literals at every call: the loops unroll
-    dim k, const real* a, const dim* row, const dim* step,
+    dim k, dim chain, const real* a, const dim* row, const dim* step,
     const real* b, dim ldb,                     # first column of the tile
     real* c, const dim* out, dim columns,       # likewise; columns inside the matrix
     const real* bias, const real* gate, int how,
     anyvec* lane,                               # NULL: only names the vector type
 ) noexcept nogil:
-    """c[rows, columns] (+)= a[rows, k] b[k, columns] (+ bias), one chain of k."""
+    """c[rows, columns] (+)= a[rows, k] b[k, columns] (+ bias), chain by chain."""
     cdef anyvec acc[14][2]
+    cdef anyvec sums[14][2]
     cdef anyvec brow[2]
     cdef anyvec term, zero
     cdef const real* column
     cdef real* to
-    cdef dim i, j, p = 0, size = sizeof(anyvec) // sizeof(real), left
-    vzero(zero)
-    for i in range(rows):
-        for j in range(vectors):
-            acc[i][j] = zero
-            if how & ADD:
+    cdef dim i, j, p = 0, end = chain, size = sizeof(anyvec) // sizeof(real), left
+    if how & ADD:
+        for i in range(rows):
+            for j in range(vectors):
                 vprefetch(c + out[i] + j * size)
     while True:
-        column = a + step[p]
-        for j in range(vectors):
-            vload(brow[j], b + j * size)
+        vzero(zero)
         for i in range(rows):
-            vfill(term, column[offset(row, i)])
             for j in range(vectors):
-                acc[i][j] = acc[i][j] + term * brow[j]
-        b += ldb
-        p += 1
-        if p == k:
+                acc[i][j] = zero
+        while True:
+            column = a + step[p]
+            for j in range(vectors):
+                vload(brow[j], b + j * size)
+            for i in range(rows):
+                vfill(term, column[offset(row, i)])
+                for j in range(vectors):
+                    acc[i][j] = acc[i][j] + term * brow[j]
+            b += ldb
+            p += 1
+            if p == end:
+                break
+        if end > chain:
+            for i in range(rows):
+                for j in range(vectors):
+                    vload(term, <const real*> &sums[i][j])
+                    acc[i][j] = term + acc[i][j]
+        if end == k:
             break
+        for i in range(rows):
+            for j in range(vectors):
+                vstore(<real*> &sums[i][j], acc[i][j])
+        end = least(k, end + chain)
     if columns >= vectors * size:       # loop by loop, so that all are unrolled
         if (how & ADD) or bias != NULL:
             for i in range(rows):
@@ -231,7 +247,7 @@ cdef inline void tile(
 
 
 cdef inline void column_of_tiles(
-    dim vectors, dim m, dim k, const real* a, const dim* row, const dim* step,
+    dim vectors, dim m, dim k, dim chain, const real* a, const dim* row, const dim* step,
     const real* b, dim ldb, real* c, const dim* out, dim columns,
     const real* bias, const real* gate, int how, anyvec* lane,
 ) noexcept nogil:
@@ -240,23 +256,23 @@ cdef inline void column_of_tiles(
     while left > 0:
         if left >= TILE_ROWS and not (vectors == 1 and left == 16):     # two rows would only wait
             height = TILE_ROWS
-            tile[real, anyvec](TILE_ROWS, vectors, k, a, row, step, b, ldb, c, out, columns,
+            tile[real, anyvec](TILE_ROWS, vectors, k, chain, a, row, step, b, ldb, c, out, columns,
                                bias, gate, how, lane)
         elif left >= 8:
             height = 8
-            tile[real, anyvec](8, vectors, k, a, row, step, b, ldb, c, out, columns,
+            tile[real, anyvec](8, vectors, k, chain, a, row, step, b, ldb, c, out, columns,
                                bias, gate, how, lane)
         elif left >= 4:
             height = 4
-            tile[real, anyvec](4, vectors, k, a, row, step, b, ldb, c, out, columns,
+            tile[real, anyvec](4, vectors, k, chain, a, row, step, b, ldb, c, out, columns,
                                bias, gate, how, lane)
         elif left >= 2:
             height = 2
-            tile[real, anyvec](2, vectors, k, a, row, step, b, ldb, c, out, columns,
+            tile[real, anyvec](2, vectors, k, chain, a, row, step, b, ldb, c, out, columns,
                                bias, gate, how, lane)
         else:
             height = 1
-            tile[real, anyvec](1, vectors, k, a, row, step, b, ldb, c, out, columns,
+            tile[real, anyvec](1, vectors, k, chain, a, row, step, b, ldb, c, out, columns,
                                bias, gate, how, lane)
         row += height
         out += height
@@ -264,26 +280,26 @@ cdef inline void column_of_tiles(
 
 
 cdef inline void sweep(
-    dim m, dim k, const real* a, const dim* row, const dim* step, const real* b, dim ldb,
+    dim m, dim k, dim chain, const real* a, const dim* row, const dim* step, const real* b, dim ldb,
     real* c, const dim* out, dim width, dim columns, const real* bias, const real* gate, int how,
 ) noexcept nogil:
     """Fill one panel of c with tiles of its width."""
     if real is float:
         if width == 2 * lanes(4):
-            column_of_tiles[real, vecf](2, m, k, a, row, step, b, ldb, c, out, columns,
+            column_of_tiles[real, vecf](2, m, k, chain, a, row, step, b, ldb, c, out, columns,
                                         bias, gate, how, NULL)
         elif width == lanes(4):
-            column_of_tiles[real, vecf](1, m, k, a, row, step, b, ldb, c, out, columns,
+            column_of_tiles[real, vecf](1, m, k, chain, a, row, step, b, ldb, c, out, columns,
                                         bias, gate, how, NULL)
         else:
-            column_of_tiles[real, shortf](1, m, k, a, row, step, b, ldb, c, out, columns,
+            column_of_tiles[real, shortf](1, m, k, chain, a, row, step, b, ldb, c, out, columns,
                                           bias, gate, how, NULL)
     else:
         if width == 2 * lanes(8):
-            column_of_tiles[real, vecd](2, m, k, a, row, step, b, ldb, c, out, columns,
+            column_of_tiles[real, vecd](2, m, k, chain, a, row, step, b, ldb, c, out, columns,
                                         bias, gate, how, NULL)
         else:
-            column_of_tiles[real, vecd](1, m, k, a, row, step, b, ldb, c, out, columns,
+            column_of_tiles[real, vecd](1, m, k, chain, a, row, step, b, ldb, c, out, columns,
                                         bias, gate, how, NULL)
 
 
@@ -297,14 +313,15 @@ cdef void multiply(
     int how,                                            # ADD (without bias), RELU
 ) noexcept nogil:
     """c[m, n] (+)= a[m, k] b[k, n] (+ bias), on the calling thread; k at least 1."""
-    cdef real edge[CHAIN * 16]                          # the last columns of an unpacked b
-    cdef dim chain = chain_length(k), k0 = 0, j, p, width, used, step_b
+    cdef real edge[DEPTH * 16]                          # the last columns of an unpacked b
+    cdef dim depth = part_length(k, DEPTH), chain, k0 = 0, j, p, width, used, step_b
     cdef const real* panel
     cdef const real* start
     cdef int now
     while k0 < k:
-        chain = least(chain, k - k0)
-        now = (how & ~RELU) if k0 + chain < k else how
+        depth = least(depth, k - k0)
+        chain = part_length(depth, CHAIN)
+        now = (how & ~RELU) if k0 + depth < k else how
         if k0 > 0:
             now |= ADD
         j = 0
@@ -314,7 +331,7 @@ cdef void multiply(
             start = NULL if bias == NULL or k0 > 0 else bias + j
             if ldb == 0:
                 panel, step_b = b, width
-                b += width * chain
+                b += width * depth
             elif used == width:
                 panel, step_b = b + k0 * ldb + j, ldb
             else:
@@ -322,55 +339,61 @@ cdef void multiply(
                 used = least(used, width)
                 panel, step_b = b + k0 * ldb + j, ldb
                 if used < width:
-                    for p in range(chain):
+                    for p in range(depth):
                         pack_row(panel + p * ldb, used, width, edge + p * width)
                     panel, step_b = edge, width
-            sweep(m, chain, a, row, step + k0, panel, step_b, c + j, out, width, used,
-                  start, NULL if gate == NULL or k0 + chain < k else gate + j, now)
+            sweep(m, depth, chain, a, row, step + k0, panel, step_b, c + j, out, width, used,
+                  start, NULL if gate == NULL or k0 + depth < k else gate + j, now)
             j += width
-        k0 += chain
+        k0 += depth
 
 
 cdef void block(
-    dim m, dim n, dim k,                                    # at most ROWS and COLUMNS, any k
+    dim m, dim n, dim k,                                    # n at most COLUMNS
     const real* a, dim a_row, dim a_column, const real* b, dim b_row, dim b_column,
     real* c, dim ldc, const real* bias, const real* gate, int how,
     dim* tables, real* rows, real* panels,                  # workspace
 ) noexcept nogil:
-    """One block of c: chain by chain, copy a and pack b where that pays, multiply."""
+    """One block of c: depth by depth pack b, then copy rows of a where that pays and multiply."""
     cdef dim* row = tables
     cdef dim* step = tables + ROWS
-    cdef dim* out = tables + ROWS + CHAIN
-    cdef dim chain = chain_length(k), k0 = 0, i, p, apart = a_row if a_column == 1 else a_column
+    cdef dim* out = tables + ROWS + DEPTH
+    cdef dim depth = part_length(k, DEPTH), k0 = 0, i, i0, p, some
+    cdef dim apart = a_row if a_column == 1 else a_column
     cdef bint copied = n > COPIED or apart * sizeof(real) % 512 == 0
     cdef bint packed = m > FEW or b_column != 1
     cdef const real* left
     cdef int now
     if a_column == 1:
-        count_by(LD if copied else a_row, m, row)
-        count_by(1, chain, step)
+        count_by(LD if copied else a_row, least(m, ROWS), row)
+        count_by(1, depth, step)
     else:
-        count_by(1, m, row)
-        count_by(ROWS if copied else a_column, chain, step)
-    count_by(ldc, m, out)
+        count_by(1, least(m, ROWS), row)
+        count_by(ROWS if copied else a_column, depth, step)
+    count_by(ldc, least(m, ROWS), out)
     while k0 < k:
-        chain = least(chain, k - k0)
-        left = a + k0 * a_column
-        if copied and a_column == 1:
-            for i in range(m):
-                memcpy(rows + i * LD, left + i * a_row, chain * sizeof(real))
-            left = rows
-        elif copied:
-            for p in range(chain):
-                memcpy(rows + p * ROWS, left + p * a_column, m * sizeof(real))
-            left = rows
+        depth = least(depth, k - k0)
         if packed:
-            pack(chain, n, b + k0 * b_row, b_row, b_column, panels)
-        now = how if k0 + chain == k else how & ~RELU
-        multiply(m, n, chain, left, row, step, panels if packed else b + k0 * b_row,
-                 0 if packed else b_row, c, out, bias if k0 == 0 else NULL,
-                 gate if k0 + chain == k else NULL, now | ADD if k0 > 0 else now)
-        k0 += chain
+            pack(depth, n, b + k0 * b_row, b_row, b_column, panels)
+        now = how if k0 + depth == k else how & ~RELU
+        i0 = 0
+        while i0 < m:
+            some = least(ROWS, m - i0)
+            left = a + i0 * a_row + k0 * a_column
+            if copied and a_column == 1:
+                for i in range(some):
+                    memcpy(rows + i * LD, left + i * a_row, depth * sizeof(real))
+                left = rows
+            elif copied:
+                for p in range(depth):
+                    memcpy(rows + p * ROWS, left + p * a_column, some * sizeof(real))
+                left = rows
+            multiply(some, n, depth, left, row, step, panels if packed else b + k0 * b_row,
+                     0 if packed else b_row, c + i0 * ldc, out, bias if k0 == 0 else NULL,
+                     gate + i0 * ldc if gate != NULL and k0 + depth == k else NULL,
+                     now | ADD if k0 > 0 else now)
+            i0 += some
+        k0 += depth
 
 
 cdef void start_from(dim m, dim n, const real* bias, real* c) noexcept nogil:
@@ -392,21 +415,23 @@ cdef int product(
     """
     cdef dim a_row = 1 if trans_a else k, a_column = m if trans_a else 1
     cdef dim b_row = 1 if trans_b else n, b_column = k if trans_b else 1
-    cdef dim row_blocks, column_blocks, rows = ROWS, columns = COLUMNS, unit, i, j
-    cdef dim tables = (2 * ROWS + CHAIN) * sizeof(dim), space
+    cdef dim panel = 2 * lanes(sizeof(real)), rows = m, columns = COLUMNS, column_blocks, i, j
+    cdef dim tables = (2 * ROWS + DEPTH) * sizeof(dim), space, unit
     cdef int threads = threads_for(<double> m * n * k * sizeof(real) / 200)
     cdef Block workspace
     cdef char* mine
-    # smaller blocks for more threads: only who computes an entry depends on this
-    while rows > 2 * TILE_ROWS and blocks_of(m, rows) * blocks_of(n, columns) < 2 * threads:
-        rows -= TILE_ROWS
-    row_blocks = blocks_of(m, rows)
+    # only who computes an entry depends on the threads
+    if m >= 2 * TILE_ROWS * threads:
+        rows = blocks_of(blocks_of(m, TILE_ROWS), threads) * TILE_ROWS
+    else:
+        columns = least(COLUMNS, blocks_of(blocks_of(n, panel), threads) * panel)
+    columns = least(columns, blocks_of(n, panel) * panel)
     column_blocks = blocks_of(n, columns)
-    space = tables + (LD * ROWS + CHAIN * COLUMNS) * sizeof(real)
+    space = tables + (LD * ROWS + DEPTH * columns) * sizeof(real)
     workspace = Block(threads * space)
     with nogil, parallel(num_threads=threads):
         mine = <char*> workspace.memory + threadid() * space
-        for unit in prange(row_blocks * column_blocks, schedule="static"):
+        for unit in prange(blocks_of(m, rows) * column_blocks, schedule="static"):
             i = unit // column_blocks * rows
             j = unit % column_blocks * columns
             block(least(rows, m - i), least(columns, n - j), k,
