@@ -6,7 +6,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from cnn_core import dense, gemm
 
-SIZES = [(1, 1, 1), (14, 32, 128), (15, 33, 129), (7, 5, 300), (100, 10, 784), (230, 300, 17)]
+SIZES = [
+    (1, 1, 1), (14, 32, 128), (15, 33, 129), (7, 5, 300), (100, 10, 784), (230, 300, 17),
+    (1, 4, 70), (35, 3, 40), (33, 20, 1100), (130, 34, 600),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("m", "n", "k"), SIZES)
@@ -17,7 +20,7 @@ def test_matches_numpy(m, n, k, trans_a, trans_b, dtype, threads, rng):
     bias = rng.standard_normal(n).astype(dtype)
     given = np.ascontiguousarray(a.T if trans_a else a), np.ascontiguousarray(b.T if trans_b else b)
     wanted = a.astype(float) @ b
-    close = {"rtol": 0, "atol": np.sqrt(k) * (3e-6 if dtype == np.float32 else 1e-14)}
+    close = {"rtol": 0, "atol": np.sqrt(k) * (3e-6 if dtype == np.float32 else 2e-14)}
     c = np.full((m, n), np.nan, dtype)
     gemm.gemm(*given, c, trans_a=trans_a, trans_b=trans_b)
     assert_allclose(c, wanted, **close)
@@ -28,18 +31,20 @@ def test_matches_numpy(m, n, k, trans_a, trans_b, dtype, threads, rng):
 
 
 @pytest.mark.parametrize(("m", "n", "k"), [*SIZES, (30, 50, 9), (3, 20, 300)])
-def test_epilogues_have_the_bits_of_a_pass_of_their_own(m, n, k, dtype, threads, rng):
-    a, b = rng.standard_normal((m, k)).astype(dtype), rng.standard_normal((k, n)).astype(dtype)
+@pytest.mark.parametrize("trans_a", [False, True])
+def test_epilogues_have_the_bits_of_a_pass_of_their_own(m, n, k, trans_a, dtype, threads, rng):
+    a = rng.standard_normal((k, m) if trans_a else (m, k)).astype(dtype)
+    b = rng.standard_normal((k, n)).astype(dtype)
     gate, bias = rng.standard_normal((m, n)).astype(dtype), np.ones(n, dtype)
     a[0, 0] = np.nan
     plain, fused = np.empty((m, n), dtype), np.empty((m, n), dtype)
-    gemm.gemm(a, b, plain, bias)
-    gemm.gemm(a, b, fused, bias, relu=True)
+    gemm.gemm(a, b, plain, bias, trans_a)
+    gemm.gemm(a, b, fused, bias, trans_a, relu=True)
     assert_array_equal(fused, np.where(plain < 0, 0, plain))
-    gemm.gemm(a, b, fused, bias, gate=gate)
+    gemm.gemm(a, b, fused, bias, trans_a, gate=gate)
     assert_array_equal(fused, np.where(gate > 0, plain, 0))
     with pytest.raises(ValueError, match="belong to one product"):
-        gemm.gemm(a, b, fused, bias, gate=np.ones((m + 1, n), dtype))
+        gemm.gemm(a, b, fused, bias, trans_a, gate=np.ones((m + 1, n), dtype))
 
 
 def test_an_empty_sum_is_the_bias():

@@ -219,7 +219,7 @@ def test_large_layers_give_the_same_bits(make, shape, dtype, rng):
     check_layer_bits(make(), rng.standard_normal(shape).astype(dtype))
 
 
-@pytest.mark.parametrize(("m", "n", "k"), [(230, 300, 170), (30, 300, 170), (1100, 40, 130)])
+@pytest.mark.parametrize(("m", "n", "k"), [(230, 300, 170), (30, 300, 170), (1100, 35, 130)])
 @pytest.mark.parametrize("trans_a", [False, True])
 @pytest.mark.parametrize("trans_b", [False, True])
 def test_products_give_the_same_bits(m, n, k, trans_a, trans_b, dtype, rng):

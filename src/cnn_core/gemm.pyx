@@ -6,7 +6,8 @@ of b at a time. b is packed into panels as wide as a tile, so that this row is c
 
     packed = [part of k][panel of 2 vectors of columns][row of the part][column of the panel]
 
-where the last panel may be one vector wide, or a short vector of four floats.
+where the last panel may be one vector wide, or a short vector of four floats. (In a product of
+whole matrices, whose steps are regular, `narrow` sees to so few last columns.)
 
 a is read through two tables: a[i, p] lies at row[i] + step[p]. With i counting places of a window
 and p the entries under it, this is a convolution without a column matrix (Dukhan, "The indirect
@@ -25,6 +26,7 @@ from cython.parallel cimport parallel, prange, threadid
 from libc.string cimport memcpy
 
 from cnn_core.memory cimport Block
+from cnn_core.narrow cimport narrow_columns, narrow_multiply, narrow_pack, narrow_space
 from cnn_core.simd cimport TILE_ROWS, VBYTES, anyvec, offset, shortf, transpose, vecd, vecf
 from cnn_core.simd cimport vfill, vgate, vload, vload_some, vprefetch, vrelu, vstore, vstore_some
 from cnn_core.simd cimport vzero
@@ -40,6 +42,7 @@ cdef enum:
     COLUMNS = 1024
     LD = DEPTH + 16
     FEW = 2 * 14
+    SOME = 2 * 16       # rows of c whose last columns are one share of work: whole vectors
     COPIED = 128
     SHORT = 4           # floats in a short vector
 
@@ -415,30 +418,43 @@ cdef int product(
     """
     cdef dim a_row = 1 if trans_a else k, a_column = m if trans_a else 1
     cdef dim b_row = 1 if trans_b else n, b_column = k if trans_b else 1
+    cdef dim narrow = narrow_columns(n, sizeof(real)), wide = n - narrow
     cdef dim panel = 2 * lanes(sizeof(real)), rows = m, columns = COLUMNS, column_blocks, i, j
     cdef dim tables = (2 * ROWS + DEPTH) * sizeof(dim), space, unit
     cdef int threads = threads_for(<double> m * n * k * sizeof(real) / 200)
     cdef Block workspace
     cdef char* mine
+    cdef real* last
     # only who computes an entry depends on the threads
     if m >= 2 * TILE_ROWS * threads:
         rows = blocks_of(blocks_of(m, TILE_ROWS), threads) * TILE_ROWS
     else:
         columns = least(COLUMNS, blocks_of(blocks_of(n, panel), threads) * panel)
     columns = least(columns, blocks_of(n, panel) * panel)
-    column_blocks = blocks_of(n, columns)
+    column_blocks = blocks_of(wide, columns)
     space = tables + (LD * ROWS + DEPTH * columns) * sizeof(real)
-    workspace = Block(threads * space)
+    workspace = Block(threads * space + (narrow_space(k) * sizeof(real) if narrow > 0 else 0))
+    last = <real*> (<char*> workspace.memory + threads * space)
+    if real is float:
+        if narrow > 0:
+            narrow_pack(narrow, k, b + wide * b_column, b_row, b_column, a_column != 1, last)
     with nogil, parallel(num_threads=threads):
         mine = <char*> workspace.memory + threadid() * space
         for unit in prange(blocks_of(m, rows) * column_blocks, schedule="static"):
             i = unit // column_blocks * rows
             j = unit % column_blocks * columns
-            block(least(rows, m - i), least(columns, n - j), k,
+            block(least(rows, m - i), least(columns, wide - j), k,
                   a + i * a_row, a_row, a_column, b + j * b_column, b_row, b_column,
                   c + i * n + j, n, NULL if bias == NULL else bias + j,
                   NULL if gate == NULL else gate + i * n + j, how,
                   <dim*> mine, <real*> (mine + tables), <real*> (mine + tables) + LD * ROWS)
+        if real is float:
+            for unit in prange(blocks_of(m, SOME) if narrow > 0 else 0, schedule="static"):
+                i = unit * SOME
+                narrow_multiply(
+                    least(SOME, m - i), narrow, k, a + i * a_row, a_row, a_column, last,
+                    c + i * n + wide, n, NULL if bias == NULL else bias + wide,
+                    NULL if gate == NULL else gate + i * n + wide, how)
     return 0
 
 
