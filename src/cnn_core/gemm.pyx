@@ -418,7 +418,7 @@ cdef int product(
     """
     cdef dim a_row = 1 if trans_a else k, a_column = m if trans_a else 1
     cdef dim b_row = 1 if trans_b else n, b_column = k if trans_b else 1
-    cdef dim narrow = narrow_columns(n, sizeof(real)), wide = n - narrow
+    cdef dim narrow = narrow_columns(m, n, k, sizeof(real)), wide = n - narrow
     cdef dim panel = 2 * lanes(sizeof(real)), rows = m, columns = COLUMNS, column_blocks, i, j
     cdef dim tables = (2 * ROWS + DEPTH) * sizeof(dim), space, unit
     cdef int threads = threads_for(<double> m * n * k * sizeof(real) / 200)

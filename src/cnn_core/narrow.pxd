@@ -1,7 +1,7 @@
 """The last one to four columns of a float32 product, for `gemm`."""
 from cnn_core.types cimport dim
 
-cdef dim narrow_columns(dim n, dim itemsize) noexcept nogil
+cdef dim narrow_columns(dim m, dim n, dim k, dim itemsize) noexcept nogil
 
 cdef dim narrow_space(dim k) noexcept nogil
 

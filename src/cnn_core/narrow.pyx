@@ -24,10 +24,12 @@ cdef inline dim lanes() noexcept nogil:
     return VBYTES // 4
 
 
-cdef dim narrow_columns(dim n, dim itemsize) noexcept nogil:
-    """Return how many of the last of n columns are for this module."""
+cdef dim narrow_columns(dim m, dim n, dim k, dim itemsize) noexcept nogil:
+    """Return how many of the last of n columns are for this module: none if m or k are few."""
     cdef dim left = n % lanes()
-    return left if itemsize == 4 and lanes() > COLUMNS and left <= COLUMNS else 0
+    if itemsize > 4 or lanes() <= COLUMNS or left > COLUMNS or m < lanes() or k < lanes():
+        return 0
+    return left
 
 
 cdef dim narrow_space(dim k) noexcept nogil:
