@@ -135,7 +135,8 @@ def kernels() -> list[Extension]:
     shared = "cnn_core._cyutility"  # Cython's memoryview code, once instead of in every kernel
     # once is enough for these: they only add, as fast as memory, or hold no loop over numbers
     plain = {
-        "cnn_core." + name for name in ("_cpu", "_cyutility", "add", "dense", "memory", "threads")
+        f"cnn_core.{name}"
+        for name in ("_cpu", "_cyutility", "add", "dense", "memory", "order", "threads")
     }
     modules = [
         *(Extension(f"cnn_core.{name}", [f"{SOURCE}/{name}.pyx"]) for name in names),

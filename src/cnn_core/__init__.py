@@ -19,6 +19,7 @@ module         concept
 `group_norm`   normalisation inside one sample: layer, group, instance
 `activation`   ReLU, sigmoid, GELU and the like: functions of one number
 `add`          the sum of two arrays, where two ways meet
+`order`        channels first and channels last
 `softmax`      softmax and cross-entropy
 `dropout`      dropout
 `optim`        optimizer steps
@@ -28,8 +29,8 @@ Every kernel is compiled once per instruction-set level, into ``_v2``, ``_v3`` a
 x86-64 and into ``_baseline`` elsewhere; ``_native`` is a local build (``DEEPFS_NATIVE=1``). The
 best folder for this processor comes first on the package's path, so ``import cnn_core.pool`` and
 another package's ``cimport cnn_core.pool`` both get it, and no kernel holds any dispatch code.
-What no instruction set makes faster (`add`, `dense`, `memory`, `threads`) is compiled once.
-The environment variable ``DEEPFS_ISA`` (``v2``, ``v3``, ``v4``) picks a lower level.
+What no instruction set makes faster (`add`, `dense`, `memory`, `order`, `threads`) is compiled
+once. The environment variable ``DEEPFS_ISA`` (``v2``, ``v3``, ``v4``) picks a lower level.
 """
 
 import importlib

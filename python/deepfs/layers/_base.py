@@ -18,6 +18,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from cnn_core import order
 from cnn_core.memory import Block
 
 from .._check import array
@@ -30,12 +31,36 @@ Shape: TypeAlias = tuple[int, ...]
 
 def to_nhwc(x: Array) -> Array:
     """Return images ``(n, c, h, w)`` as C-contiguous ``(n, h, w, c)``; a copy only if needed."""
-    return np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+    last = x.transpose(0, 2, 3, 1)
+    if last.flags.c_contiguous:
+        return last
+    if not (x.flags.c_contiguous and _typed(x)):
+        return np.ascontiguousarray(last)
+    n, c, h, w = x.shape
+    y = empty((n, h, w, c), x.dtype)
+    order.turn(x.reshape(n, c, h * w), y.reshape(n, h * w, c))
+    return y
 
 
 def to_nchw(x: Array) -> Array:
     """Return a view of channels-last images with the axes people read: ``(n, c, h, w)``."""
     return x.transpose(0, 3, 1, 2)
+
+
+def to_rows(x: Array) -> Array:
+    """Return samples as rows ``(n, numbers)`` in the order people read; a copy only if needed."""
+    if x.ndim == 4 and _typed(x) and not x.flags.c_contiguous:
+        (n, c, h, w), last = x.shape, x.transpose(0, 2, 3, 1)
+        if last.flags.c_contiguous:
+            y = empty((n, c * h * w), x.dtype)
+            order.turn(last.reshape(n, h * w, c), y.reshape(n, c, h * w))
+            return y
+    return np.ascontiguousarray(x.reshape(len(x), prod(x.shape[1:])))
+
+
+def _typed(x: Array) -> bool:
+    """Return whether kernels take the numbers of ``x``."""
+    return x.dtype.char in "fd" and x.dtype.isnative
 
 
 def in_memory(x: Array) -> Array:

@@ -12,7 +12,7 @@ from cnn_core import dense, gemm
 
 from .. import initializers
 from .._check import LARGEST, flag, whole
-from ._base import Array, Layer, Parameter, Shape, constant, empty, new_parameter
+from ._base import Array, Layer, Parameter, Shape, constant, empty, new_parameter, to_rows
 
 
 @dataclass(eq=False)
@@ -80,7 +80,7 @@ class Dense(Layer):
 
     def _forward(self, x: Array, training: bool, relu: bool = False) -> tuple[Array, Any]:
         self.check_shape(x)
-        flat = np.ascontiguousarray(x.reshape(len(x), prod(x.shape[1:])))
+        flat = to_rows(x)
         y = empty((len(x), self.units), x.dtype)
         bias = self.learned["bias"].memory if self.bias else None
         gemm.gemm(flat, self.learned["weight"].memory, y, bias, relu=relu)

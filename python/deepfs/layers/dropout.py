@@ -29,6 +29,7 @@ from ._base import (
     in_memory,
     new_parameter,
     quiet,
+    to_rows,
 )
 
 
@@ -278,7 +279,7 @@ class DropConnect(_Random):
 
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         self.check_shape(x)
-        flat = np.ascontiguousarray(x.reshape(len(x), prod(x.shape[1:])))
+        flat = to_rows(x)
         draw = self._new_draw() if training else None
         bias = self.learned["bias"].memory if self.bias else None
         y = empty((len(x), self.units), x.dtype)

@@ -13,7 +13,7 @@ from cnn_core import pool
 
 from .._check import LARGEST, pair, whole
 from .._check import padding as padding_of
-from ._base import Array, Layer, Shape, empty, to_nchw, to_nhwc
+from ._base import Array, Layer, Shape, empty, to_nchw, to_nhwc, to_rows
 from .pool import NOTHING, check_pixels
 
 
@@ -41,10 +41,15 @@ class Flatten(Layer):
         return (prod(in_shape),)
 
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
-        return x.reshape(len(x), prod(x.shape[1:])), x.shape
+        return to_rows(x), x.shape
 
     def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
-        return dy.reshape(cache).copy() if need_dx else None
+        if not need_dx:
+            return None
+        dx = dy.reshape(cache)
+        if dx.ndim == 4 and 1 not in (dx.shape[1], dx.shape[2] * dx.shape[3]):
+            return to_nchw(to_nhwc(dx))  # a copy as layers of images want it
+        return dx.copy()
 
 
 @dataclass(eq=False)

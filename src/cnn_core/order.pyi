@@ -1,0 +1,7 @@
+from typing import Any, TypeAlias
+
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[Any]
+
+def turn(x: Array, y: Array) -> None: ...
