@@ -8,7 +8,7 @@ from cnn_core import dense, gemm
 
 SIZES = [
     (1, 1, 1), (14, 32, 128), (15, 33, 129), (7, 5, 300), (100, 10, 784), (230, 300, 17),
-    (1, 4, 70), (35, 3, 40), (33, 20, 1100), (130, 34, 600),
+    (1, 4, 70), (1, 150, 300), (35, 3, 40), (33, 20, 1100), (130, 34, 600),
 ]  # fmt: skip
 
 
@@ -45,6 +45,14 @@ def test_epilogues_have_the_bits_of_a_pass_of_their_own(m, n, k, trans_a, dtype,
     assert_array_equal(fused, np.where(gate > 0, plain, 0))
     with pytest.raises(ValueError, match="belong to one product"):
         gemm.gemm(a, b, fused, bias, trans_a, gate=np.ones((m + 1, n), dtype))
+
+
+@pytest.mark.parametrize("n", range(1, 145))
+def test_a_row_of_every_width(n, dtype, rng):
+    a, b = rng.standard_normal((1, 70)).astype(dtype), rng.standard_normal((70, n)).astype(dtype)
+    c = np.full((1, n), np.nan, dtype)
+    gemm.gemm(a, b, c, np.ones(n, dtype))
+    assert_allclose(c, a.astype(float) @ b + 1, rtol=0, atol=3e-5)
 
 
 def test_an_empty_sum_is_the_bias():

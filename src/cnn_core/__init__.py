@@ -7,7 +7,7 @@ module         concept
 `memory`       blocks for large arrays, used again
 `random`       Philox4x32-10: numbers that depend on a key and an index, not on order
 `gemm`         matrix product
-`narrow`       its last one to four columns
+`narrow`       products of one row, and the last one to four columns of others
 `im2col`       images to columns and back
 `conv`         convolution and its gradients
 `winograd`     3x3 convolution with a quarter of the products

@@ -27,6 +27,7 @@ from libc.string cimport memcpy
 
 from cnn_core.memory cimport Block
 from cnn_core.narrow cimport narrow_columns, narrow_multiply, narrow_pack, narrow_space
+from cnn_core.narrow cimport row_multiply, row_width
 from cnn_core.simd cimport TILE_ROWS, VBYTES, anyvec, offset, shortf, transpose, vecd, vecf
 from cnn_core.simd cimport vfill, vgate, vload, vload_some, vprefetch, vrelu, vstore, vstore_some
 from cnn_core.simd cimport vzero
@@ -425,6 +426,15 @@ cdef int product(
     cdef Block workspace
     cdef char* mine
     cdef real* last
+    if real is float:
+        if m == 1 and not trans_b:
+            for unit in prange(blocks_of(n, row_width()), nogil=True, schedule="static",
+                               num_threads=threads):
+                j = unit * row_width()
+                row_multiply(least(row_width(), n - j), k, a, b + j, n, c + j,
+                             NULL if bias == NULL else bias + j,
+                             NULL if gate == NULL else gate + j, how)
+            return 0
     # only who computes an entry depends on the threads
     if m >= 2 * TILE_ROWS * threads:
         rows = blocks_of(blocks_of(m, TILE_ROWS), threads) * TILE_ROWS

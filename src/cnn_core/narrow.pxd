@@ -1,4 +1,4 @@
-"""The last one to four columns of a float32 product, for `gemm`."""
+"""One row, or the last one to four columns, of a float32 product, for `gemm`."""
 from cnn_core.types cimport dim
 
 cdef dim narrow_columns(dim m, dim n, dim k, dim itemsize) noexcept nogil
@@ -12,4 +12,11 @@ cdef void narrow_pack(
 cdef void narrow_multiply(
     dim m, dim columns, dim k, const float* a, dim a_row, dim a_column, const float* packed,
     float* c, dim ldc, const float* bias, const float* gate, int how,
+) noexcept nogil
+
+cdef dim row_width() noexcept nogil
+
+cdef void row_multiply(
+    dim n, dim k, const float* a, const float* b, dim b_row,
+    float* c, const float* bias, const float* gate, int how,
 ) noexcept nogil

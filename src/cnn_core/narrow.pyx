@@ -1,8 +1,10 @@
-"""The last one to four columns of a float32 matrix product.
+"""Thin float32 matrix products: one row, and the last one to four columns of any other.
 
-A register tile of `gemm` takes as long for them as for sixteen. Here no lane of a vector is idle:
-vectors lie along the sum, or along the rows of c where a is transposed, and its columns are next
-to each other. The sums of the lanes are added in one order, chains of at most CHAIN products each.
+A register tile of `gemm` takes as long for four columns as for sixteen. Here no lane of a vector is
+idle: vectors lie along the sum, or along the rows of c where a is transposed, and its columns are
+next to each other. The sums of the lanes are added in one order, chains of at most CHAIN products
+each. A tile of one row would wait for its two sums and go through b two vectors at a time; a row
+is WIDE vectors at a time instead.
 
     m, columns, k   rows and columns of c, length of the sum
     packed          b turned round, (columns, k filled up with zeros), or with a transposed as it
@@ -18,6 +20,7 @@ from cnn_core.types cimport blocks_of, dim, least
 cdef enum:
     COLUMNS = 4         # at most: what a short vector holds
     MOST = 16           # lanes of a vector, at most
+    WIDE = 8            # vectors of a row: as many loads in flight, and rows of b nearly whole
 
 
 cdef inline dim lanes() noexcept nogil:
@@ -30,6 +33,11 @@ cdef dim narrow_columns(dim m, dim n, dim k, dim itemsize) noexcept nogil:
     if itemsize > 4 or lanes() <= COLUMNS or left > COLUMNS or m < lanes() or k < lanes():
         return 0
     return left
+
+
+cdef dim row_width() noexcept nogil:
+    """Return how many columns of a row are a share of work."""
+    return WIDE * lanes()
 
 
 cdef dim narrow_space(dim k) noexcept nogil:
@@ -49,6 +57,13 @@ cdef void narrow_pack(
     for p in range(k):
         for j in range(columns):
             packed[p * row + j * column] = b[p * b_row + j * b_column]
+
+
+cdef inline void load(const float* at, dim left, vecf* v) noexcept nogil:
+    if left >= lanes():
+        vload(v[0], at)
+    else:
+        vload_some(v[0], at, left)
 
 
 cdef inline void some(const float* at, dim left, shortf* v) noexcept nogil:
@@ -195,3 +210,72 @@ cdef void narrow_multiply(
         else:
             along_k(1, columns, k, a, a_row, packed, c, ldc, bias, gate, how)
             i += 1
+
+
+cdef inline void row_part(
+    dim vectors,                                # a literal, at most WIDE
+    dim columns, dim k, const float* a, const float* b, dim b_row,
+    float* c, const float* bias, const float* gate, int how,
+) noexcept nogil:
+    """c[columns] (+)= a[k] b[k, columns], the last vector in part."""
+    cdef vecf acc[WIDE]
+    cdef vecf sums[WIDE]
+    cdef vecf v, w, zero
+    cdef dim p = 0, end, last = vectors - 1, left = columns - last * lanes(), j
+    vfill(zero, 0)
+    for j in range(vectors):
+        sums[j] = zero
+    while p < k:
+        end = least(k, p + CHAIN)
+        for j in range(vectors):
+            acc[j] = zero
+        while p < end:
+            vfill(w, a[p])
+            for j in range(last):
+                vload(v, b + j * lanes())
+                acc[j] = acc[j] + w * v
+            load(b + last * lanes(), left, &v)
+            acc[last] = acc[last] + w * v
+            b += b_row
+            p += 1
+        for j in range(vectors):
+            sums[j] = sums[j] + acc[j]
+    for j in range(vectors):
+        left = columns - j * lanes()
+        w = sums[j]
+        if how & ADD or bias != NULL:
+            load((c if how & ADD else bias) + j * lanes(), left, &v)
+            w = v + w
+        if how & RELU:
+            vrelu(w, zero)
+        if gate != NULL:
+            load(gate + j * lanes(), left, &v)
+            vgate(w, v, zero)
+        if left >= lanes():
+            vstore(c + j * lanes(), w)
+        else:
+            vstore_some(c + j * lanes(), w, left)
+
+
+cdef void row_multiply(
+    dim n, dim k, const float* a, const float* b, dim b_row,
+    float* c, const float* bias, const float* gate, int how,            # as of `gemm.multiply`
+) noexcept nogil:
+    """c[n] (+)= a[k] b[k, n] (+ bias), for n up to WIDE vectors."""
+    cdef dim vectors = blocks_of(n, lanes())
+    if vectors == 8:
+        row_part(8, n, k, a, b, b_row, c, bias, gate, how)
+    elif vectors == 7:
+        row_part(7, n, k, a, b, b_row, c, bias, gate, how)
+    elif vectors == 6:
+        row_part(6, n, k, a, b, b_row, c, bias, gate, how)
+    elif vectors == 5:
+        row_part(5, n, k, a, b, b_row, c, bias, gate, how)
+    elif vectors == 4:
+        row_part(4, n, k, a, b, b_row, c, bias, gate, how)
+    elif vectors == 3:
+        row_part(3, n, k, a, b, b_row, c, bias, gate, how)
+    elif vectors == 2:
+        row_part(2, n, k, a, b, b_row, c, bias, gate, how)
+    else:
+        row_part(1, n, k, a, b, b_row, c, bias, gate, how)
