@@ -204,6 +204,32 @@ def test_every_pixel_of_a_gradient_is_written(stride, groups, rng):
     assert_array_equal((dx != 0).all((0, 3)), reached)
 
 
+@pytest.mark.parametrize(
+    ("kernel_size", "settings"),
+    [
+        (5, {"padding": 2, "groups": 2}),
+        ((3, 5), {"stride": (2, 1), "padding": (0, 3)}),
+        (3, {"dilation": (5, 2)}),
+        ((4, 3), {"stride": (4, 2), "dilation": (2, 4), "padding": 1}),
+        (2, {"stride": (3, 1)}),
+    ],
+)
+def test_gradient_of_a_large_image_of_few_channels(kernel_size, settings, dtype, rng):
+    """It is computed a few rows of windows at a time, and pixels may be in several, or in none."""
+    layer = Conv2D(4, kernel_size, bias=False, **settings)
+    x = rng.standard_normal((2, layer.groups, 250, 110)).astype(dtype)
+    y, cache = layer.forward(x)
+    dy = rng.standard_normal(y.shape).astype(dtype)
+    np.full(x.shape, np.nan, dtype)  # leaves NaN in memory that dx may get
+    dx = layer.backward(dy, cache)
+    window = (layer.stride, layer.padding, layer.dilation, layer.groups)
+    weight = layer.parameters()["weight"].value
+    wanted = reference.conv2d_backward(
+        x.astype(float), weight.astype(float), dy.astype(float), *window
+    )[0]
+    assert_allclose(dx, wanted, rtol=0, atol=2e-5 if dtype == np.float32 else 1e-12)
+
+
 def test_an_enormous_border_is_refused():
     x, w, y = np.zeros((1, 3, 3, 1)), np.zeros((1, 1, 1, 1)), np.zeros((1, 2, 3000, 1))
     with pytest.raises(MemoryError, match="reaches that far"):

@@ -30,7 +30,7 @@ from cnn_core.dense cimport sum_run
 from cnn_core.depthwise cimport depthwise_multiply, depthwise_sum
 from cnn_core.gemm cimport ADD, CHAIN, DEPTH, RELU, count_by, multiply, pack, packed_width
 from cnn_core.gemm cimport part_length, transposed
-from cnn_core.im2col cimport Window, col2im_rows, usable
+from cnn_core.im2col cimport Window, col2im_rows, col2im_space, usable
 from cnn_core.memory cimport Block
 from cnn_core.planes cimport planes_multiply, planes_serve, planes_space, planes_sum
 from cnn_core.simd cimport VBYTES
@@ -343,21 +343,22 @@ cdef void backward_input_image(
     const real* dy, dim image, dim oh, dim ow, dim co, const real* packed, dim size,
     real* dx, dim h, dim w, dim c, Window window, dim groups, const real* gate,
     const dim* row, const dim* step, const dim* out,        # tables for the products
-    real* dcol, dim rows,                                   # workspace, rows x k
+    dim rows, dim ld, real* dcol, void* space,      # rows of places at a time; workspace for them
 ) noexcept nogil:
     """dx of one image: dcol = dy w^T, a few rows at a time, and back to the pixels."""
-    cdef dim group_c = c // groups, group_co = co // groups, k = window.kh * window.kw * group_c
-    cdef dim first = image * oh * ow, last = first + oh * ow, count, g, e
+    cdef dim group_c = c // groups, group_co = co // groups
+    cdef dim i = 0, last, g, e
     cdef real* pixels = dx + image * h * w * c
     cdef const real* open_ = NULL if gate == NULL else gate + image * h * w * c
-    memset(pixels, 0, h * w * c * sizeof(real))
-    while first < last:
-        count = least(rows, last - first)
+    dy += image * oh * ow * co
+    while i < oh:
+        last = least(oh, i + rows)
         for g in range(groups):
-            multiply(count, k, group_co, dy + first * co + g * group_co, row, step,
+            multiply((last - i) * ow, ld, group_co, dy + i * ow * co + g * group_co, row, step,
                      packed + g * size, 0, dcol, out, <real*> NULL, <real*> NULL, 0)
-            col2im_rows(dcol, k, first, count, oh, ow, window, dx + g * group_c, h, w, c, group_c)
-        first += count
+            col2im_rows(dcol, ld, i, last, oh, ow, window, pixels + g * group_c, h, w, c, group_c,
+                        space)
+        i = last
     if gate != NULL:
         for e in range(h * w * c):
             pixels[e] = pixels[e] if open_[e] > 0 else 0
@@ -369,26 +370,30 @@ cdef int backward_input_columns(
 ) except -1:
     """Do the work of `conv2d_backward_input` for few channels; threads share out images."""
     cdef dim k = window.kh * window.kw * c // groups, group_co = co // groups
-    cdef dim size = group_co * packed_width(k, sizeof(real)), image, g
-    cdef dim rows = min(oh * ow, max(PLACES, BAND // k)), space = rows * k
+    cdef dim ld = packed_width(k, sizeof(real)), size = group_co * ld, image, g
+    cdef dim rows = least(oh, blocks_of(max(PLACES, BAND // k), ow)), places = rows * ow
+    cdef dim dcol = places * ld * sizeof(real)
+    cdef dim space = dcol + col2im_space(ow, w, window.kw, c // groups, sizeof(real))
     cdef int threads = threads_for(nanoseconds(n * oh * ow, k, co, sizeof(real)))
-    cdef Block tables = Block((2 * rows + group_co) * sizeof(dim))
+    cdef Block tables = Block((2 * places + group_co) * sizeof(dim))
     cdef Block panels = Block(groups * size * sizeof(real))
-    cdef Block workspace = Block(threads * space * sizeof(real))
+    cdef Block workspace = Block(threads * space)
+    cdef char* mine
     cdef dim* row = <dim*> tables.memory
-    cdef dim* out = row + rows
-    cdef dim* step = out + rows
+    cdef dim* out = row + places
+    cdef dim* step = out + places
     cdef real* packed = <real*> panels.memory
-    count_by(co, rows, row)
-    count_by(k, rows, out)
+    count_by(co, places, row)
+    count_by(ld, places, out)
     count_by(1, group_co, step)
     with nogil:
         for g in range(groups):
             pack(group_co, k, weight + g * group_co, 1, co, packed + g * size)
-    for image in prange(n, nogil=True, schedule="static", num_threads=threads):
-        backward_input_image(dy, image, oh, ow, co, packed, size, dx, h, w, c, window, groups,
-                             gate, row, step, out,
-                             <real*> workspace.memory + threadid() * space, rows)
+    with nogil, parallel(num_threads=threads):
+        mine = <char*> workspace.memory + threadid() * space
+        for image in prange(n, schedule="static"):
+            backward_input_image(dy, image, oh, ow, co, packed, size, dx, h, w, c, window, groups,
+                                 gate, row, step, out, rows, ld, <real*> mine, mine + dcol)
     return 0
 
 

@@ -9,7 +9,9 @@ cdef struct Window:
 
 cdef bint usable(Window window) noexcept nogil
 
+cdef dim col2im_space(dim ow, dim w, dim kw, dim channels, dim itemsize) noexcept nogil
+
 cdef void col2im_rows(
-    const real* col, dim ld, dim first, dim rows, dim oh, dim ow, Window window,
-    real* dx, dim h, dim w, dim c, dim channels,
+    const real* col, dim ld, dim i0, dim i1, dim oh, dim ow, Window window,
+    real* dx, dim h, dim w, dim c, dim channels, void* space,
 ) noexcept nogil

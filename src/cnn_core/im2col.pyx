@@ -9,9 +9,10 @@ one contiguous run.
     dh, dw       step from entry to entry             top, left   zeros before the image
     k            column: (kernel row a, kernel column b, channel), the channel fastest
 """
-from cython.parallel cimport prange
+from cython.parallel cimport prange, threadid
 
-from cnn_core.simd cimport VBYTES, vec, vecd, vecf
+from cnn_core.memory cimport Block
+from cnn_core.simd cimport VBYTES, vec, vecd, vecf, vfill
 from cnn_core.threads cimport threads_for
 from cnn_core.types cimport dim, least, real
 from cnn_core.vmath cimport vload_part, vstore_part
@@ -80,50 +81,126 @@ cdef void im2col_rows(
                 image += 1
 
 
-cdef inline void add_run(const real* source, real* target, dim n, vec* lane) noexcept nogil:
-    """target += source."""
-    cdef dim size = VBYTES // sizeof(real)
-    cdef vec a, b
-    while n > 0:
-        vload_part(a, source, n)
-        vload_part(b, target, n)
-        b = a + b
-        vstore_part(target, b, n)
-        source += size
-        target += size
-        n -= size
+# How windows follow each other along one axis. Of the entries that lie on a pixel, the next is
+# `entries` entries further, in the window `places` places before.
+cdef struct Steps:
+    dim window, entry           # in pixels: stride and dilation
+    dim entries, places         # both by their greatest common divisor
+
+cdef struct Run:
+    dim first, count            # where the entries on a pixel begin, how many they are
+
+
+cdef Steps steps_of(dim stride, dim dilation) noexcept nogil:
+    cdef dim divisor = stride, rest = dilation
+    while rest > 0:
+        divisor, rest = rest, divisor % rest
+    return Steps(stride, dilation, stride // divisor, dilation // divisor)
+
+
+cdef inline dim quotient(dim a, dim b) noexcept nogil:
+    """Return a // b rounded down, b > 0; to divide by 1 costs nothing."""
+    return a if b == 1 else (a if a >= 0 else a - b + 1) // b
+
+
+cdef inline dim find(
+    dim pixel, Steps steps, dim extent,         # counted with the padding; entries of a window
+    dim first, dim last,                        # windows that count: first to last - 1
+    dim* entry, dim* place,                     # out  the lowest entry, and its window
+) noexcept nogil:
+    """Return how many entries of windows lie on a pixel (0 or less: none), and find the first."""
+    cdef dim e = 0, skipped
+    while e < extent and steps.window > 1 and (pixel - e * steps.entry) % steps.window != 0:
+        e += 1
+    place[0] = quotient(pixel - e * steps.entry, steps.window)
+    skipped = max(0, quotient(place[0] - last + steps.places, steps.places))
+    entry[0] = e + skipped * steps.entries
+    place[0] -= skipped * steps.places
+    return 1 + least(quotient(extent - 1 - entry[0], steps.entries),
+                     quotient(place[0] - first, steps.places))
+
+
+cdef inline void sum_vector(
+    const real* source, dim n, dim step, dim left, bint add, real* target, vec* lane,
+) noexcept nogil:
+    """Do the work of `sum_run` for a vector, or for the ``left`` numbers that are left."""
+    cdef dim _i
+    cdef vec total, v
+    vfill(total, 0)
+    if add:
+        vload_part(total, target, left)
+    for _i in range(n):
+        vload_part(v, source, left)
+        total = total + v
+        source += step
+    vstore_part(target, total, left)
+
+
+cdef inline void sum_run(
+    const real* source, dim n, dim step, dim length, bint add, real* target, vec* lane,
+) noexcept nogil:
+    """target (+)= the sum of n runs of numbers, one ``step`` after the other."""
+    cdef dim size = VBYTES // sizeof(real), k = 0
+    while k + size <= length:
+        sum_vector[real, vec](source + k, n, step, size, add, target + k, NULL)
+        k += size
+    if k < length:
+        sum_vector[real, vec](source + k, n, step, length - k, add, target + k, NULL)
+
+
+cdef inline void sum_row(
+    const real* col, dim ld, dim down, dim step,    # the `down` entries on a row, in column 0
+    dim ow, dim line, real* lines, const Run* runs, dim across_step,
+    real* dx, dim w, dim c, dim channels, bint add, vec* lane,
+) noexcept nogil:
+    """Do the work of `col2im_rows` for a row of pixels: sum down, then across."""
+    cdef dim j, x
+    for j in range(ow):
+        sum_run[real, vec](col + j * ld, down, step, line, False, lines + j * line, NULL)
+    for x in range(w):
+        sum_run[real, vec](lines + runs[x].first, runs[x].count, across_step, channels, add,
+                           dx + x * c, NULL)
+
+
+cdef dim col2im_space(dim ow, dim w, dim kw, dim channels, dim itemsize) noexcept nogil:
+    """Return how many bytes `col2im_rows` needs as workspace."""
+    return w * <dim> sizeof(Run) + ow * kw * channels * itemsize
 
 
 cdef void col2im_rows(
-    const real* col, dim ld,                    # all columns of the rows
-    dim first, dim rows, dim oh, dim ow, Window window,
-    real* dx,                                   # all images, from the first of `channels`
-    dim h, dim w, dim c, dim channels,
+    const real* col, dim ld, dim i0, dim i1,        # rows i0 to i1 - 1 of places; step of rows
+    dim oh, dim ow, Window window,
+    real* dx, dim h, dim w, dim c, dim channels,    # an image, from the first of `channels`
+    void* space,                                    # workspace, see col2im_space
 ) noexcept nogil:
-    """Add col[r, k] to the pixel it came from; zeros outside the image go nowhere."""
-    cdef bint joined = channels == c and window.dw == 1     # a kernel row lies on a run of pixels
-    cdef dim step = window.kw if joined else 1, runs = 1 if joined else window.kw
-    cdef dim image, i, j, r, a, q, b, b0, b1, y, left
-    cdef const real* source
-    cdef real* target
-    for r in range(rows):
-        image = (first + r) // (oh * ow)
-        i = (first + r) % (oh * ow) // ow
-        j = (first + r) % ow
-        for a in range(window.kh):
-            y = i * window.sh + a * window.dh - window.top
-            if not 0 <= y < h:
-                continue
-            for q in range(runs):
-                b = q * step
-                left = j * window.sw + b * window.dw - window.left
-                b0, b1 = max(0, -left), least(step, w - left)
-                source = col + r * ld + (a * window.kw + b + b0) * channels
-                target = dx + ((image * h + y) * w + left + b0) * c
-                if real is float:
-                    add_run[real, vecf](source, target, (b1 - b0) * channels, NULL)
-                else:
-                    add_run[real, vecd](source, target, (b1 - b0) * channels, NULL)
+    """Add up what col holds of each pixel; after the last rows of places, dx is complete.
+
+    Not window by window: that would read again and again what has only just been written.
+    """
+    cdef Steps rows = steps_of(window.sh, window.dh), columns = steps_of(window.sw, window.dw)
+    cdef dim line = window.kw * channels, down_step = rows.entries * line - rows.places * ow * ld
+    cdef dim across_step = columns.entries * channels - columns.places * line
+    cdef dim y = i0 * window.sh - window.top if i0 > 0 else 0, y1 = h, x, a, b, i, j, down
+    cdef Run* runs = <Run*> space
+    cdef real* lines = <real*> (runs + w)
+    cdef const real* start
+    cdef bint add
+    for x in range(w):
+        runs[x].count = find(x + window.left, columns, window.kw, 0, ow, &b, &j)
+        runs[x].first = j * line + b * channels
+    if i1 < oh:         # also rows before the next window that none reaches
+        y1 = least(h, max(i1 * window.sh, (i1 - 1) * window.sh + (window.kh - 1) * window.dh + 1)
+                   - window.top)
+    for y in range(max(0, y), y1):
+        add = find(y + window.top, rows, window.kh, 0, i0, &a, &i) > 0
+        down = find(y + window.top, rows, window.kh, i0, i1, &a, &i)
+        start = col + (i - i0) * ow * ld + a * line
+        if real is float:
+            sum_row[real, vecf](start, ld, down, down_step, ow, line, lines, runs, across_step,
+                                dx + y * w * c, w, c, channels, add, NULL)
+        else:
+            sum_row[real, vecd](start, ld, down, down_step, ow, line, lines, runs, across_step,
+                                dx + y * w * c, w, c, channels, add, NULL)
 
 
 cdef bint belong(
@@ -163,12 +240,17 @@ def col2im(
     cdef dim n = dx.shape[0], h = dx.shape[1], w = dx.shape[2], c = dx.shape[3], image
     cdef dim rows = col.shape[0], columns = col.shape[1]
     cdef Window window = Window(kh, kw, sh, sw, top, left, dh, dw)
+    cdef int threads
+    cdef dim space
+    cdef Block workspace
     if not usable(window) or not belong(rows, columns, n, oh, ow, kh, kw, c):
         raise ValueError("col, dx and the window do not belong to one im2col")
-    dx[...] = 0
     if rows == 0 or columns == 0 or h == 0 or w == 0:
+        dx[...] = 0
         return
-    for image in prange(n, nogil=True, schedule="static",
-                        num_threads=threads_for(<double> rows * columns / 2)):
-        col2im_rows(&col[image * oh * ow, 0], columns, image * oh * ow, oh * ow, oh, ow, window,
-                    &dx[0, 0, 0, 0], h, w, c, c)
+    threads = threads_for(<double> rows * columns / 2)
+    space = col2im_space(ow, w, kw, c, sizeof(real))
+    workspace = Block(threads * space)
+    for image in prange(n, nogil=True, schedule="static", num_threads=threads):
+        col2im_rows(&col[image * oh * ow, 0], columns, 0, oh, oh, ow, window, &dx[image, 0, 0, 0],
+                    h, w, c, c, <char*> workspace.memory + threadid() * space)

@@ -12,6 +12,8 @@
 #include <string.h>
 #if defined(__AVX__)
 #include <immintrin.h>
+#elif defined(__SSE2__)
+#include <emmintrin.h>
 #endif
 
 #if defined(__AVX512F__)
@@ -93,6 +95,32 @@ static inline void store_some(void *to, const void *v, size_t size, size_t words
         _mm256_maskstore_ps(to, mask, *(const vecf *)v);
     else
         _mm_maskstore_ps(to, _mm256_castsi256_si128(mask), *(const shortf *)v);
+}
+#elif defined(__SSE2__)
+static inline void load_some(void *v, size_t size, const void *from, size_t words)
+{
+    const float *p = (const float *)from;
+    __m128 all = _mm_setzero_ps();
+    (void)size;
+    if (words == 1)
+        all = _mm_load_ss(p);
+    else if (words > 1)
+        all = _mm_loadl_pi(all, (const __m64 *)from);
+    if (words == 3)
+        all = _mm_movelh_ps(all, _mm_load_ss(p + 2));
+    *(shortf *)v = all;
+}
+static inline void store_some(void *to, const void *v, size_t size, size_t words)
+{
+    float *p = (float *)to;
+    const __m128 all = *(const shortf *)v;
+    (void)size;
+    if (words == 1)
+        _mm_store_ss(p, all);
+    else if (words > 1)
+        _mm_storel_pi((__m64 *)to, all);
+    if (words == 3)
+        _mm_store_ss(p + 2, _mm_movehl_ps(all, all));
 }
 #else
 static inline void load_some(void *v, size_t size, const void *from, size_t words)
