@@ -11,15 +11,16 @@ place beside those of the others.
 from libc.string cimport memset
 
 from cnn_core.gemm cimport CHAIN
-from cnn_core.simd cimport VBYTES, offset, transpose, vec, vecd, vecf, vfill, vload, vload_some
-from cnn_core.simd cimport vrelu, vstore
+from cnn_core.simd cimport VBYTES, offset, shortf, transpose, vec, vecd, vecf, vfill, vload
+from cnn_core.simd cimport vload_some, vrelu, vstore
 from cnn_core.types cimport blocks_of, dim, least, real
 
 cdef enum:
     MOST = 8            # filters, at most
     STRIP = 2           # vectors of pixels at a time
-    PAIR = 2            # filters of a weight gradient at a time,
-    TAPS = 8            # and taps
+    FILTERS = 6         # at a time, at most;
+    TAPS = 8            # and taps of a weight gradient,
+    SUMS = 24           # of which so many are in registers
 
 
 cdef bint planes_serve(dim c, dim co, dim k, dim sw, dim groups, dim itemsize) noexcept nogil:
@@ -47,7 +48,7 @@ cdef inline void filter_strip(
 ) noexcept nogil:
     """Sum over the taps at the next places of a row, of which ``left`` are left."""
     cdef dim size = VBYTES // sizeof(real), p, f, i
-    cdef vec acc[4][STRIP]
+    cdef vec acc[FILTERS][STRIP]
     cdef vec v[STRIP]
     cdef vec w
     for f in range(filters):
@@ -74,25 +75,24 @@ cdef inline void filter_strip(
             vstore(planes + (f * STRIP + i) * size, acc[f][i])
 
 
-cdef inline void interleave(
-    const real* planes, dim plane, dim co, dim count, real* y,
+cdef inline void turn(
+    dim n, dim m, const real* a, dim a_step, real* b, dim b_step,
 ) noexcept nogil:
-    """y[i, f] = planes[f, i]."""
-    cdef dim whole = count // 4 * 4, i = 0, f = 0, j
-    while f + 4 <= co:
+    """b[j, i] = a[i, j], n rows of m numbers; the last four by four overlap those before."""
+    cdef dim i, j = 0
+    if n < 4 or m < 4:
+        for i in range(n):
+            for j in range(m):
+                b[j * b_step + i] = a[i * a_step + j]
+        return
+    while j < m:
+        j = least(j, m - 4)
         i = 0
-        while i < whole:
-            transpose(y + i * co + f, co, planes + f * plane + i, plane)
+        while i < n:
+            i = least(i, n - 4)
+            transpose(b + j * b_step + i, b_step, a + i * a_step + j, a_step)
             i += 4
-        while i < count:
-            for j in range(f, f + 4):
-                y[i * co + j] = planes[j * plane + i]
-            i += 1
-        f += 4
-    while f < co:
-        for i in range(count):
-            y[i * co + f] = planes[f * plane + i]
-        f += 1
+        j += 4
 
 
 cdef inline void multiply_row(
@@ -100,25 +100,33 @@ cdef inline void multiply_row(
     real* y, const real* bias, bint relu, vec* lane,
 ) noexcept nogil:
     """Do the work of `planes_multiply` for one row."""
-    cdef dim strip = STRIP * VBYTES // sizeof(real), j = 0, f
+    cdef dim strip = STRIP * VBYTES // sizeof(real), j = 0, f, some
     cdef real planes[MOST * STRIP * 16]
     while j < width:
         f = 0
-        while f + 4 <= co:
-            filter_strip[real, vec](4, co, k, width - j, x + j, step, weight + f,
-                                    NULL if bias == NULL else bias + f, relu, planes + f * strip,
-                                    NULL)
-            f += 4
-        while f + 2 <= co:
-            filter_strip[real, vec](2, co, k, width - j, x + j, step, weight + f,
-                                    NULL if bias == NULL else bias + f, relu, planes + f * strip,
-                                    NULL)
-            f += 2
-        if f < co:
-            filter_strip[real, vec](1, co, k, width - j, x + j, step, weight + f,
-                                    NULL if bias == NULL else bias + f, relu, planes + f * strip,
-                                    NULL)
-        interleave(planes, strip, co, least(strip, width - j), y + j * co)
+        while f < co:
+            if VBYTES == 64 and f + 6 <= co:
+                some = 6
+                filter_strip[real, vec](6, co, k, width - j, x + j, step, weight + f,
+                                        NULL if bias == NULL else bias + f, relu,
+                                        planes + f * strip, NULL)
+            elif f + 4 <= co:
+                some = 4
+                filter_strip[real, vec](4, co, k, width - j, x + j, step, weight + f,
+                                        NULL if bias == NULL else bias + f, relu,
+                                        planes + f * strip, NULL)
+            elif f + 2 <= co:
+                some = 2
+                filter_strip[real, vec](2, co, k, width - j, x + j, step, weight + f,
+                                        NULL if bias == NULL else bias + f, relu,
+                                        planes + f * strip, NULL)
+            else:
+                some = 1
+                filter_strip[real, vec](1, co, k, width - j, x + j, step, weight + f,
+                                        NULL if bias == NULL else bias + f, relu,
+                                        planes + f * strip, NULL)
+            f += some
+        turn(co, least(strip, width - j), planes, strip, y + j * co, co)
         j += strip
 
 
@@ -140,14 +148,36 @@ cdef void planes_multiply(
                                      y + r * width * co, bias, relu, NULL)
 
 
-cdef inline real add_lanes(real* lanes) noexcept nogil:
-    """Return the sum of the lanes of a vector, two by two; they are overwritten."""
-    cdef dim j = VBYTES // sizeof(real) // 2, i
-    while j > 0:
-        for i in range(j):
-            lanes[i] += lanes[j + i]
-        j = j // 2
-    return lanes[0]
+cdef inline void sum_lanes(dim n, real* lanes, real* sums) noexcept nogil:
+    """sums = the sums of the lanes of n vectors, four by four: up to three more are written.
+
+    The vectors lie 16 numbers apart, and are overwritten.
+    """
+    cdef dim size = VBYTES // sizeof(real), v, i, j
+    cdef real four[4][4]
+    cdef shortf total, more
+    if real is float:
+        for v in range(n):
+            vload(total, lanes + v * 16)
+            for j in range(4, size, 4):
+                vload(more, lanes + v * 16 + j)
+                total = total + more
+            vstore(lanes + v * 16, total)
+        for v in range(0, n, 4):                        # four vectors side by side
+            transpose(&four[0][0], 4, lanes + v * 16, 16)
+            vload(total, four[0])
+            for i in range(1, 4):
+                vload(more, four[i])
+                total = total + more
+            vstore(sums + v, total)
+    else:
+        for v in range(n):
+            j = size // 2
+            while j > 0:
+                for i in range(j):
+                    lanes[v * 16 + i] += lanes[v * 16 + j + i]
+                j = j // 2
+            sums[v] = lanes[v * 16]
 
 
 cdef inline void tap_block(
@@ -157,10 +187,11 @@ cdef inline void tap_block(
 ) noexcept nogil:
     """dw (+)= the sum over the places for some taps and filters."""
     cdef dim size = VBYTES // sizeof(real), r, f, p, j
-    cdef vec acc[PAIR][TAPS]
-    cdef vec g[PAIR]
+    cdef vec acc[FILTERS][TAPS]
+    cdef vec g[FILTERS]
     cdef vec v
-    cdef real lanes[PAIR * TAPS][16]
+    cdef real lanes[SUMS][16]
+    cdef real sums[SUMS]
     cdef real sum
     for f in range(filters):
         for p in range(taps):
@@ -178,11 +209,46 @@ cdef inline void tap_block(
         planes += padded(width, sizeof(real))
     for f in range(filters):
         for p in range(taps):
-            vstore(lanes[f * TAPS + p], acc[f][p])
-    for f in range(filters):
-        for p in range(taps):
-            sum = add_lanes(lanes[f * TAPS + p])
+            vstore(lanes[p * filters + f], acc[f][p])
+    sum_lanes(filters * taps, &lanes[0][0], sums)
+    for p in range(taps):
+        for f in range(filters):
+            sum = sums[p * filters + f]
             dw[p * co + f] = dw[p * co + f] + sum if add else sum
+
+
+cdef inline void filter_block(
+    dim filters, dim taps,                      # literals: how many at a time
+    dim rows, dim width, dim co, dim k, dim plane, const real* x, const dim* row, const dim* step,
+    const real* planes, real* dw, bint add, double* dbias, vec* lane,
+) noexcept nogil:
+    """Do the work of `sum_rows` for some filters."""
+    cdef dim size = VBYTES // sizeof(real), p, f
+    cdef vec total[FILTERS]
+    cdef vec v
+    cdef real lanes[FILTERS + 3][16]
+    cdef real sums[FILTERS + 3]
+    if dbias != NULL:
+        for f in range(filters):
+            vfill(total[f], 0)
+        for p in range(rows * padded(width, sizeof(real)) // size):
+            for f in range(filters):
+                vload(v, planes + f * plane + p * size)
+                total[f] = total[f] + v
+        for f in range(filters):
+            vstore(lanes[f], total[f])
+        sum_lanes(filters, &lanes[0][0], sums)
+        for f in range(filters):
+            dbias[f] += sums[f]
+    p = 0
+    while p + taps <= k:
+        tap_block[real, vec](filters, taps, rows, width, co, plane, x, row, step + p, planes,
+                             dw + p * co, add, NULL)
+        p += taps
+    while p < k:
+        tap_block[real, vec](filters, 1, rows, width, co, plane, x, row, step + p, planes,
+                             dw + p * co, add, NULL)
+        p += 1
 
 
 cdef inline void sum_rows(
@@ -190,34 +256,24 @@ cdef inline void sum_rows(
     const real* planes, real* dw, bint add, double* dbias, vec* lane,
 ) noexcept nogil:
     """Do the work of `planes_sum`: rows of at most CHAIN vectors."""
-    cdef dim f = 0, p
-    cdef vec sum, v
-    cdef real lanes[16]
-    if dbias != NULL:
-        for f in range(co):
-            vfill(sum, 0)
-            for p in range(rows * padded(width, sizeof(real)) * <dim> sizeof(real) // VBYTES):
-                vload(v, planes + f * plane + p * (VBYTES // sizeof(real)))
-                sum = sum + v
-            vstore(lanes, sum)
-            dbias[f] += add_lanes(lanes)
-        f = 0
+    cdef dim f = 0, some
     while f < co:
-        p = 0
-        while p < k:
-            if f + PAIR <= co and p + TAPS <= k:
-                tap_block[real, vec](PAIR, TAPS, rows, width, co, plane, x, row, step + p,
-                                     planes + f * plane, dw + p * co + f, add, NULL)
-                p += TAPS
-            elif f + PAIR <= co:
-                tap_block[real, vec](PAIR, 1, rows, width, co, plane, x, row, step + p,
-                                     planes + f * plane, dw + p * co + f, add, NULL)
-                p += 1
-            else:
-                tap_block[real, vec](1, 1, rows, width, co, plane, x, row, step + p,
-                                     planes + f * plane, dw + p * co + f, add, NULL)
-                p += 1
-        f += PAIR
+        if VBYTES == 64 and f + 6 <= co:        # 24 of 32 registers hold sums, 10 of 16
+            some = 6
+            filter_block[real, vec](6, 4, rows, width, co, k, plane, x, row, step,
+                                    planes + f * plane, dw + f, add,
+                                    NULL if dbias == NULL else dbias + f, NULL)
+        elif f + 2 <= co:
+            some = 2
+            filter_block[real, vec](2, 8 if VBYTES == 64 else 5, rows, width, co, k, plane, x, row,
+                                    step, planes + f * plane, dw + f, add,
+                                    NULL if dbias == NULL else dbias + f, NULL)
+        else:
+            some = 1
+            filter_block[real, vec](1, 8, rows, width, co, k, plane, x, row, step,
+                                    planes + f * plane, dw + f, add,
+                                    NULL if dbias == NULL else dbias + f, NULL)
+        f += some
 
 
 cdef void planes_sum(
@@ -229,27 +285,12 @@ cdef void planes_sum(
     real* space,                                        # workspace, see planes_space
 ) noexcept nogil:
     """dw (+)= the sum over the places of x times dy; dbias += that of dy."""
-    cdef dim line = padded(width, sizeof(real)), plane = rows * line, r = 0, some, f, j
+    cdef dim line = padded(width, sizeof(real)), plane = rows * line, r = 0, some
     cdef dim most = max(1, CHAIN * VBYTES // <dim> sizeof(real) // line)
     if line > width:
         memset(space, 0, plane * co * sizeof(real))
     for r in range(rows):
-        f = 0
-        while f + 4 <= co:
-            j = 0
-            while j + 4 <= width:
-                transpose(space + f * plane + r * line + j, plane,
-                          dy + (r * width + j) * co + f, co)
-                j += 4
-            while j < width:
-                for some in range(f, f + 4):
-                    space[some * plane + r * line + j] = dy[(r * width + j) * co + some]
-                j += 1
-            f += 4
-        while f < co:
-            for j in range(width):
-                space[f * plane + r * line + j] = dy[(r * width + j) * co + f]
-            f += 1
+        turn(width, co, dy + r * width * co, co, space + r * line, plane)
     r = 0
     while r < rows:
         some = least(most, rows - r)
