@@ -25,6 +25,10 @@ CASES = [
     pytest.param((2, 1), (3, 2), 0, (1, 4, 7, 5), id="gaps and a remainder"),
     pytest.param((4, 4), (4, 4), (2, 0), (2, 3, 4, 4), id="padded above and below"),
     pytest.param((4, 2), (2, 2), (2, 1, 0, 1), (2, 70, 5, 5), id="four sides, two slabs"),
+    pytest.param((2, 2), (2, 2), 0, (2, 6, 7, 9), id="2 x 2 and a remainder"),
+    pytest.param((2, 2), (2, 2), 0, (2, 35, 5, 6), id="2 x 2, many channels"),
+    pytest.param((2, 2), (2, 2), (0, 1, 0, 1), (2, 5, 7, 9), id="2 x 2, padded behind"),
+    pytest.param((2, 2), (2, 2), (1, 0, 0, 0), (2, 1, 8, 8), id="2 x 2, padded above"),
     pytest.param((2, 2), (2, 2), 0, (0, 3, 4, 4), id="no images"),
 ]
 
