@@ -66,6 +66,30 @@ cdef inline dim all_bits(dim bit, dim share) noexcept nogil:
     return shifted(255, bit) if share > 0 else -1
 
 
+cdef inline void take(
+    const real* pixel, dim number, bint numbered, vector* best, vector* at,
+) noexcept nogil:
+    """Let a pixel win if it is larger than the best so far, or NaN."""
+    cdef vector v, wins, nan, numbers
+    vload(v, pixel)
+    vgreater(wins, v, best[0])
+    vunordered(nan, v)
+    vor_bits(wins, wins, nan)
+    vselect(best[0], wins, v, best[0])
+    if numbered:
+        vfill_bits(numbers, number)
+        vselect(at[0], wins, numbers, at[0])
+
+
+cdef inline void store_winner(real* word, vector at, dim bit) noexcept nogil:
+    """Write a winner to its word, beside those of the windows before."""
+    cdef vector v
+    if bit > 0:
+        vload(v, word)
+        vor_bits(at, at, v)
+    vstore(word, at)
+
+
 cdef inline void max_row_forward(
     const real* x, real* y, real* winners,      # an image, row i of y and of winners (or NULL)
     dim i, const Pooling* p, vector* lane,      # NULL: only names the vector type
@@ -77,7 +101,7 @@ cdef inline void max_row_forward(
     cdef bint empty
     cdef const real* pixel
     cdef real* word
-    cdef vector best, at, v, wins, nan, numbers
+    cdef vector best, at
     for j in range(ow):
         b0, b1 = max(0, x0), least(w, x0 + kw)
         bit = first_bit(j, share)
@@ -91,22 +115,12 @@ cdef inline void max_row_forward(
             for a in range(a0, a1):
                 pixel = x + (a * w + b0) * c + k
                 for b in range(b0, b1):
-                    vload(v, pixel)
-                    vgreater(wins, v, best)
-                    vunordered(nan, v)
-                    vor_bits(wins, wins, nan)
-                    vselect(best, wins, v, best)
-                    if winners != NULL:
-                        vfill_bits(numbers, shifted(number + b, bit))
-                        vselect(at, wins, numbers, at)
+                    take[real, vector](pixel, shifted(number + b, bit), winners != NULL, &best, &at)
                     pixel += c
                 number += kw
             vstore(y + j * c + k, best)
             if winners != NULL:
-                if bit > 0:
-                    vload(v, word + k)
-                    vor_bits(at, at, v)
-                vstore(word + k, at)
+                store_winner[real, vector](word + k, at, bit)
         x0 += sw
 
 
@@ -158,6 +172,17 @@ cdef inline void lane_masks(real* lanes, vector* lane) noexcept nogil:
     vstore(lanes + sizeof(vector) // sizeof(real), v)
 
 
+cdef inline void load_open(const real* dy, const real* y, vector* g) noexcept nogil:
+    """g = dy; with y, 0 where that is not above 0."""
+    cdef vector v, mask, zero
+    vload(g[0], dy)
+    if y != NULL:
+        vfill(zero, 0)
+        vload(v, y)
+        vgreater(mask, v, zero)
+        vand_bits(g[0], g[0], mask)
+
+
 cdef inline void max_row_backward(
     const real* dy, const real* winners, const real* y,     # of an image; y or NULL
     real* dx, dim a, const Pooling* p, vector* lane,        # row a of dx
@@ -171,9 +196,8 @@ cdef inline void max_row_backward(
     cdef bint once = i1 - i0 == 1 and tiled(p)
     cdef real lanes[32]
     cdef real* pixel
-    cdef vector g, at, v, mask, zero
+    cdef vector g, at, v, mask
     lane_masks[real, vector](lanes, lane)
-    vfill(zero, 0)
     if not once:
         memset(dx, 0, w * c * sizeof(real))
     for i in range(i0, i1):
@@ -183,11 +207,8 @@ cdef inline void max_row_backward(
             number = (a - i * p.sh + p.top) * kw - j * sw + left
             for q in range(blocks_of(c, size)):
                 k = least(q * size, c - size)
-                vload(g, dy + (i * ow + j) * c + k)
-                if y != NULL:
-                    vload(v, y + (i * ow + j) * c + k)
-                    vgreater(mask, v, zero)
-                    vand_bits(g, g, mask)
+                load_open[real, vector](dy + (i * ow + j) * c + k,
+                                        NULL if y == NULL else y + (i * ow + j) * c + k, &g)
                 if not once:                    # channels that the last vector repeats
                     vload(mask, lanes + size - (q * size - k))
                     vand_bits(g, g, mask)
@@ -299,13 +320,72 @@ cdef inline void mean_row_backward(
                     pixel += c
 
 
-# The same for windows of 2 x 2 side by side, nearly all there are: the loops above, for windows of
-# any size, cost more than adding four numbers.
+# The same, to the bit, for windows of 2 x 2 side by side, which nearly all are: the bounds of the
+# loops above cost more than what is done with four numbers.
+
+cdef inline bint clear_rest(real* dx, dim a, const Pooling* p) noexcept nogil:
+    """Write 0 where no window covers row a of dx; return whether any covers it."""
+    cdef dim covered = 2 * p.ow * p.c if a // 2 < p.oh else 0
+    if covered < p.w * p.c:
+        memset(dx + covered, 0, (p.w * p.c - covered) * sizeof(real))
+    return covered > 0
+
+
+cdef inline void max_paved_forward(
+    const real* x, real* y, real* winners, dim i, const Pooling* p, vector* lane,
+) noexcept nogil:
+    """y = largest pixel of each window; of equals the first wins, of NaNs the last."""
+    cdef dim size = sizeof(vector) // sizeof(real), c = p.c, line = p.w * c, j, q, k, b, bit
+    cdef const real* pixel
+    cdef real* word
+    cdef vector best, at
+    for j in range(p.ow):
+        bit = first_bit(j, p.share)
+        word = winners + (j >> p.share) * c
+        for q in range(blocks_of(c, size)):
+            k = least(q * size, c - size)
+            pixel = x + 2 * i * line + 2 * j * c + k
+            vfill(best, -INFINITY)
+            vfill_bits(at, 0)
+            for b in range(4):
+                take[real, vector](pixel + (b >> 1) * line + (b & 1) * c, shifted(b, bit),
+                                   winners != NULL, &best, &at)
+            vstore(y + j * c + k, best)
+            if winners != NULL:
+                store_winner[real, vector](word + k, at, bit)
+
+
+cdef inline void max_paved_backward(
+    const real* dy, const real* winners, const real* y, real* dx, dim a, const Pooling* p,
+    vector* lane,
+) noexcept nogil:
+    """dx = dy of the window if the pixel won it; with y, if that is above 0."""
+    cdef dim size = sizeof(vector) // sizeof(real), c = p.c, j, q, k, b, bit
+    cdef vector g, at, v, mask
+    if not clear_rest(dx, a, p):
+        return
+    dy += a // 2 * p.ow * c
+    winners += a // 2 * p.words * c
+    y = NULL if y == NULL else y + a // 2 * p.ow * c
+    for j in range(p.ow):
+        bit = first_bit(j, p.share)
+        for q in range(blocks_of(c, size)):
+            k = least(q * size, c - size)
+            load_open[real, vector](dy + j * c + k, NULL if y == NULL else y + j * c + k, &g)
+            vload(at, winners + (j >> p.share) * c + k)
+            vfill_bits(mask, shifted(255, bit))
+            vand_bits(at, at, mask)
+            for b in range(2):
+                vfill_bits(v, shifted(2 * (a & 1) + b, bit))
+                vequal_bits(mask, at, v)
+                vand_bits(v, g, mask)
+                vstore(dx + (2 * j + b) * c + k, v)
+
 
 cdef inline void mean_paved_forward(
     const real* x, real* y, dim i, const Pooling* p, vector* lane,
 ) noexcept nogil:
-    """y = mean of each window: the same bits as `mean_row_forward`."""
+    """y = mean of each window."""
     cdef dim size = sizeof(vector) // sizeof(real), c = p.c, line = p.w * c, j, q, k
     cdef const real* pixel
     cdef vector total, lower, v, weight, zero
@@ -333,8 +413,7 @@ cdef inline void mean_paved_backward(
     """dx = the window's share of dy."""
     cdef dim size = sizeof(vector) // sizeof(real), c = p.c, j, q, k
     cdef vector g, weight
-    if a // 2 >= p.oh:
-        memset(dx, 0, p.w * c * sizeof(real))
+    if not clear_rest(dx, a, p):
         return
     dy += a // 2 * p.ow * c
     vfill(weight, 1 if p.count == NOTHING else 0.25)
@@ -345,7 +424,6 @@ cdef inline void mean_paved_backward(
             vmultiply(g, g, weight)
             vstore(dx + 2 * j * c + k, g)
             vstore(dx + (2 * j + 1) * c + k, g)
-    memset(dx + 2 * p.ow * c, 0, (p.w - 2 * p.ow) * c * sizeof(real))
 
 
 cdef inline void row(
@@ -364,6 +442,9 @@ cdef inline void row(
             mean_row_forward[real, vector](source, target, i, p, lane)
         else:
             winners = NULL if winners == NULL else winners + r * p.words * p.c
+            if p.paved:
+                max_paved_forward[real, vector](source, target, winners, i, p, lane)
+                return
             max_row_forward[real, vector](source, target, winners, i, p, lane)
     else:
         image, i = r // p.h, r % p.h
@@ -376,6 +457,9 @@ cdef inline void row(
         else:
             y = NULL if y == NULL else y + image * p.oh * p.ow * p.c
             winners += image * p.oh * p.words * p.c
+            if p.paved:
+                max_paved_backward[real, vector](source, winners, y, target, i, p, lane)
+                return
             max_row_backward[real, vector](source, winners, y, target, i, p, lane)
 
 
