@@ -321,7 +321,8 @@ cdef inline void mean_row_backward(
 
 
 # The same, to the bit, for windows of 2 x 2 side by side, which nearly all are: the bounds of the
-# loops above cost more than what is done with four numbers.
+# loops above cost more than what is done with four numbers. Only in float32: it is a good part of
+# this module.
 
 cdef inline bint clear_rest(real* dx, dim a, const Pooling* p) noexcept nogil:
     """Write 0 where no window covers row a of dx; return whether any covers it."""
@@ -432,17 +433,18 @@ cdef inline void row(
 ) noexcept nogil:
     """Row r of all rows of ``target``."""
     cdef dim image, i
+    cdef bint paved = p.paved and real is float
     if kind == MAX_FORWARD or kind == MEAN_FORWARD:
         image, i = r // p.oh, r % p.oh
         source += image * p.h * p.w * p.c
         target += r * p.ow * p.c
-        if kind == MEAN_FORWARD and p.paved:
+        if kind == MEAN_FORWARD and paved:
             mean_paved_forward[real, vector](source, target, i, p, lane)
         elif kind == MEAN_FORWARD:
             mean_row_forward[real, vector](source, target, i, p, lane)
         else:
             winners = NULL if winners == NULL else winners + r * p.words * p.c
-            if p.paved:
+            if paved:
                 max_paved_forward[real, vector](source, target, winners, i, p, lane)
                 return
             max_row_forward[real, vector](source, target, winners, i, p, lane)
@@ -450,14 +452,14 @@ cdef inline void row(
         image, i = r // p.h, r % p.h
         source += image * p.oh * p.ow * p.c
         target += r * p.w * p.c
-        if kind == MEAN_BACKWARD and p.paved:
+        if kind == MEAN_BACKWARD and paved:
             mean_paved_backward[real, vector](source, target, i, p, lane)
         elif kind == MEAN_BACKWARD:
             mean_row_backward[real, vector](source, target, i, p, lane)
         else:
             y = NULL if y == NULL else y + image * p.oh * p.ow * p.c
             winners += image * p.oh * p.words * p.c
-            if p.paved:
+            if paved:
                 max_paved_backward[real, vector](source, winners, y, target, i, p, lane)
                 return
             max_row_backward[real, vector](source, winners, y, target, i, p, lane)
