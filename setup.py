@@ -133,7 +133,7 @@ def kernels() -> list[Extension]:
     """Return one extension per kernel and level, and one each of the modules that need no level."""
     names = sorted(path.stem for path in SOURCE.glob("*.pyx"))
     shared = "cnn_core._cyutility"  # Cython's memoryview code, once instead of in every kernel
-    # once is enough for these: they only add, as fast as memory, or hold no loop over numbers
+    # once is enough for these: they are as fast as memory, or hold no loop over numbers
     plain = {
         f"cnn_core.{name}"
         for name in ("_cpu", "_cyutility", "add", "dense", "memory", "order", "threads")

@@ -69,11 +69,12 @@ def test_refuses_a_setting(make, error, message):
         make()
 
 
+@pytest.mark.parametrize(("k", "units"), [(7, 5), (70, 37)])
 @pytest.mark.parametrize("n", [0, 1, 40])
-def test_backward_kernel(n, dtype, tolerance, threads, rng):
-    x, dy = rng.standard_normal((n, 7)).astype(dtype), rng.standard_normal((n, 5)).astype(dtype)
-    weight, before = rng.standard_normal((2, 7, 5)).astype(dtype)
-    dweight, dbias, dx = before.copy(), np.ones(5, dtype), np.full((n, 7), np.nan, dtype)
+def test_backward_kernel(n, k, units, dtype, tolerance, threads, rng):
+    x, dy = (rng.standard_normal((n, size)).astype(dtype) for size in (k, units))
+    weight, before = rng.standard_normal((2, k, units)).astype(dtype)
+    dweight, dbias, dx = before.copy(), np.ones(units, dtype), np.full((n, k), np.nan, dtype)
     close = {"rtol": 0, "atol": tolerance["atol"] * 10}
     dense.dense_backward(x, dy, weight, dweight, dbias, dx, True)
     wanted = reference.dense_backward(x, weight, dy)
