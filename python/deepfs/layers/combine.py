@@ -151,11 +151,13 @@ class Sequential(Container):
         self._parts = name_parts(self.layers, "Sequential")
         pairs = list(zip(self.layers, (*self.layers[1:], None), strict=True))
         # by number: a layer that rectifies for the ReLU behind it; a ReLU that another does
-        self._rectifies = ["relu" in a.forward_ends and isinstance(b, ReLU) for a, b in pairs]
-        self._rectified = [False, *self._rectifies[:-1]]
+        rectifies = ["relu" in a.forward_ends and isinstance(b, ReLU) for a, b in pairs]
+        self._rectified = [False, *rectifies[:-1]]
         self._stopped = [
             isinstance(a, ReLU) and b is not None and "gate" in b.backward_ends for a, b in pairs
         ]
+        # what is left to the end of the forward of each layer but the last
+        self._left = [{"relu": True} if relu else {} for relu in rectifies[:-1]]
         ends = {
             "forward_ends": self.layers[-1].forward_ends,
             "backward_ends": self.layers[0].backward_ends,
@@ -183,26 +185,26 @@ class Sequential(Container):
     def _forward(self, x: Array, training: bool, **end: Any) -> tuple[Array, Any]:
         self.check_shape(x)
         caches = []
-        for i, part in enumerate(self.layers):
-            if self._rectified[i]:  # keeps what its backward needs, if that is ever asked for
-                cache: Any = None if self._stopped[i] else in_memory(x)
+        part: Any
+        for part, left, rectified, stopped in zip(
+            self.layers, (*self._left, end), self._rectified, self._stopped, strict=True
+        ):
+            if rectified:  # keeps what its backward needs, if that is ever asked for
+                cache: Any = None if stopped else in_memory(x)
             else:
-                x, cache = _any(part)._forward(x, training, **self._end(i, end))
+                x, cache = part._forward(x, training, **left)
             caches.append(cache)
         return x, caches
 
     def _infer(self, x: Array, **end: Any) -> Array:
         self.check_shape(x)
-        for i, part in enumerate(self.layers):
-            if not self._rectified[i]:
-                x = _any(part)._infer(x, **self._end(i, end))
+        part: Any
+        for part, left, rectified in zip(
+            self.layers, (*self._left, end), self._rectified, strict=True
+        ):
+            if not rectified:
+                x = part._infer(x, **left)
         return x
-
-    def _end(self, i: int, end: dict[str, Any]) -> dict[str, Any]:
-        """Return what is left to layer number ``i`` at the end of a forward."""
-        if self._rectifies[i]:
-            return {"relu": True}
-        return end if i + 1 == len(self.layers) else {}
 
     def _backward(self, dy: Array, cache: Any, need_dx: bool, **end: Any) -> Array | None:
         first = 0 if need_dx else next(
@@ -210,11 +212,12 @@ class Sequential(Container):
         )  # fmt: skip
         dx: Any = dy
         for i in range(len(self.layers) - 1, first - 1, -1):
-            part, wanted = self.layers[i], need_dx or i > first
+            part: Any = self.layers[i]
+            wanted = need_dx or i > first
             if i > first and self._stopped[i - 1]:
-                dx = _any(part)._backward(dx, cache[i], wanted, gate=True)
+                dx = part._backward(dx, cache[i], wanted, gate=True)
             elif not self._stopped[i]:
-                dx = _any(part)._backward(dx, cache[i], wanted, **(end if i == 0 else {}))
+                dx = part._backward(dx, cache[i], wanted, **(end if i == 0 else {}))
         return dx if need_dx else None
 
 
