@@ -166,6 +166,42 @@ def test_another_optimizer_starts_afresh(data):
         assert_array_equal(model.arena.values, weights)
 
 
+def layer_built_again(model, x):
+    model.network.layers[1].body.build((16,), np.float64)
+
+
+def part_replaced(model, x):
+    model.network.layers[1].body = L.Dense(16, initializer="zeros")
+    model.network.layers[1].body.build((16,), np.float64)
+
+
+def network_replaced(model, x):
+    model.network = residual_network()
+    model.network.build(x.shape[1:], np.float64)
+
+
+def residual_network():
+    return L.Sequential([L.Flatten(), L.Residual(L.Dense(16)), L.BatchNorm(), L.Dense(3)])
+
+
+@pytest.mark.parametrize("change", [layer_built_again, part_replaced, network_replaced])
+def test_a_model_trains_what_its_network_is_made_of_now(change):
+    x, y = np.linspace(-1, 1, 96).reshape(6, 1, 4, 4), np.arange(6) % 3
+    model = dfs.Model(residual_network(), dfs.losses.CrossEntropy(), dfs.optimizers.SGD(0.1))
+    model.train_on_batch(x, y)
+    change(model, x)
+    before = {name: p.value.copy() for name, p in model.network.parameters().items()}
+    model.train_on_batch(x, y)
+    for name, p in model.network.parameters().items():
+        assert (p.value != before[name]).any()
+        assert not p.grad.any()
+    model.loss.backward = lambda cache: [][0]
+    mean = model.network.buffers()["batchnorm_1.running_mean"].copy()
+    with pytest.raises(IndexError):
+        model.train_on_batch(x, y)
+    assert_array_equal(model.network.buffers()["batchnorm_1.running_mean"], mean)
+
+
 def test_two_models_may_share_a_network(data):
     x, y = data
     first = small_model()

@@ -115,13 +115,14 @@ _building = threading.RLock()
 
 
 class Changes:
-    """Tells whether gradients have changed: ``last`` is a new object whenever one may have."""
+    """Tells whether something has changed: ``last`` is a new object whenever it may have."""
 
     def __init__(self) -> None:
         self.last = object()
 
 
 gradient_changes = Changes()
+layer_changes = Changes()  # what layers are made of, and where their arrays lie
 
 
 class Parameter:
@@ -159,6 +160,7 @@ class Parameter:
 
     def move(self, memory: Array, dmemory: Array) -> None:
         """Go on living in these flat arrays, value and gradient kept."""
+        layer_changes.last = object()
         np.copyto(memory.reshape(self.memory.shape), self.memory)
         if self.dmemory.any():  # new memory that nobody writes to is not there yet
             dmemory[:] = self.dmemory.reshape(-1)
@@ -227,6 +229,10 @@ class Layer(ABC):
     # end of `_backward`: plus=array is added to dx, then gate=True makes it 0 where x is not > 0.
     forward_ends: ClassVar[frozenset[str]] = frozenset()
     backward_ends: ClassVar[frozenset[str]] = frozenset()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        layer_changes.last = object()
+        super().__setattr__(name, value)
 
     def __call__(self, x: ArrayLike) -> Array:
         """Return the output for the batch ``x``, as in inference."""

@@ -158,6 +158,8 @@ class Optimizer(ABC):
 
     def rate(self, t: int, epoch: int = 0) -> float:
         """Return the learning rate of step ``t``, counted from 1, after ``epoch`` whole epochs."""
+        if type(self.lr) is float:
+            return self.lr
         return self.lr.at(t - 1, epoch) if isinstance(self.lr, Schedule) else self.lr
 
     def observe(self, logs: Mapping[str, float]) -> None:

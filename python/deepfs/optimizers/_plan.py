@@ -285,7 +285,7 @@ class Pass:
         cleared: Array | None,
     ) -> None:
         state = self.state
-        a, b, c = (*(state[name] for name in names), None, None, None)[:3]
+        a, b, c = (*map(state.__getitem__, names), None, None, None)[:3]
         plan = self.plan
         optim.step(
             kind, self.w, self.g, a, b, c, cleared, plan.pieces, plan.groups, factors, plan.sums,
