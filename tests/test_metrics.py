@@ -8,6 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import deepfs as dfs
+from cnn_core import softmax
 from deepfs import layers as L
 from deepfs import metrics
 from deepfs.metrics import (
@@ -32,9 +33,28 @@ def test_accuracy_by_hand():
     assert_array_equal(accuracy(outputs, np.array([1, 0, 1])), [1, 1, 0])  # a tie: the first
     assert_array_equal(accuracy(outputs, np.array([0, 1, 2], np.uint8)), [0, 0, 1])
     assert_array_equal(accuracy(outputs, outputs[::-1]), [0, 1, 0])
+    with pytest.raises(ValueError, match="labels from 0 to 2, got 9223372036854775808 at index 1"):
+        accuracy(outputs, np.array([1, 2**63, 0], np.uint64))
     outputs[0, 0] = outputs[1, 2] = np.nan
     assert_array_equal(accuracy(outputs, np.array([0, 2, 2])), [0, 0, 1])
     assert accuracy(np.zeros((0, 3)), np.zeros(0, int)).shape == (0,)
+
+
+def test_accuracy_is_one_number_in_all_forms_of_its_arguments(rng):
+    outputs, labels = rng.integers(-3, 4, (300, 4)), rng.integers(0, 4, 300)
+    wanted = outputs.argmax(axis=1) == labels
+    for form in (np.int64, np.float16, np.float32, np.float64, ">f4"):
+        given = np.asfortranarray(outputs.astype(form))
+        for kind in (np.int64, np.uint8, ">i2"):
+            assert_array_equal(accuracy(given, labels.astype(kind)), wanted)
+    assert_array_equal(accuracy(outputs.astype("f")[::3], labels[::3]), wanted[::3])
+
+
+def test_accuracy_kernel_refuses_what_would_crash():
+    x, label, right = np.zeros((2, 3)), np.zeros(2, np.int64), np.zeros(2)
+    for wrong in ((x, label[:1], right), (x, label, right[:1]), (x[:, :0].copy(), label, right)):
+        with pytest.raises(ValueError, match="do not belong together"):
+            softmax.right_class(*wrong)
 
 
 def test_accuracy_of_pixels_is_their_mean(rng):

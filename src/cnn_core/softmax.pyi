@@ -23,6 +23,11 @@ def cross_entropy_forward(
     p: Array,
     loss: Array,
 ) -> float: ...
+def right_class(
+    x: Array,
+    label: Array,
+    right: Array,
+) -> None: ...
 def cross_entropy_backward(
     p: Array,
     label: Array | None,

@@ -1,4 +1,4 @@
-"""Softmax, its logarithm, and cross-entropy on it.
+"""Softmax, its logarithm, cross-entropy on it, and whether the largest is that of the right class.
 
 The row's largest value is subtracted first, so no exponential overflows. Rows are independent:
 threads share them out.
@@ -277,3 +277,27 @@ def cross_entropy_backward(
             cross_entropy_gradient_row(&p[i, 0], t, k, f, &dx[i, 0], c, <vecf*> NULL)
         else:
             cross_entropy_gradient_row(&p[i, 0], t, k, f, &dx[i, 0], c, <vecd*> NULL)
+
+
+def right_class(
+    const real[:, ::1] x,           # in   (n, c)
+    const int64_t[::1] label,       # in   (n,)
+    double[::1] right,              # out  (n,)
+):
+    """Write 1 where the label is that of the first of the largest numbers of a row, else 0.
+
+    A row with a NaN is not right. A label that is no class raises IndexError.
+    """
+    cdef dim n = x.shape[0], c = x.shape[1], i, k, best
+    cdef bint numbers
+    if c == 0 or label.shape[0] != n or right.shape[0] != n:
+        raise ValueError("x, label and right do not belong together")
+    for i in range(n):
+        if not 0 <= label[i] < c:
+            raise IndexError(f"a label must be from 0 to {c - 1}, got {label[i]}")
+        best, numbers = 0, True
+        for k in range(c):
+            if x[i, k] > x[i, best]:
+                best = k
+            numbers = numbers and x[i, k] == x[i, k]
+        right[i] = numbers and best == label[i]
