@@ -75,12 +75,13 @@ def as_seen(x: Array) -> Array:
 
 def empty(shape: Shape, dtype: DTypeLike) -> Array:
     """Return an array of arbitrary content; a large one on memory that an earlier one gave back."""
-    size = prod(shape) * np.dtype(dtype).itemsize
-    if size < 2**16:
+    count = prod(shape)
+    if count < 2**13:
         try:
             return np.empty(shape, dtype)
         except ValueError:  # without entries, but its extents are beyond what NumPy counts in
             raise MemoryError(f"no memory for an array of shape {shape}") from None
+    size = count * np.dtype(dtype).itemsize
     if size >= 2**63:
         raise MemoryError(f"no memory for an array of {size} bytes")
     block: Any = Block(size)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from .. import config, initializers
 from .._check import LARGEST, flag, one_of, padding, pair, whole
 from ._base import Array, Layer, Parameter, Shape, constant, empty, new_parameter, to_nchw, to_nhwc
 from ._window import Placement, place_window
+
+# What describes a window to every kernel: see `Conv2D._window`.
+Window: TypeAlias = tuple[int, int, int, int, int, int, int, bool]
 
 
 @dataclass(eq=False)
@@ -134,9 +137,7 @@ class Conv2D(Layer):
         pays = min(channels, self.filters) >= 8 and 2 * place.oh * place.ow >= 16 * tiles
         return config.winograd and self._winograd_serves() and pays
 
-    def _window(
-        self, place: Placement, channels: int
-    ) -> tuple[int, int, int, int, int, int, int, bool]:
+    def _window(self, place: Placement, channels: int) -> Window:
         """Return what describes the window to every kernel, after the arrays."""
         stride: Any = self.stride
         dilation: Any = self.dilation
@@ -153,18 +154,12 @@ class Conv2D(Layer):
     def _forward(self, x: Array, training: bool, relu: bool = False) -> tuple[Array, Any]:
         self.check_shape(x)
         place = self._place(*x.shape[2:])
+        window = self._window(place, x.shape[1])
         x = to_nhwc(x)
         y = empty((len(x), place.oh, place.ow, self.filters), x.dtype)
         bias = self.learned["bias"].memory if self.bias else None
-        conv.conv2d_forward(
-            x,
-            self.learned["weight"].memory,
-            bias,
-            y,
-            *self._window(place, x.shape[3]),
-            relu=relu,
-        )
-        return to_nchw(y), x
+        conv.conv2d_forward(x, self.learned["weight"].memory, bias, y, *window, relu=relu)
+        return to_nchw(y), (x, window)
 
     def _infer(self, x: Array, relu: bool = False) -> Array:
         return self._forward(x, False, relu)[0]
@@ -172,9 +167,9 @@ class Conv2D(Layer):
     def _backward(
         self, dy: Array, cache: Any, need_dx: bool, gate: bool = False, plus: Array | None = None
     ) -> Array | None:
-        x, dy = cache, to_nhwc(dy)
+        window: Window
+        (x, window), dy = cache, to_nhwc(dy)
         weight = self.learned["weight"]
-        window = self._window(self._place(*x.shape[1:3]), x.shape[3])
         dbias = self.learned["bias"].dmemory if self.bias else None
         conv.conv2d_backward_weight(x, dy, weight.dmemory, dbias, *window)
         if not need_dx:

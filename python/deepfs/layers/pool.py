@@ -101,16 +101,17 @@ class MaxPool2D(_Pool):
     backward_ends = frozenset({"gate"})
 
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
-        y, winners = self._pool(x, True)
-        return to_nchw(y), (winners, y, x.shape)
+        y, winners, window = self._pool(x, True)
+        return to_nchw(y), ((winners, y, x.shape), window)
 
     def _infer(self, x: Array) -> Array:
         return to_nchw(self._pool(x, False)[0])
 
-    def _pool(self, x: Array, remember: bool) -> tuple[Array, Array | None]:
+    def _pool(self, x: Array, remember: bool) -> tuple[Array, Array | None, tuple[Any, ...]]:
         self.check_shape(x)
         place = self._place(*x.shape[2:])
-        return max_pool(x, place.oh, place.ow, self._window(place), remember)
+        window = self._window(place)
+        return *max_pool(x, place.oh, place.ow, window, remember), window
 
     def _window(self, place: Placement) -> tuple[Any, ...]:
         """Return what describes the window to both kernels."""
@@ -121,8 +122,8 @@ class MaxPool2D(_Pool):
     def _backward(self, dy: Array, cache: Any, need_dx: bool, gate: bool = False) -> Array | None:
         if not need_dx:
             return None
-        window = self._window(self._place(*cache[2][2:]))
-        return gradient_of_max_pool(to_nhwc(dy), cache, window, gate)
+        pooled, window = cache
+        return gradient_of_max_pool(to_nhwc(dy), pooled, window, gate)
 
 
 def max_pool(
@@ -212,16 +213,17 @@ class AvgPool2D(_Pool):
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         self.check_shape(x)
         place = self._place(*x.shape[2:])
+        window = self._window(place)
         y = empty((len(x), place.oh, place.ow, x.shape[1]), x.dtype)
-        pool.avg_pool2d_forward(to_nhwc(x), y, *self._window(place))
-        return to_nchw(y), x.shape
+        pool.avg_pool2d_forward(to_nhwc(x), y, *window)
+        return to_nchw(y), (x.shape, window)
 
     def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
         if not need_dx:
             return None
-        n, c, h, w = cache
+        (n, c, h, w), window = cache
         dx = empty((n, h, w, c), dy.dtype)
-        pool.avg_pool2d_backward(to_nhwc(dy), dx, *self._window(self._place(h, w)))
+        pool.avg_pool2d_backward(to_nhwc(dy), dx, *window)
         return to_nchw(dx)
 
 
