@@ -88,13 +88,15 @@ def test_any_number_of_rows_and_columns(rows, columns, dtype, rng):
     """Wide rows of several rows, their rest, short sums and runs: sums, results and gradients."""
     x, dy = (2 + rng.standard_normal((2, rows, columns))).astype(dtype)
     gamma, beta = rng.standard_normal((2, columns)).astype(dtype)
-    mean, var, dgamma, dbeta = np.zeros((4, columns), dtype)
-    norm.batch_moments(x, mean, var)
+    mean, inv_std, moved, var, dgamma, dbeta = np.zeros((6, columns), dtype)
+    norm.batch_moments(x, mean, inv_std, moved, var, 0, False, 0.1)
+    assert_array_equal(moved, mean)
     exact, g = x.astype(float), dy.astype(float)
     close = {"rtol": 0, "atol": 1000 * np.finfo(dtype).eps}
     assert_allclose(mean, exact.mean(0), **close)
     assert_allclose(var, exact.var(0), **close)
-    y, dx, inv_std = np.empty_like(x), np.empty_like(x), 1 / np.sqrt(var + dtype(0.1))
+    assert_allclose(inv_std, 1 / np.sqrt(exact.var(0) + 0.1), **close)
+    y, dx = np.empty_like(x), np.empty_like(x)
     norm.batch_norm_forward(x, mean, inv_std, gamma, beta, y)
     normal = (exact - exact.mean(0)) / np.sqrt(exact.var(0) + 0.1)
     assert_allclose(y, normal * gamma + beta, **close)

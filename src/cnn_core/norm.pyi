@@ -7,7 +7,12 @@ Array: TypeAlias = NDArray[Any]
 def batch_moments(
     x: Array,
     mean: Array,
-    var: Array,
+    inv_std: Array,
+    running_mean: Array,
+    running_var: Array,
+    keep: float,
+    unbiased: bool,
+    eps: float,
 ) -> None: ...
 def batch_norm_forward(
     x: Array,

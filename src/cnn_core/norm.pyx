@@ -10,6 +10,7 @@ few columns, a whole number of vectors; what belongs to a column is repeated in 
     wide      columns of a wide row, a multiple of c: number k belongs to column k mod c
 """
 from cython.parallel cimport prange
+from libc.math cimport sqrt
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
@@ -274,16 +275,25 @@ cdef inline void backward_run(
 
 
 def batch_moments(
-    const real[:, ::1] x,               # in   (rows, c)
-    real[::1] mean, real[::1] var,      # out  (c,), the variance biased
+    const real[:, ::1] x,                               # in   (rows, c)
+    real[::1] mean, real[::1] inv_std,                  # out  (c,)
+    real[::1] running_mean, real[::1] running_var,      # in, out  (c,)
+    double keep,                                        # of the running ones; the rest is the batch
+    bint unbiased,                                      # is what goes to the running variance
+    double eps,
 ):
-    """Write mean and variance of each column, in one pass over ``x``."""
+    """Write mean and 1 / sqrt(variance + eps) of each column, in one pass over ``x``.
+
+    running = keep running + (1 - keep) batch, for both.
+    """
     cdef dim rows = x.shape[0], c = x.shape[1], run = run_of_rows(rows), runs, wide, r, k, n
     cdef double* moments
     cdef double* totals
     cdef real* space
-    if mean.shape[0] != c or var.shape[0] != c or rows == 0:
-        raise ValueError("x, mean and var do not belong to one batch")
+    cdef double var
+    if (mean.shape[0] != c or inv_std.shape[0] != c or running_mean.shape[0] != c
+            or running_var.shape[0] != c or rows == 0):
+        raise ValueError("x and the statistics do not belong to one batch")
     if c == 0:
         return
     runs, wide = blocks_of(rows, run), wide_row(c, sizeof(real))
@@ -305,8 +315,13 @@ def batch_moments(
         for r in range(1, runs):
             merge(&moments[k], &moments[c + k], r * run, moments[r * 2 * c + k],
                   moments[(r * 2 + 1) * c + k], least(run, rows - r * run))
+        var = moments[c + k] / rows
         mean[k] = <real> moments[k]
-        var[k] = <real> (moments[c + k] / rows)
+        inv_std[k] = <real> (1 / sqrt(var + eps))
+        if unbiased:
+            var = moments[c + k] / (rows - 1)
+        running_mean[k] = <real> (keep * running_mean[k] + (1 - keep) * moments[k])
+        running_var[k] = <real> (keep * running_var[k] + (1 - keep) * var)
     free(moments)
 
 

@@ -111,9 +111,7 @@ class BatchNorm(Layer):
             self.check_training(x.shape)
         x = in_memory(x)
         rows = x.reshape(-1, x.shape[-1])
-        with quiet():
-            mean, var = self._batch_statistics(rows) if training else self._running_statistics()
-            inv_std = 1 / np.sqrt(var + x.dtype.type(self.eps))
+        mean, inv_std = self._batch_statistics(rows) if training else self._running_statistics()
         gamma, beta = self._affine(x.dtype)
         y = empty(x.shape, x.dtype)
         norm.batch_norm_forward(
@@ -147,19 +145,23 @@ class BatchNorm(Layer):
         return np.ones(c, dtype), np.zeros(c, dtype)
 
     def _running_statistics(self) -> tuple[Array, Array]:
-        return self.kept["running_mean"].copy(), self.kept["running_var"].copy()
+        """Return the running mean, and 1 / the standard deviation."""
+        var = self.kept["running_var"]
+        with quiet():
+            inv_std = 1 / np.sqrt(var + var.dtype.type(self.eps))
+        return self.kept["running_mean"].copy(), inv_std
 
     def _batch_statistics(self, rows: Array) -> tuple[Array, Array]:
-        """Return mean and biased variance of the batch; move the running ones."""
+        """Return the same of the batch; move the running ones."""
         m, c = rows.shape
-        mean, var = np.zeros(c, rows.dtype), np.ones(c, rows.dtype)
+        mean, inv_std = np.zeros(c, rows.dtype), np.ones(c, rows.dtype)
         if m == 0:  # nothing to learn from an empty batch
-            return mean, var
-        norm.batch_moments(rows, mean, var)
+            return mean, inv_std
         kept = self.kept
         kept["batches"] += 1
         keep = self.momentum if self.statistics == "moving" else 1 - 1 / int(kept["batches"][0])
-        moves = var * (m / (m - 1)) if self.running_variance == "unbiased" else var
-        kept["running_mean"][:] = keep * kept["running_mean"] + (1 - keep) * mean
-        kept["running_var"][:] = keep * kept["running_var"] + (1 - keep) * moves
-        return mean, var
+        norm.batch_moments(
+            rows, mean, inv_std, kept["running_mean"], kept["running_var"], keep,
+            self.running_variance == "unbiased", self.eps,
+        )  # fmt: skip
+        return mean, inv_std
