@@ -49,6 +49,8 @@ def to_nchw(x: Array) -> Array:
 
 def to_rows(x: Array) -> Array:
     """Return samples as rows ``(n, numbers)`` in the order people read; a copy only if needed."""
+    if x.ndim == 2:
+        return np.ascontiguousarray(x)
     if x.ndim == 4 and _typed(x) and not x.flags.c_contiguous:
         (n, c, h, w), last = x.shape, x.transpose(0, 2, 3, 1)
         if last.flags.c_contiguous:
