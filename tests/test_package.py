@@ -91,7 +91,8 @@ def test_kernels_come_from_the_best_level():
     assert cnn_core.level == wanted
     for name in KERNELS:
         module = importlib.import_module(f"cnn_core.{name}")
-        once = name in ("add", "dense", "memory", "order", "threads")  # one build serves every level
+        # one build of these serves every level
+        once = name in ("add", "dense", "memory", "order", "threads")
         assert Path(module.__file__).parent.name == ("cnn_core" if once else f"_{wanted}")
 
 
