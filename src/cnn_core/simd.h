@@ -61,7 +61,7 @@ static const volatile char vzeros[VBYTES] __attribute__((aligned(VBYTES)));
 #define vrelu(v, zero) ((v) = (__typeof__(v))((VBITS(v))(v) & ~((v) < (zero))))
 #define vgate(v, w, zero) ((v) = (__typeof__(v))((VBITS(v))(v) & ((w) > (zero))))
 
-/* The first `count` elements of a vector, fewer than it holds; loading fills up with zeros. Both
+/* The first `count` elements of a vector, or none, or all; loading fills up with zeros. Both
  * work in units of 4 bytes, and by one masked instruction where there is one. */
 #if defined(__AVX512F__)
 static inline void load_some(void *v, size_t size, const void *from, size_t words)
@@ -102,7 +102,9 @@ static inline void load_some(void *v, size_t size, const void *from, size_t word
     const float *p = (const float *)from;
     __m128 all = _mm_setzero_ps();
     (void)size;
-    if (words == 1)
+    if (words == 4)
+        all = _mm_loadu_ps(p);
+    else if (words == 1)
         all = _mm_load_ss(p);
     else if (words > 1)
         all = _mm_loadl_pi(all, (const __m64 *)from);
@@ -115,7 +117,9 @@ static inline void store_some(void *to, const void *v, size_t size, size_t words
     float *p = (float *)to;
     const __m128 all = *(const shortf *)v;
     (void)size;
-    if (words == 1)
+    if (words == 4)
+        _mm_storeu_ps(p, all);
+    else if (words == 1)
         _mm_store_ss(p, all);
     else if (words > 1)
         _mm_storel_pi((__m64 *)to, all);
