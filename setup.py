@@ -41,6 +41,9 @@ else:
 # change what a NaN or an infinity does, so no -ffast-math.
 OPTIMISE = ["-O0", "-g"] if DEBUG else ["-O3", "-g0", "-fno-math-errno", "-fno-trapping-math"]
 COMPILE = [*OPTIMISE, "-ffp-contract=fast", "-Wno-unused-function", *FLAGS]
+if sys.platform == "linux" and not (DEBUG or FLAGS):
+    # nothing is thrown through C; tables of how to unwind its frames are 3 % of the wheel
+    COMPILE.insert(0, "-fno-asynchronous-unwind-tables")
 DIRECTIVES = {
     "language_level": 3,
     "boundscheck": DEBUG,
@@ -79,7 +82,7 @@ class BuildKernels(build_ext):
         for command in ("linker_so", "linker_exe"):
             kept = getattr(self.compiler, command, None) or []
             setattr(self.compiler, command, [f for f in kept if not f.startswith("-Wl,-rpath")])
-        if sys.platform == "linux" and not DEBUG:
+        if sys.platform == "linux" and not (DEBUG or FLAGS):
             link_flags = [*link_flags, "-Wl,--strip-all"]
         for extension in self.extensions:
             extension.extra_compile_args += compile_flags

@@ -263,7 +263,7 @@ cdef void row_multiply(
 ) noexcept nogil:
     """c[n] (+)= a[k] b[k, n] (+ bias), for n up to WIDE vectors."""
     cdef dim vectors = blocks_of(n, lanes())
-    if vectors == 8:
+    if vectors == 8:                            # the number made a literal
         row_part(8, n, k, a, b, b_row, c, bias, gate, how)
     elif vectors == 7:
         row_part(7, n, k, a, b, b_row, c, bias, gate, how)
