@@ -27,7 +27,8 @@ CASES = [
     pytest.param((4, 2), (2, 2), (2, 1, 0, 1), (2, 70, 5, 5), id="four sides, two slabs"),
     pytest.param((2, 2), (2, 2), 0, (2, 6, 7, 9), id="2 x 2 and a remainder"),
     pytest.param((2, 2), (2, 2), 0, (2, 35, 5, 6), id="2 x 2, many channels"),
-    pytest.param((2, 2), (2, 2), (0, 1, 0, 1), (2, 5, 7, 9), id="2 x 2, padded behind"),
+    pytest.param((2, 2), (2, 2), (0, 1, 0, 0), (2, 5, 7, 8), id="2 x 2, padded below"),
+    pytest.param((2, 2), (2, 2), (0, 0, 0, 1), (2, 5, 8, 9), id="2 x 2, padded on the right"),
     pytest.param((2, 2), (2, 2), (1, 0, 0, 0), (2, 1, 8, 8), id="2 x 2, padded above"),
     pytest.param((2, 2), (2, 2), 0, (0, 3, 4, 4), id="no images"),
 ]
