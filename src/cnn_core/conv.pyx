@@ -372,7 +372,7 @@ cdef int backward_input_columns(
     cdef dim k = window.kh * window.kw * c // groups, group_co = co // groups
     cdef dim ld = packed_width(k, sizeof(real)), size = group_co * ld, image, g
     cdef dim rows = least(oh, blocks_of(max(PLACES, BAND // k), ow)), places = rows * ow
-    cdef dim dcol = places * ld * sizeof(real)
+    cdef dim dcol = blocks_of(places * ld * sizeof(real), 64) * 64     # whole cache lines
     cdef dim space = dcol + col2im_space(ow, w, window.kw, c // groups, sizeof(real))
     cdef int threads = threads_for(nanoseconds(n * oh * ow, k, co, sizeof(real)))
     cdef Block tables = Block((2 * places + group_co) * sizeof(dim))

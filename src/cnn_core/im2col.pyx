@@ -14,7 +14,7 @@ from cython.parallel cimport prange, threadid
 from cnn_core.memory cimport Block
 from cnn_core.simd cimport VBYTES, vec, vecd, vecf, vfill
 from cnn_core.threads cimport threads_for
-from cnn_core.types cimport dim, least, real
+from cnn_core.types cimport blocks_of, dim, least, real
 from cnn_core.vmath cimport vload_part, vstore_part
 
 cdef enum:
@@ -163,8 +163,8 @@ cdef inline void sum_row(
 
 
 cdef dim col2im_space(dim ow, dim w, dim kw, dim channels, dim itemsize) noexcept nogil:
-    """Return how many bytes `col2im_rows` needs as workspace."""
-    return w * <dim> sizeof(Run) + ow * kw * channels * itemsize
+    """Return how many bytes `col2im_rows` needs as workspace: whole cache lines."""
+    return blocks_of(w * <dim> sizeof(Run) + ow * kw * channels * itemsize, 64) * 64
 
 
 cdef void col2im_rows(
