@@ -139,7 +139,7 @@ def kernels() -> list[Extension]:
     # once is enough for these: they are as fast as memory, or hold no loop over numbers
     plain = {
         f"cnn_core.{name}"
-        for name in ("_cpu", "_cyutility", "add", "dense", "memory", "order", "threads")
+        for name in ("_cpu", "_cyutility", "add", "dense", "memory", "transpose", "threads")
     }
     modules = [
         *(Extension(f"cnn_core.{name}", [f"{SOURCE}/{name}.pyx"]) for name in names),

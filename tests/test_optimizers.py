@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import deepfs as dfs
-from cnn_core import optim
+from cnn_core import optimizers as kernel
 from deepfs import layers as L
 from deepfs import optimizers, reference
 from deepfs.optimizers import (
@@ -784,16 +784,16 @@ def test_kernel_refuses_what_would_crash():
     pieces, groups = np.array([[0, 5, 0, 0]]), np.array([[1.0, 0, 0, 0, 0]])
     factors, sums = np.ones(1), np.zeros((1, 2))
 
-    def step(kind=optim.momentum, g=w, a=w, b=None, cleared=None, pieces=pieces, groups=groups,
+    def step(kind=kernel.momentum, g=w, a=w, b=None, cleared=None, pieces=pieces, groups=groups,
              sums=sums):  # fmt: skip
-        optim.step(kind, w, g, a, b, None, cleared, pieces, groups, factors, sums, 0.1, inf)
+        kernel.step(kind, w, g, a, b, None, cleared, pieces, groups, factors, sums, 0.1, inf)
 
     step()
     for wrong in (
         {"g": short},
         {"a": short},
         {"a": None},
-        {"kind": optim.adam},
+        {"kind": kernel.adam},
         {"cleared": short},
     ):
         with pytest.raises(ValueError, match="must have one length"):

@@ -1,35 +1,35 @@
 """Typed kernels for convolutional networks: they compute; ``deepfs`` explains, checks and combines.
 
-=============  ======================================================================
-module         concept
-=============  ======================================================================
-`threads`      how many threads a kernel may use
-`memory`       blocks for large arrays, used again
-`random`       Philox4x32-10: numbers that depend on a key and an index, not on order
-`gemm`         matrix product
-`narrow`       products of one row, and the last one to four columns of others
-`im2col`       images to columns and back
-`conv`         convolution and its gradients
-`winograd`     3x3 convolution with a quarter of the products
-`depthwise`    convolution with a filter for each channel
-`planes`       convolution of one channel to few filters
-`dense`        the gradients of a dense layer
-`pool`         max and average pooling
-`norm`         batch normalisation
-`group_norm`   normalisation inside one sample: layer, group, instance
-`activation`   ReLU, sigmoid, GELU and the like: functions of one number
-`add`          the sum of two arrays, where two ways meet
-`order`        channels first and channels last
-`softmax`      softmax and cross-entropy
-`dropout`      dropout
-`optim`        optimizer steps
-=============  ======================================================================
+==================  ======================================================================
+module              concept
+==================  ======================================================================
+`threads`           how many threads a kernel may use
+`memory`            blocks for large arrays, used again
+`random`            Philox4x32-10: numbers that depend on a key and an index, not on order
+`gemm`              matrix product
+`gemm_thin`         products of one row, and the last one to four columns of others
+`transpose`         channels first and channels last
+`im2col`            images to columns and back
+`conv`              convolution and its gradients
+`conv_winograd`     3x3 convolution with a quarter of the products
+`conv_depthwise`    convolution with a filter for each channel
+`conv_one_channel`  convolution of one channel to few filters
+`dense`             the gradients of a dense layer
+`pool`              max and average pooling
+`batch_norm`        batch normalisation
+`group_norm`        normalisation inside one sample: layer, group, instance
+`activation`        ReLU, sigmoid, GELU and the like: functions of one number
+`add`               the sum of two arrays, where two branches meet
+`softmax`           softmax and cross-entropy
+`dropout`           dropout
+`optimizers`        optimizer steps
+==================  ======================================================================
 
 Every kernel is compiled once per instruction-set level, into ``_v2``, ``_v3`` and ``_v4`` on
 x86-64 and into ``_baseline`` elsewhere; ``_native`` is a local build (``DEEPFS_NATIVE=1``). The
 best folder for this processor comes first on the package's path, so ``import cnn_core.pool`` and
 another package's ``cimport cnn_core.pool`` both get it, and no kernel holds any dispatch code.
-What no instruction set makes faster (`add`, `dense`, `memory`, `order`, `threads`) is compiled
+What no instruction set makes faster (`add`, `dense`, `memory`, `threads`, `transpose`) is compiled
 once. The environment variable ``DEEPFS_ISA`` (``v2``, ``v3``, ``v4``) picks a lower level.
 """
 

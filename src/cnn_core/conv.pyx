@@ -27,16 +27,16 @@ from libc.string cimport memcpy, memset
 
 from cnn_core.add cimport add_all
 from cnn_core.dense cimport sum_run
-from cnn_core.depthwise cimport depthwise_multiply, depthwise_sum
+from cnn_core.conv_depthwise cimport depthwise_multiply, depthwise_sum
 from cnn_core.gemm cimport ADD, CHAIN, DEPTH, RELU, count_by, multiply, pack, packed_width
 from cnn_core.gemm cimport part_length, transposed
 from cnn_core.im2col cimport Window, col2im_rows, col2im_space, usable
 from cnn_core.memory cimport Block
-from cnn_core.planes cimport planes_multiply, planes_serve, planes_space, planes_sum
+from cnn_core.conv_one_channel cimport planes_multiply, planes_serve, planes_space, planes_sum
 from cnn_core.simd cimport VBYTES
 from cnn_core.threads cimport threads_for
 from cnn_core.types cimport blocks_of, dim, least, real, same_shape
-from cnn_core.winograd cimport winograd_backward_weight, winograd_forward
+from cnn_core.conv_winograd cimport winograd_backward_weight, winograd_forward
 
 cdef enum:
     PLACES = 112        # places of a unit of work, at least: whole tiles of 14 or nearly of 6

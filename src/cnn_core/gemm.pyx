@@ -26,8 +26,8 @@ from cython.parallel cimport parallel, prange, threadid
 from libc.string cimport memcpy
 
 from cnn_core.memory cimport Block
-from cnn_core.narrow cimport narrow_columns, narrow_multiply, narrow_pack, narrow_space
-from cnn_core.narrow cimport row_multiply, row_width
+from cnn_core.gemm_thin cimport narrow_columns, narrow_multiply, narrow_pack, narrow_space
+from cnn_core.gemm_thin cimport row_multiply, row_width
 from cnn_core.simd cimport TILE_ROWS, VBYTES, anyvec, offset, shortf, transpose, vecd, vecf
 from cnn_core.simd cimport vfill, vgate, vload, vload_some, vprefetch, vrelu, vstore, vstore_some
 from cnn_core.simd cimport vzero

@@ -12,7 +12,7 @@ from .dropout import DropConnect, Dropout, GaussianNoise, SpatialDropout
 from .gated import GELU, HardSwish, SiLU
 from .group_norm import GroupNorm, InstanceNorm, LayerNorm
 from .maxout import Maxout
-from .norm import BatchNorm
+from .batch_norm import BatchNorm
 from .pool import AdaptiveAvgPool2D, AvgPool2D, GlobalAvgPool2D, GlobalMaxPool2D, MaxPool2D
 from .prelu import PReLU
 from .shape import Flatten, Reshape, Upsample2D, ZeroPad2D

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cnn_core import optim
+from cnn_core import optimizers
 
 from .._check import flag, number
 from ..layers._base import Array, Shape
@@ -269,7 +269,7 @@ class Pass:
 
     def norms(self) -> Array:
         """Return the norm of the gradient of each array of the plan."""
-        self.call(optim.norm, (), (), self.plan.ones, None)
+        self.call(optimizers.norm, (), (), self.plan.ones, None)
         return self.plan.norms()[0]
 
     def run(self, kind: int, names: Sequence[str] = (), *numbers: float) -> None:
@@ -287,7 +287,7 @@ class Pass:
         state = self.state
         a, b, c = (*map(state.__getitem__, names), None, None, None)[:3]
         plan = self.plan
-        optim.step(
+        optimizers.step(
             kind, self.w, self.g, a, b, c, cleared, plan.pieces, plan.groups, factors, plan.sums,
             self.lr, self.bound, *numbers,
         )  # fmt: skip

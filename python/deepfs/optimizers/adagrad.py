@@ -1,10 +1,10 @@
-"""AdaGrad and its heirs AdaDelta and RMSProp. Kernel: ``src/cnn_core/optim.pyx``."""
+"""AdaGrad and its heirs AdaDelta and RMSProp. Kernel: ``src/cnn_core/optimizers.pyx``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cnn_core import optim
+from cnn_core import optimizers
 
 from .._check import flag, number
 from ..layers._base import Array
@@ -62,7 +62,7 @@ class AdaGrad(Optimizer):
         return {"h": zeros_like(w)}
 
     def _step(self, this: Pass) -> None:
-        this.run(optim.squares, ("h",), 1.0, 1.0, self.eps)
+        this.run(optimizers.squares, ("h",), 1.0, 1.0, self.eps)
 
 
 @dataclass(eq=False)
@@ -120,7 +120,7 @@ class AdaDelta(Optimizer):
         return {"h": zeros_like(w), "d": zeros_like(w)}
 
     def _step(self, this: Pass) -> None:
-        this.run(optim.adadelta, ("h", "d"), self.rho, 1 - self.rho, self.eps)
+        this.run(optimizers.adadelta, ("h", "d"), self.rho, 1 - self.rho, self.eps)
 
 
 @dataclass(eq=False)
@@ -191,9 +191,9 @@ class RMSProp(Optimizer):
 
     def _step(self, this: Pass) -> None:
         kind = {
-            ("v",): optim.squares,
-            ("v", "m"): optim.centered,
-            ("v", "b"): optim.squares_momentum,
-            ("v", "m", "b"): optim.centered_momentum,
+            ("v",): optimizers.squares,
+            ("v", "m"): optimizers.centered,
+            ("v", "b"): optimizers.squares_momentum,
+            ("v", "m", "b"): optimizers.centered_momentum,
         }[self._names()]
         this.run(kind, self._names(), self.rho, 1 - self.rho, self.eps, self.momentum)

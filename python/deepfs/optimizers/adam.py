@@ -1,4 +1,4 @@
-"""Adam and its kin: two moments of the gradient. Kernel: ``src/cnn_core/optim.pyx``.
+"""Adam and its kin: two moments of the gradient. Kernel: ``src/cnn_core/optimizers.pyx``.
 
 All take m, a running mean of the gradient, and v, one of its square, and step by about
 m / sqrt(v). They differ in how the means are corrected for their start at 0, in what follows the
@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from cnn_core import optim
+from cnn_core import optimizers
 
 from .._check import flag, number, one_of
 from ..layers._base import Array
@@ -117,9 +117,9 @@ class Adam(_Moments):
             step, root = step * root, 1.0
         numbers = (*self._means(), step, 0.0, root, self.eps)
         if self.amsgrad:
-            this.run(optim.amsgrad, ("m", "v", "v_max"), *numbers)
+            this.run(optimizers.amsgrad, ("m", "v", "v_max"), *numbers)
         else:
-            this.run(optim.adam, ("m", "v"), *numbers)
+            this.run(optimizers.adam, ("m", "v"), *numbers)
 
 
 @dataclass(eq=False)
@@ -223,7 +223,7 @@ class NAdam(_Moments):
             products.append(products[-1] * nadam_momentum(self.beta1, decay, len(products)))
         product = products[min(t, len(products) - 1)]
         this.run(
-            optim.adam, ("m", "v"), *self._means(), later / (1 - product * later),
+            optimizers.adam, ("m", "v"), *self._means(), later / (1 - product * later),
             (1 - now) / (1 - product), 1 / sqrt(1 - self.beta2**t), self.eps,
         )  # fmt: skip
 
@@ -294,7 +294,7 @@ class RAdam(_Moments):
         if rho > 5:
             r = sqrt((rho - 4) * (rho - 2) * most / ((most - 4) * (most - 2) * rho))
             step, root, eps = step * r * sqrt(left), 1.0, self.eps
-        this.run(optim.adam, ("m", "v"), *self._means(), step, 0.0, root, eps)
+        this.run(optimizers.adam, ("m", "v"), *self._means(), step, 0.0, root, eps)
 
 
 @dataclass(eq=False)
@@ -345,7 +345,7 @@ class Adamax(_Moments):
 
     def _step(self, this: Pass) -> None:
         this.run(
-            optim.adamax, ("m", "u"), *self._means(), 1 / (1 - self.beta1**this.t), 0.0, 0.0,
+            optimizers.adamax, ("m", "u"), *self._means(), 1 / (1 - self.beta1**this.t), 0.0, 0.0,
             self.eps,
         )  # fmt: skip
 
@@ -402,8 +402,8 @@ class LAMB(_Moments):
     def _step(self, this: Pass) -> None:
         corrections = 1 / (1 - self.beta1**this.t), 0.0, 1 / sqrt(1 - self.beta2**this.t)
         numbers = (*self._means(), *corrections, self.eps)
-        this.run(optim.lamb_moments, ("m", "v"), *numbers)
+        this.run(optimizers.lamb_moments, ("m", "v"), *numbers)
         weights, steps = this.plan.norms()
         ratio = np.ones_like(this.plan.ones)
         np.divide(weights, steps, out=ratio[: len(steps)], where=(weights > 0) & (steps > 0))
-        this.call(optim.lamb, ("m", "v"), numbers, ratio, None)
+        this.call(optimizers.lamb, ("m", "v"), numbers, ratio, None)

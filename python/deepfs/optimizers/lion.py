@@ -1,11 +1,11 @@
-"""Lion. Kernel: ``src/cnn_core/optim.pyx``."""
+"""Lion. Kernel: ``src/cnn_core/optimizers.pyx``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar
 
-from cnn_core import optim
+from cnn_core import optimizers
 
 from .._check import number
 from ..layers._base import Array
@@ -73,4 +73,4 @@ class Lion(Optimizer):
 
     def _step(self, this: Pass) -> None:
         means = (self.beta1, 1 - self.beta1, self.beta2, 1 - self.beta2)
-        this.run(optim.lion, ("m",), *means)
+        this.run(optimizers.lion, ("m",), *means)

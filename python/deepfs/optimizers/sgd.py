@@ -1,10 +1,10 @@
-"""SGD, Momentum, Nesterov. Kernel: ``src/cnn_core/optim.pyx``."""
+"""SGD, Momentum, Nesterov. Kernel: ``src/cnn_core/optimizers.pyx``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cnn_core import optim
+from cnn_core import optimizers
 
 from .._check import number, one_of
 from ..layers._base import Array
@@ -53,7 +53,7 @@ class SGD(Optimizer):
         return {}
 
     def _step(self, this: Pass) -> None:
-        this.run(optim.sgd)
+        this.run(optimizers.sgd)
 
 
 @dataclass(eq=False)
@@ -129,7 +129,7 @@ class Momentum(Optimizer):
             first = this.t == 1 and self.form == "torch"
             lost = self.momentum if self.form == "ema" else 0.0 if first else self.dampening
             gain, gain_lr, share, share_lr = 1 - lost, 0.0, 0.0, -1.0
-        this.run(optim.momentum, ("v",), self.momentum, gain, gain_lr, share, share_lr)
+        this.run(optimizers.momentum, ("v",), self.momentum, gain, gain_lr, share, share_lr)
 
 
 @dataclass(eq=False)
@@ -186,4 +186,4 @@ class Nesterov(Optimizer):
         return {"v": zeros_like(w)}
 
     def _step(self, this: Pass) -> None:
-        this.run(optim.momentum, ("v",), self.momentum, 0.0, -1.0, self.momentum, 0.0, -1.0)
+        this.run(optimizers.momentum, ("v",), self.momentum, 0.0, -1.0, self.momentum, 0.0, -1.0)

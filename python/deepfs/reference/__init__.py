@@ -83,7 +83,7 @@ from .losses import (
     negative_log_likelihood,
     negative_log_likelihood_backward,
 )
-from .norm import batch_norm
+from .batch_norm import batch_norm
 from .optimizers import (
     adadelta,
     adagrad,

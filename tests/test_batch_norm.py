@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from cnn_core import activation, norm
+from cnn_core import activation, batch_norm
 from deepfs import reference
 from deepfs.layers import BatchNorm
 
@@ -89,7 +89,7 @@ def test_any_number_of_rows_and_columns(rows, columns, dtype, rng):
     x, dy = (2 + rng.standard_normal((2, rows, columns))).astype(dtype)
     gamma, beta = rng.standard_normal((2, columns)).astype(dtype)
     mean, inv_std, moved, var, dgamma, dbeta = np.zeros((6, columns), dtype)
-    norm.batch_moments(x, mean, inv_std, moved, var, 0, False, 0.1)
+    batch_norm.batch_moments(x, mean, inv_std, moved, var, 0, False, 0.1)
     assert_array_equal(moved, mean)
     exact, g = x.astype(float), dy.astype(float)
     close = {"rtol": 0, "atol": 1000 * np.finfo(dtype).eps}
@@ -97,10 +97,10 @@ def test_any_number_of_rows_and_columns(rows, columns, dtype, rng):
     assert_allclose(var, exact.var(0), **close)
     assert_allclose(inv_std, 1 / np.sqrt(exact.var(0) + 0.1), **close)
     y, dx = np.empty_like(x), np.empty_like(x)
-    norm.batch_norm_forward(x, mean, inv_std, gamma, beta, y)
+    batch_norm.batch_norm_forward(x, mean, inv_std, gamma, beta, y)
     normal = (exact - exact.mean(0)) / np.sqrt(exact.var(0) + 0.1)
     assert_allclose(y, normal * gamma + beta, **close)
-    norm.batch_norm_backward(x, dy, mean, inv_std, gamma, dx, dgamma, dbeta, True)
+    batch_norm.batch_norm_backward(x, dy, mean, inv_std, gamma, dx, dgamma, dbeta, True)
     assert_allclose(dgamma / rows, (g * normal).mean(0), **close)
     assert_allclose(dbeta / rows, g.mean(0), **close)
     wanted = gamma / np.sqrt(exact.var(0) + 0.1) * (g - g.mean(0) - normal * (g * normal).mean(0))
@@ -117,21 +117,21 @@ def test_a_relu_beside_it_in_the_same_pass_has_the_same_bits(columns, batch, dty
     mean, gamma, beta = rng.standard_normal((3, columns)).astype(dtype)
     inv_std = np.full(columns, 0.8, dtype)
     y, together, rectified = (np.empty_like(x) for _ in range(3))
-    norm.batch_norm_forward(x, mean, inv_std, gamma, beta, y)
-    norm.batch_norm_forward(x, mean, inv_std, gamma, beta, together, True)
+    batch_norm.batch_norm_forward(x, mean, inv_std, gamma, beta, y)
+    batch_norm.batch_norm_forward(x, mean, inv_std, gamma, beta, together, True)
     activation.forward(activation.relu, y.reshape(-1), rectified.reshape(-1))
     assert_array_equal(together, rectified)
     assert_array_equal(np.signbit(together), np.signbit(rectified))
     assert (together == 0).any()
     assert np.isnan(together).any()
-    norm.batch_norm_forward(x, mean, inv_std, gamma, beta, together, True, dy)
+    batch_norm.batch_norm_forward(x, mean, inv_std, gamma, beta, together, True, dy)
     with np.errstate(invalid="ignore"):
         assert_array_equal(together, np.where(y + dy < 0, 0, y + dy))
 
     def backward(gated):
         dx, sums = np.empty_like(x), np.zeros((2, columns), dtype)
         with np.errstate(invalid="ignore"):
-            norm.batch_norm_backward(
+            batch_norm.batch_norm_backward(
                 x[8:], dy[8:], mean, inv_std, gamma, dx[8:], *sums, batch, gated
             )
         return dx[8:], sums
@@ -147,7 +147,7 @@ def test_a_mean_of_many_deviations_leaves_the_digits(rng):
     """x * scale + shift, with the mean in the shift, would lose four of them."""
     x = (1e4 + rng.standard_normal((100, 16))).astype(np.float32)
     one, mean, y = np.ones(16, np.float32), np.full(16, 1e4, np.float32), np.empty_like(x)
-    norm.batch_norm_forward(x, mean, 3 * one, one, one, y)
+    batch_norm.batch_norm_forward(x, mean, 3 * one, one, one, y)
     assert_allclose(y, (x.astype(float) - 1e4) * 3 + 1, rtol=0, atol=1e-5)
 
 

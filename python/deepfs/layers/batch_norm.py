@@ -1,4 +1,4 @@
-"""Normalisation layers. Kernels: ``src/cnn_core/norm.pyx``."""
+"""Normalisation layers. Kernels: ``src/cnn_core/batch_norm.pyx``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cnn_core import norm
+from cnn_core import batch_norm
 
 from .._check import flag, number, one_of
 from ._base import Array, Layer, Parameter, Shape, as_seen, constant, empty, in_memory, quiet
@@ -114,7 +114,7 @@ class BatchNorm(Layer):
         mean, inv_std = self._batch_statistics(rows) if training else self._running_statistics()
         gamma, beta = self._affine(x.dtype)
         y = empty(x.shape, x.dtype)
-        norm.batch_norm_forward(
+        batch_norm.batch_norm_forward(
             rows, mean, inv_std, gamma, beta, y.reshape(rows.shape), relu,
             None if plus is None else in_memory(plus).reshape(rows.shape),
         )  # fmt: skip
@@ -131,7 +131,7 @@ class BatchNorm(Layer):
             dgamma, dbeta = (self.learned[k].dmemory for k in ("gamma", "beta"))
         else:
             dgamma, dbeta = np.zeros_like(mean), np.zeros_like(mean)
-        norm.batch_norm_backward(
+        batch_norm.batch_norm_backward(
             rows, drows, mean, inv_std, self._affine(x.dtype)[0],
             None if dx is None else dx.reshape(rows.shape), dgamma, dbeta, training, gate,
         )  # fmt: skip
@@ -160,7 +160,7 @@ class BatchNorm(Layer):
         kept = self.kept
         kept["batches"] += 1
         keep = self.momentum if self.statistics == "moving" else 1 - 1 / int(kept["batches"][0])
-        norm.batch_moments(
+        batch_norm.batch_moments(
             rows, mean, inv_std, kept["running_mean"], kept["running_var"], keep,
             self.running_variance == "unbiased", self.eps,
         )  # fmt: skip

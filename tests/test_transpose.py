@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from cnn_core import order
+from cnn_core import transpose
 from deepfs.layers import Flatten
 from deepfs.layers._base import to_nchw, to_nhwc, to_rows
 
@@ -15,10 +15,10 @@ SHAPES = [(1, 1, 1), (3, 4, 8), (2, 5, 7), (40, 30, 144), (3, 1, 9), (0, 4, 4), 
 def test_turns_every_matrix(shape, dtype, threads, rng):
     x = rng.standard_normal(shape).astype(dtype)
     y = np.full((shape[0], shape[2], shape[1]), np.nan, dtype)
-    order.turn(x, y)
+    transpose.turn(x, y)
     assert_array_equal(y, x.transpose(0, 2, 1))
     with pytest.raises(ValueError, match="one transposition"):
-        order.turn(x, np.empty((shape[0], shape[2] + 1, shape[1]), dtype))
+        transpose.turn(x, np.empty((shape[0], shape[2] + 1, shape[1]), dtype))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", ">f4", "int64", "float16"])
