@@ -2,6 +2,7 @@
 
 from ._base import Layer, Parameter
 from .activation import ELU, SELU, Identity, LeakyReLU, ReLU, Sigmoid, Softplus, Step, Tanh
+from .batch_norm import BatchNorm
 from .branches import Branches
 from .combine import Residual, Sequential
 from .conv import Conv2D
@@ -12,7 +13,6 @@ from .dropout import DropConnect, Dropout, GaussianNoise, SpatialDropout
 from .gated import GELU, HardSwish, SiLU
 from .group_norm import GroupNorm, InstanceNorm, LayerNorm
 from .maxout import Maxout
-from .batch_norm import BatchNorm
 from .pool import AdaptiveAvgPool2D, AvgPool2D, GlobalAvgPool2D, GlobalMaxPool2D, MaxPool2D
 from .prelu import PReLU
 from .shape import Flatten, Reshape, Upsample2D, ZeroPad2D

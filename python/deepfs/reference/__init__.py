@@ -35,6 +35,7 @@ from .activation import (
     tanh,
     tanh_backward,
 )
+from .batch_norm import batch_norm
 from .columns import col2im, im2col
 from .conv import (
     conv1d,
@@ -83,7 +84,6 @@ from .losses import (
     negative_log_likelihood,
     negative_log_likelihood_backward,
 )
-from .batch_norm import batch_norm
 from .optimizers import (
     adadelta,
     adagrad,
