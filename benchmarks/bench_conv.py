@@ -140,7 +140,7 @@ class DeepFS:
     def __init__(self, shape: Shape, arrays: dict[str, Array], threads: int) -> None:
         import deepfs as dfs
         from cnn_core import conv
-        from deepfs.layers._base import empty
+        from deepfs.layers import empty
 
         dfs.set_num_threads(threads)
         self.kernels, self.empty, s = conv, empty, shape

@@ -90,7 +90,7 @@ class Deepfs:
 
     def prepare(self, case: str, name: str, variant: str) -> tuple[Step, list[np.ndarray]]:
         """Return a function that takes a step, and views of the weights."""
-        from deepfs.layers._base import Parameter
+        from deepfs.layers import Parameter
 
         settings = OPTIMIZERS[name][0]
         optimizer = getattr(self.dfs.optimizers, name.replace("AMSGrad", "Adam"))(**settings)

@@ -74,7 +74,7 @@ class Framework(ABC):
         self.x, self.y = self.weights.pop("x"), self.weights.pop("y")
         self.labels = (self.y, (self.y + 5) % 10)
         kept = [key for key in self.weights if ".running_" in key]
-        self.kept = {key: self.weights.pop(key) for key in kept}
+        self.buffered = {key: self.weights.pop(key) for key in kept}
         self.setup()
         self.start("infer")
 
@@ -112,7 +112,7 @@ class DeepFS(Framework):
         for key, parameter in self.net.parameters().items():
             parameter.value = self.weights[key]
         buffers = self.net.buffers()
-        for key, value in self.kept.items():
+        for key, value in self.buffered.items():
             buffers[key][...] = value
         for layer in every(self.layers):
             if layer["kind"] == "Dropout":
@@ -170,7 +170,7 @@ class Torch(Framework):
 
     def _module(self, layer: Layer) -> Any:
         nn = self.torch.nn
-        arrays = self.weights | self.kept
+        arrays = self.weights | self.buffered
         shapes = {key: arrays[f"{layer['name']}.{key}"].shape for key in layer["arrays"]}
         match layer["kind"]:
             case "Residual":
@@ -396,7 +396,7 @@ class TensorFlow(ChannelsLast):
         self.flatten = lambda x: tf.reshape(x, (len(self.x), -1))
         self.conv, self.batch_norm = self._conv, self._batch_norm
         learned = {key: tf.Variable(value) for key, value in self.own().items()}
-        kept = {key: tf.Variable(value) for key, value in self.kept.items()}
+        kept = {key: tf.Variable(value) for key, value in self.buffered.items()}
         arrays = learned | kept
         self.input = tf.constant(self.x.transpose(0, 2, 3, 1))
         self.targets = [tf.constant(labels) for labels in self.labels]
@@ -510,7 +510,7 @@ class Jax(ChannelsLast):
             )
             return value, (w, kept, m, v, t)
 
-        weights, kept = tree(numpy.array, self.own()), tree(numpy.array, self.kept)
+        weights, kept = tree(numpy.array, self.own()), tree(numpy.array, self.buffered)
         zeros = tree(numpy.zeros_like, weights)
         self.state = (weights, kept, zeros, tree(numpy.copy, zeros), numpy.array(0))
         self.input = numpy.array(self.x.transpose(0, 2, 3, 1))

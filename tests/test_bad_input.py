@@ -474,7 +474,7 @@ def test_lsuv(setting, data):
     bad = data.draw(ANY_BATCH if setting == "x" else st.sampled_from(BAD))
     try:
         found = answer(
-            lambda: initializers.lsuv(**good | {setting: bad}),
+            lambda: dfs.lsuv(**good | {setting: bad}),
             "lsuv",
             "Sequential",
             "Dense",

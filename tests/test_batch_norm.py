@@ -164,7 +164,7 @@ def test_an_empty_batch_teaches_nothing():
         ({"momentum": 1.5}, r"momentum must be in \[0, 1\], got 1.5"),
         ({"eps": 0}, r"eps must be in \(0, inf\), got 0"),
         ({"running_variance": "n"}, "running_variance must be one of 'unbiased', 'biased'"),
-        ({"statistics": "n"}, "statistics must be one of 'moving', 'cumulative', got 'n'"),
+        ({"statistics": "n"}, "statistics must be one of 'moving', 'cumulative', 'fixed', got 'n'"),
     ],
 )
 def test_refuses_settings(settings, message):

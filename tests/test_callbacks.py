@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import deepfs as dfs
 from deepfs import layers as L
 from deepfs.callbacks import EMA, SWA, Callback, update_bn
-from small_model import small_model
+from models import small_model
 
 
 class Diary(Callback):

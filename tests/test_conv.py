@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import deepfs as dfs
 from cnn_core import conv, im2col
 from deepfs import reference
-from deepfs.layers import Conv2D
+from deepfs.layers import Conv2D, Epilogue
 from deepfs.testing import any_work_on
 
 # settings, shape of x
@@ -67,7 +67,7 @@ def test_one_channel_and_few_filters(filters, kernel_size, settings, shape, dtyp
     wanted = reference.conv2d(x, weight.value, bias.value, *windows)
     close = {"rtol": 0, "atol": 3e-5 if dtype == np.float32 else 1e-12}
     assert_allclose(y, wanted, **close)
-    assert_array_equal(layer._infer(x, relu=True), np.where(y < 0, 0, y))
+    assert_array_equal(layer._infer(x, Epilogue(relu=True)), np.where(y < 0, 0, y))
     dy = rng.standard_normal(y.shape).astype(dtype)
     layer.backward(dy, cache)
     columns = reference.im2col(x.astype(float), layer.kernel_size, *windows)

@@ -9,7 +9,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 import deepfs as dfs
 from deepfs import layers as L
 from deepfs import reference
-from deepfs.probe import multiply_adds
 from deepfs.testing import any_work_on
 
 
@@ -243,7 +242,7 @@ def test_the_work_is_that_of_the_convolutions_inside():
         (L.Conv1D(6, 3), (4, 7), 5 * 6 * 4 * 3),
     ]:
         layer.build(shape)
-        assert multiply_adds(layer, shape) == wanted
+        assert layer.multiply_adds(shape) == wanted
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,13 @@ from deepfs import (
 PAGES = Path(__file__).parents[1] / "docs"
 BASES = layers.Layer, optimizers.Optimizer, schedules.Schedule  # explain what all of them have
 HELPERS = {  # have no settings of a kind, and no mathematics
-    *("layers.Parameter", "optimizers.Arena", "optimizers.Group", "initializers.fans"),
+    *(
+        "layers.Parameter",
+        "callbacks.Callback",
+        "optimizers.Arena",
+        "optimizers.Group",
+        "initializers.fans",
+    ),
     *("initializers.get", "metrics.get", "metrics.without_ignored"),
 }
 
@@ -100,7 +106,7 @@ def test_has_every_section(where, kind):
         needed |= {"Notes", "References"}
         assert "Shapes: " in found.get("Notes", "")
     if where.startswith(("layers.", "losses.")) and "Twin" not in found["Notes"]:
-        assert issubclass(kind, layers.combine.Container), f"{where} names no twin"
+        assert issubclass(kind, layers.Container), f"{where} names no twin"
     assert not needed - found.keys(), f"{where} has no {sorted(needed - found.keys())}"
     assert ">>> " in found["Examples"]
     assert kind.__name__ in found["Examples"]

@@ -5,9 +5,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import deepfs as dfs
-from deepfs import initializers, reference
+from deepfs import initializers, lsuv, reference
 from deepfs import layers as L
-from deepfs.initializers import HeNormal, Orthogonal, TruncatedNormal, lsuv
+from deepfs.initializers import HeNormal, Orthogonal, TruncatedNormal
 from deepfs.random import Random
 
 DENSE, FILTERS = (300, 200), (64, 32, 5, 3)  # (in, out); (co, ci, kh, kw)

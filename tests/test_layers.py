@@ -136,7 +136,7 @@ def test_a_parameter_may_be_one_number():
     p = L.Parameter(np.array(1.0))
     p.value = 3.0
     assert p.value.shape == ()
-    assert float(p.memory) == 3
+    assert float(p.storage) == 3
 
 
 def test_assigning_a_parameter_copies():
@@ -144,9 +144,9 @@ def test_assigning_a_parameter_copies():
     layer(np.zeros((1, 1, 5, 5)))
     weight = layer.parameters()["weight"]
     given = np.arange(18.0).reshape(2, 1, 3, 3)
-    memory = weight.memory
+    memory = weight.storage
     weight.value = given
-    assert weight.memory is memory
+    assert weight.storage is memory
     assert_array_equal(weight.value, given)
     given[:] = 0
     assert weight.value.any()

@@ -7,8 +7,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import deepfs as dfs
-from deepfs.lr_finder import RangeTest
-from small_model import small_model
+from deepfs.training.lr_finder import RangeTest
+from models import small_model
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def test_leaves_everything_as_it_was(begun, data):
             before = copy.deepcopy(model)
             test = model.lr_find(*data, 8, steps=30)
             assert len(test.lrs) == len(test.losses) == len(test.smooth) <= 30
-            assert_array_equal(model._arena().grads, before._arena().grads)
+            assert_array_equal(model.trainer.prepare().grads, before.trainer.prepare().grads)
         history = model.fit(*data, 8, 2, verbose=0)
         arrays = [model.arena.values, *model.state.values(), *model.network.buffers().values()]
         return arrays, history, (model.steps, model.epochs, repr(model.optimizer))

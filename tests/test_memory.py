@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cnn_core import memory
-from deepfs.layers._base import empty
+from deepfs.layers import empty
 from deepfs.testing import any_work_on
 from every_layer import every_layer
 

@@ -6,7 +6,7 @@ from numpy.testing import assert_array_equal
 
 import deepfs as dfs
 from deepfs import layers as L
-from small_model import small_model
+from models import small_model
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from deepfs import reference
 from deepfs.layers import (
     AdaptiveAvgPool2D,
     AvgPool2D,
+    Epilogue,
     GlobalAvgPool2D,
     GlobalMaxPool2D,
     MaxPool2D,
@@ -94,7 +95,7 @@ def test_the_largest_of_a_channel(channels, dtype, threads, rng):
     dy = rng.standard_normal(y.shape).astype(dtype)
     dx = layer.backward(dy, cache)
     assert_array_equal(dx, reference.global_max_pool2d_backward(x, dy))
-    gated = layer._backward(dy, cache[1], True, gate=True)
+    gated = layer._backward(dy, cache[1], True, Epilogue(drelu=True))
     assert_array_equal(gated, np.where(x > 0, dx, 0))
 
 
@@ -227,7 +228,7 @@ def test_max_pool_of_any_channels(size, stride, padding, image, channels, dtype,
     for n in (1, 3):
         with any_work_on(n):
             dx = layer.backward(dy, cache)
-            gated = layer._backward(dy, cache[1], True, gate=True)
+            gated = layer._backward(dy, cache[1], True, Epilogue(drelu=True))
         wanted = reference.max_pool2d_backward(x, dy, size, stride, layer.padding)
         assert_array_equal(dx, wanted)
         assert_array_equal(gated, np.where(x > 0, dx, 0))

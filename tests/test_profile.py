@@ -12,11 +12,9 @@ from numpy.testing import assert_array_equal
 
 import deepfs as dfs
 from deepfs import layers as L
-from deepfs import profile as profile_module
-from deepfs.layers._base import Layer
-from deepfs.layers.combine import Container
-from deepfs.probe import multiply_adds
-from small_model import small_model
+from deepfs.inspection import profile as profile_module
+from deepfs.layers import Container, Layer
+from models import small_model
 
 
 @pytest.fixture(autouse=True)
@@ -88,12 +86,12 @@ class Raises(Tick):
 class Adds(Tick):
     """A leaf that can do the work of a ReLU as well."""
 
-    def _forward(self, x, training, relu=False):
-        assert relu is True
+    def _forward(self, x, training, end):
+        assert end.relu
         return np.maximum(x + 1, 0), None
 
-    def _backward(self, dy, cache, need_dx, relu=False):
-        assert relu is True
+    def _backward(self, dy, cache, need_dx, end):
+        assert end.relu
         return dy + 0
 
 
@@ -111,17 +109,13 @@ class Fusing(Container):
     def _out_shape(self, in_shape):
         return in_shape
 
-    def _build(self, in_shape, dtype):
-        for part in self.named_parts().values():
-            self._build_part(part, in_shape, dtype)
-
     def _forward(self, x, training):
-        return self.first._forward(x, training, relu=True)
+        return self.first._forward(x, training, L.Epilogue(relu=True))
 
     def _backward(self, dy, cache, need_dx):
         if not self.backward_too:
             dy = self.second._backward(dy, cache, True)
-        return self.first._backward(dy, cache, need_dx=need_dx, relu=True)
+        return self.first._backward(dy, cache, need_dx, end=L.Epilogue(relu=True))
 
 
 def nested():
@@ -170,7 +164,7 @@ def test_rows_are_in_the_order_of_the_network(data):
     ],
 )
 def test_multiply_adds(layer, in_shape, wanted):
-    assert multiply_adds(layer, in_shape) == wanted
+    assert layer.multiply_adds(in_shape) == wanted
 
 
 def test_work_of_each_direction(data):
@@ -196,7 +190,7 @@ def test_work_of_each_direction(data):
 
 def test_times_are_medians_of_whole_steps(monkeypatch, data):
     x, y = data
-    monkeypatch.setattr("deepfs.probe.perf_counter", Clock.read)
+    monkeypatch.setattr("deepfs.inspection.meters.perf_counter", Clock.read)
     parts = [L.Dense(3), Tick((99, 5, 1, 3), (99, 2, 4, 9)), L.Residual(Tick((0.5,), (0.25,)))]
     model = model_of(*parts)
     model.metrics["slow"] = lambda outputs, targets: [setattr(Clock, "now", Clock.now + 2)] and [0]
@@ -225,7 +219,7 @@ def test_speed_is_work_over_time(data):
 
 
 def test_a_layer_in_two_places_has_one_row_with_the_sums(monkeypatch, data):
-    monkeypatch.setattr("deepfs.probe.perf_counter", Clock.read)
+    monkeypatch.setattr("deepfs.inspection.meters.perf_counter", Clock.read)
     shared, tick = L.Dense(4, bias=False), Tick((3,), (2,))
     model = model_of(L.Dense(4), shared, tick, L.Residual(shared), tick, L.Dense(3))
     profile = model.profile(*data, repeats=1)

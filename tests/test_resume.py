@@ -15,8 +15,8 @@ from numpy.testing import assert_array_equal
 import deepfs as dfs
 from deepfs import layers as L
 from deepfs.callbacks import EMA, Callback
-from deepfs.tensorfile import TensorFile, write
-from small_model import small_model
+from deepfs.saving.tensors import TensorFile, write
+from models import small_model
 
 
 class Counts(Callback):
@@ -289,7 +289,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(data, tmp_path, monkeypatch):
 PROGRAM = """
 import sys, numpy as np, deepfs as dfs
 sys.path.insert(0, {tests!r})
-from small_model import small_model
+from models import small_model
 dfs.set_seed(1)
 rng = np.random.default_rng(0)
 x, y = rng.random((50, 1, 8, 8), np.float32), rng.integers(0, 3, 50)

@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 import deepfs as dfs
 from deepfs import layers as L
 from deepfs.initializers import Normal
-from deepfs.tensorfile import TensorFile, write
+from deepfs.saving.tensors import TensorFile, write
 from test_layers import CASES
 
 
@@ -19,7 +19,12 @@ def model_of(net, optimizer=None, **settings):
 
 
 @pytest.fixture
-def trained(rng):
+def batch(rng):
+    return rng.standard_normal((8, 2, 7, 8)).astype("f"), np.arange(8) % 4
+
+
+@pytest.fixture
+def trained(batch):
     net = L.Sequential(
         [
             L.Conv2D(6, (3, 2), stride=(1, 2), groups=2, initializer=Normal(0.1)),
@@ -31,22 +36,21 @@ def trained(rng):
         ]
     )
     model = model_of(net)
-    model.x, model.y = rng.standard_normal((8, 2, 7, 8)).astype("f"), np.arange(8) % 4
-    model.train_on_batch(model.x, model.y)
+    model.train_on_batch(*batch)
     return model
 
 
-def test_round_trip_goes_on_training_to_the_same_bits(trained, tmp_path):
+def test_round_trip_goes_on_training_to_the_same_bits(trained, batch, tmp_path):
     path = tmp_path / "m.safetensors"
     trained.save(path)
     twin = dfs.load(path)
-    assert_array_equal(twin.predict(trained.x), trained.predict(trained.x))
+    assert_array_equal(twin.predict(batch[0]), trained.predict(batch[0]))
     assert repr(twin.network) == repr(trained.network)
     assert vars(twin.optimizer) == vars(trained.optimizer)
     assert twin.steps == 1
     for model in (trained, twin):
         for _ in range(3):
-            model.train_on_batch(trained.x, trained.y)
+            model.train_on_batch(batch[0], batch[1])
     assert_array_equal(twin.arena.values, trained.arena.values)
 
 

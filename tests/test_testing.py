@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from deepfs import layers as L
-from deepfs.layers._base import Layer
+from deepfs.layers import Layer
 from deepfs.losses import Loss
 from deepfs.testing import check_gradient, check_layer, check_loss
 
@@ -23,17 +23,17 @@ class Square(Layer):
         return in_shape
 
     def _build(self, in_shape, dtype):
-        self.kept["n"] = np.zeros(1)
+        self.buffered["n"] = np.zeros(1)
         self.learned["w"] = L.Parameter(np.ones(in_shape, dtype))
 
     def _forward(self, x, training):
-        w = self.learned["w"].memory
+        w = self.learned["w"].storage
         if self.fault == "writes x":
             x = x if x.flags.writeable else x.copy()
             x *= 1
             x += 1e-3
         if self.fault == "counts":
-            self.kept["n"] += 1
+            self.buffered["n"] += 1
         if self.fault == "remembers":
             self.last = float(x.sum())
         if self.fault == "batch" and len(x) == 0:
@@ -46,12 +46,12 @@ class Square(Layer):
         scale = 2.001 if self.fault == "gradient" else 2
         dw = (dy * cache**2).sum(0)
         if self.fault == "overwrites":
-            self.learned["w"].dmemory[:] = dw
+            self.learned["w"].dstorage[:] = dw
         elif self.fault != "forgets":
-            self.learned["w"].dmemory += dw
+            self.learned["w"].dstorage += dw
         if self.fault == "float64":
             return (dy * scale * cache).astype(np.float64)
-        return dy * scale * cache * self.learned["w"].memory
+        return dy * scale * cache * self.learned["w"].storage
 
 
 def test_a_right_layer_passes():

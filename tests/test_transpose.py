@@ -5,8 +5,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from cnn_core import transpose
-from deepfs.layers import Flatten
-from deepfs.layers._base import to_nchw, to_nhwc, to_rows
+from deepfs.layers import Flatten, channels_first, channels_last, flat_rows
 
 SHAPES = [(1, 1, 1), (3, 4, 8), (2, 5, 7), (40, 30, 144), (3, 1, 9), (0, 4, 4), (2, 0, 3)]
 
@@ -24,15 +23,15 @@ def test_turns_every_matrix(shape, dtype, threads, rng):
 @pytest.mark.parametrize("dtype", ["float32", "float64", ">f4", "int64", "float16"])
 def test_copies_images_of_any_numbers_only_if_it_must(dtype, rng):
     first = (9 * rng.standard_normal((3, 5, 4, 6))).astype(dtype)
-    last = to_nhwc(first)
+    last = channels_last(first)
     assert last.flags.c_contiguous
     assert last.dtype == first.dtype
     assert_array_equal(last, first.transpose(0, 2, 3, 1))
-    assert np.shares_memory(to_nhwc(to_nchw(last)), last)
-    assert_array_equal(to_rows(to_nchw(last)), first.reshape(3, -1))
-    assert np.shares_memory(to_rows(first), first)
-    assert_array_equal(to_nhwc(first[:, ::-1, 1:]), first[:, ::-1, 1:].transpose(0, 2, 3, 1))
-    assert_array_equal(to_rows(first[:, ::-1, 1:]), first[:, ::-1, 1:].reshape(3, -1))
+    assert np.shares_memory(channels_last(channels_first(last)), last)
+    assert_array_equal(flat_rows(channels_first(last)), first.reshape(3, -1))
+    assert np.shares_memory(flat_rows(first), first)
+    assert_array_equal(channels_last(first[:, ::-1, 1:]), first[:, ::-1, 1:].transpose(0, 2, 3, 1))
+    assert_array_equal(flat_rows(first[:, ::-1, 1:]), first[:, ::-1, 1:].reshape(3, -1))
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 4, 5), (2, 1, 4, 5), (2, 3, 1, 1), (2, 3, 4), (2, 3)])

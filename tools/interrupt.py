@@ -29,7 +29,7 @@ import numpy as np
 
 import deepfs as dfs
 from deepfs import layers as L
-from deepfs.tensorfile import TensorFile
+from deepfs.saving.tensors import TensorFile
 
 TRAIN = """
 import sys

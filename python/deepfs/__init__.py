@@ -36,13 +36,14 @@ if TYPE_CHECKING:
         schedules,
         testing,
     )
-    from .columns import col2im, im2col
+    from ._im2col import col2im, im2col
+    from ._load import load
     from .config import get_num_threads, set_num_threads, show_config, threads
-    from .history import History
     from .model import Model
     from .random import set_seed
-    from .saving import load
-    from .tensorfile import CheckpointError
+    from .saving.tensors import CheckpointError
+    from .training.history import History
+    from .training.lsuv import lsuv
 
 __all__ = [
     "CheckpointError",
@@ -58,6 +59,7 @@ __all__ = [
     "layers",
     "load",
     "losses",
+    "lsuv",
     "metrics",
     "networks",
     "optimizers",
@@ -72,13 +74,14 @@ __all__ = [
 ]
 
 _HOME = {
-    "CheckpointError": "tensorfile",
-    "History": "history",
+    "CheckpointError": "saving.tensors",
+    "History": "training.history",
     "Model": "model",
-    "col2im": "columns",
+    "col2im": "_im2col",
     "get_num_threads": "config",
-    "im2col": "columns",
-    "load": "saving",
+    "im2col": "_im2col",
+    "load": "_load",
+    "lsuv": "training.lsuv",
     "set_num_threads": "config",
     "set_seed": "random",
     "show_config": "config",

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from . import datasets, networks, optimizers
+from ._arrays import Array
+from ._load import load
 from .config import set_num_threads, show_config
-from .layers._base import Array
 from .losses import CrossEntropy
 from .model import Model
 from .random import set_seed
-from .saving import load
-from .tensorfile import CheckpointError
+from .saving import CheckpointError
 
 DATASETS = ("mnist_mini", "mnist", "fashion_mnist")
 NETWORKS = (

@@ -1,10 +1,9 @@
-"""A network, a loss and an optimizer: training, evaluation, prediction."""
+"""A network, a loss and an optimizer: training, evaluation, prediction, files."""
 
 from __future__ import annotations
 
 import contextlib
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,37 +12,43 @@ from numpy.typing import ArrayLike
 
 from cnn_core import softmax
 
-from . import metrics as metrics_module
-from ._check import array, flag, number, whole
+from ._arrays import Array, Shape
+from ._check import flag, number, whole
+from ._settings import Settings
 from .callbacks import Callback
-from .history import History, Mean
-from .layers import Layer, Softmax
-from .layers._base import Array, Shape, gradient_changes, layer_changes
-from .layers.combine import Sequential
+from .layers import Layer, Sequential, Softmax
 from .losses import Loss
-from .lr_finder import RangeTest, range_test
 from .optimizers import Arena, Optimizer
-from .optimizers._plan import Plan
-from .progress import Progress
-from .training import Run
+from .trainer import Delegated, Metric, Trainer, check_kinds, named_metrics
+from .training.fit import Run
+from .training.history import History
+from .training.inputs import (
+    check_last_batch,
+    check_targets,
+    checked_batch,
+    checked_inputs,
+    checked_pairs,
+)
+from .training.lr_finder import RangeTest, range_test
+from .training.progress import Progress
 
 if TYPE_CHECKING:
-    from .profile import Profile
+    from .inspection.profile import Profile
 
 
-class Model:
-    """A network with what it needs to learn.
+class Model(Settings):
+    """A network with a loss and an optimizer: it trains, evaluates, predicts and saves.
 
     Parameters
     ----------
     network : Layer
         Its outputs are what the loss takes: for `losses.CrossEntropy`, logits.
     loss : Loss
-        What is made small.
+        Minimized by training.
     optimizer : Optimizer
-        How.
+        The rule of a step.
     metrics : sequence of str or function
-        What else is measured: names of `deepfs.metrics`, or functions
+        Measured besides: names of `deepfs.metrics`, or functions
         ``(outputs, targets) -> (n,)``. Labels that the loss ignores are taken out first: then
         outputs are rows ``(m, classes)``, one for each label that counts.
     check_finite : bool
@@ -53,10 +58,22 @@ class Model:
         Measure what L1 and L2 add to the objective, too: ``penalty`` beside ``loss``, which stays
         without it.
 
+    Attributes
+    ----------
+    steps : int
+        Steps taken so far.
+    history : History
+        Of the last `fit`.
+    stop_training : bool
+        Set it to True in a callback to end `fit` after the current step.
+    trainer : Trainer
+        The arrays behind: parameters, gradients, state of the optimizer.
+
     Raises
     ------
     TypeError, ValueError
-        If a part is not of its kind, a metric is not known, or two have one name.
+        If a part is not of its kind, a metric is not known, or two have one name. The same holds
+        when a part is exchanged later, as by ``model.optimizer = ...``.
 
     Examples
     --------
@@ -77,36 +94,32 @@ class Model:
         check_finite: bool = False,
         report_penalty: bool = False,
     ) -> None:
-        for part, kind in ((network, Layer), (loss, Loss), (optimizer, Optimizer)):
-            if not isinstance(part, kind):
-                raise TypeError(f"Model needs a deepfs {kind.__name__}, got {part!r}")
-        if loss.reduction == "none":
-            raise ValueError('Model needs a loss that is one number, got reduction="none"')
-        if metrics is None:
-            metrics = ()
-        if isinstance(metrics, str) or callable(metrics):
-            metrics = (metrics,)
-        self.network, self.loss, self.optimizer = network, loss, optimizer
-        named = [metrics_module.get(metric) for metric in metrics]
-        names = ["loss", *(name for name, _ in named)]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"Model needs metrics of different names, got {name!r} twice")
-        self.metrics = dict(named)
-        self.check_finite = flag(check_finite, "check_finite")
-        self.report_penalty = flag(report_penalty, "report_penalty")
-        self.steps = 0  # taken by the optimizer
-        self.state: dict[str, Array] = {}  # of the optimizer, arrays that lie like the arena
-        self.state_owner: Optimizer | None = None  # whose state it is
-        self.state_since = 0  # steps taken before it was new
-        self.epochs = 0  # whole ones since then, for schedules by epoch
-        self.arena: Arena | None = None
-        self.buffers: list[Array] = []  # of the network
-        self.plan: Plan | None = None  # of the optimizer, for this arena
-        self.arena_of: object = None  # what arena, buffers and state were last seen to belong to
-        self.cleared: object = None  # what had changed gradients last when a step cleared them all
-        self.history = History()  # of the last fit
-        self.stop_training = False  # asks fit to end after the current step
+        self.trainer = Trainer(
+            network, loss, optimizer, named_metrics(metrics, "metrics"),
+            flag(check_finite, "check_finite"), flag(report_penalty, "report_penalty"),
+        )  # fmt: skip
+        for name in ("network", "loss", "optimizer"):
+            check_kinds(getattr(self.trainer, name), name)
+        self.history = History()
+
+    @classmethod
+    def _of(cls, trainer: Trainer) -> Model:
+        """Return the model of a trainer that was read from a file."""
+        made = cls(trainer.network, trainer.loss, trainer.optimizer, ())
+        vars(made)["trainer"] = trainer
+        return made
+
+    network = Delegated[Layer](check_kinds)
+    loss = Delegated[Loss](check_kinds)
+    optimizer = Delegated[Optimizer](check_kinds)  # another one starts without state
+    metrics = Delegated[Mapping[str, Metric]](named_metrics)
+    check_finite = Delegated[bool](flag)
+    report_penalty = Delegated[bool](flag)
+    stop_training = Delegated[bool](flag)
+    steps = Delegated[int]()
+    epochs = Delegated[int]()
+    arena = Delegated[Arena | None]()
+    state = Delegated[dict[str, Array]]()
 
     def fit(
         self,
@@ -189,7 +202,7 @@ class Model:
         True
         >>> folder.cleanup()
         """
-        x, y = self._pairs(x, y)
+        x, y = checked_pairs(x, y)
         batch_size, epochs = whole(batch_size, "batch_size"), whole(epochs, "epochs", 0)
         accumulate = whole(gradient_accumulation_steps, "gradient_accumulation_steps")
         if validation_data is not None:
@@ -197,7 +210,7 @@ class Model:
                 raise TypeError(
                     f"validation_data must be inputs and targets, got {type(validation_data)}"
                 )
-            validation_data = self._pairs(*validation_data)
+            validation_data = checked_pairs(*validation_data)
         if isinstance(callbacks, Callback):
             callbacks = (callbacks,)
         for callback in callbacks:
@@ -207,18 +220,19 @@ class Model:
             raise ValueError("checkpoint_every and resume need a folder, got checkpoint=None")
         if checkpoint_every is not None:
             checkpoint_every = whole(checkpoint_every, "checkpoint_every")
-        self._check_pairs(x, y)
+        check_targets(self.trainer, x, y)
         if validation_data is not None:
-            self._check_pairs(*validation_data)
-        self._check_last(len(x) % batch_size or min(len(x), batch_size), x.shape[1:])
+            check_targets(self.trainer, *validation_data)
+        check_last_batch(self.trainer, len(x) % batch_size or min(len(x), batch_size), x.shape[1:])
         checkpoints = None
         if checkpoint is not None:
-            from .checkpoints import Checkpoints
+            from .saving.checkpoints import Checkpoints
 
             checkpoints = Checkpoints(checkpoint)
         run = Run(
-            self, (x, y), validation_data, batch_size, epochs, flag(shuffle, "shuffle"), accumulate,
-            tuple(callbacks), checkpoints, checkpoint_every, Progress(verbose, epochs, len(x)),
+            self.trainer, (x, y), validation_data, batch_size, epochs, flag(shuffle, "shuffle"),
+            accumulate, tuple(callbacks), checkpoints, checkpoint_every,
+            Progress(verbose, epochs, len(x)),
         )  # fmt: skip
         with contextlib.ExitStack() as stack:
             last = None if checkpoints is None else checkpoints.newest()
@@ -229,7 +243,10 @@ class Model:
                         f"{checkpoint} has checkpoints of a run already: resume=True goes on with "
                         "it; to start anew, remove them or name another folder"
                     )
-            return run.go(last)
+            self.history = run.history
+            for callback in callbacks:
+                callback.set_model(self)
+            return run.run(last)
 
     def train_on_batch(self, x: ArrayLike, y: ArrayLike) -> dict[str, float]:
         """Take one step: forward, backward, optimizer, which leaves all gradients 0.
@@ -253,159 +270,7 @@ class Model:
             If the loss is not finite (or, with ``check_finite``, a gradient; or the norm to clip
             by): no step is taken.
         """
-        return self._step([_batch(x, y, "train_on_batch")])
-
-    def _step(self, batches: Sequence[tuple[Array, Array]]) -> dict[str, float]:
-        """Take a step; if it fails, leave everything as it was after the one before."""
-        self.network.prepare(batches[0][0][:1])
-        arena = self._arena()
-        before = [(buffer, buffer.copy()) for buffer in self.buffers]
-        try:
-            return self._try_step(batches, arena)
-        except BaseException:
-            for buffer, value in before:
-                buffer[...] = value
-            raise
-
-    def _try_step(self, batches: Sequence[tuple[Array, Array]], arena: Arena) -> dict[str, float]:
-        if self.cleared is not gradient_changes.last:
-            arena.grads.fill(0)
-        if len(batches) == 1:
-            logs, loss_cache, cache = self._forward(*batches[0])
-            self.network.backward(self.loss.backward(loss_cache), cache, need_dx=False)
-        else:
-            logs = self._accumulate(batches, arena)
-        if self.check_finite:
-            self._check_gradients(arena)
-        self.plan = plan = self.optimizer.plan(arena.spans, self.plan)
-        if self.report_penalty:
-            logs["penalty"] = plan.penalty(arena.values)
-        t = self.steps + 1 - self.state_since
-        norm = self.optimizer.step(
-            arena.values, arena.grads, self.state, t, plan, self.epochs, clear=True
-        )
-        if norm is not None:
-            logs["gradient_norm"] = norm
-        self.steps += 1
-        self.cleared = gradient_changes.last
-        return logs
-
-    def _forward(self, x: Array, y: Array) -> tuple[dict[str, float], Any, Any]:
-        """Return loss and metrics, and the caches of the loss and of the network."""
-        outputs, cache = self.network.forward(x, training=True)
-        value, loss_cache = self.loss.forward(outputs, y)
-        if not math.isfinite(value):
-            raise FloatingPointError(
-                f"the loss at step {self.steps + 1} is {value}: the learning rate may be too "
-                "large, or the data not finite; the weights are those of the step before"
-            )
-        return {"loss": value} | self._measure(outputs, y), loss_cache, cache
-
-    def _accumulate(self, batches: Sequence[tuple[Array, Array]], arena: Arena) -> dict[str, float]:
-        """Add up the gradients of several batches as if they were one; return its numbers."""
-        loss, mean, total = 0.0, Mean(), 0.0
-        for x, y in batches:
-            logs, loss_cache, cache = self._forward(x, y)
-            divisor = self.loss.divisor(loss_cache)
-            dy = self.loss.backward(loss_cache, divisor)  # of the sum of the terms
-            self.network.backward(dy, cache, need_dx=False)
-            mean.add(logs, self._counted(y))
-            loss, total = loss + logs["loss"] * divisor, total + divisor
-        if self.loss.reduction == "sum":
-            return mean.values() | {"loss": loss}
-        if total:
-            np.multiply(arena.grads, 1 / total, out=arena.grads)
-        return mean.values() | {"loss": loss / total if total else 0.0}
-
-    def _arena(self) -> Arena:
-        """Return the arena of the built network; make it anew if the parameters have moved.
-
-        Parameters that are not those of the last step, of a layer built again, start without
-        state, and so does another optimizer.
-        """
-        if self.arena is not None and self.arena_of == self._parts():
-            return self.arena
-        parameters = self.network.parameters()
-        if self.arena is None or not self.arena.holds(parameters):
-            if self.arena is not None and not self.arena.has(parameters):
-                self.state_owner = None
-            self.arena, self.plan, self.cleared = Arena(parameters), None, None
-        if self.state_owner is not self.optimizer:
-            self.state = self.optimizer.init(self.arena.values)
-            self.state_owner, self.state_since = self.optimizer, self.steps
-            self.epochs = 0
-        self.buffers = list(self.network.buffers().values())
-        self.arena_of = self._parts()
-        return self.arena
-
-    def _parts(self) -> tuple[object, ...]:
-        return self.network, self.optimizer, layer_changes.last
-
-    def _check_gradients(self, arena: Arena) -> None:
-        if np.isfinite(arena.grads).all():
-            return
-        for name, grad in arena.split(arena.grads).items():
-            if not np.isfinite(grad).all():
-                raise FloatingPointError(
-                    f"the gradient of {name} at step {self.steps + 1} is not finite; "
-                    "the weights are those of the step before"
-                )
-
-    def _measure(self, outputs: Array, y: Array) -> dict[str, float]:
-        """Return the mean of each metric over what the loss does not ignore."""
-        if self._ignored is not None and self.metrics:
-            outputs, y = metrics_module.without_ignored(outputs, y, self._ignored)
-            if not len(y):
-                return dict.fromkeys(self.metrics, 0.0)
-        return {name: _mean(f(outputs, y)) for name, f in self.metrics.items()}
-
-    @property
-    def _ignored(self) -> int | None:
-        """The label that the loss leaves out, if there is one."""
-        return getattr(self.loss, "ignore_index", None)
-
-    def _counted(self, y: Array) -> int:
-        """Return how many samples of a batch, or pixels, the loss does not ignore."""
-        if self._ignored is None or y.dtype.kind not in "iu":
-            return len(y)
-        return int((y != self._ignored).sum())
-
-    def _inputs(self, x: ArrayLike) -> Array:
-        """Return inputs as an array, after checking what training would trip over."""
-        x = array(x, "Model")
-        if x.ndim < 1 or len(x) == 0:
-            raise ValueError(f"Model needs at least 1 sample, got inputs of shape {x.shape}")
-        for start in range(0, len(x), 4096) if x.dtype.kind == "f" else ():
-            good = np.isfinite(x[start : start + 4096].reshape(len(x[start : start + 4096]), -1))
-            if not good.all():
-                at = start + int(good.all(axis=1).argmin())
-                raise ValueError(f"Model needs finite inputs, got NaN or infinity in sample {at}")
-        return x
-
-    def _check_pairs(self, x: Array, y: Array) -> None:
-        """Refuse inputs of a wrong shape, and any wrong target, before the first step."""
-        self.network.prepare(x[:1])
-        shape = self.network.out_shape(x.shape[1:])
-        rows = max(1, 2**20 // max(1, math.prod(shape)))
-        for start in range(0, len(y), rows):
-            some = y[start : start + rows]
-            self.loss.terms(np.zeros((len(some), *shape), self.network.built_dtype), some)
-
-    def _check_last(self, samples: int, in_shape: Shape) -> None:
-        """Refuse a last batch that the network cannot train on, before the first step."""
-        try:
-            self.network.check_training((samples, *in_shape))
-        except ValueError as error:
-            raise ValueError(f"{error}: that would be the last batch of an epoch") from None
-
-    def _pairs(self, x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
-        """Return inputs and targets as arrays, as many of one as of the other."""
-        x, y = self._inputs(x), array(y, "Model")
-        if y.ndim < 1 or len(y) != len(x):
-            raise ValueError(
-                f"Model needs a target for each input, got {len(x)} inputs and targets {y.shape}"
-            )
-        return x, y
+        return self.trainer.step([checked_batch(x, y, "train_on_batch")])
 
     def evaluate(self, x: ArrayLike, y: ArrayLike, batch_size: int = 256) -> dict[str, float]:
         """Measure loss and metrics on a data set, as in inference.
@@ -427,15 +292,8 @@ class Model:
         ValueError
             If the data is empty, not finite, or does not fit the network.
         """
-        x, y = self._pairs(x, y)
-        total, weight, mean = 0.0, 0.0, Mean()
-        for outputs, targets in self._outputs(x, batch_size, y):
-            values, counted, _ = self.loss.terms(outputs, targets)
-            total += float(values.sum(dtype=np.float64))
-            weight += counted
-            mean.add(self._measure(outputs, targets), self._counted(targets))
-        divisor = weight if self.loss.reduction == "mean" else 1.0
-        return {"loss": total / divisor if divisor else 0.0} | mean.values()
+        x, y = checked_pairs(x, y)
+        return self.trainer.evaluate(x, y, whole(batch_size, "batch_size"))
 
     def predict(self, x: ArrayLike, batch_size: int = 256) -> Array:
         """Return the outputs of the network, ``(n, ...)``, as in inference.
@@ -447,8 +305,9 @@ class Model:
         batch_size : int
             Samples at a time: bounds the memory, changes nothing else.
         """
-        x = self._inputs(x)
-        return np.concatenate([outputs for outputs, _ in self._outputs(x, batch_size, x)])
+        x = checked_inputs(x)
+        outputs = self.trainer.outputs(x, x, whole(batch_size, "batch_size"))
+        return np.concatenate([output for output, _ in outputs])
 
     def predict_proba(self, x: ArrayLike, batch_size: int = 256) -> Array:
         """Return the probability of each class, ``(n, classes)``; parameters as of `predict`."""
@@ -468,12 +327,6 @@ class Model:
         """Return the most probable class of each sample, ``(n,)``; parameters as of `predict`."""
         return self.predict(x, batch_size).argmax(axis=1)
 
-    def _outputs(self, x: Array, batch_size: int, y: Array) -> Iterator[tuple[Array, Array]]:
-        batch_size = whole(batch_size, "batch_size")
-        for start in range(0, len(x), batch_size):
-            part = slice(start, start + batch_size)
-            yield self.network(x[part]), y[part]
-
     def summary(self, in_shape: Shape | None = None) -> None:
         """Print a row per layer: name, kind, output shape, algorithm of convolutions, parameters.
 
@@ -487,7 +340,7 @@ class Model:
         RuntimeError
             If the network is not built and ``in_shape`` is not given.
         """
-        from .summary import print_summary
+        from .inspection.summary import print_summary
 
         print_summary(self.network, in_shape)
 
@@ -525,12 +378,12 @@ class Model:
         >>> profile["dense_1"].forward.multiply_adds == 8 * 784 * 32
         True
         """
-        from .profile import profile
+        from .inspection.profile import profile
 
-        x, y = _batch(x, y, "profile")
+        x, y = checked_batch(x, y, "profile")
         repeats = whole(repeats, "repeats")
         self.network.prepare(x)
-        return profile(self, x, y, repeats)
+        return profile(self.trainer, x, y, repeats)
 
     def lr_find(
         self,
@@ -559,7 +412,7 @@ class Model:
         steps : int
             At most; at least 2.
         stop : float
-            The test ends when the smoothed loss is so many times its least, above 1.
+            The test ends when the smoothed loss is ``stop`` times its least, above 1.
 
         Returns
         -------
@@ -586,14 +439,19 @@ class Model:
         >>> 1e-5 < test.suggestion < 1e-1
         True
         """
-        x, y = self._pairs(x, y)
+        x, y = checked_pairs(x, y)
         batch_size, steps = whole(batch_size, "batch_size"), whole(steps, "steps", 2)
         low, high = number(min_lr, "min_lr", "(0, inf)"), number(max_lr, "max_lr", "(0, inf)")
         if low >= high:
             raise ValueError(f"max_lr must be above min_lr, got {high} and {low}")
-        self._check_pairs(x, y)
+        check_targets(self.trainer, x, y)
         return range_test(
-            self, x, y, batch_size, np.geomspace(low, high, steps), number(stop, "stop", "(1, inf)")
+            self.trainer,
+            x,
+            y,
+            batch_size,
+            np.geomspace(low, high, steps),
+            number(stop, "stop", "(1, inf)"),
         )
 
     def save(self, path: str | Path) -> None:
@@ -614,20 +472,6 @@ class Model:
         OSError
             If the file cannot be written; what was there before is left.
         """
-        from .saving import save
+        from .saving.model import save
 
-        save(self, path)
-
-
-def _mean(values: ArrayLike) -> float:
-    """Return np.mean(values), for a third of its overhead."""
-    values = np.asarray(values)
-    return float(np.add.reduce(values, axis=None, dtype=np.float64)) / max(values.size, 1)
-
-
-def _batch(x: ArrayLike, y: ArrayLike, who: str) -> tuple[Array, Array]:
-    """Return a batch as arrays; refuse one without samples."""
-    x, y = np.asarray(x), np.asarray(y)
-    if x.ndim < 1 or len(x) == 0:
-        raise ValueError(f"Model.{who} needs at least 1 sample, got shape {x.shape}")
-    return x, y
+        save(self.trainer, path)

@@ -18,9 +18,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from cnn_core import threads as kernel_threads
 
+from ._arrays import Array
 from .config import threads
 from .layers import Layer
-from .layers._base import Array
 from .losses import Loss
 from .optimizers import Optimizer
 

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._arrays import Array
 from .._check import number, whole
-from ..layers import BatchNorm, Layer
-from ..layers._base import Array
-from ..layers.combine import Container
+from ..layers import BatchNorm, Container, Layer
 from ..optimizers._plan import zeros_like
 from ._base import Callback
 
@@ -113,7 +112,7 @@ class WeightAverage(Callback):
             raise RuntimeError(f"{who} has its average in the place of the weights already")
         if not hasattr(self, "model"):
             raise RuntimeError(f"{who} needs a model: give it to fit, or call set_model")
-        values = self.model._arena().values
+        values = self.model.trainer.prepare().values
         if self._average is not None and self._average.shape != values.shape:
             raise RuntimeError(f"{who} has averaged {self._average.size} weights, the model has "
                                f"{values.size} now")  # fmt: skip
@@ -129,13 +128,13 @@ class WeightAverage(Callback):
     def state(self) -> dict[str, Any]:
         if self._average is None:
             return {"updates": 0}
-        arena = self.model._arena()
+        arena = self.model.trainer.prepare()
         return {"updates": self.updates} | arena.split(self._average)
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         self.updates, self._average = whole(state["updates"], "updates", 0), None
         if self.updates:
-            arena = self.model._arena()
+            arena = self.model.trainer.prepare()
             self._average = zeros_like(arena.values)
             for name, view in arena.split(self._average).items():
                 view[...] = state[name]

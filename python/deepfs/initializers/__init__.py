@@ -3,8 +3,8 @@
 A `Dense` weight (in, out) has fan_in = in and fan_out = out; a convolution's (co, ci/groups, kh,
 kw) has fan_in = ci/groups * kh * kw and fan_out = co * kh * kw. Normal ones are plain, not
 truncated (Keras truncates its own). Wherever a layer takes an initializer, it takes an object of
-this module, its name in snake case (``"he_normal"``), or any function of that form. `lsuv` looks at
-data, and so works on a whole network.
+this module, its name in snake case (``"he_normal"``), or any function of that form. `deepfs.lsuv`
+starts a whole network from data.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from ._base import Initializer, fans
 from .by_fan import GlorotNormal, GlorotUniform, HeNormal, HeUniform, LecunNormal, LecunUniform
 from .constant import Constant, Ones, Zeros
 from .drawn import Normal, TruncatedNormal, Uniform
-from .lsuv import lsuv
 from .orthogonal import Orthogonal
 
 __all__ = [
@@ -36,7 +35,6 @@ __all__ = [
     "Zeros",
     "fans",
     "get",
-    "lsuv",
 ]
 
 

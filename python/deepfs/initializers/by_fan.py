@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import sqrt
 
+from .._settings import Settings
 from ..random import Random
 from ._base import Array, fans
 from .drawn import Normal, Uniform
 
 
 @dataclass
-class LecunNormal:
+class LecunNormal(Settings):
     """Draw normal numbers of standard deviation sqrt(1 / fan_in): what the textbook calls Xavier.
 
     Raises
@@ -43,7 +44,7 @@ class LecunNormal:
 
 
 @dataclass
-class LecunUniform:
+class LecunUniform(Settings):
     """Draw uniform numbers of at most sqrt(3 / fan_in), the standard deviation of `LecunNormal`.
 
     Raises
@@ -71,7 +72,7 @@ class LecunUniform:
 
 
 @dataclass
-class GlorotNormal:
+class GlorotNormal(Settings):
     """Draw normal numbers of standard deviation sqrt(2 / (fan_in + fan_out)).
 
     Raises
@@ -101,7 +102,7 @@ class GlorotNormal:
 
 
 @dataclass
-class GlorotUniform:
+class GlorotUniform(Settings):
     """Draw uniform numbers of at most sqrt(6 / (fan_in + fan_out)).
 
     Raises
@@ -130,7 +131,7 @@ class GlorotUniform:
 
 
 @dataclass
-class HeNormal:
+class HeNormal(Settings):
     """Draw normal numbers of standard deviation sqrt(2 / fan_in), made for ReLU.
 
     Raises
@@ -159,7 +160,7 @@ class HeNormal:
 
 
 @dataclass
-class HeUniform:
+class HeUniform(Settings):
     """Draw uniform numbers of at most sqrt(6 / fan_in), the standard deviation of `HeNormal`.
 
     Raises

@@ -8,12 +8,13 @@ import numpy as np
 
 from .._check import number
 from .._check import shape as shape_of
+from .._settings import Settings
 from ..random import Random
 from ._base import Array
 
 
 @dataclass
-class Constant:
+class Constant(Settings):
     """Give every entry one value.
 
     Parameters
@@ -51,7 +52,7 @@ class Constant:
 
 
 @dataclass
-class Zeros:
+class Zeros(Settings):
     """Give every entry 0: for biases, not for weights, whose units would stay alike.
 
     Notes
@@ -74,7 +75,7 @@ class Zeros:
 
 
 @dataclass
-class Ones:
+class Ones(Settings):
     """Give every entry 1.
 
     Notes

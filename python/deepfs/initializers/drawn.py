@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._check import number
+from .._settings import Settings
 from ..random import Random
 from ._base import Array
 
 
 @dataclass
-class Normal:
+class Normal(Settings):
     """Draw from the normal distribution of mean 0 and standard deviation ``std``.
 
     Parameters
@@ -51,7 +52,7 @@ class Normal:
 
 
 @dataclass
-class Uniform:
+class Uniform(Settings):
     """Draw from the uniform distribution in [-limit, limit), of standard deviation limit / sqrt(3).
 
     Parameters
@@ -89,7 +90,7 @@ class Uniform:
 
 
 @dataclass
-class TruncatedNormal:
+class TruncatedNormal(Settings):
     """Draw from the normal distribution until the entry is not beyond ``cut`` times ``std``.
 
     Parameters

@@ -9,12 +9,13 @@ import numpy as np
 
 from .._check import number
 from .._check import shape as shape_of
+from .._settings import Settings
 from ..random import Random
 from ._base import Array
 
 
 @dataclass
-class Orthogonal:
+class Orthogonal(Settings):
     """Draw an orthogonal matrix, any as likely as any other, times ``gain``.
 
     Parameters

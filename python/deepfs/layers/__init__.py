@@ -1,22 +1,56 @@
-"""Layers: steps of a network with their derivatives. `Layer` says what they have in common."""
+"""Layers: the steps of a network with their derivatives. `Layer` says what they have in common.
 
-from ._base import Layer, Parameter
+Here is also all that a layer of your own calls: how arrays lie (`channels_last`, `channels_first`,
+`physical`, `logical`, `flat_rows`, `empty`), `Container` for a layer made of layers, `Epilogue` for
+fused operations, and checks of settings (`whole`, `number`, `flag`, `one_of`, `pair`, `padding`).
+"""
+
+# what layers of one's own call: public, but not for `import *`
+from .._arrays import Array as Array
+from .._arrays import Shape as Shape
+from .._arrays import channels_first as channels_first
+from .._arrays import channels_last as channels_last
+from .._arrays import empty as empty
+from .._arrays import flat_rows as flat_rows
+from .._arrays import ignore_overflow as ignore_overflow
+from .._arrays import logical as logical
+from .._arrays import physical as physical
+from .._check import flag as flag
+from .._check import number as number
+from .._check import one_of as one_of
+from .._check import padding as padding
+from .._check import pair as pair
+from .._check import whole as whole
+from ._base import Layer
+from ._container import Container as Container
+from ._fusion import PLAIN as PLAIN
+from ._fusion import Epilogue as Epilogue
+from ._parameter import Parameter
 from .activation import ELU, SELU, Identity, LeakyReLU, ReLU, Sigmoid, Softplus, Step, Tanh
 from .batch_norm import BatchNorm
 from .branches import Branches
-from .combine import Residual, Sequential
 from .conv import Conv2D
-from .conv_forms import Conv1D, DepthwiseConv2D, SeparableConv2D
+from .conv1d import Conv1D
 from .conv_transpose import ConvTranspose2D
 from .dense import Dense
-from .dropout import DropConnect, Dropout, GaussianNoise, SpatialDropout
-from .gated import GELU, HardSwish, SiLU
+from .depthwise import DepthwiseConv2D, SeparableConv2D
+from .drop_connect import DropConnect
+from .dropout import Dropout
+from .flatten import Flatten
+from .gaussian_noise import GaussianNoise
+from .gelu import GELU, HardSwish, SiLU
+from .global_pool import AdaptiveAvgPool2D, GlobalAvgPool2D, GlobalMaxPool2D
 from .group_norm import GroupNorm, InstanceNorm, LayerNorm
 from .maxout import Maxout
-from .pool import AdaptiveAvgPool2D, AvgPool2D, GlobalAvgPool2D, GlobalMaxPool2D, MaxPool2D
+from .pool import AvgPool2D, MaxPool2D
 from .prelu import PReLU
-from .shape import Flatten, Reshape, Upsample2D, ZeroPad2D
+from .reshape import Reshape
+from .residual import Residual
+from .sequential import Sequential
 from .softmax import LogSoftmax, Softmax
+from .spatial_dropout import SpatialDropout
+from .upsample import Upsample2D
+from .zero_pad import ZeroPad2D
 
 __all__ = [
     "ELU",

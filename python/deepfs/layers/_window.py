@@ -1,13 +1,34 @@
-"""Where a sliding window stands: the one shape rule of convolution and pooling."""
+"""A sliding window: its settings, and how often it fits: one rule for convolution and pooling."""
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from .._check import padding as checked_padding
+from .._check import pair
+
+
+def checked_window(
+    kernel_size: Any, stride: Any, padding: Any, dilation: Any = 1
+) -> tuple[Any, Any, Any, Any]:
+    """Return the settings of a window as pairs, the padding as four numbers or a name.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is not of its kind or out of range.
+    """
+    return (
+        pair(kernel_size, "kernel_size"),
+        pair(stride, "stride"),
+        checked_padding(padding),
+        pair(dilation, "dilation"),
+    )
 
 
 class Placement(NamedTuple):
-    """Places of a window on an image, and the padding that they imply, in pixels."""
+    """Output pixels of a window on an image, and the padding in pixels that they need."""
 
     oh: int
     ow: int

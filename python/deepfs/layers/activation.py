@@ -14,8 +14,9 @@ import numpy as np
 
 from cnn_core import activation
 
+from .._arrays import Array, Shape, empty, logical, physical
 from .._check import number
-from ._base import Array, Layer, Shape, as_seen, empty, in_memory
+from ._base import Layer
 
 
 class Elementwise(Layer):
@@ -41,20 +42,20 @@ class Elementwise(Layer):
         return None if setting is None else np.array([setting], dtype)
 
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
-        x = in_memory(x)
+        x = physical(x)
         y = empty(x.shape, x.dtype)
         activation.forward(self.kind, x.reshape(-1), y.reshape(-1), self._array(x.dtype))
-        return as_seen(y), x if self.kind in activation.takes_input else y
+        return logical(y), x if self.kind in activation.takes_input else y
 
     def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
         if not need_dx:
             return None
         dx = empty(cache.shape, cache.dtype)
         activation.backward(
-            self.kind, cache.reshape(-1), in_memory(dy).reshape(-1), dx.reshape(-1),
+            self.kind, cache.reshape(-1), physical(dy).reshape(-1), dx.reshape(-1),
             self._array(cache.dtype),
         )  # fmt: skip
-        return as_seen(dx)
+        return logical(dx)
 
 
 @dataclass(eq=False)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from cnn_core import batch_norm
 
+from .._arrays import Array, Shape, empty, ignore_overflow, logical, physical
 from .._check import flag, number, one_of
-from ._base import Array, Layer, Parameter, Shape, as_seen, constant, empty, in_memory, quiet
+from ._base import Layer
+from ._fusion import PLAIN, Epilogue
 
 
 @dataclass(eq=False)
 class BatchNorm(Layer):
-    r"""Give each feature, or each channel of images, mean beta and standard deviation gamma.
+    r"""Batch normalization: each feature, or channel of images, gets mean beta and deviation gamma.
 
     .. math::
         y = \gamma \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}} + \beta
@@ -37,8 +39,10 @@ class BatchNorm(Layer):
     running_variance : {"unbiased", "biased"}
         The variance that moves the running one: divided by m - 1 (PyTorch) or by m (Keras, ONNX),
         m the values per channel.
-    statistics : {"moving", "cumulative"}
-        "cumulative" keeps the plain average over all training batches instead.
+    statistics : {"moving", "cumulative", "fixed"}
+        "cumulative" keeps the plain average over all training batches instead. "fixed" uses the
+        running values in training too, and keeps them: for a network that is fine-tuned. A frozen
+        batch norm (`freeze`, or a `deepfs.optimizers.Group`) does the same.
 
     Raises
     ------
@@ -72,14 +76,16 @@ class BatchNorm(Layer):
     statistics: str = "moving"
 
     input_rank = (2, 4)
-    forward_ends, backward_ends = frozenset({"plus", "relu"}), frozenset({"gate"})
+    fuses_forward, fuses_backward = frozenset({"residual", "relu"}), frozenset({"drelu"})
+    changeable = frozenset({"momentum", "eps", "running_variance", "statistics"})
+    held: ClassVar[bool] = False  # by a `Group` that freezes its parameters, during a step
 
     def __post_init__(self) -> None:
         self.momentum = number(self.momentum, "momentum", "[0, 1]")
         self.eps = number(self.eps, "eps", "(0, inf)")
         self.affine = flag(self.affine, "affine")
         one_of(self.running_variance, "running_variance", ("unbiased", "biased"))
-        one_of(self.statistics, "statistics", ("moving", "cumulative"))
+        one_of(self.statistics, "statistics", ("moving", "cumulative", "fixed"))
 
     def _out_shape(self, in_shape: Shape) -> Shape:
         takes = self.in_shape[0] if self.in_shape else in_shape[0]
@@ -91,65 +97,68 @@ class BatchNorm(Layer):
     def _build(self, in_shape: Shape, dtype: np.dtype[Any]) -> None:
         c = in_shape[0]
         if self.affine:
-            self.learned["gamma"] = Parameter(constant(1, (c,), dtype))
-            self.learned["beta"] = Parameter(constant(0, (c,), dtype))
-        self.kept["running_mean"] = constant(0, (c,), dtype)
-        self.kept["running_var"] = constant(1, (c,), dtype)
-        self.kept["batches"] = np.zeros(1, np.int64)
+            self.add_parameter("gamma", (c,), dtype, 1.0)
+            self.add_parameter("beta", (c,), dtype)
+        self.add_buffer("running_mean", (c,), dtype)
+        self.add_buffer("running_var", (c,), dtype, 1)
+        self.add_buffer("batches", (1,), np.int64)
+
+    @property
+    def fixed(self) -> bool:
+        """Whether training uses the running statistics, and keeps them."""
+        return self.statistics == "fixed" or self.frozen or self.held
 
     def check_training(self, shape: Shape) -> None:
-        if prod(shape) == shape[1]:
+        if prod(shape) == shape[1] and not self.fixed:
             raise ValueError(
                 f"{self.label} needs more than 1 value per channel in training, got shape {shape}"
             )
 
-    def _forward(
-        self, x: Array, training: bool, relu: bool = False, plus: Array | None = None
-    ) -> tuple[Array, Any]:
+    def _forward(self, x: Array, training: bool, end: Epilogue = PLAIN) -> tuple[Array, Any]:
         self.check_shape(x)
+        training = training and not self.fixed
         if training and x.size == x.shape[1]:
             self.check_training(x.shape)
-        x = in_memory(x)
+        x = physical(x)
         rows = x.reshape(-1, x.shape[-1])
         mean, inv_std = self._batch_statistics(rows) if training else self._running_statistics()
         gamma, beta = self._affine(x.dtype)
         y = empty(x.shape, x.dtype)
         batch_norm.batch_norm_forward(
-            rows, mean, inv_std, gamma, beta, y.reshape(rows.shape), relu,
-            None if plus is None else in_memory(plus).reshape(rows.shape),
+            rows, mean, inv_std, gamma, beta, y.reshape(rows.shape), end.relu,
+            None if end.residual is None else physical(end.residual).reshape(rows.shape),
         )  # fmt: skip
-        return as_seen(y), (x, mean, inv_std, training)
+        return logical(y), (x, mean, inv_std, training)
 
-    def _infer(self, x: Array, relu: bool = False, plus: Array | None = None) -> Array:
-        return self._forward(x, False, relu, plus)[0]
-
-    def _backward(self, dy: Array, cache: Any, need_dx: bool, gate: bool = False) -> Array | None:
+    def _backward(
+        self, dy: Array, cache: Any, need_dx: bool, end: Epilogue = PLAIN
+    ) -> Array | None:
         x, mean, inv_std, training = cache
-        rows, drows = x.reshape(-1, x.shape[-1]), in_memory(dy).reshape(-1, x.shape[-1])
+        rows, drows = x.reshape(-1, x.shape[-1]), physical(dy).reshape(-1, x.shape[-1])
         dx = empty(x.shape, x.dtype) if need_dx else None
         if self.affine:
-            dgamma, dbeta = (self.learned[k].dmemory for k in ("gamma", "beta"))
+            dgamma, dbeta = (self.learned[k].dstorage for k in ("gamma", "beta"))
         else:
             dgamma, dbeta = np.zeros_like(mean), np.zeros_like(mean)
         batch_norm.batch_norm_backward(
             rows, drows, mean, inv_std, self._affine(x.dtype)[0],
-            None if dx is None else dx.reshape(rows.shape), dgamma, dbeta, training, gate,
+            None if dx is None else dx.reshape(rows.shape), dgamma, dbeta, training, end.drelu,
         )  # fmt: skip
-        return None if dx is None else as_seen(dx)
+        return None if dx is None else logical(dx)
 
     def _affine(self, dtype: np.dtype[Any]) -> tuple[Array, Array]:
         """Return gamma and beta."""
         if self.affine:
-            return self.learned["gamma"].memory, self.learned["beta"].memory
-        c = len(self.kept["running_mean"])
+            return self.learned["gamma"].storage, self.learned["beta"].storage
+        c = len(self.buffered["running_mean"])
         return np.ones(c, dtype), np.zeros(c, dtype)
 
     def _running_statistics(self) -> tuple[Array, Array]:
         """Return the running mean, and 1 / the standard deviation."""
-        var = self.kept["running_var"]
-        with quiet():
+        var = self.buffered["running_var"]
+        with ignore_overflow():
             inv_std = 1 / np.sqrt(var + var.dtype.type(self.eps))
-        return self.kept["running_mean"].copy(), inv_std
+        return self.buffered["running_mean"].copy(), inv_std
 
     def _batch_statistics(self, rows: Array) -> tuple[Array, Array]:
         """Return the same of the batch; move the running ones."""
@@ -157,11 +166,11 @@ class BatchNorm(Layer):
         mean, inv_std = np.zeros(c, rows.dtype), np.ones(c, rows.dtype)
         if m == 0:  # nothing to learn from an empty batch
             return mean, inv_std
-        kept = self.kept
-        kept["batches"] += 1
-        keep = self.momentum if self.statistics == "moving" else 1 - 1 / int(kept["batches"][0])
+        buffers = self.buffered
+        buffers["batches"] += 1
+        keep = self.momentum if self.statistics == "moving" else 1 - 1 / int(buffers["batches"][0])
         batch_norm.batch_moments(
-            rows, mean, inv_std, kept["running_mean"], kept["running_var"], keep,
+            rows, mean, inv_std, buffers["running_mean"], buffers["running_var"], keep,
             self.running_variance == "unbiased", self.eps,
         )  # fmt: skip
         return mean, inv_std

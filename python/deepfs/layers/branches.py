@@ -1,4 +1,4 @@
-"""Ways side by side: what an Inception or a DenseNet block is made of.
+"""Layers side by side: what an Inception or a DenseNet block is made of.
 
 Joining channels is a copy that NumPy does in up to twice the time of the fastest one.
 """
@@ -12,14 +12,17 @@ from typing import Any
 
 import numpy as np
 
+from .._arrays import Array, Shape, empty, logical, physical
 from .._check import one_of
-from ._base import Array, Layer, Shape, as_seen, empty, in_memory
-from .combine import Container, _any, add_up, name_parts
+from ._base import Layer
+from ._container import Container, name_parts
+from ._fusion import Epilogue
+from .residual import add_arrays
 
 
 @dataclass(eq=False)
 class Branches(Container):
-    r"""Give the same input to several layers, and add or join what they return.
+    r"""Branches side by side: the same input to several layers, their outputs joined or added.
 
     .. math:: y = f_1(x) + \dots + f_k(x) \quad\text{or}\quad y = [f_1(x), \dots, f_k(x)],
               \quad dx = \sum_i \left(\frac{\partial f_i}{\partial x}\right)^T dy_i
@@ -84,35 +87,37 @@ class Branches(Container):
             raise ValueError(f"{self.label} must {fit}, got {listed}")
         return (sum(shape[0] for shape in shapes), *first[1:]) if joined else first
 
-    def _build(self, in_shape: Shape, dtype: np.dtype[Any]) -> None:
-        for part in self.parts:
-            self._build_part(part, in_shape, dtype)
-
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         self.check_shape(x)
         outputs: list[Array] = []
         caches = []
         for part in self.parts:
-            y, cache = _any(part)._forward(x, training, **self._end(part, outputs))
+            if self._adds(part, outputs):
+                end = Epilogue(residual=outputs.pop())
+                y, cache = part._forward(x, training, end)  # type: ignore[call-arg]
+            else:
+                y, cache = part._forward(x, training)
             outputs.append(y)
             caches.append(cache)
         channels = [y.shape[1] for y in outputs] if self.merge == "concat" else []
         return self._merged(outputs), (caches, channels)
 
-    def _infer(self, x: Array) -> Array:
+    def _infer(self, x: Array) -> Array:  # type: ignore[override]
         self.check_shape(x)
         outputs: list[Array] = []
         for part in self.parts:
-            outputs.append(_any(part)._infer(x, **self._end(part, outputs)))
+            if self._adds(part, outputs):
+                outputs.append(part._infer(x, Epilogue(residual=outputs.pop())))
+            else:
+                outputs.append(part._infer(x))
         return self._merged(outputs)
 
-    def _end(self, part: Layer, outputs: list[Array]) -> dict[str, Array]:
-        """Leave the sum so far to a layer that can add it to its output; take it off the list."""
-        adds = self.merge == "add" and "plus" in part.forward_ends and outputs
-        return {"plus": outputs.pop()} if adds else {}
+    def _adds(self, part: Layer, outputs: list[Array]) -> bool:
+        """Return whether a part can add the sum so far to its own output."""
+        return self.merge == "add" and bool(outputs) and "residual" in part.fuses_forward
 
     def _merged(self, outputs: list[Array]) -> Array:
-        return reduce(add_up, outputs) if self.merge == "add" else join(outputs)
+        return reduce(add_arrays, outputs) if self.merge == "add" else join(outputs)
 
     def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
         caches, channels = cache
@@ -121,20 +126,21 @@ class Branches(Container):
             given = np.split(dy, np.cumsum(channels)[:-1], axis=1)
         dx: Any = None
         for part, part_dy, part_cache in zip(self.parts, given, caches, strict=True):
-            if need_dx and dx is not None and "plus" in part.backward_ends:
-                dx = _any(part)._backward(part_dy, part_cache, True, plus=dx)
+            if need_dx and dx is not None and "residual" in part.fuses_backward:
+                end = Epilogue(residual=dx)
+                dx = part._backward(part_dy, part_cache, True, end)  # type: ignore[call-arg]
                 continue
             more: Any = part._backward(part_dy, part_cache, need_dx)
-            dx = more if dx is None or not need_dx else add_up(dx, more)
+            dx = more if dx is None or not need_dx else add_arrays(dx, more)
         return dx if need_dx else None
 
 
 def join(arrays: list[Array]) -> Array:
     """Return arrays joined along the channels, axis 1, images channels-last in memory."""
-    parts = [in_memory(a) for a in arrays]
+    parts = [physical(a) for a in arrays]
     axis = 3 if parts[0].ndim == 4 else 1
     shape = list(parts[0].shape)
     shape[axis] = sum(part.shape[axis] for part in parts)
     y = empty(tuple(shape), parts[0].dtype)
     np.concatenate(parts, axis, out=y)
-    return as_seen(y)
+    return logical(y)

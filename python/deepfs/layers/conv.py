@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -10,9 +11,11 @@ import numpy as np
 from cnn_core import conv
 
 from .. import config, initializers
-from .._check import LARGEST, flag, one_of, padding, pair, whole
-from ._base import Array, Layer, Parameter, Shape, constant, empty, new_parameter, to_nchw, to_nhwc
-from ._window import Placement, place_window
+from .._arrays import Array, Shape, channels_first, channels_last, empty
+from .._check import LARGEST, flag, one_of, whole
+from ._base import Layer
+from ._fusion import PLAIN, Epilogue
+from ._window import Placement, checked_window, place_window
 
 # What describes a window to every kernel: see `Conv2D._window`.
 Window: TypeAlias = tuple[int, int, int, int, int, int, int, bool]
@@ -20,7 +23,7 @@ Window: TypeAlias = tuple[int, int, int, int, int, int, int, bool]
 
 @dataclass(eq=False)
 class Conv2D(Layer):
-    r"""Slide a bank of filters over an image (cross-correlation, as in every framework).
+    r"""Convolution of images (cross-correlation, as in every framework).
 
     .. math::
         y_{o,i,j} = b_o + \sum_{c,a,b} w_{o,c,a,b} \,
@@ -86,14 +89,14 @@ class Conv2D(Layer):
     algorithm: str = "auto"
 
     input_rank = (4,)
-    forward_ends, backward_ends = frozenset({"relu"}), frozenset({"plus", "gate"})
+    fuses_forward, fuses_backward = frozenset({"relu"}), frozenset({"residual", "drelu"})
+    changeable = frozenset({"stride", "padding", "dilation", "algorithm"})
 
     def __post_init__(self) -> None:
         self.filters = whole(self.filters, "filters", most=LARGEST)
-        self.kernel_size = pair(self.kernel_size, "kernel_size")
-        self.stride = pair(self.stride, "stride")
-        self.padding = padding(self.padding)
-        self.dilation = pair(self.dilation, "dilation")
+        self.kernel_size, self.stride, self.padding, self.dilation = checked_window(
+            self.kernel_size, self.stride, self.padding, self.dilation
+        )
         self.groups = whole(self.groups, "groups")
         self.bias = flag(self.bias, "bias")
         initializers.get(self.initializer)
@@ -115,10 +118,13 @@ class Conv2D(Layer):
     def _build(self, in_shape: Shape, dtype: np.dtype[Any]) -> None:
         kernel_size: Any = self.kernel_size
         shape = (self.filters, in_shape[0] // self.groups, *kernel_size)
-        init = initializers.get(self.initializer)
-        self.learned["weight"] = new_parameter(init, shape, dtype, axes=(2, 3, 1, 0))
+        self.add_parameter("weight", shape, dtype, self.initializer, axes=(2, 3, 1, 0))
         if self.bias:
-            self.learned["bias"] = Parameter(constant(0, (self.filters,), dtype))
+            self.add_parameter("bias", (self.filters,), dtype)
+
+    def multiply_adds(self, in_shape: Shape) -> int:
+        kernel_size: Any = self.kernel_size
+        return prod(self.out_shape(in_shape)) * in_shape[0] // self.groups * prod(kernel_size)
 
     def _winograd_serves(self) -> bool:
         settings = (self.kernel_size, self.stride, self.dilation, self.groups)
@@ -151,35 +157,32 @@ class Conv2D(Layer):
         winograd = self._winograd(in_shape[0], self._place(*in_shape[1:]))
         return "winograd" if winograd and self.built_dtype == np.float32 else "direct"
 
-    def _forward(self, x: Array, training: bool, relu: bool = False) -> tuple[Array, Any]:
+    def _forward(self, x: Array, training: bool, end: Epilogue = PLAIN) -> tuple[Array, Any]:
         self.check_shape(x)
         place = self._place(*x.shape[2:])
         window = self._window(place, x.shape[1])
-        x = to_nhwc(x)
+        x = channels_last(x)
         y = empty((len(x), place.oh, place.ow, self.filters), x.dtype)
-        bias = self.learned["bias"].memory if self.bias else None
-        conv.conv2d_forward(x, self.learned["weight"].memory, bias, y, *window, relu=relu)
-        return to_nchw(y), (x, window)
-
-    def _infer(self, x: Array, relu: bool = False) -> Array:
-        return self._forward(x, False, relu)[0]
+        bias = self.learned["bias"].storage if self.bias else None
+        conv.conv2d_forward(x, self.learned["weight"].storage, bias, y, *window, relu=end.relu)
+        return channels_first(y), (x, window)
 
     def _backward(
-        self, dy: Array, cache: Any, need_dx: bool, gate: bool = False, plus: Array | None = None
+        self, dy: Array, cache: Any, need_dx: bool, end: Epilogue = PLAIN
     ) -> Array | None:
         window: Window
-        (x, window), dy = cache, to_nhwc(dy)
+        (x, window), dy = cache, channels_last(dy)
         weight = self.learned["weight"]
-        dbias = self.learned["bias"].dmemory if self.bias else None
-        conv.conv2d_backward_weight(x, dy, weight.dmemory, dbias, *window)
+        dbias = self.learned["bias"].dstorage if self.bias else None
+        conv.conv2d_backward_weight(x, dy, weight.dstorage, dbias, *window)
         if not need_dx:
             return None
         dx = empty(x.shape, x.dtype)
         conv.conv2d_backward_input(
-            dy, weight.memory, dx, *window, gate=x if gate else None,
-            plus=None if plus is None else to_nhwc(plus),
+            dy, weight.storage, dx, *window, gate=x if end.drelu else None,
+            plus=None if end.residual is None else channels_last(end.residual),
         )  # fmt: skip
-        return to_nchw(dx)
+        return channels_first(dx)
 
 
 def check_channels(layer: Layer, in_shape: Shape, filters: int, groups: int) -> None:

@@ -10,15 +10,16 @@ import numpy as np
 from cnn_core import conv, dense
 
 from .. import initializers
-from .._check import LARGEST, flag, one_of, padding, pair, whole
-from ._base import Array, Parameter, Shape, constant, empty, to_nchw, to_nhwc
+from .._arrays import Array, Shape, channels_first, channels_last, empty
+from .._check import LARGEST, flag, one_of, pair, whole
+from ._base import Layer
+from ._window import checked_window
 from .conv import Conv2D, check_channels
-from .conv_forms import OfConvolutions
 
 
 @dataclass(eq=False)
-class ConvTranspose2D(OfConvolutions):
-    r"""Spread each pixel over a window of a larger image: the gradient of a convolution, forward.
+class ConvTranspose2D(Layer):
+    r"""Transposed convolution: each pixel spread over a window of a larger image.
 
     .. math::
         y_{o,\; i s_h + a d_h - p_{top},\; j s_w + b d_w - p_{left}} \mathrel{+}=
@@ -94,10 +95,8 @@ class ConvTranspose2D(OfConvolutions):
 
     def __post_init__(self) -> None:
         self.filters = whole(self.filters, "filters", most=LARGEST)
-        self.kernel_size = pair(self.kernel_size, "kernel_size")
-        self.stride = pair(self.stride, "stride")
-        self.padding = padding(self.padding)
-        self.dilation = pair(self.dilation, "dilation")
+        window = checked_window(self.kernel_size, self.stride, self.padding, self.dilation)
+        self.kernel_size, self.stride, self.padding, self.dilation = window
         self.groups = whole(self.groups, "groups")
         self.bias = flag(self.bias, "bias")
         initializers.get(self.initializer)
@@ -109,7 +108,7 @@ class ConvTranspose2D(OfConvolutions):
                 f'{self.label} with algorithm="winograd" must have 3x3 windows at stride 1, '
                 f"without dilation and groups, got {self}"
             )
-        steps = [max(pair) for pair in zip(self.stride, self.dilation, strict=True)]
+        steps = [max(pair) for pair in zip(window[1], window[3], strict=True)]
         if self.padding == "same":
             steps = [1, 1]
         if any(extra >= step for extra, step in zip(self.output_padding, steps, strict=True)):
@@ -142,15 +141,18 @@ class ConvTranspose2D(OfConvolutions):
 
     def _build(self, in_shape: Shape, dtype: np.dtype[Any]) -> None:
         window: tuple[Any, ...] = (self.kernel_size, self.stride, self.padding, self.dilation)
-        how: tuple[Any, ...] = (self.groups, False, self.initializer, self.algorithm)
-        self._adjoint = Conv2D(in_shape[0], *window, *how)  # from the output's image to the input's
-        self._adjoint.build(self._out_shape(in_shape), dtype)
+        rest: tuple[Any, ...] = (self.groups, False, self.initializer, self.algorithm)
+        self._adjoint = Conv2D(in_shape[0], *window, *rest)  # from output images to input images
+        self._adjoint.build(self._out_shape(in_shape), dtype, self._budget)
         self.learned["weight"] = self._adjoint.learned["weight"]
         if self.bias:
-            self.learned["bias"] = Parameter(constant(0, (self.filters,), dtype))
+            self.add_parameter("bias", (self.filters,), dtype)
 
-    def convolutions(self, in_shape: Shape) -> list[tuple[Conv2D, Shape]]:
-        return [(self._adjoint, self._out_shape(in_shape))]
+    def algorithm_for(self, in_shape: Shape) -> str:
+        return self._adjoint.algorithm_for(self._out_shape(in_shape))
+
+    def multiply_adds(self, in_shape: Shape) -> int:
+        return self._adjoint.multiply_adds(self._out_shape(in_shape))
 
     def _window(self, oh: int, ow: int) -> tuple[Any, ...]:
         """Return what describes the window of the adjoint to every kernel, after the arrays."""
@@ -159,23 +161,23 @@ class ConvTranspose2D(OfConvolutions):
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         self.check_shape(x)
         n, oh, ow = len(x), *self._out_shape(x.shape[1:])[1:]
-        x, y = to_nhwc(x), empty((n, oh, ow, self.filters), x.dtype)
-        weight = self.learned["weight"].memory
+        x, y = channels_last(x), empty((n, oh, ow, self.filters), x.dtype)
+        weight = self.learned["weight"].storage
         conv.conv2d_backward_input(x, weight, y, *self._window(oh, ow))
         if self.bias:
-            row = np.tile(self.learned["bias"].memory, ow)  # long rows: few channels add as fast
+            row = np.tile(self.learned["bias"].storage, ow)  # long rows: few channels add as fast
             y.reshape(n * oh, len(row))[...] += row
-        return to_nchw(y), x
+        return channels_first(y), x
 
     def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
-        x, dy = cache, to_nhwc(dy)
+        x, dy = cache, channels_last(dy)
         weight, window = self.learned["weight"], self._window(*dy.shape[1:3])
-        conv.conv2d_backward_weight(dy, x, weight.dmemory, None, *window)
+        conv.conv2d_backward_weight(dy, x, weight.dstorage, None, *window)
         if self.bias:
             rows = dy.reshape(-1, self.filters)
-            dense.add_column_sums(rows, self.learned["bias"].dmemory)
+            dense.add_column_sums(rows, self.learned["bias"].dstorage)
         if not need_dx:
             return None
         dx = empty(x.shape, x.dtype)
-        conv.conv2d_forward(dy, weight.memory, None, dx, *window)
-        return to_nchw(dx)
+        conv.conv2d_forward(dy, weight.storage, None, dx, *window)
+        return channels_first(dx)

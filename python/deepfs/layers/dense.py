@@ -11,13 +11,15 @@ import numpy as np
 from cnn_core import dense, gemm
 
 from .. import initializers
+from .._arrays import Array, Shape, empty, flat_rows
 from .._check import LARGEST, flag, whole
-from ._base import Array, Layer, Parameter, Shape, constant, empty, new_parameter, to_rows
+from ._base import Layer
+from ._fusion import PLAIN, Epilogue
 
 
 @dataclass(eq=False)
 class Dense(Layer):
-    r"""Multiply by a matrix and add a bias.
+    r"""Dense (fully connected) layer: multiply by a matrix and add a bias.
 
     .. math:: y = x W + b, \quad dW = x^T dy, \quad db = \sum_n dy, \quad dx = dy\, W^T
 
@@ -38,7 +40,7 @@ class Dense(Layer):
     Notes
     -----
     Shapes: ``(n, ...)`` to ``(n, units)``; everything after the batch axis is flattened, in the
-    order people read. ``weight`` is ``(in, units)``, ``bias`` ``(units,)``.
+    logical order. ``weight`` is ``(in, units)``, ``bias`` ``(units,)``.
     Twin: `deepfs.reference.dense`.
 
     References
@@ -56,7 +58,7 @@ class Dense(Layer):
     bias: bool = True
     initializer: str | initializers.Initializer = "he_normal"
 
-    forward_ends, backward_ends = frozenset({"relu"}), frozenset({"gate"})
+    fuses_forward, fuses_backward = frozenset({"relu"}), frozenset({"drelu"})
 
     def __post_init__(self) -> None:
         self.units = whole(self.units, "units", most=LARGEST)
@@ -64,34 +66,40 @@ class Dense(Layer):
         initializers.get(self.initializer)
 
     def _out_shape(self, in_shape: Shape) -> Shape:
-        length = prod(in_shape)
-        takes = prod(self.in_shape) if self.in_shape is not None else length
-        if not in_shape or length != takes or length < 1:
-            raise ValueError(
-                f"{self.label} takes inputs of {max(takes, 1)} numbers, got shape {in_shape}"
-            )
+        check_length(self, in_shape)
         return (self.units,)
 
-    def _build(self, in_shape: Shape, dtype: np.dtype[Any]) -> None:
-        init = initializers.get(self.initializer)
-        self.learned["weight"] = new_parameter(init, (prod(in_shape), self.units), dtype)
-        if self.bias:
-            self.learned["bias"] = Parameter(constant(0, (self.units,), dtype))
+    def multiply_adds(self, in_shape: Shape) -> int:
+        return prod(in_shape) * self.units
 
-    def _forward(self, x: Array, training: bool, relu: bool = False) -> tuple[Array, Any]:
+    def _build(self, in_shape: Shape, dtype: np.dtype[Any]) -> None:
+        self.add_parameter("weight", (prod(in_shape), self.units), dtype, self.initializer)
+        if self.bias:
+            self.add_parameter("bias", (self.units,), dtype)
+
+    def _forward(self, x: Array, training: bool, end: Epilogue = PLAIN) -> tuple[Array, Any]:
         self.check_shape(x)
-        flat = to_rows(x)
+        flat = flat_rows(x)
         y = empty((len(x), self.units), x.dtype)
-        bias = self.learned["bias"].memory if self.bias else None
-        gemm.gemm(flat, self.learned["weight"].memory, y, bias, relu=relu)
+        bias = self.learned["bias"].storage if self.bias else None
+        gemm.gemm(flat, self.learned["weight"].storage, y, bias, relu=end.relu)
         return y, (flat, x.shape)
 
-    def _infer(self, x: Array, relu: bool = False) -> Array:
-        return self._forward(x, False, relu)[0]
-
-    def _backward(self, dy: Array, cache: Any, need_dx: bool, gate: bool = False) -> Array | None:
+    def _backward(
+        self, dy: Array, cache: Any, need_dx: bool, end: Epilogue = PLAIN
+    ) -> Array | None:
         (x, shape), dy = cache, np.ascontiguousarray(dy)
         weight, dx = self.learned["weight"], empty(x.shape, x.dtype) if need_dx else None
-        dbias = self.learned["bias"].dmemory if self.bias else None
-        dense.dense_backward(x, dy, weight.memory, weight.dmemory, dbias, dx, gate)
+        dbias = self.learned["bias"].dstorage if self.bias else None
+        dense.dense_backward(x, dy, weight.storage, weight.dstorage, dbias, dx, end.drelu)
         return None if dx is None else dx.reshape(shape)
+
+
+def check_length(layer: Layer, in_shape: Shape) -> None:
+    """Raise ValueError for inputs that have not the entries that the layer was built for."""
+    length = prod(in_shape)
+    takes = prod(layer.in_shape) if layer.in_shape is not None else length
+    if not in_shape or length != takes or length < 1:
+        raise ValueError(
+            f"{layer.label} takes inputs of {max(takes, 1)} numbers, got shape {in_shape}"
+        )

@@ -15,8 +15,9 @@ import numpy as np
 
 from cnn_core import group_norm
 
+from .._arrays import Array, Shape, empty, logical, physical
 from .._check import flag, number, whole
-from ._base import Array, Layer, Parameter, Shape, as_seen, constant, empty, in_memory
+from ._base import Layer
 
 
 class _Norm(Layer):
@@ -33,7 +34,7 @@ class _Norm(Layer):
         """
 
     @abstractmethod
-    def _seen(self, rows: Array, shape: Shape) -> Array:
+    def _logical(self, rows: Array, shape: Shape) -> Array:
         """Return the array of ``shape`` that `_rows` would turn into ``rows``."""
 
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
@@ -42,14 +43,14 @@ class _Norm(Layer):
         statistics, y = np.empty((2, len(rows), groups), x.dtype), empty(rows.shape, x.dtype)
         gamma, beta = self._affine(rows, repeats)
         group_norm.group_norm_forward(rows, gamma, beta, self.eps, statistics, y)
-        return self._seen(y, x.shape), (rows, repeats, statistics)
+        return self._logical(y, x.shape), (rows, repeats, statistics)
 
     def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
         rows, repeats, statistics = cache
         gamma = self._affine(rows, repeats)[0]
         own = self.affine and repeats == 1
         if own:
-            dgamma, dbeta = (p.dmemory.reshape(gamma.shape) for p in self.learned.values())
+            dgamma, dbeta = (p.dstorage.reshape(gamma.shape) for p in self.learned.values())
         else:
             dgamma, dbeta = np.zeros_like(gamma), np.zeros_like(gamma)
         dx = empty(rows.shape, rows.dtype) if need_dx else None
@@ -59,21 +60,21 @@ class _Norm(Layer):
         if self.affine and not own:
             for parameter, each in zip(self.learned.values(), (dgamma, dbeta), strict=True):
                 total = each.sum(axis=1, dtype=np.float64)
-                parameter.dmemory += total.reshape(parameter.dmemory.shape)
-        return None if dx is None else self._seen(dx, dy.shape)
+                parameter.dstorage += total.reshape(parameter.dstorage.shape)
+        return None if dx is None else self._logical(dx, dy.shape)
 
     def _affine(self, rows: Array, repeats: int) -> tuple[Array, Array]:
         """Return gamma and beta as the kernel takes them: (1 or pixels, c)."""
         c = rows.shape[2]
         if not self.affine:
             return np.ones((1, c), rows.dtype), np.zeros((1, c), rows.dtype)
-        gamma, beta = (p.memory.reshape(-1, c // repeats) for p in self.learned.values())
+        gamma, beta = (p.storage.reshape(-1, c // repeats) for p in self.learned.values())
         return (gamma, beta) if repeats == 1 else (gamma.repeat(c, axis=1), beta.repeat(c, axis=1))
 
     def _learn(self, shape: Shape, dtype: np.dtype[Any], axes: Shape | None = None) -> None:
         if self.affine:
-            self.learned["gamma"] = Parameter(constant(1, shape, dtype), axes)
-            self.learned["beta"] = Parameter(constant(0, shape, dtype), axes)
+            self.add_parameter("gamma", shape, dtype, 1.0, axes)
+            self.add_parameter("beta", shape, dtype, 0.0, axes)
 
 
 class _ChannelNorm(_Norm):
@@ -98,7 +99,7 @@ class _ChannelNorm(_Norm):
         flat = x.reshape(*x.shape[:2], prod(x.shape[2:]))
         return np.ascontiguousarray(flat.transpose(0, 2, 1))
 
-    def _seen(self, rows: Array, shape: Shape) -> Array:
+    def _logical(self, rows: Array, shape: Shape) -> Array:
         return rows.transpose(0, 2, 1).reshape(shape)
 
 
@@ -175,7 +176,7 @@ class LayerNorm(_Norm):
         self._learn(in_shape[-self.axes :], dtype, (1, 2, 0) if self.axes == 3 else None)
 
     def _rows(self, x: Array) -> tuple[Array, int, int]:
-        memory = in_memory(x)
+        memory = physical(x)
         if x.ndim < 4 or self.axes == 3 or x.shape[1] == 1:
             last = prod(x.shape[-self.axes :])
             return memory.reshape(prod(x.shape[: -self.axes]), 1, last), 1, 1
@@ -184,10 +185,10 @@ class LayerNorm(_Norm):
             return memory.reshape(0, w if self.axes == 1 else h * w, 1), 1, 1
         return memory.reshape((n * h, w, c) if self.axes == 1 else (n, h * w, c)), c, c
 
-    def _seen(self, rows: Array, shape: Shape) -> Array:
+    def _logical(self, rows: Array, shape: Shape) -> Array:
         if len(shape) == 4:
             shape = (shape[0], *shape[2:], shape[1])
-        return as_seen(rows.reshape(shape))
+        return logical(rows.reshape(shape))
 
 
 @dataclass(eq=False)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from .._arrays import Array, Shape, channels_first, channels_last, empty
 from .._check import whole
-from ._base import Array, Layer, Shape, empty
-from ._channels import channels_first, channels_last
+from ._base import Layer
 
 
 @dataclass(eq=False)

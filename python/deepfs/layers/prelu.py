@@ -10,9 +10,9 @@ import numpy as np
 
 from cnn_core import activation, dense
 
+from .._arrays import Array, Shape, channels_first, channels_last, empty
 from .._check import flag
-from ._base import Array, Layer, Parameter, Shape, constant, empty
-from ._channels import channels_first, channels_last
+from ._base import Layer
 
 
 @dataclass(eq=False)
@@ -72,12 +72,12 @@ class PReLU(Layer):
 
     def _build(self, in_shape: Shape, dtype: np.dtype[Any]) -> None:
         slopes = in_shape[0] if self.per_channel else 1
-        self.learned["slope"] = Parameter(constant(0.25, (slopes,), dtype))
+        self.add_parameter("slope", (slopes,), dtype, 0.25)
 
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         self.check_shape(x)
         x = channels_last(x)
-        y, slope = empty(x.shape, x.dtype), self.learned["slope"].memory
+        y, slope = empty(x.shape, x.dtype), self.learned["slope"].storage
         activation.forward(activation.leaky_relu, x.reshape(-1), y.reshape(-1), slope)
         return channels_first(y), x
 
@@ -87,9 +87,9 @@ class PReLU(Layer):
         activation.backward(activation.slope, x, dy, shares)
         sums = np.zeros(cache.shape[-1], x.dtype)
         dense.add_column_sums(shares.reshape(prod(cache.shape[:-1]), cache.shape[-1]), sums)
-        slope.dmemory += sums if self.per_channel else sums.sum(dtype=np.float64)
+        slope.dstorage += sums if self.per_channel else sums.sum(dtype=np.float64)
         if not need_dx:
             return None
         dx = empty(cache.shape, cache.dtype)
-        activation.backward(activation.leaky_relu, x, dy, dx.reshape(-1), slope.memory)
+        activation.backward(activation.leaky_relu, x, dy, dx.reshape(-1), slope.storage)
         return channels_first(dx)

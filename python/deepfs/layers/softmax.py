@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 from cnn_core import softmax
 
-from ._base import Array, Layer, Shape, empty
-from ._channels import channels_first, channels_last
+from .._arrays import Array, Shape, channels_first, channels_last, empty
+from ._base import Layer
 
 
 class _AlongClasses(Layer):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._arrays import Array, Shape, dtype_of, ignore_overflow
 from .._check import array
-from ..layers._base import Array, Shape, dtype_of, quiet
+from .._settings import Settings
 
 REDUCTIONS = ("mean", "sum", "none")
 
@@ -17,7 +18,7 @@ Scale: TypeAlias = float | Array
 Terms: TypeAlias = tuple[Array, float, Any]
 
 
-class Loss(ABC):
+class Loss(Settings):
     """What a loss is: a term per sample, and what the terms are divided by.
 
     Write one with `terms` and `_gradient`; prove it with `deepfs.testing.check_loss`. ``reduction``
@@ -38,7 +39,7 @@ class Loss(ABC):
     ) -> tuple[Any, Any]:
         """Return the loss of a batch, and the cache that `backward` will need."""
         values, weight, cache = self.terms(outputs, targets, sample_weight)
-        with quiet():
+        with ignore_overflow():
             total = float(values.sum(dtype=np.float64))
         return self._reduce(values, total, weight, cache)
 
@@ -105,7 +106,7 @@ class ElementWise(Loss):
         # in one order whatever the layout, so that the sum has the same bits
         y, t = np.ascontiguousarray(y), np.ascontiguousarray(t, y.dtype)
         weight = weights_of(sample_weight, y.shape, who)
-        with quiet():
+        with ignore_overflow():
             values = self._value(y, t)
             if weight is not None:
                 values = weighted(values, weight)
@@ -114,7 +115,7 @@ class ElementWise(Loss):
 
     def _gradient(self, cache: Any, scale: Scale) -> Array:
         y, t, weight = cache
-        with quiet():
+        with ignore_overflow():
             if weight is None and isinstance(scale, float):
                 return self._slope(y, t) * y.dtype.type(scale)
             return weighted(self._slope(y, t), scale if weight is None else scale * weight)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._arrays import Array
 from .._check import number, whole
-from ..layers._base import Array
 from ._base import real_outputs
 
 

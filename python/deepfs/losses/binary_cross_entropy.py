@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._arrays import Array
 from .._check import number, one_of
-from ..layers._base import Array
 from ._base import REDUCTIONS, ElementWise, Terms
 from ._classes import check_class_weight
 

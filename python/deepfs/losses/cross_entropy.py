@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike
 
 from cnn_core import softmax
 
+from .._arrays import Array
 from .._check import array, number, one_of
 from .._labels import known_labels
-from ..layers._base import Array
 from ._base import REDUCTIONS, Loss, Scale, Terms, weights_of
 from ._classes import as_given, by_class, check_class_weight, check_ignore_index, class_rows, times
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._arrays import Array, ignore_overflow
 from .._check import array, number, one_of
 from .._labels import known_labels
-from ..layers._base import Array, quiet
 from ._base import REDUCTIONS, Loss, Scale, Terms, weighted, weights_of
 from ._classes import as_given, check_label_shape, class_rows
 
@@ -72,7 +72,7 @@ class Hinge(Loss):
         label = known_labels(targets, rows.shape[1], "Hinge")[0].reshape(-1)
         weight = weights_of(sample_weight, seen, "Hinge")
         right = (np.arange(len(rows)), label)
-        with quiet():
+        with ignore_overflow():
             short = rows - rows[right][:, None] + rows.dtype.type(self.margin)
             short[right] = 0
             short = np.maximum(short, 0)
@@ -89,5 +89,5 @@ class Hinge(Loss):
         each = scale if weight is None else scale * weight
         if not isinstance(each, float):
             each = each.reshape(-1, 1)
-        with quiet():
+        with ignore_overflow():
             return as_given(weighted(slope, each), shape)

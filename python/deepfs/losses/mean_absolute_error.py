@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._arrays import Array
 from .._check import one_of
-from ..layers._base import Array
 from ._base import REDUCTIONS, ElementWise
 
 

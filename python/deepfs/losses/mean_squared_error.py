@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._arrays import Array, ignore_overflow
 from .._check import flag, one_of
-from ..layers._base import Array, quiet
 from ._base import REDUCTIONS, ElementWise, Scale, Terms, real_outputs, weights_of
 
 
@@ -65,7 +65,7 @@ class MeanSquaredError(ElementWise):
         outputs = real_outputs(outputs, "MeanSquaredError")
         weight = weights_of(sample_weight, outputs.shape[:1], "MeanSquaredError")
         squares, _, cache = super().terms(outputs, targets, weight)
-        with quiet():
+        with ignore_overflow():
             sums = squares.sum(axis=tuple(range(1, squares.ndim)), dtype=np.float64)
             values = (0.5 * sums).astype(squares.dtype)
         return values, float(len(outputs) if weight is None else weight.sum()), cache

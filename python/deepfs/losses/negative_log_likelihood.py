@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._arrays import Array, ignore_overflow
 from .._check import array, one_of
 from .._labels import known_labels
-from ..layers._base import Array, quiet
 from ._base import REDUCTIONS, Loss, Scale, Terms, weighted, weights_of
 from ._classes import (
     as_given,
@@ -90,7 +90,7 @@ class NegativeLogLikelihood(Loss):
         )
         values = -rows[np.arange(len(rows)), label.reshape(-1)].reshape(seen)
         if weight is not None:
-            with quiet():
+            with ignore_overflow():
                 values = weighted(values, weight)
         counted = float(label.size if weight is None else weight.sum())
         return values, counted, (label, weight, shape, rows.dtype)
@@ -98,7 +98,7 @@ class NegativeLogLikelihood(Loss):
     def _gradient(self, cache: Any, scale: Scale) -> Array:
         label, weight, shape, dtype = cache
         dx = np.zeros((label.size, shape[1]), dtype)
-        with quiet():
+        with ignore_overflow():
             each = np.broadcast_to(scale if weight is None else scale * weight, label.shape)
             dx[np.arange(label.size), label.reshape(-1)] = -each.reshape(-1)
         return as_given(dx, shape)

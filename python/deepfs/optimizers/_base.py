@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, isfinite
@@ -11,8 +11,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from .._arrays import Array
 from .._check import number, whole
-from ..layers._base import Array, Parameter
+from .._settings import Settings
+from ..layers._parameter import Parameter
 from ..regularizers import L2, WeightDecay
 from ..schedules import Schedule
 from ._plan import Group, Pass, Plan, Span, check_names, global_norm, zeros, zeros_like
@@ -40,17 +42,17 @@ class Arena:
         for name, parameter in parameters.items():
             if not any(parameter is known for known in self.parameters.values()):
                 self.parameters[name] = parameter
-        dtypes = {p.memory.dtype for p in self.parameters.values()}
+        dtypes = {p.storage.dtype for p in self.parameters.values()}
         if len(dtypes) > 1:
             raise ValueError(f"a network must have one dtype, got {sorted(map(str, dtypes))}")
-        size = sum(p.memory.size for p in self.parameters.values())
+        size = sum(p.storage.size for p in self.parameters.values())
         self.values = zeros(size, dtypes.pop() if dtypes else np.dtype(np.float32))
         self.grads = zeros_like(self.values)
         self.spans: list[Span] = []  # where each lies
         start = 0
         for name, p in self.parameters.items():
-            span = Span(name, start, p.memory.shape, p.axes)
-            p.move(self.values[start : span.stop], self.grads[start : span.stop])
+            span = Span(name, start, p.storage.shape, p.axes)
+            p.move_to(self.values[start : span.stop], self.grads[start : span.stop])
             self.spans.append(span)
             start = span.stop
 
@@ -62,7 +64,7 @@ class Arena:
         """Return whether these parameters lie here: a copy or another arena moves them."""
         values, grads = owner(self.values), owner(self.grads)
         return self.has(parameters) and all(
-            p.memory.base is values and p.dmemory.base is grads for p in self.parameters.values()
+            p.storage.base is values and p.dstorage.base is grads for p in self.parameters.values()
         )
 
     def split(self, flat: Array) -> dict[str, Array]:
@@ -76,7 +78,7 @@ def owner(array: Array) -> Array:
 
 
 @dataclass(eq=False)
-class Optimizer(ABC):
+class Optimizer(Settings):
     r"""A rule that turns gradients into better weights.
 
     An optimizer is a dataclass whose fields are its settings. Write one with two functions: `init`
@@ -167,21 +169,34 @@ class Optimizer(ABC):
         if isinstance(self.lr, Schedule):
             self.lr.observe(logs)
 
-    def plan(self, spans: Sequence[Span], known: Plan | None = None) -> Plan:
-        """Return what a step runs over; the plan that is known, if the settings are still its."""
-        plan = self._plan(spans, known)
+    def plan(
+        self,
+        spans: Sequence[Span],
+        known: Plan | None = None,
+        frozen: frozenset[str] = frozenset(),
+    ) -> Plan:
+        """Return what a step runs over; the plan that is known, if the settings are still its.
+
+        ``frozen`` are the names of the parameters of frozen layers.
+        """
+        plan = self._plan(spans, known, frozen)
         if plan is not known:
             check_names([span.name for span in spans], self.groups)
         return plan
 
-    def _plan(self, spans: Sequence[Span], known: Plan | None) -> Plan:
+    def _plan(
+        self,
+        spans: Sequence[Span],
+        known: Plan | None,
+        frozen: frozenset[str] = frozenset(),
+    ) -> Plan:
         apart = self.apart or self.clip_each is not None
-        made_for = (self.weight_decay, self.decoupled, apart, tuple(self.groups))
+        made_for = (self.weight_decay, self.decoupled, apart, frozen, tuple(self.groups))
         if known is not None and known.made_for == made_for:
             return known
         decay = WeightDecay if self.decoupled else L2
         made_for = (*made_for[:-1], tuple(map(copy.copy, self.groups)))  # they may change in place
-        return Plan(spans, decay(self.weight_decay).terms(), self.groups, apart, made_for)
+        return Plan(spans, decay(self.weight_decay).terms(), self.groups, apart, made_for, frozen)
 
     def _pass(
         self, w: Array, g: Array, state: dict[str, Array], t: int, lr: float, plan: Plan

@@ -12,8 +12,8 @@ import numpy as np
 
 from cnn_core import optimizers
 
+from .._arrays import Array, Shape
 from .._check import flag, number
-from ..layers._base import Array, Shape
 from ..regularizers import Regularizer, Terms, terms_of
 
 PAGE = 4096  # bytes
@@ -184,11 +184,15 @@ class Plan:
         groups: Sequence[Group],
         apart: bool,
         made_for: Any = None,
+        frozen: frozenset[str] = frozenset(),
     ) -> None:
         self.made_for = made_for
         self.settings = {
             span: settings_of(span.name, len(span.shape), default, groups) for span in spans
         }
+        for span in spans:
+            if span.name in frozen:
+                self.settings[span] = self.settings[span]._replace(frozen=True)
         self.limited = [(span, s.terms.limit) for span, s in self.settings.items()
                         if s.terms.limit < inf and not s.frozen]  # fmt: skip
         self.frozen = [span for span, s in self.settings.items() if s.frozen]

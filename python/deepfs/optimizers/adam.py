@@ -16,8 +16,8 @@ import numpy as np
 
 from cnn_core import optimizers
 
+from .._arrays import Array
 from .._check import flag, number, one_of
-from ..layers._base import Array
 from ..schedules import Schedule
 from ._base import Optimizer
 from ._plan import Pass, zeros_like

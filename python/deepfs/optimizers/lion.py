@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from cnn_core import optimizers
 
+from .._arrays import Array
 from .._check import number
-from ..layers._base import Array
 from ..schedules import Schedule
 from ._base import Optimizer
 from ._plan import Pass, zeros_like

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from cnn_core import optimizers
 
+from .._arrays import Array
 from .._check import number, one_of
-from ..layers._base import Array
 from ..schedules import Schedule
 from ._base import Optimizer
 from ._plan import Pass, zeros_like

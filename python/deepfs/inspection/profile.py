@@ -1,7 +1,7 @@
 """Where the time of a training step goes: what `Model.profile` measures and prints.
 
 A copy of the model takes the steps, so the model itself cannot change. One of them counts the work
-of each layer, the others are timed, by what `probe.py` wraps around the layers of the copy.
+of each layer, the others are timed, by what `meters.py` wraps around the layers of the copy.
 """
 
 from __future__ import annotations
@@ -14,18 +14,16 @@ from dataclasses import dataclass
 from math import inf
 from statistics import median
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from cnn_core import gemm
 
-from .config import get_num_threads
-from .layers._base import Array
-from .probe import Meter, Stopwatch, probes_of
-
-if TYPE_CHECKING:
-    from .model import Model
+from .._arrays import Array
+from ..config import get_num_threads
+from ..trainer import Trainer
+from .meters import Meter, Stopwatch, probes_of
 
 WIDTH = 100  # of a printed table, at most
 
@@ -39,7 +37,7 @@ class Pass:
     ms : float
         Milliseconds, the median over the repeats.
     multiply_adds : int
-        As the textbook counts them, whatever algorithm runs; see `deepfs.probe`. Backward counts
+        As textbooks count them, whatever algorithm runs; see `Layer.multiply_adds`. Backward counts
         the gradient of the weights and, where it is asked for, that of the input.
     nbytes : int
         Of the arrays that must be read or written, each once. Forward: input, output, parameters.
@@ -153,26 +151,26 @@ class Part:
         return Row(self.name, self.kind, self.algorithm, calls, ms, ms / step_ms, there, back)
 
 
-def profile(model: Model, x: Array, y: Array, repeats: int) -> Profile:
+def profile(trainer: Trainer, x: Array, y: Array, repeats: int) -> Profile:
     """Measure steps of a built model; see `Model.profile`."""
-    twin = copy.deepcopy(model)
-    dtype = np.dtype(twin.network.built_dtype)
-    arena = twin._arena()
+    copied = copy.deepcopy(trainer)
+    dtype = np.dtype(copied.network.built_dtype)
+    arena = copied.prepare()
     start = arena.values.copy()
-    probes = probes_of(twin.network)
+    probes = probes_of(copied.network)
     for probe in probes:
         probe.count()
-    twin._step([(x, y)])
+    copied.step([(x, y)])
 
     watch, loss, dloss, optimizer, rest = Stopwatch(), Meter(), Meter(), Meter(), Meter()
     for probe in probes:
         probe.time(watch)
-    vars(twin.loss).update(
-        forward=watch.timed(twin.loss.forward, loss),
-        backward=watch.timed(twin.loss.backward, dloss),
+    vars(copied.loss).update(
+        forward=watch.timed(copied.loss.forward, loss),
+        backward=watch.timed(copied.loss.backward, dloss),
     )
-    vars(twin.optimizer).update(step=watch.timed(twin.optimizer.step, optimizer))
-    step = watch.timed(twin._step, rest)
+    vars(copied.optimizer).update(step=watch.timed(copied.optimizer.step, optimizer))
+    step = watch.timed(copied.step, rest)
     forward = [*(probe.forward for probe in probes), loss]
     backward = [*(probe.backward for probe in probes), dloss]
     every = [*forward, *backward, optimizer, rest]
@@ -189,8 +187,8 @@ def profile(model: Model, x: Array, y: Array, repeats: int) -> Profile:
         for p in probes
     ]
     parts += [
-        Part("loss", type(model.loss).__name__, [loss], [dloss]),
-        Part("optimizer", type(model.optimizer).__name__, other=[optimizer]),
+        Part("loss", type(trainer.loss).__name__, [loss], [dloss]),
+        Part("optimizer", type(trainer.optimizer).__name__, other=[optimizer]),
         Part("rest", "-", other=[rest]),
         Part("step", "-", forward, backward, [optimizer, rest]),
     ]
@@ -278,7 +276,7 @@ def table(profile: Profile) -> str:
 
 
 def cells_of(row: Row, digits: int) -> tuple[str, ...]:
-    """Return the cells of a row, with so many digits of milliseconds."""
+    """Return the cells of a row, with ``digits`` decimals of milliseconds."""
     name = row.name or row.kind  # a network of one layer has no name
     if row.calls > 1:
         name += f" x{row.calls}"

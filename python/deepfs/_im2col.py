@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike
 
 from cnn_core import im2col as kernel
 
+from ._arrays import Array, channels_first, channels_last, dtype_of
 from ._check import array, pair
 from ._check import padding as padding_of
-from .layers._base import Array, dtype_of, to_nchw, to_nhwc
 from .layers._window import Placement, place_window
 
 
@@ -63,7 +63,7 @@ def im2col(
     (kh, kw), place, geometry = _geometry("im2col", x.shape, kernel_size, stride, padding, dilation)
     n, c = x.shape[:2]
     col = np.empty((n * place.oh * place.ow, kh * kw * c), x.dtype)
-    kernel.im2col(to_nhwc(x), col, *geometry)
+    kernel.im2col(channels_last(x), col, *geometry)
     # the kernel's columns run over (kh, kw, c): the channels of a pixel lie together
     return col.reshape(len(col), kh, kw, c).transpose(0, 3, 1, 2).reshape(len(col), c * kh * kw)
 
@@ -116,4 +116,4 @@ def col2im(
     ordered = col.astype(dtype).reshape(len(col), c, kh, kw).transpose(0, 2, 3, 1)
     dx = np.empty((n, h, w, c), dtype)
     kernel.col2im(np.ascontiguousarray(ordered).reshape(needed), dx, *geometry)
-    return to_nchw(dx)
+    return channels_first(dx)

@@ -3,37 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import prod
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from .layers import Conv2D, Dense, Layer
-from .layers._base import Array, Shape
-from .layers.combine import Container
-from .layers.conv_forms import OfConvolutions
-from .summary import walk
-
-
-def multiply_adds(layer: Layer, in_shape: Shape) -> int:
-    """Return the multiply-adds of one forward of one sample, as the textbook counts them.
-
-    Convolutions and dense layers have them, without their bias; all other layers count 0.
-
-    Examples
-    --------
-    >>> multiply_adds(Conv2D(16, 3, padding=1), (8, 10, 10)) == 16 * 10 * 10 * 8 * 3 * 3
-    True
-    """
-    if isinstance(layer, Conv2D):
-        kernel_size: Any = layer.kernel_size
-        return prod(layer.out_shape(in_shape)) * in_shape[0] // layer.groups * prod(kernel_size)
-    if isinstance(layer, OfConvolutions):
-        return sum(multiply_adds(*convolution) for convolution in layer.convolutions(in_shape))
-    if isinstance(layer, Dense):
-        return prod(in_shape) * layer.units
-    return 0
+from .._arrays import Array
+from ..layers import Container, Layer
+from ..layers._container import walk
 
 
 class Meter:
@@ -80,8 +57,8 @@ class Probe:
         self.name, self.layer, self.algorithm = name, layer, "-"
         self.forward, self.backward = Meter(), Meter()
         self._forward, self._backward = layer._forward, layer._backward
-        self._learned = sum(p.memory.nbytes for p in layer.parameters().values())
-        self._seen: list[tuple[int, int]] = []  # bytes of inputs, multiply-adds on them
+        self._learned = sum(p.storage.nbytes for p in layer.parameters().values())
+        self._counted: list[tuple[int, int]] = []  # bytes of inputs, multiply-adds on them
 
     def count(self) -> None:
         """Count the work of the calls that follow; that of a container is its parts'."""
@@ -98,8 +75,8 @@ class Probe:
     def _count_forward(self, x: Array, *args: Any, **kwargs: Any) -> Any:
         result = self._forward(x, *args, **kwargs)
         self.algorithm = self.layer.algorithm_for(x.shape[1:])
-        work = len(x) * multiply_adds(self.layer, x.shape[1:])
-        self._seen.append((x.nbytes, work))
+        work = len(x) * self.layer.multiply_adds(x.shape[1:])
+        self._counted.append((x.nbytes, work))
         self.forward.multiply_adds += work
         if not np.may_share_memory(x, result[0]):
             self.forward.nbytes += x.nbytes + result[0].nbytes + self._learned
@@ -107,7 +84,7 @@ class Probe:
 
     def _count_backward(self, dy: Array, *args: Any, **kwargs: Any) -> Any:
         dx, meter = self._backward(dy, *args, **kwargs), self.backward
-        x_nbytes, work = self._seen.pop() if self._seen else (0, 0)  # fused: no forward
+        x_nbytes, work = self._counted.pop() if self._counted else (0, 0)  # fused: no forward
         if self._learned:
             meter.nbytes += x_nbytes + dy.nbytes + self._learned
             meter.multiply_adds += work

@@ -14,10 +14,11 @@ from numpy.testing import assert_array_equal
 from safetensors.numpy import load_file
 
 import deepfs as dfs
-from deepfs import tensorfile
-from deepfs.saving import load
-from deepfs.tensorfile import TensorFile, write
-from small_model import small_model
+from deepfs import load
+from deepfs.saving import tensors
+from deepfs.saving.model import describe
+from deepfs.saving.tensors import TensorFile, write
+from models import small_model
 
 DTYPES = ["float32", "float64", "int64", "uint64"]
 
@@ -108,7 +109,7 @@ def test_a_header_that_is_too_long_is_not_read(tmp_path):
 def description(**changes):
     model = small_model()
     model.predict(np.zeros((1, 1, 8, 8), "f"))
-    return dfs.saving.describe(model) | changes
+    return describe(model.trainer) | changes
 
 
 def dense(units):
@@ -126,12 +127,12 @@ def laughs(times):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"network": dense(10**9), "in_shape": [1000]}, "no such data"),
+        ({"network": dense(10**9), "in_shape": [1000]}, "no data for an array"),
         ({"network": dense(2**61), "in_shape": [2**61]}, "units must be at most"),
-        ({"network": {"kind": "BatchNorm"}, "in_shape": [2**33]}, "no such data"),
-        ({"network": {"kind": "LayerNorm"}, "in_shape": [2**33]}, "no such data"),
+        ({"network": {"kind": "BatchNorm"}, "in_shape": [2**33]}, "no data for an array"),
+        ({"network": {"kind": "LayerNorm"}, "in_shape": [2**33]}, "no data for an array"),
         ({"network": {"kind": "Conv2D", "filters": 2**14, "kernel_size": 2**7},
-          "in_shape": [2**14, 200, 200]}, "no such data"),
+          "in_shape": [2**14, 200, 200]}, "no data for an array"),
         ({"network": laughs(40)}, "names more than 10000 layers"),
         ({"loss": laughs(40)}, "names more than 10000 layers"),
         ({"network": {"kind": "same", "number": 0}}, "does not describe a model"),
@@ -169,13 +170,13 @@ def test_nested_lists_without_end(tmp_path):
 
 WRITER = """
 import os, sys, numpy as np
-from deepfs import tensorfile
+from deepfs.saving import tensors
 os.fsync = lambda handle: (print("there", flush=True), sys.stdin.read())
-tensorfile.write(sys.argv[1], {"w": np.ones(3)}, None)
+tensors.write(sys.argv[1], {"w": np.ones(3)}, None)
 """
 
 
-@pytest.mark.skipif(tensorfile.fcntl is None, reason="open files cannot be removed here")
+@pytest.mark.skipif(tensors.fcntl is None, reason="open files cannot be removed here")
 def test_removes_what_dead_writers_leave_and_nothing_of_the_living(tmp_path):
     program = [sys.executable, "-c", WRITER, tmp_path / "b"]
     writer = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -192,7 +193,7 @@ def test_removes_what_dead_writers_leave_and_nothing_of_the_living(tmp_path):
 
 
 def test_a_writer_whose_file_is_taken_for_an_orphan_begins_again(tmp_path, monkeypatch):
-    lock, taken = tensorfile.lock, []
+    lock, taken = tensors.lock, []
 
     def late(file, wait=False):
         if not taken:
@@ -201,7 +202,7 @@ def test_a_writer_whose_file_is_taken_for_an_orphan_begins_again(tmp_path, monke
                 path.unlink()
         return lock(file, wait)
 
-    monkeypatch.setattr(tensorfile, "lock", late)
+    monkeypatch.setattr(tensors, "lock", late)
     write(tmp_path / "a", {"w": np.ones(3)}, None)
     assert taken
     assert os.listdir(tmp_path) == ["a"]

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._arrays import Array
 from .._check import array as array_of
 from .._check import number, whole
+from ..initializers import Orthogonal
+from ..layers import Container, Layer
+from ..layers._container import walk
 from ..random import Random
-from ._base import Array
-from .orthogonal import Orthogonal
-
-if TYPE_CHECKING:  # layers import this package
-    from ..layers import Layer
 
 
 def lsuv(
@@ -72,10 +71,6 @@ def lsuv(
     >>> {name: round(variance, 3) for name, variance in found.items()}
     {'dense_1': 1.0, 'dense_2': 1.0}
     """
-    from ..layers import Layer
-    from ..layers.combine import Container
-    from ..summary import walk
-
     if not isinstance(network, Layer):
         raise TypeError(f"lsuv needs a deepfs Layer, got {network!r}")
     tolerance = number(tolerance, "tolerance", "(0, 1)")
@@ -86,7 +81,7 @@ def lsuv(
     x = network.prepare(x)
     kept = [
         (array, array.copy())
-        for array in (*(p.memory for p in network.parameters().values()),
+        for array in (*(p.storage for p in network.parameters().values()),
                       *network.buffers().values())
     ]  # fmt: skip
     buffers = kept[len(network.parameters()) :]
@@ -120,11 +115,11 @@ class _Scaled:
         if self.weights:
             vars(layer)["_forward"] = self.forward
 
-    def forward(self, x: Array, training: bool, **fused: Any) -> Any:
+    def forward(self, x: Array, training: bool, *end: Any) -> Any:
         """Run the layer, scaled so that its output without a fused ReLU has variance 1."""
         if self.variance is None:
             self.variance = self._scale(x, training)
-        return self._forward(x, training, **fused)
+        return self._forward(x, training, *end)
 
     def _scale(self, x: Array, training: bool) -> float:
         for _ in range(self.max_steps + 1):

@@ -10,8 +10,7 @@ import deepfs as dfs
 from cnn_core import add
 from deepfs import layers as L
 from deepfs import reference
-from deepfs.layers._base import Layer
-from deepfs.layers.combine import Container
+from deepfs.layers import Container, Layer
 from deepfs.testing import check_layer
 
 
@@ -87,12 +86,10 @@ def test_what_is_left_to_a_neighbour_has_the_same_bits(dtype, need_dx, rng):
     dx = net.backward(dy, cache, need_dx)
 
     def separate(part):
-        """Leave nothing to anybody."""
-        vars(part).update(forward_ends=frozenset(), backward_ends=frozenset())
+        """Fuse nothing."""
+        vars(part).update(fuses_forward=frozenset(), fuses_backward=frozenset())
         for inner in part.named_parts().values() if isinstance(part, Container) else ():
             separate(inner)
-        if isinstance(part, L.Sequential):
-            part.__post_init__()
 
     separate(alone)
     wanted, cache = alone.forward(x, training=True)
@@ -113,9 +110,9 @@ def test_nothing_below_the_first_parameters_is_asked_for_a_gradient(monkeypatch,
     asked = []
     inner = L.Conv2D._backward
 
-    def spy(self, dy, cache, need_dx, **settings):
+    def spy(self, dy, cache, need_dx, *end):
         asked.append(need_dx)
-        return inner(self, dy, cache, need_dx, **settings)
+        return inner(self, dy, cache, need_dx, *end)
 
     monkeypatch.setattr(L.Conv2D, "_backward", spy)
     monkeypatch.setattr(L.MaxPool2D, "_backward", lambda *_: pytest.fail("asked"))

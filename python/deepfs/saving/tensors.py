@@ -18,7 +18,7 @@ from zlib import crc32
 
 import numpy as np
 
-from .layers._base import Array
+from .._arrays import Array
 
 try:
     import fcntl

@@ -1,8 +1,7 @@
-"""Further forms of convolution, each made of `Conv2D`: they have no kernels of their own."""
+"""Depthwise and separable convolution, made of `Conv2D`: no kernels of their own."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -10,29 +9,19 @@ from typing import Any
 import numpy as np
 
 from .. import initializers
-from .._check import LARGEST, flag, one_of, padding, pair, whole
-from ._base import Array, Layer, Parameter, Shape, new_parameter, to_nchw, to_nhwc
-from ._window import place_window
+from .._arrays import Array, Shape, channels_first, channels_last
+from .._check import LARGEST, flag, whole
+from ._base import Layer
+from ._fusion import PLAIN, Epilogue
+from ._window import checked_window, place_window
 from .conv import Conv2D, check_channels
 
 
-class OfConvolutions(Layer):
-    """A layer whose work is done by convolutions of images. They own its parameters."""
-
-    @abstractmethod
-    def convolutions(self, in_shape: Shape) -> list[tuple[Conv2D, Shape]]:
-        """Return the convolutions of a built layer, each with the shape of its input."""
-
-    def algorithm_for(self, in_shape: Shape) -> str:
-        """Return how each of the convolutions is computed; see `Conv2D.algorithm_for`."""
-        return " + ".join(c.algorithm_for(shape) for c, shape in self.convolutions(in_shape))
-
-
-class _Depthwise(OfConvolutions):
+class _Depthwise(Layer):
     """What the two layers with depthwise convolutions share: that convolution."""
 
     input_rank = (4,)
-    forward_ends, backward_ends = frozenset({"relu"}), frozenset({"gate"})
+    fuses_forward, fuses_backward = frozenset({"relu"}), frozenset({"drelu"})
     # what __post_init__ makes of the fields that the layers below declare
     kernel_size: Any
     stride: Any
@@ -43,10 +32,9 @@ class _Depthwise(OfConvolutions):
     initializer: str | initializers.Initializer
 
     def __post_init__(self) -> None:
-        self.kernel_size = pair(self.kernel_size, "kernel_size")
-        self.stride = pair(self.stride, "stride")
-        self.padding = padding(self.padding)
-        self.dilation = pair(self.dilation, "dilation")
+        self.kernel_size, self.stride, self.padding, self.dilation = checked_window(
+            self.kernel_size, self.stride, self.padding, self.dilation
+        )
         self.multiplier = whole(self.multiplier, "multiplier", most=LARGEST)
         self.bias = flag(self.bias, "bias")
         initializers.get(self.initializer)
@@ -64,7 +52,7 @@ class _Depthwise(OfConvolutions):
         filters = whole(count, f"the filters of {self.label}", most=LARGEST)
         window = (self.kernel_size, self.stride, self.padding, self.dilation)
         made = Conv2D(filters, *window, filters, bias, self.initializer)
-        made.build(self._repeated_shape(in_shape), dtype)
+        made.build(self._repeated_shape(in_shape), dtype, self._budget)
         return made
 
     def _repeated_shape(self, in_shape: Shape) -> Shape:
@@ -76,7 +64,11 @@ class _Depthwise(OfConvolutions):
         The copies cost less than they save: filters that share a channel make a product of a
         group, one with a channel each go by the vectors of `depthwise`.
         """
-        return x if self.multiplier == 1 else to_nchw(np.repeat(to_nhwc(x), self.multiplier, 3))
+        return (
+            x
+            if self.multiplier == 1
+            else channels_first(np.repeat(channels_last(x), self.multiplier, 3))
+        )
 
     def _summed(self, dx: Array | None) -> Array | None:
         """Return the gradient of a channel: the sum of those of its copies."""
@@ -88,7 +80,7 @@ class _Depthwise(OfConvolutions):
 
 @dataclass(eq=False)
 class DepthwiseConv2D(_Depthwise):
-    r"""Give each channel of an image filters of its own.
+    r"""Depthwise convolution: each channel of an image has filters of its own.
 
     .. math::
         y_{c m + l,i,j} = b_{c m + l} + \sum_{a,b} w_{c m + l,0,a,b} \,
@@ -153,23 +145,29 @@ class DepthwiseConv2D(_Depthwise):
         self._conv = self._depthwise(in_shape, dtype, self.bias)
         self.learned = self._conv.learned
 
-    def convolutions(self, in_shape: Shape) -> list[tuple[Conv2D, Shape]]:
-        return [(self._conv, self._repeated_shape(in_shape))]
+    def algorithm_for(self, in_shape: Shape) -> str:
+        return self._conv.algorithm_for(self._repeated_shape(in_shape))
 
-    def _forward(self, x: Array, training: bool, relu: bool = False) -> tuple[Array, Any]:
+    def multiply_adds(self, in_shape: Shape) -> int:
+        return self._conv.multiply_adds(self._repeated_shape(in_shape))
+
+    def _forward(self, x: Array, training: bool, end: Epilogue = PLAIN) -> tuple[Array, Any]:
         self.check_shape(x)
-        return self._conv._forward(self._repeated(x), training, relu)
+        return self._conv._forward(self._repeated(x), training, end)
 
-    def _infer(self, x: Array, relu: bool = False) -> Array:
-        return self._forward(x, False, relu)[0]
+    def _infer(self, x: Array, end: Epilogue = PLAIN) -> Array:
+        self.check_shape(x)
+        return self._conv._forward(self._repeated(x), False, end)[0]
 
-    def _backward(self, dy: Array, cache: Any, need_dx: bool, gate: bool = False) -> Array | None:
-        return self._summed(self._conv._backward(dy, cache, need_dx, gate))
+    def _backward(
+        self, dy: Array, cache: Any, need_dx: bool, end: Epilogue = PLAIN
+    ) -> Array | None:
+        return self._summed(self._conv._backward(dy, cache, need_dx, end))
 
 
 @dataclass(eq=False)
 class SeparableConv2D(_Depthwise):
-    r"""Convolve each channel by itself, then mix the channels of each pixel.
+    r"""Depthwise separable convolution: each channel by itself, then a mix of the channels.
 
     .. math:: y = \mathrm{pointwise}(\mathrm{depthwise}(x)), \quad
               y_{o,i,j} = b_o + \sum_{c} v_{o,c} \sum_{a,b} w_{c,0,a,b} \,
@@ -244,152 +242,34 @@ class SeparableConv2D(_Depthwise):
     def _build(self, in_shape: Shape, dtype: np.dtype[Any]) -> None:
         self._first = self._depthwise(in_shape, dtype, False)
         self._second = Conv2D(self.filters, 1, bias=self.bias, initializer=self.initializer)
-        self._second.build(self._depthwise_shape(in_shape), dtype)
+        self._second.build(self._depthwise_shape(in_shape), dtype, self._budget)
         self.learned["depthwise_weight"] = self._first.learned["weight"]
         self.learned["pointwise_weight"] = self._second.learned["weight"]
         if self.bias:
             self.learned["bias"] = self._second.learned["bias"]
 
-    def convolutions(self, in_shape: Shape) -> list[tuple[Conv2D, Shape]]:
-        between = self._depthwise_shape(in_shape)
-        return [(self._first, self._repeated_shape(in_shape)), (self._second, between)]
+    def algorithm_for(self, in_shape: Shape) -> str:
+        first = self._first.algorithm_for(self._repeated_shape(in_shape))
+        return f"{first} + {self._second.algorithm_for(self._depthwise_shape(in_shape))}"
 
-    def _forward(self, x: Array, training: bool, relu: bool = False) -> tuple[Array, Any]:
+    def multiply_adds(self, in_shape: Shape) -> int:
+        first = self._first.multiply_adds(self._repeated_shape(in_shape))
+        return first + self._second.multiply_adds(self._depthwise_shape(in_shape))
+
+    def _forward(self, x: Array, training: bool, end: Epilogue = PLAIN) -> tuple[Array, Any]:
         self.check_shape(x)
         between, first = self._first._forward(self._repeated(x), training)
-        y, second = self._second._forward(between, training, relu)
+        y, second = self._second._forward(between, training, end)
         return y, (first, second)
 
-    def _infer(self, x: Array, relu: bool = False) -> Array:
+    def _infer(self, x: Array, end: Epilogue = PLAIN) -> Array:
         self.check_shape(x)
-        return self._second._infer(self._first._infer(self._repeated(x)), relu)
+        between = self._first._forward(self._repeated(x), False)[0]
+        return self._second._forward(between, False, end)[0]
 
-    def _backward(self, dy: Array, cache: Any, need_dx: bool, gate: bool = False) -> Array | None:
+    def _backward(
+        self, dy: Array, cache: Any, need_dx: bool, end: Epilogue = PLAIN
+    ) -> Array | None:
         first, second = cache
         between: Any = self._second._backward(dy, second, True)
-        return self._summed(self._first._backward(between, first, need_dx, gate))
-
-
-class _Row(Parameter):
-    """The weight of windows of height 1, seen without the axis of the height."""
-
-    def seen(self, memory: Array) -> Array:
-        return super().seen(memory)[:, :, 0]
-
-
-@dataclass(eq=False)
-class Conv1D(OfConvolutions):
-    r"""Slide a bank of filters along a sequence: text, sound, measurements.
-
-    .. math:: y_{o,i} = b_o + \sum_{c,a} w_{o,c,a} \, x_{c,\; i s + a d - p_{left}}
-
-    The sequence is taken as an image of height 1: the kernels are those of `Conv2D`.
-
-    Parameters
-    ----------
-    filters : int
-        Channels of the output.
-    kernel_size : int
-        Width of the window, in entries.
-    stride : int
-        Step from window to window.
-    padding : int, (left, right), "same" or "valid"
-        Zeros at both ends. "same" keeps ceil(length / stride); the odd one goes to the right.
-    dilation : int
-        Step from entry to entry of the window.
-    groups : int
-        Parts into which channels and filters are cut; filters see the channels of their part.
-    bias : bool
-        Add a number per filter.
-    initializer : str or function
-        Of the weight; the bias starts at 0.
-    algorithm : {"auto", "direct"}
-        The same here: Winograd's algorithm needs windows of 3x3.
-
-    Raises
-    ------
-    ValueError
-        If a setting is out of range, or, on call, if the window exceeds the sequence, or the
-        channels do not fit the weight or the groups.
-
-    Notes
-    -----
-    Shapes: ``(n, c, length)`` to ``(n, filters, places)``,
-    places = floor((length + left + right - d (k - 1) - 1) / s) + 1.
-    ``weight`` is ``(filters, c / groups, k)``, ``bias`` ``(filters,)``.
-    Twin: `deepfs.reference.conv1d`.
-
-    References
-    ----------
-    Waibel et al., "Phoneme recognition using time-delay neural networks", 1989.
-    ``torch.nn.Conv1d``.
-
-    Examples
-    --------
-    >>> from deepfs.layers import Conv1D
-    >>> difference = Conv1D(1, 2, initializer=lambda shape, rng: np.array([[[-1.0, 1.0]]]))
-    >>> difference(np.array([[[1.0, 2, 4, 8]]]))
-    array([[[1., 2., 4.]]])
-    """
-
-    filters: int
-    kernel_size: int
-    stride: int = 1
-    padding: str | int | tuple[int, int] = 0
-    dilation: int = 1
-    groups: int = 1
-    bias: bool = True
-    initializer: str | initializers.Initializer = "he_normal"
-    algorithm: str = "auto"
-
-    input_rank = (3,)
-    forward_ends, backward_ends = frozenset({"relu"}), frozenset({"gate"})
-
-    def __post_init__(self) -> None:
-        self.filters = whole(self.filters, "filters", most=LARGEST)
-        self.kernel_size = whole(self.kernel_size, "kernel_size", most=LARGEST)
-        self.stride = whole(self.stride, "stride", most=LARGEST)
-        if isinstance(self.padding, str):
-            one_of(self.padding, "padding", ("same", "valid"))
-        else:
-            self.padding = pair(self.padding, "padding", 0)
-        self.dilation = whole(self.dilation, "dilation", most=LARGEST)
-        self.groups = whole(self.groups, "groups")
-        self.bias = flag(self.bias, "bias")
-        initializers.get(self.initializer)
-        one_of(self.algorithm, "algorithm", ("auto", "direct"))
-
-    def _window(self) -> tuple[Any, Any, Any, Any]:
-        """Return the window on an image of height 1: size, stride, padding, dilation."""
-        given: Any = self.padding
-        sides = given if isinstance(given, str) else (0, 0, *given)
-        return (1, self.kernel_size), (1, self.stride), sides, (1, self.dilation)
-
-    def _out_shape(self, in_shape: Shape) -> Shape:
-        check_channels(self, in_shape, self.filters, self.groups)
-        return self.filters, place_window(self.label, (1, in_shape[1]), *self._window()).ow
-
-    def _build(self, in_shape: Shape, dtype: np.dtype[Any]) -> None:
-        c, length = in_shape
-        self._conv = Conv2D(self.filters, *self._window(), self.groups, self.bias, "zeros")
-        self._conv.build((c, 1, length), dtype)
-        shape = (self.filters, c // self.groups, self.kernel_size)
-        weight = new_parameter(initializers.get(self.initializer), shape, dtype)
-        axes = self._conv.learned["weight"].axes
-        self._conv.learned["weight"] = _Row(weight.value[:, :, None], axes)
-        self.learned = self._conv.learned
-
-    def convolutions(self, in_shape: Shape) -> list[tuple[Conv2D, Shape]]:
-        return [(self._conv, (in_shape[0], 1, in_shape[1]))]
-
-    def _forward(self, x: Array, training: bool, relu: bool = False) -> tuple[Array, Any]:
-        self.check_shape(x)
-        y, cache = self._conv._forward(x[:, :, None], training, relu)
-        return y[:, :, 0], cache
-
-    def _infer(self, x: Array, relu: bool = False) -> Array:
-        return self._forward(x, False, relu)[0]
-
-    def _backward(self, dy: Array, cache: Any, need_dx: bool, gate: bool = False) -> Array | None:
-        dx = self._conv._backward(dy[:, :, None], cache, need_dx, gate)
-        return None if dx is None else dx[:, :, 0]
+        return self._summed(self._first._backward(between, first, need_dx, end))

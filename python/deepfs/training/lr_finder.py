@@ -5,15 +5,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .layers._base import Array
-from .random import Random, get_seed
-
-if TYPE_CHECKING:
-    from .model import Model
+from .._arrays import Array
+from ..random import Random, get_seed
+from ..trainer import Trainer
 
 SMOOTHING = 0.9  # share of the past in the smoothed loss
 STREAM = 2**32 - 1  # of random numbers: one that no layer and no fit will get
@@ -56,18 +53,18 @@ class RangeTest:
 
 
 def range_test(
-    model: Model, x: Array, y: Array, batch_size: int, rates: Array, stop: float
+    trainer: Trainer, x: Array, y: Array, batch_size: int, rates: Array, stop: float
 ) -> RangeTest:
-    """Train a copy of a model, one step at each rate; see `Model.lr_find`."""
-    twin = copy.deepcopy(model)
+    """Train a copy, one step at each rate; see `Model.lr_find`."""
+    copied = copy.deepcopy(trainer)
     lrs: list[float] = []
     losses: list[float] = []
     smooth: list[float] = []
     past = 0.0
     for t, (lr, picked) in enumerate(zip(rates, endless(len(x), batch_size), strict=False), 1):
-        twin.optimizer.lr = float(lr)
+        copied.optimizer.lr = float(lr)
         try:
-            loss = twin._step([(x[picked], y[picked])])["loss"]
+            loss = copied.step([(x[picked], y[picked])])["loss"]
         except FloatingPointError:
             break
         past = SMOOTHING * past + (1 - SMOOTHING) * loss

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from .layers import Layer
-from .layers._base import Shape
-from .layers.combine import Container, Sequential
+from .._arrays import Shape
+from ..layers import Container, Layer
+from ..layers._container import walk
 
 HEAD = ("layer", "kind", "output", "algorithm", "parameters")
 
@@ -25,22 +23,8 @@ def print_summary(network: Layer, in_shape: Shape | None = None) -> None:
     for *cells, last in rows:
         padded = [f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=False)]
         print("  ".join([*padded, f"{last:>{widths[-1]}}"]).rstrip())
-    each_once = {id(p): p.memory.size for p in network.parameters().values()}
+    each_once = {id(p): p.storage.size for p in network.parameters().values()}
     print(f"{sum(each_once.values()):,} parameters, {network.built_dtype}")
-
-
-def walk(layer: Layer, name: str, in_shape: Shape) -> Iterator[tuple[str, Layer, Shape]]:
-    """Yield name, layer and input shape, parts below the container they belong to.
-
-    A Sequential does nothing itself, and is only seen in the names of its parts.
-    """
-    if not isinstance(layer, Sequential):
-        yield name, layer, in_shape
-    if isinstance(layer, Container):
-        for part_name, part in layer.named_parts().items():
-            yield from walk(part, f"{name}.{part_name}".lstrip("."), in_shape)
-            if isinstance(layer, Sequential):
-                in_shape = part.out_shape(in_shape)
 
 
 def row_of(name: str, layer: Layer, in_shape: Shape) -> tuple[str, ...]:
@@ -48,6 +32,6 @@ def row_of(name: str, layer: Layer, in_shape: Shape) -> tuple[str, ...]:
     shape = str(("n", *layer.out_shape(in_shape))).replace("'", "")
     if isinstance(layer, Container):
         return name, type(layer).__name__, shape, "", ""
-    count = sum(p.memory.size for p in layer.parameters().values())
+    count = sum(p.storage.size for p in layer.parameters().values())
     algorithm = layer.algorithm_for(in_shape)
     return name, type(layer).__name__, shape, algorithm, f"{count:,}" if count else "-"

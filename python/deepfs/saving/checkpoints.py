@@ -7,14 +7,12 @@ import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .layers._base import Array
-from .saving import arrays_of, describe
-from .tensorfile import CheckpointError, TensorFile, write
-
-if TYPE_CHECKING:
-    from .model import Model
+from .._arrays import Array
+from ..trainer import Trainer
+from .model import arrays_of, describe
+from .tensors import CheckpointError, TensorFile, write
 
 KEPT = 2  # so that there is one while the next is written, and one if the last is damaged
 NAME = re.compile(r"step-(\d+)\.safetensors")
@@ -44,7 +42,7 @@ class Checkpoints:
         return sorted(found, key=lambda path: int(path.stem[5:]))
 
     def newest(self) -> TensorFile | None:
-        """Open the last one that is not damaged; None if there is none at all.
+        """Open the newest undamaged checkpoint; None if there is none at all.
 
         Raises
         ------
@@ -60,13 +58,13 @@ class Checkpoints:
                 warnings.warn(f"{error}; going on from the checkpoint before it", stacklevel=3)
         return None
 
-    def save(self, model: Model, run: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
-        """Write a model and where its run stands; remove what is older than the last but one."""
+    def save(self, trainer: Trainer, run: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+        """Write a model and where its run stands; remove all but the last two."""
         beside = {f"run/{name}": array for name, array in arrays.items()}
         write(
-            self.folder / f"step-{model.steps:09d}.safetensors",
-            arrays_of(model) | beside,
-            describe(model) | {"run": run},
+            self.folder / f"step-{trainer.steps:09d}.safetensors",
+            arrays_of(trainer) | beside,
+            describe(trainer) | {"run": run},
         )
         for path in self.paths()[:-KEPT]:
             with contextlib.suppress(OSError):  # the next one will try again

@@ -4,43 +4,45 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from . import random
-from ._check import flag, whole
-from .callbacks import Callback
-from .history import History, Mean
+from .. import random
+from .._arrays import Array
+from .._check import flag, whole
+from ..callbacks import Callback
+from ..random import Random
+from ..saving.checkpoints import Checkpoints
+from ..saving.model import restore
+from ..saving.settings import check_same
+from ..saving.tensors import CheckpointError, TensorFile
+from ..trainer import Mean, Trainer
+from .history import History
 from .interrupt import Interrupt
-from .layers._base import Array
 from .progress import Progress
-from .random import Random
-from .tensorfile import CheckpointError, TensorFile
 
-if TYPE_CHECKING:
-    from .checkpoints import Checkpoints
-    from .model import Model
+EVALUATED = 256  # samples at a time, in validation
 
 
 class Run:
-    """One call of `Model.fit`: what it was asked for, and where it stands.
+    """One call of `Model.fit`: its settings and its position.
 
-    Where it stands is small: the epoch, how many samples of it are done, the stream that their
-    order is drawn from, and the numbers so far. That and the model is what a checkpoint holds, so
-    a run can go on from any step to the same bits.
+    The position is small: the epoch, the samples of it that are done, the random stream of their
+    order, and the numbers so far. A checkpoint holds it beside the model, so a run can go on from
+    any step to the same bits.
 
     Attributes
     ----------
     epoch : int
         Epochs that are done.
-    at : int
-        Samples done of the next; 0 before its ``on_epoch_begin``.
+    samples_done : int
+        Of the next epoch; 0 before its ``on_epoch_begin``.
     """
 
     def __init__(
         self,
-        model: Model,
+        trainer: Trainer,
         data: tuple[Array, Array],
         validation_data: tuple[Array, Array] | None,
         batch_size: int,
@@ -52,29 +54,27 @@ class Run:
         checkpoint_every: int | None,
         progress: Progress,
     ) -> None:
-        self.model, self.validation_data = model, validation_data
+        self.trainer, self.validation_data = trainer, validation_data
         self.x, self.y = data
         self.batch_size, self.epochs = batch_size, epochs
         self.shuffle, self.accumulate = shuffle, accumulate
         self.callbacks, self.progress = callbacks, progress
         self.checkpoints, self.checkpoint_every = checkpoints, checkpoint_every
         self.random = Random()
-        self.epoch, self.at = 0, 0
+        self.epoch, self.samples_done = 0, 0
         self.mean, self.history = Mean(), History()
 
-    def go(self, resume: TensorFile | None) -> History:
+    def run(self, resume: TensorFile | None) -> History:
         """Train until the last epoch is done, a callback stops it, or Ctrl-C does."""
-        model = self.model
-        for callback in self.callbacks:
-            callback.set_model(model)
-        model.history, model.stop_training = self.history, False
+        trainer = self.trainer
+        trainer.stop_training = False
         with Interrupt() as self.interrupt, self.progress:
             self._call("on_train_begin", logs={})
             if resume is not None:
                 self._resume(resume)
             logs: dict[str, float] = {}
             while self.epoch < self.epochs and not self.interrupt.asked:
-                if model.stop_training and self.at == 0:
+                if trainer.stop_training and self.samples_done == 0:
                     break
                 logs = self._epoch()
             self._call("on_train_end", logs=logs)
@@ -83,22 +83,23 @@ class Run:
 
     def _epoch(self) -> dict[str, float]:
         """Take the steps of an epoch that are left; validate; return its logs."""
-        model, samples, step = self.model, len(self.x), self.batch_size * self.accumulate
+        trainer, samples, step = self.trainer, len(self.x), self.batch_size * self.accumulate
         order = self._order()
-        self.progress.begin(self.epoch + 1, self.at)
-        if self.at == 0:
+        self.progress.begin(self.epoch + 1, self.samples_done)
+        if self.samples_done == 0:
             self._call("on_epoch_begin", self.epoch, logs={})
-        while self.at < samples and not (model.stop_training or self.interrupt.asked):
-            batch, picked = self.at // step, order[self.at : self.at + step]
+        while self.samples_done < samples and not (trainer.stop_training or self.interrupt.asked):
+            batch = self.samples_done // step
+            picked = order[self.samples_done : self.samples_done + step]
             self._call("on_train_batch_begin", batch, logs={})
             starts = range(0, len(picked), self.batch_size)
             parts = [picked[start : start + self.batch_size] for start in starts]
-            logs = model._step([(self.x[part], self.y[part]) for part in parts])
-            self.mean.add(logs, model._counted(self.y[picked]))
-            self.at += len(picked)
+            logs = trainer.step([(self.x[part], self.y[part]) for part in parts])
+            self.mean.add(logs, trainer.counted(self.y[picked]))
+            self.samples_done += len(picked)
             self.progress.step(len(picked), self.mean.values())
             self._call("on_train_batch_end", batch, logs=logs)
-            if self.checkpoint_every and model.steps % self.checkpoint_every == 0:
+            if self.checkpoint_every and trainer.steps % self.checkpoint_every == 0:
                 self._save()
         self.progress.trained()
         logs = self.mean.values()
@@ -110,9 +111,9 @@ class Run:
         self.progress.end(logs)
         self.history.add(logs)
         if complete:
-            model.epochs += 1
-            model.optimizer.observe(logs)
-            self.epoch, self.at, self.mean = self.epoch + 1, 0, Mean()
+            trainer.epochs += 1
+            trainer.optimizer.observe(logs)
+            self.epoch, self.samples_done, self.mean = self.epoch + 1, 0, Mean()
             self._save()
         return logs
 
@@ -129,7 +130,7 @@ class Run:
         logs: dict[str, float] = {}
         try:
             self._call("on_test_begin", logs={})
-            measured = self.model.evaluate(*self.validation_data)
+            measured = self.trainer.evaluate(*self.validation_data, EVALUATED)
             logs = {f"val_{name}": value for name, value in measured.items()}
         finally:
             self._call("on_test_end", logs=logs)
@@ -139,8 +140,8 @@ class Run:
         for callback in self.callbacks:
             getattr(callback, hook)(*number, logs)
 
-    def _asked(self) -> dict[str, Any]:
-        """Return what a resumed run must be asked for again."""
+    def _settings(self) -> dict[str, Any]:
+        """Return the settings that a resumed run must have again."""
         return {
             "inputs": list(self.x.shape),
             "targets": list(self.y.shape),
@@ -151,7 +152,7 @@ class Run:
         }
 
     def _save(self) -> None:
-        if self.checkpoints is None or self.model.steps == 0:
+        if self.checkpoints is None or self.trainer.steps == 0:
             return
         states, arrays = [], {}
         for number, callback in enumerate(self.callbacks):
@@ -168,21 +169,21 @@ class Run:
                     f"them and arrays, got {states[-1]!r}"
                 ) from error
         run = {
-            "asked": self._asked(),
+            "asked": self._settings(),
             "epoch": self.epoch,
-            "at": self.at,
+            "at": self.samples_done,
             "order": [self.random.seed, self.random.stream],
             "random": random.get_state(),
             "totals": self.mean.totals,
             "samples": self.mean.samples,
             "history": self.history.history,
-            "stopped": self.model.stop_training,
+            "stopped": self.trainer.stop_training,
             "callbacks": states,
         }
-        self.checkpoints.save(self.model, run, arrays)
+        self.checkpoints.save(self.trainer, run, arrays)
 
     def _resume(self, file: TensorFile) -> None:
-        """Stand where the run stood that wrote a checkpoint.
+        """Go to the position of the run that wrote a checkpoint.
 
         Raises
         ------
@@ -190,11 +191,9 @@ class Run:
             If that was another run: of another model, on other data, with other settings. Then
             nothing has changed.
         """
-        from .saving import check_same, restore
-
         try:
             run = file.description["run"]
-            check_same("fit", json.loads(json.dumps(self._asked())), run["asked"], file.path)
+            check_same("fit", json.loads(json.dumps(self._settings())), run["asked"], file.path)
             seed, stream, *process = (whole(n, "a number", 0) for n in run["order"] + run["random"])
             epoch, at, samples = (whole(run[name], name, 0) for name in ("epoch", "at", "samples"))
             totals = {name: float(value) for name, value in run["totals"].items()}
@@ -203,10 +202,10 @@ class Run:
             stopped, next_streams = flag(run["stopped"], "stopped"), (process[0], process[1])
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise CheckpointError(f"{file.path} is not a checkpoint of a run: {error!r}") from error
-        restore(self.model, file)
-        self.epoch, self.at, self.random = epoch, at, Random(seed, stream)
+        restore(self.trainer, file)
+        self.epoch, self.samples_done, self.random = epoch, at, Random(seed, stream)
         self.mean.totals, self.mean.samples = totals, samples
-        self.history.history, self.model.stop_training = history, stopped
+        self.history.history, self.trainer.stop_training = history, stopped
         random.set_state(next_streams)
         for number, (callback, state) in enumerate(zip(self.callbacks, states, strict=True)):
             beside = f"run/{number}/"

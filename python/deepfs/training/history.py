@@ -1,4 +1,4 @@
-"""Numbers of a training run: their means over an epoch, and the epochs one after the other."""
+"""What a training run measured, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -29,21 +29,3 @@ class History:
 
     def __getitem__(self, name: str) -> list[float]:
         return self.history[name]
-
-
-class Mean:
-    """Running means of named numbers, weighted by samples."""
-
-    def __init__(self) -> None:
-        self.totals: dict[str, float] = {}
-        self.samples = 0
-
-    def add(self, logs: dict[str, float], samples: int) -> None:
-        """Take in the means over ``samples`` more."""
-        for name, value in logs.items():
-            self.totals[name] = self.totals.get(name, 0.0) + value * samples
-        self.samples += samples
-
-    def values(self) -> dict[str, float]:
-        """Return the means so far."""
-        return {name: total / max(self.samples, 1) for name, total in self.totals.items()}

@@ -1,0 +1,150 @@
+"""How arrays lie in memory, and which dtypes deepfs computes in.
+
+The *logical* axes of images are ``(n, c, h, w)``: what people index. The *physical* order is
+channels-last, ``(n, h, w, c)``, because every kernel vectorises over channels. `channels_last` and
+`channels_first` go from one to the other and copy only what does not lie channels-last yet.
+(oneDNN and PyTorch use the same words.)
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from cnn_core import transpose
+from cnn_core.memory import Block
+
+Array: TypeAlias = NDArray[Any]
+Shape: TypeAlias = tuple[int, ...]
+
+REUSED = 2**13  # entries from which `empty` takes memory that an earlier array gave back
+
+
+def channels_last(x: Array) -> Array:
+    """Return an array ``(n, c, ...)`` C-contiguous as ``(n, ..., c)``; a copy only if needed.
+
+    Examples
+    --------
+    >>> channels_last(np.zeros((2, 3, 8, 7))).shape
+    (2, 8, 7, 3)
+    """
+    if x.ndim != 4:
+        return np.ascontiguousarray(np.moveaxis(x, 1, -1) if x.ndim > 1 else x)
+    last = x.transpose(0, 2, 3, 1)
+    if last.flags.c_contiguous:
+        return last
+    if not (x.flags.c_contiguous and _kernel_dtype(x)):
+        return np.ascontiguousarray(last)
+    n, c, h, w = x.shape
+    y = empty((n, h, w, c), x.dtype)
+    transpose.turn(x.reshape(n, c, h * w), y.reshape(n, h * w, c))
+    return y
+
+
+def channels_first(x: Array) -> Array:
+    """Return a view of a channels-last array with its logical axes, ``(n, c, ...)``.
+
+    Examples
+    --------
+    >>> channels_first(np.zeros((2, 8, 7, 3))).shape
+    (2, 3, 8, 7)
+    """
+    if x.ndim == 4:
+        return x.transpose(0, 3, 1, 2)
+    return np.moveaxis(x, -1, 1) if x.ndim > 1 else x
+
+
+def physical(x: Array) -> Array:
+    """Return ``x`` C-contiguous for an element-wise kernel: images channels-last, others as is."""
+    return channels_last(x) if x.ndim == 4 else np.ascontiguousarray(x)
+
+
+def logical(x: Array) -> Array:
+    """Return a view of the result of a kernel that ran over `physical`, with its logical axes."""
+    return channels_first(x) if x.ndim == 4 else x
+
+
+def flat_rows(x: Array) -> Array:
+    """Return samples as rows ``(n, entries)`` in logical order; a copy only if needed."""
+    if x.ndim == 2:
+        return np.ascontiguousarray(x)
+    if x.ndim == 4 and _kernel_dtype(x) and not x.flags.c_contiguous:
+        (n, c, h, w), last = x.shape, x.transpose(0, 2, 3, 1)
+        if last.flags.c_contiguous:
+            y = empty((n, c * h * w), x.dtype)
+            transpose.turn(last.reshape(n, h * w, c), y.reshape(n, c, h * w))
+            return y
+    return np.ascontiguousarray(x.reshape(len(x), prod(x.shape[1:])))
+
+
+def _kernel_dtype(x: Array) -> bool:
+    """Return whether kernels take the dtype of ``x``."""
+    return x.dtype.char in "fd" and x.dtype.isnative
+
+
+def empty(shape: Shape, dtype: DTypeLike) -> Array:
+    """Return an array with arbitrary content; a large one reuses memory of an earlier array.
+
+    Fresh memory costs a page fault per 4096 bytes at its first use, which is as slow as many
+    kernels.
+
+    Raises
+    ------
+    MemoryError
+        If there is not enough memory.
+
+    Examples
+    --------
+    >>> empty((2, 3), "float32").shape
+    (2, 3)
+    """
+    count = prod(shape)
+    if count < REUSED:
+        try:
+            return np.empty(shape, dtype)
+        except ValueError:  # no entries, but extents beyond what NumPy counts in
+            raise MemoryError(f"no memory for an array of shape {shape}") from None
+    size = count * np.dtype(dtype).itemsize
+    if size >= 2**63:
+        raise MemoryError(f"no memory for an array of {size} bytes")
+    block: Any = Block(size)
+    return np.ndarray(shape, dtype, block)
+
+
+def ignore_overflow() -> np.errstate:
+    """Let results become infinite or NaN without a warning: the loss reports them."""
+    return np.errstate(over="ignore", invalid="ignore", divide="ignore")
+
+
+def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """Return ``dtype`` if it is float32 or float64.
+
+    Raises
+    ------
+    ValueError
+        If it is another.
+    """
+    named = isinstance(dtype, str) and dtype in ("float32", "float64")
+    try:  # NumPy knows more names, and warns of some of them
+        found = np.dtype(dtype if named or isinstance(dtype, (type, np.dtype)) else object)
+    except (TypeError, ValueError):
+        found = np.dtype(object)
+    if found not in (np.float32, np.float64):
+        raise ValueError(f'dtype must be "float32" or "float64", got {dtype!r}')
+    return found
+
+
+def dtype_of(x: Array, who: str) -> np.dtype[Any]:
+    """Return the dtype to compute with: float64 for float64, else float32.
+
+    Raises
+    ------
+    TypeError
+        If ``x`` does not hold real numbers.
+    """
+    if x.dtype.kind not in "fiu":
+        raise TypeError(f"{who} takes real numbers, got an array of {x.dtype}")
+    return np.dtype(np.float64 if x.dtype.newbyteorder("=") == np.float64 else np.float32)

@@ -1,0 +1,1 @@
+"""A network as tables: what it is made of, and where the time of a step goes."""

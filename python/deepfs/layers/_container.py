@@ -1,0 +1,192 @@
+"""What layers made of layers have in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from .._arrays import Array, Shape, float_dtype
+from .._settings import setting_names
+from . import _parameter
+from ._base import Layer, check_name
+from ._parameter import Parameter
+
+
+class Container(Layer):
+    """A layer made of layers, its parts. They own its parameters and buffers.
+
+    Write one with `named_parts`, `part_shapes` and the hooks of `Layer`. `_forward` calls the
+    `_forward` of its parts, so that the input is checked once.
+    """
+
+    # what follows from the structure, with the version it was found for; not copied, not pickled
+    _trains_on_one: ClassVar[int] = -1
+    _plan: ClassVar[Any] = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        return {k: v for k, v in state.items() if k not in ("_trains_on_one", "_plan")}
+
+    @abstractmethod
+    def named_parts(self) -> dict[str, Layer]:
+        """Return the layers this one is made of, by name."""
+
+    def part_shapes(self, in_shape: Shape) -> list[Shape]:
+        """Return the input shape of each part; here, that of the container."""
+        return [in_shape for _ in self.named_parts()]
+
+    def replace(self, name: str, layer: Layer) -> Layer:
+        """Put a layer in the place of a part, and return the one that stood there.
+
+        Parameters
+        ----------
+        name : str
+            Of a part, as in names of parameters: ``"dense_2"``, ``"residual_1.body"``.
+        layer : Layer
+            It is built at once if the container is, and keeps the weights it has.
+
+        Raises
+        ------
+        KeyError
+            If there is no such part.
+        TypeError, ValueError
+            If it is no layer, or does not fit; then nothing has changed.
+
+        Examples
+        --------
+        >>> from deepfs import layers as L
+        >>> net = L.Sequential([L.Dense(8), L.ReLU(), L.Dense(10)])
+        >>> net(np.zeros((1, 4))).shape
+        (1, 10)
+        >>> old = net.replace("dense_2", L.Dense(3))
+        >>> net(np.zeros((1, 4))).shape
+        (1, 3)
+        """
+        first, _, rest = name.partition(".")
+        parts = self.named_parts()
+        if first not in parts:
+            raise KeyError(f"{self.label} has no part {name!r}: it has {', '.join(parts)}")
+        if rest:
+            inner = parts[first]
+            if not isinstance(inner, Container):
+                raise KeyError(f"{inner.label} has no parts")
+            return inner.replace(rest, layer)
+        if not isinstance(layer, Layer):
+            raise TypeError(f"{self.label} takes layers, got {layer!r}")
+        old = parts[first]
+        for name in setting_names(type(self)):
+            value = getattr(self, name)
+            if value is old:
+                setattr(self, name, layer)
+            elif isinstance(value, tuple) and any(part is old for part in value):
+                setattr(self, name, tuple(layer if part is old else part for part in value))
+        return old
+
+    def parameters(self) -> dict[str, Parameter]:
+        return {
+            f"{name}.{key}": parameter
+            for name, part in self.named_parts().items()
+            for key, parameter in part.parameters().items()
+        }
+
+    def buffers(self) -> dict[str, Array]:
+        return {
+            f"{name}.{key}": buffer
+            for name, part in self.named_parts().items()
+            for key, buffer in part.buffers().items()
+        }
+
+    @property
+    def frozen(self) -> bool:
+        """Whether all parts are frozen; see `freeze`."""
+        return all(part.frozen for part in self.named_parts().values())
+
+    @frozen.setter
+    def frozen(self, value: bool) -> None:
+        for part in self.named_parts().values():
+            part.frozen = value
+
+    def _freeze(self, frozen: bool) -> None:
+        for part in self.named_parts().values():
+            part._freeze(frozen)
+
+    def forward(self, x: ArrayLike, training: bool = False) -> tuple[Array, Any]:
+        x = self.prepare(x)
+        if training and len(x) == 1:
+            self._check_one(x)
+        y, cache = self._forward(x, training)
+        return y, (y.shape, cache)
+
+    def _check_one(self, x: Array) -> None:
+        """Refuse a single sample before any buffer has moved, if a part cannot train on it."""
+        known = self._trains_on_one == _parameter.structure.number
+        if not known or x.shape[1:] != self.in_shape:
+            self.check_shape(x)
+            self.check_training(x.shape)
+            if x.shape[1:] == self.in_shape:
+                vars(self)["_trains_on_one"] = _parameter.structure.number
+
+    def check_training(self, shape: Shape) -> None:
+        n, *in_shape = shape
+        parts = self.named_parts().values()
+        for part, part_shape in zip(parts, self.part_shapes(tuple(in_shape)), strict=True):
+            part.check_training((n, *part_shape))
+
+    def _build(self, in_shape: Shape, dtype: np.dtype[Any]) -> None:
+        for part, part_shape in self._parts_in_order(in_shape):
+            self._build_part(part, part_shape, dtype)
+
+    def _parts_in_order(self, in_shape: Shape) -> Iterator[tuple[Layer, Shape]]:
+        yield from zip(self.named_parts().values(), self.part_shapes(in_shape), strict=True)
+
+    def _build_part(self, part: Layer, in_shape: Shape, dtype: DTypeLike) -> None:
+        """Build a part, unless it is built: a layer may stand in two places."""
+        wanted = part.built_dtype or float_dtype(part.dtype or dtype)
+        if wanted != dtype:
+            raise ValueError(
+                f"{self.label} of {dtype} must have parts of it, got {part.label} of {wanted}"
+            )
+        if part.built_dtype is None:
+            part.build(in_shape, dtype, self._budget)
+        else:
+            part.out_shape(in_shape)
+
+
+def name_parts(parts: Sequence[Layer], who: str) -> dict[str, Layer]:
+    """Return layers by name: their own, or their kind and their number among it."""
+    numbers: Counter[str] = Counter()
+    named: dict[str, Layer] = {}
+    for part in parts:
+        if not isinstance(part, Layer):
+            raise TypeError(f"{who} takes layers, got {part!r}")
+        check_name(part)
+        kind = type(part).__name__.lower()
+        numbers[kind] += 1
+        name = part.name or f"{kind}_{numbers[kind]}"
+        if named.get(name) is part:  # the same layer once more
+            name = f"{name}_{numbers[kind]}"
+        if name in named:
+            raise ValueError(f"{who} must have parts of different names, got {name!r} twice")
+        if "." in name:
+            raise ValueError(f"{who} must have parts without '.' in their name, got {name!r}")
+        named[name] = part
+        vars(part).setdefault("given_name", name)
+    return named
+
+
+def walk(layer: Layer, name: str, in_shape: Shape) -> Iterator[tuple[str, Layer, Shape]]:
+    """Yield name, layer and input shape, parts below the container they belong to.
+
+    A Sequential computes nothing itself, and appears only in the names of its parts.
+    """
+    if not getattr(layer, "transparent", False):
+        yield name, layer, in_shape
+    if isinstance(layer, Container):
+        parts, shapes = layer.named_parts().items(), layer.part_shapes(in_shape)
+        for (part_name, part), part_shape in zip(parts, shapes, strict=True):
+            yield from walk(part, f"{name}.{part_name}".lstrip("."), part_shape)

@@ -1,0 +1,119 @@
+"""Learned arrays, and the numbers that tell whether something about them has changed."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .._arrays import Array, Shape
+
+_numbers = count(1)
+
+
+class Version:
+    """A number that is new after every change; who compares two of them sees whether one happened.
+
+    One holds for the process: a layer does not know which models train it.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def change(self) -> None:
+        """Note a change."""
+        self.number = next(_numbers)
+
+
+gradients = Version()  # somebody may have written to a gradient
+structure = Version()  # settings or parts of a layer, or where an array lies
+
+
+class Parameter:
+    """A learned array, and the sum of its gradients since the last optimizer step.
+
+    Parameters
+    ----------
+    value : array
+        The first value.
+    axes : tuple of int, optional
+        The physical order of the logical axes, where they differ: the weight of a convolution,
+        ``(co, ci, kh, kw)``, lies as ``(kh, kw, ci, co)``, axes (2, 3, 1, 0).
+
+    Notes
+    -----
+    ``storage`` and ``dstorage`` are the arrays that kernels read and write, in physical order. The
+    parameters of a network share one buffer (see `deepfs.optimizers.Arena`), so an assignment to
+    ``value`` copies. Never rebind ``storage`` or ``dstorage``: write into them.
+
+    Examples
+    --------
+    >>> p = Parameter(np.zeros((2, 3)))
+    >>> p.value = np.ones((2, 3))
+    >>> float(p.storage.sum())
+    6.0
+    """
+
+    __slots__ = ("axes", "dstorage", "frozen", "storage")
+
+    def __init__(self, value: Array, axes: tuple[int, ...] | None = None) -> None:
+        self.axes = axes or tuple(range(value.ndim))
+        self.storage: Array = np.array(value.transpose(self.axes), order="C")
+        self.dstorage: Array = np.zeros_like(self.storage)
+        self.frozen = False  # left out of every step: see `Layer.freeze`
+
+    @classmethod
+    def blank(
+        cls, shape: Shape, dtype: np.dtype[Any], axes: tuple[int, ...] | None = None
+    ) -> Parameter:
+        """Return a parameter that takes no memory until `move_to` gives it some.
+
+        Its storage is one 0 broadcast to the shape: for values that come from a file.
+        """
+        made = cls(np.zeros((0,) * len(shape), dtype), axes)
+        lies = [shape[axis] for axis in made.axes]
+        made.storage = made.dstorage = np.broadcast_to(np.zeros((), dtype), lies)
+        return made
+
+    def logical(self, storage: Array) -> Array:
+        """Return a view, with logical axes, of an array that lies like this parameter."""
+        return storage.transpose(np.argsort(self.axes))
+
+    def move_to(self, storage: Array, dstorage: Array) -> None:
+        """Take flat arrays as storage from now on; value and gradient are kept."""
+        structure.change()
+        np.copyto(storage.reshape(self.storage.shape), self.storage)
+        if self.dstorage.any():  # pages that nobody has written to cost nothing: leave them alone
+            dstorage[:] = self.dstorage.reshape(-1)
+        self.storage = storage.reshape(self.storage.shape)
+        self.dstorage = dstorage.reshape(self.storage.shape)
+
+    @property
+    def value(self) -> Array:
+        """The array itself, a view."""
+        return self.logical(self.storage)
+
+    @value.setter
+    def value(self, new: ArrayLike) -> None:
+        self._copy(new, self.value)
+
+    @property
+    def grad(self) -> Array:
+        """The sum of gradients, a view with the axes of ``value``."""
+        gradients.change()  # the caller may write to it
+        return self.logical(self.dstorage)
+
+    @grad.setter
+    def grad(self, new: ArrayLike) -> None:
+        self._copy(new, self.grad)
+
+    @staticmethod
+    def _copy(new: ArrayLike, to: Array) -> None:
+        if np.shape(new) != to.shape:
+            raise ValueError(f"a parameter of shape {to.shape} cannot take {np.shape(new)}")
+        to[...] = new
+
+    def __repr__(self) -> str:
+        return f"Parameter{self.value.shape} {self.storage.dtype}"

@@ -1,0 +1,35 @@
+"""What layers that are random in training have in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .._arrays import Shape
+from ..random import get_seed, new_stream
+from ._base import Layer
+
+
+class RandomLayer(Layer):
+    """A layer with a stream of random numbers of its own.
+
+    Buffers: ``key``, seed and stream, and ``calls``, how often it has drawn. They determine the
+    next draw, on any number of threads.
+    """
+
+    def _build(self, in_shape: Shape, dtype: np.dtype[Any]) -> None:
+        self.add_buffer("key", (2,), np.int64, [get_seed(), new_stream()])
+        self.add_buffer("calls", (1,), np.int64)
+
+    def _new_draw(self) -> tuple[int, ...]:
+        """Return seed, stream and call of numbers that have not been drawn yet."""
+        seed, stream = map(int, self.buffered["key"])
+        call = int(self.buffered["calls"][0]) % 2**32
+        self.buffered["calls"] += 1
+        return seed, stream, call
+
+
+def scale_of(p: float) -> float:
+    """Return the factor of the entries that stay, which keeps the mean; p = 1 keeps none."""
+    return 1 / (1 - p) if p < 1 else 1.0

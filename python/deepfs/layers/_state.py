@@ -1,0 +1,145 @@
+"""What a layer owns: parameters, buffers, and whether they are frozen."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from .. import initializers
+from .._arrays import Array, Shape
+from .._check import flag
+from .._settings import Settings
+from ..random import Random
+from ._parameter import Parameter, structure
+
+
+class Budget(Protocol):
+    """A limit to the memory of layers whose values come from a file; see `Layer.build`."""
+
+    def take(self, shape: Shape, dtype: DTypeLike) -> None:
+        """Count an array that is about to be made; raise ValueError to refuse it."""
+
+
+class Stateful(Settings):
+    """The arrays of a layer. `Layer.build` makes them, by `add_parameter` and `add_buffer`."""
+
+    changeable: ClassVar[frozenset[str]] = frozenset()
+    built_dtype: ClassVar[np.dtype[Any] | None] = None
+    learned: dict[str, Parameter]
+    buffered: dict[str, Array]
+    _budget: ClassVar[Budget | None] = None
+    _frozen: ClassVar[bool] = False
+
+    def add_parameter(
+        self,
+        name: str,
+        shape: Shape,
+        dtype: np.dtype[Any],
+        initializer: str | float | initializers.Initializer = 0.0,
+        axes: tuple[int, ...] | None = None,
+    ) -> Parameter:
+        """Make a learned array.
+
+        Parameters
+        ----------
+        name : str
+            Of the parameter in ``learned`` and in files.
+        shape : tuple of int
+            Its logical axes.
+        dtype : dtype
+            As `_build` was given it.
+        initializer : str, function or number
+            A name of `deepfs.initializers`, a function ``(shape, rng) -> array``, or one value.
+        axes : tuple of int, optional
+            The physical order of the axes, see `Parameter`.
+
+        Raises
+        ------
+        ValueError
+            If the initializer returns another shape.
+        """
+        if self._budget is not None:
+            self._budget.take(shape, dtype)
+            made = Parameter.blank(shape, dtype, axes)
+        elif isinstance(initializer, (int, float)):
+            made = Parameter(np.full(shape, initializer, dtype), axes)
+        else:
+            draw = initializers.get(initializer)
+            value = np.asarray(draw(shape, Random()))
+            if value.shape != shape:
+                raise ValueError(f"{draw} must return an array of shape {shape}, got {value.shape}")
+            made = Parameter(value.astype(dtype), axes)
+        self.learned[name] = made
+        return made
+
+    def add_buffer(self, name: str, shape: Shape, dtype: DTypeLike, value: Any = 0) -> Array:
+        """Make an array that is saved but not learned, filled with ``value``."""
+        if self._budget is not None:
+            self._budget.take(shape, dtype)
+        made: Array = np.full(shape, value, dtype)
+        self.buffered[name] = made
+        return made
+
+    def parameters(self) -> dict[str, Parameter]:
+        """Return what this layer learns, by name."""
+        return {} if self.built_dtype is None else dict(self.learned)
+
+    def buffers(self) -> dict[str, Array]:
+        """Return the arrays that are saved but not learned; only training forwards change them."""
+        return {} if self.built_dtype is None else dict(self.buffered)
+
+    @property
+    def frozen(self) -> bool:
+        """Whether training leaves this layer as it is; see `freeze`."""
+        return self._frozen
+
+    @frozen.setter
+    def frozen(self, value: bool) -> None:
+        self._freeze(flag(value, "frozen"))
+
+    def freeze(self) -> None:
+        """Leave the parameters out of every step; a batch norm uses and keeps its statistics.
+
+        Examples
+        --------
+        >>> from deepfs import layers as L
+        >>> net = L.Sequential([L.Conv2D(8, 3), L.BatchNorm(), L.ReLU(), L.Dense(10)])
+        >>> net.layers[0].freeze()
+        >>> net.layers[1].freeze()
+        """
+        self._freeze(True)
+
+    def unfreeze(self) -> None:
+        """Train the parameters again."""
+        self._freeze(False)
+
+    def _freeze(self, frozen: bool) -> None:
+        vars(self)["_frozen"] = frozen
+        for parameter in self.parameters().values():
+            parameter.frozen = frozen
+        structure.change()
+
+    def _fixed(self, name: str) -> str | None:
+        if name == "name" and "given_name" in vars(self):
+            return "it stands in a container under its name; give it when the layer is made"
+        if self.built_dtype is None or name in self.changeable:
+            return None
+        if not self.learned and not self.buffered and name != "dtype":
+            return None
+        kind = type(self).__name__
+        return (
+            f"the layer has been built with it. Make a new layer, {kind}(..., {name}=...), and put "
+            "it in this one's place: network.replace(name, layer)"
+        )
+
+    @property
+    def label(self) -> str:
+        """Name of this layer in messages: its kind, and its name if it has one."""
+        own, given = vars(self).get("name"), vars(self).get("given_name")
+        name = own if isinstance(own, str) and own else given
+        return f'{type(self).__name__} "{name}"' if name else type(self).__name__
+
+    def _label(self) -> str:
+        return self.label

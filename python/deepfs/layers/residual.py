@@ -1,0 +1,117 @@
+"""A shortcut around a layer. Kernel: ``src/cnn_core/add.pyx``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from cnn_core import add
+
+from .._arrays import Array, Shape, empty, logical, physical
+from ._base import Layer
+from ._container import Container
+from ._fusion import PLAIN, Epilogue
+
+
+@dataclass(eq=False)
+class Residual(Container):
+    r"""Residual connection, a shortcut around a layer: y = body(x) + shortcut(x).
+
+    .. math:: y = f(x) + s(x), \quad dx = \frac{\partial f}{\partial x}^T dy
+              + \frac{\partial s}{\partial x}^T dy
+
+    Parameters
+    ----------
+    body : Layer
+        The layer that the shortcut leads around.
+    shortcut : Layer, optional
+        What the input passes on the way. By default it is added as it is.
+
+    Raises
+    ------
+    TypeError
+        If a part is not a layer.
+    ValueError
+        On first call, if body and shortcut have different output shapes.
+
+    Notes
+    -----
+    Shapes: ``(n, ...)`` to the output shape of both. Twin: the sum of the parts' twins.
+
+    References
+    ----------
+    He, Zhang, Ren and Sun, "Deep residual learning for image recognition", 2015, arXiv:1512.03385.
+
+    Examples
+    --------
+    >>> from deepfs.layers import Dense, Residual
+    >>> Residual(Dense(2, initializer="zeros"))(np.array([[1.0, 2.0]]))
+    array([[1., 2.]])
+    """
+
+    body: Layer
+    shortcut: Layer | None = None
+
+    fuses_forward, fuses_backward = frozenset({"relu"}), frozenset({"drelu"})
+
+    def __post_init__(self) -> None:
+        for name, part in self.named_parts().items():
+            if not isinstance(part, Layer):
+                raise TypeError(f"Residual takes layers, got {part!r}")
+            vars(part).setdefault("given_name", name)
+
+    def named_parts(self) -> dict[str, Layer]:
+        body = {"body": self.body}
+        return body if self.shortcut is None else {**body, "shortcut": self.shortcut}
+
+    def _out_shape(self, in_shape: Shape) -> Shape:
+        body = self.body.out_shape(in_shape)
+        past = in_shape if self.shortcut is None else self.shortcut.out_shape(in_shape)
+        if body != past:
+            raise ValueError(
+                f"{self.label} must add equal shapes, got body {body}, shortcut {past}"
+            )
+        return body
+
+    def _forward(self, x: Array, training: bool, end: Epilogue = PLAIN) -> tuple[Array, Any]:
+        self.check_shape(x)
+        past, shortcut = (x, None) if self.shortcut is None else self.shortcut._forward(x, training)
+        if "residual" in self.body.fuses_forward:
+            end = end._replace(residual=past)
+            y, body = self.body._forward(x, training, end)  # type: ignore[call-arg]
+        else:
+            y, body = self.body._forward(x, training)
+            y = add_arrays(y, past, end.relu)
+        return y, (body, shortcut, x)
+
+    def _infer(self, x: Array, end: Epilogue = PLAIN) -> Array:
+        self.check_shape(x)
+        past = x if self.shortcut is None else self.shortcut._infer(x)
+        if "residual" in self.body.fuses_forward:
+            return self.body._infer(x, end._replace(residual=past))
+        return add_arrays(self.body._infer(x), past, end.relu)
+
+    def _backward(
+        self, dy: Array, cache: Any, need_dx: bool, end: Epilogue = PLAIN
+    ) -> Array | None:
+        body, shortcut, x = cache
+        past = dy if self.shortcut is None else self.shortcut._backward(dy, shortcut, need_dx)
+        if need_dx and "residual" in self.body.fuses_backward:
+            end = end._replace(residual=past)
+            return self.body._backward(dy, body, True, end)  # type: ignore[call-arg]
+        dx = self.body._backward(dy, body, need_dx)
+        if dx is None or past is None:
+            return None
+        return add_arrays(dx, past, drelu=x if end.drelu else None)
+
+
+def add_arrays(a: Array, b: Array, relu: bool = False, drelu: Array | None = None) -> Array:
+    """Return a + b, images channels-last in memory.
+
+    With ``relu`` negative sums become 0; with an array ``drelu``, sums where it is not above 0.
+    """
+    a, b = physical(a), physical(b)
+    y = empty(a.shape, a.dtype)
+    x = None if drelu is None else physical(drelu).reshape(-1)
+    add.add(a.reshape(-1), b.reshape(-1), y.reshape(-1), relu, x)
+    return logical(y)

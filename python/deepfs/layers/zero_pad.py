@@ -1,0 +1,79 @@
+"""Zeros around images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .._arrays import Array, Shape, channels_first, empty
+from .._check import padding as padding_of
+from ._base import Layer
+
+
+@dataclass(eq=False)
+class ZeroPad2D(Layer):
+    """Put zeros around an image.
+
+    Parameters
+    ----------
+    padding : int, (int, int) or (top, bottom, left, right)
+        Rows and columns of zeros, at least 0; of two numbers, the first is above and below. Layers
+        with a window take a padding of their own, which costs less.
+
+    Raises
+    ------
+    ValueError
+        If a number is negative. (In PyTorch that crops.)
+
+    Notes
+    -----
+    Shapes: ``(n, c, h, w)`` to ``(n, c, h + top + bottom, w + left + right)``.
+    The gradient of the zeros is dropped. Twin: `deepfs.reference.zero_pad2d`.
+
+    References
+    ----------
+    ``keras.layers.ZeroPadding2D``; ``torch.nn.ZeroPad2d``, which takes left and right first.
+
+    Examples
+    --------
+    >>> from deepfs.layers import ZeroPad2D
+    >>> ZeroPad2D((1, 0, 0, 2))(np.ones((1, 1, 1, 2)))[0, 0]
+    array([[0., 0., 0., 0.],
+           [1., 1., 0., 0.]])
+    """
+
+    padding: int | tuple[int, int] | tuple[int, int, int, int]
+
+    input_rank = (4,)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.padding, str):
+            raise TypeError(f"padding must be one, two or four ints, got {self.padding!r}")
+        sides: Any = padding_of(self.padding)
+        self.padding = sides
+
+    def _out_shape(self, in_shape: Shape) -> Shape:
+        c, h, w = in_shape
+        top, bottom, left, right = self._sides()
+        return c, h + top + bottom, w + left + right
+
+    def _sides(self) -> tuple[int, int, int, int]:
+        sides: Any = self.padding
+        return sides
+
+    def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
+        self.check_shape(x)
+        n, c, h, w = x.shape
+        top, bottom, left, right = self._sides()
+        y = empty((n, h + top + bottom, w + left + right, c), x.dtype)
+        y[:, :top], y[:, top + h :] = 0, 0
+        y[:, top : top + h, :left], y[:, top : top + h, left + w :] = 0, 0
+        y[:, top : top + h, left : left + w] = x.transpose(0, 2, 3, 1)
+        return channels_first(y), (h, w)
+
+    def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
+        if not need_dx:
+            return None
+        (h, w), (top, _, left, _) = cache, self._sides()
+        inside = dy[:, :, top : top + h, left : left + w]
+        return channels_first(inside.transpose(0, 2, 3, 1).copy())

@@ -1,0 +1,213 @@
+"""A model as a file: a description in JSON, and arrays; see `tensors`. Nothing is executed."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterable, Mapping
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from .. import metrics
+from .._arrays import Array, Shape
+from .._check import whole
+from ..layers import Layer
+from ..layers._container import Container, walk
+from ..trainer import Trainer, check_kinds
+from .settings import (
+    KINDS,
+    SettingsReader,
+    check_same,
+    kind_of,
+    restore_moving_fields,
+    to_config,
+)
+from .tensors import CheckpointError, TensorFile, write
+
+FORMAT = 1  # version of the layout below
+
+
+def describe(trainer: Trainer) -> dict[str, Any]:
+    """Return all of a model but its arrays, as JSON will give it back."""
+    network = trainer.network
+    if network.built_dtype is None:
+        raise RuntimeError("Model.save needs a network that has seen data, got one without weights")
+    description = {
+        "format": FORMAT,
+        "network": to_config(network),
+        "loss": to_config(trainer.loss),
+        "optimizer": to_config(trainer.optimizer),
+        "metrics": list(trainer.metrics),
+        "check_finite": trainer.check_finite,
+        "report_penalty": trainer.report_penalty,
+        "in_shape": network.in_shape,
+        "dtype": network.built_dtype.name,
+        "steps": trainer.steps,
+        "state_since": trainer.state_since,
+        "epochs": trainer.epochs,
+        "frozen": [name for name, layer in leaves(network) if layer.frozen],
+    }
+    same: dict[str, Any] = json.loads(json.dumps(description))
+    return same
+
+
+def leaves(network: Layer) -> list[tuple[str, Layer]]:
+    """Return the layers that are no containers, by name."""
+    found = walk(network, "", network.in_shape or ())
+    return [(name, layer) for name, layer, _ in found if not isinstance(layer, Container)]
+
+
+def arrays_of(trainer: Trainer) -> dict[str, Array]:
+    """Return all arrays of a model that a file holds, by the name they have there."""
+    arrays = {f"parameter/{k}": p.value for k, p in trainer.network.parameters().items()}
+    arrays |= {f"buffer/{name}": buffer for name, buffer in trainer.network.buffers().items()}
+    if trainer.steps:
+        arena = trainer.prepare()
+        for kind, flat in trainer.state.items():
+            arrays |= {f"state/{kind}/{name}": view for name, view in arena.split(flat).items()}
+    return arrays
+
+
+def save(trainer: Trainer, path: str | Path) -> None:
+    """Write a model; see `deepfs.Model.save`."""
+    write(path, arrays_of(trainer), describe(trainer))
+
+
+def read(path: str | Path, own: Iterable[type] = ()) -> tuple[Trainer, list[str]]:
+    """Read a model that `save` wrote; see `deepfs.load`.
+
+    Returns
+    -------
+    Trainer
+        As it was saved.
+    list of str
+        The metrics that the file names and deepfs does not have.
+    """
+    reader = SettingsReader(KINDS | {kind_of(kind): kind for kind in own})
+    with TensorFile(path) as file:
+        description = description_in(file)
+        try:
+            named = {name: metrics.known(name) for name in description["metrics"]}
+            trainer = Trainer(
+                reader.make(description["network"]),
+                reader.make(description["loss"]),
+                reader.make(description["optimizer"]),
+                dict(metrics.get(name) for name, known in named.items() if known),
+                description["check_finite"],
+                description.get("report_penalty", False),
+            )
+            for name in ("network", "loss", "optimizer"):
+                check_kinds(getattr(trainer, name), name)
+            build(trainer.network, description, file)
+            restore_counters(trainer, description)
+        except CheckpointError:
+            raise
+        except (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError,
+                TypeError, ValueError) as error:  # fmt: skip
+            raise CheckpointError(f"{path} does not describe a model: {error}") from error
+        read_arrays(trainer, file)
+    return trainer, [name for name, known in named.items() if not known]
+
+
+def restore(trainer: Trainer, file: TensorFile) -> None:
+    """Bring a built model to where one like it was when a file was written.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is of another network, loss or optimizer. Then nothing has changed.
+    """
+    theirs = description_in(file)
+    optimizer = copy.deepcopy(trainer.optimizer)
+    try:
+        restore_moving_fields(optimizer, theirs["optimizer"])
+        mine = describe(trainer) | {"optimizer": json.loads(json.dumps(to_config(optimizer)))}
+        theirs = {"frozen": []} | theirs
+        for name in ("network", "loss", "optimizer", "metrics", "in_shape", "dtype", "frozen"):
+            check_same(name, mine[name], theirs[name], file.path)
+    except (LookupError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{file.path} does not describe a model: {error}") from error
+    before = trainer.steps, trainer.state_since, trainer.epochs
+    try:
+        restore_counters(trainer, theirs)
+        read_arrays(trainer, file)
+    except BaseException:
+        trainer.steps, trainer.state_since, trainer.epochs = before
+        raise
+    restore_moving_fields(trainer.optimizer, theirs["optimizer"])
+
+
+class FileBudget:
+    """Bytes that layers may take for their arrays: about what a file has for them."""
+
+    def __init__(self, nbytes: int) -> None:
+        self.left = nbytes
+
+    def take(self, shape: Shape, dtype: DTypeLike) -> None:
+        """Count an array that is about to be made."""
+        self.left -= prod(shape) * np.dtype(dtype).itemsize
+        if self.left < 0:
+            raise ValueError(
+                f"the file is too small for its layers: no data for an array of shape {shape}"
+            )
+
+
+def build(network: Layer, description: Mapping[str, Any], file: TensorFile) -> None:
+    """Make the arrays of a network for those in a file, no larger than they are there.
+
+    A hostile file of a few bytes could describe layers of many gigabytes.
+    """
+    budget = FileBudget(2 * file.nbytes)  # a layer may make an array in two forms, not filled
+    network.build(tuple(description["in_shape"]), description["dtype"], budget)
+    frozen = set(description.get("frozen", []))
+    for name, layer in leaves(network):
+        if name in frozen:
+            layer.freeze()
+
+
+def restore_counters(trainer: Trainer, description: Mapping[str, Any]) -> None:
+    """Bring a model to the step of a description, its state to the layout of the parameters."""
+    steps = whole(description["steps"], "steps", 0)
+    since = whole(description["state_since"], "state_since", 0, steps)
+    epochs = whole(description.get("epochs", 0), "epochs", 0)
+    trainer.steps = steps
+    trainer.prepare()
+    trainer.state_since, trainer.epochs = since, epochs
+
+
+def read_arrays(trainer: Trainer, file: TensorFile, beside: str = "run/") -> None:
+    """Read the arrays of a model from a file: all of them, or none if one is not as it must be."""
+    arrays = arrays_of(trainer)
+    names = [name for name in file.entries if not name.startswith(beside)]
+    for name in [*arrays, *names]:
+        if name not in file.entries or name not in arrays:
+            where = "lacks" if name not in file.entries else "has, and the network lacks,"
+            raise CheckpointError(f"{file.path} {where} the array {name!r}")
+        wanted, shape, dtype = arrays[name], file.shape(name), file.dtype(name)
+        if wanted.shape != shape or wanted.dtype != dtype:
+            raise CheckpointError(
+                f"{file.path} has {name!r} as {dtype}{shape}, "
+                f"the network takes {wanted.dtype}{wanted.shape}"
+            )
+    for name, array in arrays.items():
+        file.read(name, array)
+
+
+def description_in(file: TensorFile) -> dict[str, Any]:
+    """Return the description of a model in a file; refuse one of a newer version."""
+    try:
+        version = whole(file.description["format"], "format")
+    except (LookupError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{file.path} is a safetensors file, but not a deepfs model"
+        ) from error
+    if version > FORMAT:
+        raise CheckpointError(
+            f"{file.path} is of format {version}, this deepfs reads up to {FORMAT}"
+        )
+    description: dict[str, Any] = file.description
+    return description

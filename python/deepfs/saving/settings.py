@@ -1,0 +1,141 @@
+"""Settings as JSON, and back. Nothing that a file names is imported or executed."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import initializers, layers, losses, optimizers, regularizers, schedules
+from .._check import whole
+from .tensors import CheckpointError
+
+MAX_LAYERS = 10_000  # of a network in a file, each counted wherever it stands
+SAME = "same"  # kind of a layer that has been described before
+
+
+def kind_of(made: type) -> str:
+    """Return what files call a class. There is a layer Step, and a schedule."""
+    return ("schedules." if issubclass(made, schedules.Schedule) else "") + made.__name__
+
+
+# Everything that a file may name. Own classes are handed to `load` by the caller.
+KINDS: dict[str, type] = {
+    kind_of(getattr(module, name)): getattr(module, name)
+    for module in (layers, losses, optimizers, initializers, regularizers, schedules)
+    for name in module.__all__
+    if isinstance(getattr(module, name), type) and dataclasses.is_dataclass(getattr(module, name))
+}
+
+
+def to_config(value: Any, seen: list[layers.Layer] | None = None) -> Any:
+    """Return settings as JSON can hold them: a dataclass is its kind and its fields.
+
+    A layer that stands in several places is described once; the others say which one it is, by
+    its number among the layers described (``seen``).
+
+    Examples
+    --------
+    >>> to_config(layers.ReLU(name="a"))
+    {'kind': 'ReLU', 'name': 'a', 'dtype': None}
+    """
+    seen = [] if seen is None else seen
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for number, layer in enumerate(seen):
+            if layer is value:
+                return {"kind": SAME, "number": number}
+        names = [field.name for field in dataclasses.fields(value)]
+        config: dict[str, Any] = {"kind": kind_of(type(value))}
+        for name in names:
+            setting = getattr(value, name)
+            own = callable(setting) and not dataclasses.is_dataclass(setting)
+            if name == "initializer" and own:  # a function: the weights are in the file anyway
+                setting = "zeros"
+            config[name] = to_config(setting, seen)
+        if isinstance(value, layers.Layer):
+            seen.append(value)
+        return config
+    if isinstance(value, (list, tuple)):
+        return [to_config(entry, seen) for entry in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (np.dtype, type)):
+        return np.dtype(value).name
+    raise TypeError(f"{value!r} cannot be saved: a setting must be numbers, text or a layer")
+
+
+class SettingsReader:
+    """Makes objects from what `to_config` described, of the kinds it is given and of no others.
+
+    A few bytes of a file can describe very many layers, each made of the one before it twice:
+    their number is limited.
+    """
+
+    def __init__(self, kinds: Mapping[str, type]) -> None:
+        self.kinds = kinds
+        self.layers: list[layers.Layer] = []  # by their number
+        self.sizes: dict[int, int] = {}  # of a layer: it and all that stand in it
+
+    def make(self, config: Any) -> Any:
+        """Return the setting, layer, loss or optimizer that a part of a description is of."""
+        if isinstance(config, list):
+            return tuple(self.make(entry) for entry in config)
+        if not isinstance(config, dict):
+            return config
+        settings = dict(config)
+        kind = settings.pop("kind", None)
+        if kind == SAME:
+            return self.layers[whole(settings["number"], "number", 0)]
+        if kind not in self.kinds:
+            raise CheckpointError(
+                f"the file names {kind!r}, which deepfs does not have: load(path, layers=[{kind}])"
+            )
+        made = {name: self.make(value) for name, value in settings.items()}
+        size = 1 + self._size(tuple(made.values()))
+        if size > MAX_LAYERS:
+            raise CheckpointError(f"the file names more than {MAX_LAYERS} layers")
+        value = self.kinds[kind](**made)
+        if isinstance(value, layers.Layer):
+            self.layers.append(value)
+            self.sizes[id(value)] = size
+        return value
+
+    def _size(self, value: Any) -> int:
+        if isinstance(value, tuple):
+            return sum(map(self._size, value))
+        return self.sizes.get(id(value), 0)
+
+
+def restore_moving_fields(value: Any, config: Any) -> None:
+    """Restore the fields that change during training, such as the position of a `Plateau`."""
+    if dataclasses.is_dataclass(value) and isinstance(config, dict):
+        for field in dataclasses.fields(value):
+            if field.metadata.get("moves"):
+                setattr(value, field.name, config[field.name])
+            else:
+                restore_moving_fields(getattr(value, field.name), config.get(field.name))
+
+
+def check_same(name: str, mine: Any, theirs: Any, path: Path) -> None:
+    """Refuse a file that says something else of a model; say where and what."""
+    if isinstance(mine, dict) and isinstance(theirs, dict) and mine.keys() == theirs.keys():
+        for key in ("kind", *mine) if "kind" in mine else mine:
+            check_same(f"{name}.{key}", mine[key], theirs[key], path)
+    elif isinstance(mine, list) and isinstance(theirs, list) and len(mine) == len(theirs):
+        for number, (a, b) in enumerate(zip(mine, theirs, strict=True)):
+            check_same(f"{name}[{number}]", a, b, path)
+    elif mine != theirs and not (mine != mine and theirs != theirs):  # NaN is the same as NaN
+        raise CheckpointError(f"{path} is of another model: {name} is {in_short(theirs)} in it, "
+                              f"{in_short(mine)} here")  # fmt: skip
+
+
+def in_short(config: Any) -> str:
+    """Return a part of a description for a message: a layer by its kind, a list by its length."""
+    if isinstance(config, dict):
+        return str(config.get("kind"))
+    return f"{len(config)} of them" if isinstance(config, list) else repr(config)

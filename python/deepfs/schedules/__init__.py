@@ -1,0 +1,27 @@
+"""Schedules: learning rates that change as training goes on.
+
+A schedule is a function of a count from 0: ``schedule(7)`` is the rate of the eighth step, or of
+the eighth epoch where ``by="epoch"``. So one can be plotted, and given to any optimizer as its
+``lr``. Beyond their ends schedules stay at their last value.
+"""
+
+from ._base import Schedule
+from .cyclic import Cosine, CosineRestarts, OneCycle
+from .decay import Constant, Exponential, InverseTime, MultiStep, Polynomial, Step
+from .plateau import Plateau
+from .warmup import Warmup
+
+__all__ = [
+    "Constant",
+    "Cosine",
+    "CosineRestarts",
+    "Exponential",
+    "InverseTime",
+    "MultiStep",
+    "OneCycle",
+    "Plateau",
+    "Polynomial",
+    "Schedule",
+    "Step",
+    "Warmup",
+]

@@ -1,0 +1,97 @@
+"""A rate that falls when a measure stops getting better."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import inf, isnan
+
+from .._check import number, one_of, whole
+from ._base import MOVES, Schedule
+
+
+@dataclass
+class Plateau(Schedule):
+    """Multiply the rate by ``factor`` when a metric has not improved for a while.
+
+    Parameters
+    ----------
+    lr : float
+        The first rate, above 0.
+    factor : float
+        In (0, 1).
+    patience : int
+        Epochs without improvement that are let pass: the next one makes the rate smaller.
+    monitor : str, optional
+        Which number of an epoch; by default ``val_loss`` where there is one, else ``loss``.
+    mode : {"min", "max"}
+        Whether it is better small or large.
+    threshold : float
+        Improvement that counts, as a part of the best value so far, in [0, 1).
+    cooldown : int
+        Epochs after a change in which nothing is counted.
+    least : float
+        The rate does not fall below it; at least 0.
+    best, waited, cooling, cuts : float or None, int, int, int
+        Where it stands. `observe` moves them; a model's file keeps them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is of another kind, or out of its range.
+
+    Notes
+    -----
+    As ``torch.optim.lr_scheduler.ReduceLROnPlateau``, whose threshold is relative too. NaN is no
+    improvement.
+
+    Examples
+    --------
+    >>> plateau = Plateau(1.0, factor=0.5, patience=1)
+    >>> for loss in (3.0, 2.0, 2.0, 2.0, 1.0):
+    ...     plateau.observe({"loss": loss})
+    ...     print(plateau(0), end=" ")
+    1.0 1.0 1.0 0.5 0.5
+    """
+
+    lr: float
+    factor: float = 0.1
+    patience: int = 10
+    monitor: str | None = None
+    mode: str = "min"
+    threshold: float = 1e-4
+    cooldown: int = 0
+    least: float = 0.0
+    best: float | None = field(default=None, kw_only=True, metadata=MOVES)
+    waited: int = field(default=0, kw_only=True, metadata=MOVES)
+    cooling: int = field(default=0, kw_only=True, metadata=MOVES)
+    cuts: int = field(default=0, kw_only=True, metadata=MOVES)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.factor = number(self.factor, "factor", "(0, 1)")
+        self.mode = one_of(self.mode, "mode", ("min", "max"))
+        self.threshold = number(self.threshold, "threshold", "[0, 1)")
+        self.least = number(self.least, "least", "[0, inf)")
+        for name in ("patience", "cooldown", "waited", "cooling", "cuts"):
+            setattr(self, name, whole(getattr(self, name), name, 0))
+
+    def __call__(self, count: float) -> float:
+        return max(self.lr * self.factor**self.cuts, min(self.lr, self.least))
+
+    def observe(self, logs: Mapping[str, float]) -> None:
+        name = self.monitor or ("val_loss" if "val_loss" in logs else "loss")
+        if name not in logs:
+            raise ValueError(f"Plateau looks at {name!r}, the epoch has {', '.join(logs)}")
+        value = float(logs[name])
+        sign = 1 if self.mode == "min" else -1
+        best = sign * inf if self.best is None else self.best
+        margin = 0.0 if self.best is None else self.threshold * abs(best)
+        if not isnan(value) and sign * value < sign * best - margin:
+            self.best, self.waited = value, 0
+        else:
+            self.waited += 1
+        if self.cooling > 0:
+            self.cooling, self.waited = self.cooling - 1, 0
+        if self.waited > self.patience:
+            self.cuts, self.waited, self.cooling = self.cuts + 1, 0, self.cooldown

@@ -1,0 +1,78 @@
+"""A rate that rises before another schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .._check import number, whole
+from ._base import Schedule
+from .decay import Constant
+
+
+@dataclass
+class Warmup(Schedule):
+    """Rise along a line to the first rate of another schedule, then follow that one.
+
+    Parameters
+    ----------
+    length : int
+        Counts of the rise.
+    then : Schedule or float
+        What follows. Its own counts begin at the end of the rise, if they are of the same kind; a
+        rise by steps may come before a schedule by epochs, which counts on beside it.
+    start : float
+        First rate, as a part of that at the end, in [0, 1].
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is of another kind, or out of its range; or if a rise by
+        epochs comes before a schedule by steps, which could not know its beginning.
+
+    References
+    ----------
+    Goyal et al., "Accurate, large minibatch SGD", 2017, arXiv:1706.02677.
+
+    Examples
+    --------
+    >>> [round(Warmup(4, then=0.8, start=0.5)(count), 3) for count in range(6)]
+    [0.4, 0.5, 0.6, 0.7, 0.8, 0.8]
+    """
+
+    length: int
+    then: Schedule | float
+    start: float = 0.01
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.length = whole(self.length, "length")
+        if not isinstance(self.then, Schedule):
+            self.then = Constant(number(self.then, "then", "(0, inf)"), by=self.by)
+        self.start = number(self.start, "start", "[0, 1]")
+        if self.by == "epoch" and self.then.by == "step":
+            raise ValueError("Warmup by epoch takes what follows by epoch, got a schedule by step")
+
+    def __call__(self, count: float) -> float:
+        assert isinstance(self.then, Schedule)
+        if self.then.by != self.by:
+            raise ValueError("Warmup by step of a schedule by epoch has no single count: use at()")
+        if count >= self.length:
+            return self.then(count - self.length)
+        return self._rising(self.then(0), count)
+
+    def _rising(self, goal: float, count: float) -> float:
+        return goal * (self.start + (1 - self.start) * count / self.length)
+
+    def at(self, step: int, epoch: int) -> float:
+        assert isinstance(self.then, Schedule)
+        count = step if self.by == "step" else epoch
+        if count < self.length:
+            return self._rising(self.then.at(0, 0), count)
+        if self.by == "step":
+            return self.then.at(step - self.length, epoch)
+        return self.then.at(step, epoch - self.length)
+
+    def observe(self, logs: Mapping[str, float]) -> None:
+        assert isinstance(self.then, Schedule)
+        self.then.observe(logs)

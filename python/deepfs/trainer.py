@@ -1,0 +1,322 @@
+"""A step of training: network, loss and optimizer over one buffer of parameters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Generic, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import metrics as metrics_module
+from ._arrays import Array
+from .layers import BatchNorm, Layer
+from .layers._container import walk
+from .layers._parameter import gradients, structure
+from .losses import Loss
+from .optimizers import Arena, Optimizer
+from .optimizers._plan import Plan
+
+T = TypeVar("T")
+Batch: TypeAlias = tuple[Array, Array]  # inputs, targets
+Metric: TypeAlias = Callable[[Array, Array], ArrayLike]
+
+
+class Trainer:
+    """The parts of a training, and all arrays that a step changes.
+
+    Attributes
+    ----------
+    steps : int
+        Steps taken by the optimizer.
+    epochs : int
+        Whole epochs since the state was new, for schedules by epoch.
+    arena : Arena or None
+        Parameters and gradients; None before the network is built. Ask `prepare` for it.
+    state : dict of array
+        Of the optimizer, arrays that lie like the arena.
+    state_since : int
+        Steps taken before that state was new.
+    stop_training : bool
+        Asks a running `fit` to end after the current step.
+    """
+
+    def __init__(
+        self,
+        network: Layer,
+        loss: Loss,
+        optimizer: Optimizer,
+        metrics: Mapping[str, Metric],
+        check_finite: bool = False,
+        report_penalty: bool = False,
+    ) -> None:
+        self.network, self.loss, self.optimizer = network, loss, optimizer
+        self.metrics = dict(metrics)
+        self.check_finite, self.report_penalty = check_finite, report_penalty
+        self.steps = self.epochs = self.state_since = 0
+        self.stop_training = False
+        self.arena: Arena | None = None
+        self.state: dict[str, Array] = {}
+        self._state_owner: Optimizer | None = None
+        self._plan: Plan | None = None
+        self._plan_frozen: frozenset[str] = frozenset()
+        self._buffers: list[Array] = []
+        self._norms: list[BatchNorm] = []  # that a `Group` freezes
+        self._seen: tuple[object, ...] = ()  # network, optimizer, version that all this belongs to
+        self._cleared = -1  # version of the gradients when the last step zeroed them
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy gets: its arrays lie elsewhere, so it looks at everything anew."""
+        return vars(self) | {"_seen": (), "_cleared": -1, "_plan": None}
+
+    def prepare(self) -> Arena:
+        """Return the arena of the built network; make it anew if the parameters have moved.
+
+        Other parameters than those of the last step, as of a layer that was exchanged, make the
+        optimizer start without state, and so does another optimizer.
+        """
+        seen = self.network, self.optimizer, structure.number
+        if self.arena is not None and self._seen == seen:
+            return self.arena
+        parameters = self.network.parameters()
+        if self.arena is None or not self.arena.holds(parameters):
+            if self.arena is not None and not self.arena.has(parameters):
+                self._state_owner = None
+            self.arena, self._cleared = Arena(parameters), -1
+        if self._state_owner is not self.optimizer:
+            self.state = self.optimizer.init(self.arena.values)
+            self._state_owner, self.state_since = self.optimizer, self.steps
+            self.epochs = 0
+        self._buffers = list(self.network.buffers().values())
+        self._plan = None
+        self._seen = self.network, self.optimizer, structure.number
+        return self.arena
+
+    def step(self, batches: Sequence[Batch]) -> dict[str, float]:
+        """Take a step on one or more batches, as if they were one; zero the gradients.
+
+        Returns
+        -------
+        dict of float
+            ``loss`` and metrics of the batches, before the step.
+
+        Raises
+        ------
+        FloatingPointError
+            If the loss is not finite (or, with ``check_finite``, a gradient). After any error
+            parameters and buffers are those of the step before.
+        """
+        self.network.prepare(batches[0][0][:1])
+        arena = self.prepare()
+        plan = self._planned(arena)
+        if self._cleared != gradients.number:
+            arena.grads.fill(0)
+        buffers = [(buffer, buffer.copy()) for buffer in self._buffers]
+        mean, loss, total = Mean(), 0.0, 0.0
+        try:
+            for norm in self._norms:
+                vars(norm)["held"] = True
+            for x, y in batches:
+                outputs, cache = self.network.forward(x, training=True)
+                value, loss_cache = self.loss.forward(outputs, y)
+                self._check_loss(value)
+                logs = {"loss": value} | self.measure(outputs, y)
+                divisor = 1.0
+                if len(batches) > 1:  # gradients of sums: what divides them is known at the end
+                    divisor = self.loss.divisor(loss_cache)
+                    mean.add(logs, self.counted(y))
+                    loss, total = loss + value * divisor, total + divisor
+                dy = self.loss.backward(loss_cache, divisor)
+                self.network.backward(dy, cache, need_dx=False)
+            if len(batches) > 1:
+                averaged = self.loss.reduction == "mean"
+                if averaged and total:
+                    np.multiply(arena.grads, 1 / total, out=arena.grads)
+                    loss /= total
+                logs = mean.values() | {"loss": loss}
+            if self.check_finite:
+                self._check_gradients(arena)
+            if self.report_penalty:
+                logs["penalty"] = plan.penalty(arena.values)
+            t = self.steps + 1 - self.state_since
+            norm_before = self.optimizer.step(
+                arena.values, arena.grads, self.state, t, plan, self.epochs, clear=True
+            )
+        except BaseException:
+            for buffer, before in buffers:
+                buffer[...] = before
+            raise
+        finally:
+            for norm in self._norms:
+                vars(norm)["held"] = False
+        if norm_before is not None:
+            logs["gradient_norm"] = norm_before
+        self.steps += 1
+        self._cleared = gradients.number
+        return logs
+
+    def _planned(self, arena: Arena) -> Plan:
+        """Return the optimizer's plan; note which batch norms its groups freeze."""
+        known = self._plan
+        frozen = self._plan_frozen if known is not None else self._frozen_names()
+        plan = self.optimizer.plan(arena.spans, known, frozen)
+        if plan is not known:
+            self._plan, self._plan_frozen = plan, frozen
+            names = {span.name for span in plan.frozen}
+            self._norms = [
+                layer
+                for name, layer, _ in walk(self.network, "", self.network.in_shape or ())
+                if isinstance(layer, BatchNorm) and self._held(name, layer, names)
+            ]
+        return plan
+
+    def _frozen_names(self) -> frozenset[str]:
+        """Return the names of the parameters of frozen layers."""
+        parameters = self.network.parameters()
+        return frozenset(name for name, parameter in parameters.items() if parameter.frozen)
+
+    def _held(self, name: str, norm: BatchNorm, frozen: set[str]) -> bool:
+        """Return whether groups freeze all parameters of a batch norm; without any, its buffers."""
+        own = {f"{name}.{key}".lstrip(".") for key in norm.parameters()}
+        if own:
+            return own <= frozen
+        given = [
+            group.frozen
+            for group in self.optimizer.groups
+            if group.frozen is not None and group.matches(f"{name}.running_mean".lstrip("."))
+        ]
+        return bool(given) and given[-1]
+
+    def _check_loss(self, value: float) -> None:
+        if not math.isfinite(value):
+            raise FloatingPointError(
+                f"the loss at step {self.steps + 1} is {value}: the learning rate may be too "
+                "large, or the data not finite; the weights are those of the step before"
+            )
+
+    def _check_gradients(self, arena: Arena) -> None:
+        if np.isfinite(arena.grads).all():
+            return
+        for name, grad in arena.split(arena.grads).items():
+            if not np.isfinite(grad).all():
+                raise FloatingPointError(
+                    f"the gradient of {name} at step {self.steps + 1} is not finite; "
+                    "the weights are those of the step before"
+                )
+
+    def measure(self, outputs: Array, y: Array) -> dict[str, float]:
+        """Return the mean of each metric over the targets that the loss does not ignore."""
+        if self._ignored is not None and self.metrics:
+            outputs, y = metrics_module.without_ignored(outputs, y, self._ignored)
+            if not len(y):
+                return dict.fromkeys(self.metrics, 0.0)
+        return {name: mean_of(metric(outputs, y)) for name, metric in self.metrics.items()}
+
+    @property
+    def _ignored(self) -> int | None:
+        """The label that the loss leaves out, if there is one."""
+        return getattr(self.loss, "ignore_index", None)
+
+    def counted(self, y: Array) -> int:
+        """Return how many samples of a batch, or pixels, the loss does not ignore."""
+        if self._ignored is None or y.dtype.kind not in "iu":
+            return len(y)
+        return int((y != self._ignored).sum())
+
+    def evaluate(self, x: Array, y: Array, batch_size: int) -> dict[str, float]:
+        """Return loss and metrics over a data set, as in inference."""
+        total, weight, mean = 0.0, 0.0, Mean()
+        for outputs, targets in self.outputs(x, y, batch_size):
+            values, counted, _ = self.loss.terms(outputs, targets)
+            total += float(values.sum(dtype=np.float64))
+            weight += counted
+            mean.add(self.measure(outputs, targets), self.counted(targets))
+        divisor = weight if self.loss.reduction == "mean" else 1.0
+        return {"loss": total / divisor if divisor else 0.0} | mean.values()
+
+    def outputs(self, x: Array, y: Array, batch_size: int) -> Iterator[Batch]:
+        """Yield outputs as in inference, and targets, a batch at a time."""
+        for start in range(0, len(x), batch_size):
+            part = slice(start, start + batch_size)
+            yield self.network(x[part]), y[part]
+
+
+class Mean:
+    """Running means of named numbers, weighted by samples."""
+
+    def __init__(self) -> None:
+        self.totals: dict[str, float] = {}
+        self.samples = 0
+
+    def add(self, logs: dict[str, float], samples: int) -> None:
+        """Add the means over ``samples`` more."""
+        for name, value in logs.items():
+            self.totals[name] = self.totals.get(name, 0.0) + value * samples
+        self.samples += samples
+
+    def values(self) -> dict[str, float]:
+        """Return the means so far."""
+        return {name: total / max(self.samples, 1) for name, total in self.totals.items()}
+
+
+def mean_of(values: ArrayLike) -> float:
+    """Return np.mean(values), for a third of its overhead."""
+    values = np.asarray(values)
+    return float(np.add.reduce(values, axis=None, dtype=np.float64)) / max(values.size, 1)
+
+
+KINDS = {"network": Layer, "loss": Loss, "optimizer": Optimizer}
+
+
+def check_kinds(part: Any, name: str) -> Any:
+    """Return a part of a trainer if it is of its kind.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not, or if it is a loss that is not one number.
+    """
+    if not isinstance(part, KINDS[name]):
+        raise TypeError(f"Model needs a deepfs {KINDS[name].__name__}, got {part!r}")
+    if name == "loss" and part.reduction == "none":
+        raise ValueError('Model needs a loss that is one number, got reduction="none"')
+    return part
+
+
+def named_metrics(metrics: Any, name: str = "metrics") -> dict[str, Metric]:
+    """Return metrics by name; refuse unknown ones, and two of one name."""
+    if metrics is None:
+        metrics = ()
+    if isinstance(metrics, str) or callable(metrics):
+        metrics = (metrics,)
+    named = [metrics_module.get(metric) for metric in metrics]
+    names = ["loss", *(found for found, _ in named)]
+    for found in names:
+        if names.count(found) > 1:
+            raise ValueError(f"Model needs {name} of different names, got {found!r} twice")
+    return dict(named)
+
+
+class Delegated(Generic[T]):
+    """An attribute of a `deepfs.Model` that lives in its trainer.
+
+    ``check(value, name)`` returns what is to be set, or raises; without it nothing can be set.
+    """
+
+    def __init__(self, check: Callable[[Any, str], Any] | None = None) -> None:
+        self.check = check
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, model: Any, owner: type | None = None) -> T:
+        if model is None:
+            return self  # type: ignore[return-value]
+        value: T = getattr(model.trainer, self.name)
+        return value
+
+    def __set__(self, model: Any, value: Any) -> None:
+        if self.check is None:
+            raise AttributeError(f"Model.{self.name} follows from training: it cannot be assigned")
+        setattr(model.trainer, self.name, self.check(value, self.name))

@@ -1,0 +1,1 @@
+"""The loop of `Model.fit` and what looks at data before it."""

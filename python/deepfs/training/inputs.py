@@ -1,0 +1,61 @@
+"""Checks of data before the first step: who, what was needed, what came."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .._arrays import Array, Shape
+from .._check import array
+from ..trainer import Trainer
+
+
+def checked_inputs(x: ArrayLike) -> Array:
+    """Return inputs as an array; refuse none at all, and NaN or infinity."""
+    x = array(x, "Model")
+    if x.ndim < 1 or len(x) == 0:
+        raise ValueError(f"Model needs at least 1 sample, got inputs of shape {x.shape}")
+    for start in range(0, len(x), 4096) if x.dtype.kind == "f" else ():
+        good = np.isfinite(x[start : start + 4096].reshape(len(x[start : start + 4096]), -1))
+        if not good.all():
+            at = start + int(good.all(axis=1).argmin())
+            raise ValueError(f"Model needs finite inputs, got NaN or infinity in sample {at}")
+    return x
+
+
+def check_targets(trainer: Trainer, x: Array, y: Array) -> None:
+    """Refuse inputs of a wrong shape, and any wrong target, before the first step."""
+    trainer.network.prepare(x[:1])
+    shape = trainer.network.out_shape(x.shape[1:])
+    rows = max(1, 2**20 // max(1, math.prod(shape)))
+    for start in range(0, len(y), rows):
+        some = y[start : start + rows]
+        trainer.loss.terms(np.zeros((len(some), *shape), trainer.network.built_dtype), some)
+
+
+def check_last_batch(trainer: Trainer, samples: int, in_shape: Shape) -> None:
+    """Refuse a last batch that the network cannot train on, before the first step."""
+    try:
+        trainer.network.check_training((samples, *in_shape))
+    except ValueError as error:
+        raise ValueError(f"{error}: that would be the last batch of an epoch") from None
+
+
+def checked_pairs(x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
+    """Return inputs and targets as arrays, as many of one as of the other."""
+    x, y = checked_inputs(x), array(y, "Model")
+    if y.ndim < 1 or len(y) != len(x):
+        raise ValueError(
+            f"Model needs a target for each input, got {len(x)} inputs and targets {y.shape}"
+        )
+    return x, y
+
+
+def checked_batch(x: ArrayLike, y: ArrayLike, who: str) -> tuple[Array, Array]:
+    """Return a batch as arrays; refuse one without samples."""
+    x, y = np.asarray(x), np.asarray(y)
+    if x.ndim < 1 or len(x) == 0:
+        raise ValueError(f"Model.{who} needs at least 1 sample, got shape {x.shape}")
+    return x, y
