@@ -39,6 +39,7 @@ class _Norm(Layer):
 
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         self.check_shape(x)
+        x = logical(physical(x))  # the copy, if one is needed
         rows, groups, repeats = self._rows(x)
         statistics, y = np.empty((2, len(rows), groups), x.dtype), empty(rows.shape, x.dtype)
         gamma, beta = self._affine(rows, repeats)
