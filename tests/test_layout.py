@@ -12,7 +12,7 @@ import pytest
 
 import deepfs as dfs
 from deepfs import layers as L
-from deepfs import optimizers
+from deepfs import optimizers, reference
 from every_layer import CASES, spread
 
 ROOT = Path(__file__).parents[1]
@@ -188,6 +188,34 @@ def test_files_are_short():
 @pytest.mark.xfail(strict=True, reason="conv, conv_winograd and pool are being taken apart")
 def test_kernels_are_short():
     assert not [path.name for path in KERNELS.glob("*.pyx") if lines(path) > 500]
+
+
+def test_the_files_to_read_first_are_short():
+    part = (ROOT / "README.md").read_text().split("## Five files to read")[1].split("\n\n")[1]
+    paths = re.findall(r"\]\((.*?)\)", part)
+    assert len(paths) == 5
+    for path in paths:
+        assert lines(ROOT / path) < 400, path
+
+
+STEMS = sorted(p.stem for p in (PACKAGE / "layers").glob("*.py") if p.stem[0] != "_")
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_one_stem_finds_a_layer_and_its_test_twin_and_page(stem):
+    """`layers/pool.py`: `tests/test_pool.py`, `reference/pool.py`, `docs/maths/pool.md`."""
+    module = importlib.import_module(f"deepfs.layers.{stem}")
+    public = (getattr(L, name) for name in L.__all__)
+    kinds = [kind for kind in public if kind.__module__ == module.__name__]
+    assert kinds, f"{stem}.py has no public layer"
+    test = (ROOT / "tests" / f"test_{stem}.py").read_text()
+    page = (ROOT / "docs" / "maths" / f"{stem}.md").read_text()
+    for kind in kinds:
+        assert re.search(rf"\b{kind.__name__}\b", test), f"test_{stem}.py does not use it"
+        assert f"`{kind.__name__}" in page, f"{stem}.md does not name {kind.__name__}"
+        twin = re.search(r"Twin:\s+`deepfs\.reference\.(\w+)`", kind.__doc__)
+        assert twin, f"{kind.__name__} names no twin"
+        assert getattr(reference, twin[1]).__module__ == f"deepfs.reference.{stem}"
 
 
 class Frames:
