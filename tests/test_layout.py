@@ -47,7 +47,7 @@ TYPING_ONLY = {("callbacks", "model")}  # the hooks of a callback get the Model 
 # The same for the kernels. Names of one line may cimport each other, as long as the files, a .pyx
 # and its .pxd apart, form no circle: gemm's constants are in its .pxd.
 KERNEL_ORDER = """
-    types threads simd
+    types threads_watch threads simd
     memory vmath
     random
     gemm gemm_thin transpose
@@ -55,7 +55,7 @@ KERNEL_ORDER = """
     dense dropout
     conv_tiles conv_depthwise conv_one_channel conv_winograd
     conv_indirect conv_col2im
-    pool_windows pool_2x2 group_norm_sums
+    activation_functions argmax_pack pool_windows pool_2x2 batch_norm_sums group_norm_sums
     activation batch_norm conv group_norm optimizers pool softmax
 """
 
