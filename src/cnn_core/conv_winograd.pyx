@@ -23,7 +23,7 @@ from libc.string cimport memset
 
 from cnn_core.gemm cimport ADD, DEPTH, count_by, multiply, part_length, transposed
 from cnn_core.memory cimport Block
-from cnn_core.simd cimport VBYTES, vecf, vfill, vgate, vload, vload_some, vprefetch_l2, vrelu
+from cnn_core.simd cimport VBYTES, vecf, vfill, vdrelu, vload, vload_some, vprefetch_l2, vrelu
 from cnn_core.simd cimport vstore, vstore_some
 from cnn_core.threads cimport threads_for
 from cnn_core.types cimport blocks_of, dim, least
@@ -263,7 +263,7 @@ cdef inline void transform_products(
                     vrelu(o[j], zero)
                 if gate != NULL:
                     load(&more, gate + at, co - k)
-                    vgate(o[j], more, zero)
+                    vdrelu(o[j], more, zero)
                 store(y + at, o[j], co - k)
         k += lanes()
 

@@ -29,7 +29,7 @@ from cnn_core.memory cimport Block
 from cnn_core.gemm_thin cimport narrow_columns, narrow_multiply, narrow_pack, narrow_space
 from cnn_core.gemm_thin cimport row_multiply, row_width
 from cnn_core.simd cimport TILE_ROWS, VBYTES, anyvec, offset, shortf, transpose, vecd, vecf
-from cnn_core.simd cimport vfill, vgate, vload, vload_some, vprefetch, vrelu, vstore, vstore_some
+from cnn_core.simd cimport vfill, vdrelu, vload, vload_some, vprefetch, vrelu, vstore, vstore_some
 from cnn_core.simd cimport vzero
 from cnn_core.threads cimport threads_for
 from cnn_core.types cimport blocks_of, dim, least, real
@@ -225,7 +225,7 @@ cdef inline void tile(
             for i in range(rows):
                 for j in range(vectors):
                     vload(term, gate + out[i] + j * size)
-                    vgate(acc[i][j], term, zero)
+                    vdrelu(acc[i][j], term, zero)
         for i in range(rows):
             for j in range(vectors):
                 vstore(c + out[i] + j * size, acc[i][j])
@@ -242,7 +242,7 @@ cdef inline void tile(
                 vrelu(acc[i][j], zero)
             if gate != NULL:
                 some[real, anyvec](gate + out[i] + j * size, left, &term)
-                vgate(acc[i][j], term, zero)
+                vdrelu(acc[i][j], term, zero)
             if left >= size:
                 vstore(to, acc[i][j])
             else:

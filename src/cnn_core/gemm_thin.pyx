@@ -13,7 +13,7 @@ is WIDE vectors at a time instead.
 from libc.string cimport memset
 
 from cnn_core.gemm cimport ADD, CHAIN, RELU
-from cnn_core.simd cimport VBYTES, shortf, transpose, vecf, vfill, vgate, vload, vload_some, vrelu
+from cnn_core.simd cimport VBYTES, shortf, transpose, vecf, vfill, vdrelu, vload, vload_some, vrelu
 from cnn_core.simd cimport vstore, vstore_some
 from cnn_core.types cimport blocks_of, dim, least
 
@@ -86,7 +86,7 @@ cdef inline void finish(
         vrelu(sums, zero)
     if gate != NULL:
         some(gate, columns, &v)
-        vgate(sums, v, zero)
+        vdrelu(sums, v, zero)
     if columns >= COLUMNS:
         vstore(c, sums)
     else:
@@ -250,7 +250,7 @@ cdef inline void row_part(
             vrelu(w, zero)
         if gate != NULL:
             load(gate + j * lanes(), left, &v)
-            vgate(w, v, zero)
+            vdrelu(w, v, zero)
         if left >= lanes():
             vstore(c + j * lanes(), w)
         else:

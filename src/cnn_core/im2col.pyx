@@ -12,10 +12,9 @@ one contiguous run.
 from cython.parallel cimport prange, threadid
 
 from cnn_core.memory cimport Block
-from cnn_core.simd cimport VBYTES, vec, vecd, vecf, vfill
+from cnn_core.simd cimport VBYTES, vec, vecd, vecf, vfill, vload_tail, vstore_tail
 from cnn_core.threads cimport threads_for
 from cnn_core.types cimport blocks_of, dim, least, real
-from cnn_core.vmath cimport vload_part, vstore_part
 
 cdef enum:
     BLOCK = 64          # rows of col per unit of work
@@ -128,12 +127,12 @@ cdef inline void sum_vector(
     cdef vec total, v
     vfill(total, 0)
     if add:
-        vload_part(total, target, left)
+        vload_tail(total, target, left)
     for _i in range(n):
-        vload_part(v, source, left)
+        vload_tail(v, source, left)
         total = total + v
         source += step
-    vstore_part(target, total, left)
+    vstore_tail(target, total, left)
 
 
 cdef inline void sum_run(

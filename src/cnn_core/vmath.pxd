@@ -1,34 +1,11 @@
-"""The operations of vmath.h, as Cython sees them, and the functions built on them.
+"""Exponential, logarithm and normal distribution of vectors.
 
 Errors are in units in the last place of the result, the largest measured.
 """
-from cnn_core.simd cimport shortf, vec, vecd, vecf, vfill
+from cnn_core.simd cimport vec, vecf, vfill, vgreater, vor_bits, vselect
 
 cdef extern from "vmath.h" nogil:
-    ctypedef struct shortd:             # 2 doubles; as structs, Cython tells these types apart
-        pass
-    ctypedef struct onef:               # 1 float
-        pass
-    ctypedef struct oned:
-        pass
-    ctypedef unsigned long long vecu    # VBYTES of 64-bit whole numbers; shift and combine like one
-    void vfill_u(...)                   # vfill_u(v, whole number)
-    void vmultiply_low(...)             # vmultiply_low(v, a, b): product of the lower 32 bits
-    void vjoin_low(...)                 # vjoin_low(v, a, b): lower 32 bits of a, then those of b
-    void vadd(...)                      # vadd(v, a, b): for types that Cython does not know to add
-    void vmultiply(...)                 # vmultiply(v, a, b)
-    void vgreater(...)                  # vgreater(mask, a, b): a > b
-    void vat_least(...)                 # vat_least(mask, a, b): a >= b
-    void vunordered(...)                # vunordered(mask, a): a is NaN
-    void vselect(...)                   # vselect(v, mask, a, b): a where mask, else b
-    void vfill_bits(...)                # vfill_bits(v, whole number)
-    void vequal_bits(...)               # vequal_bits(mask, a, b)
-    void vand_bits(...)                      # vand_bits(v, a, b): bit by bit
-    void vor_bits(...)                       # vor_bits(v, a, b)
-    void vsqrt(...)                     # vsqrt(v, a)
     void vhigh_half(...)                # vhigh_half(v, a): a, the lower half of its digits 0
-    void vload_part(...)                # vload_part(v, pointer, n): the first n lanes, or all
-    void vstore_part(...)               # vstore_part(pointer, v, n)
     void vround(...)                    # vround(v, a): a as whole numbers, abs(a) < 2^22
     void vpower_of_2(...)               # vpower_of_2(v, n): 2^n for whole n, if that is normal
     void vscale(...)                    # vscale(v, a, n): a 2^n for whole n
@@ -40,14 +17,6 @@ cdef extern from "vmath.h" nogil:
     const float* NORMAL_UNDER_FLOAT
     const double* NORMAL_OVER_DOUBLE
     const double* NORMAL_UNDER_DOUBLE
-
-ctypedef fused vector:                  # of any width
-    vecf
-    shortf
-    onef
-    vecd
-    shortd
-    oned
 
 
 cdef inline vec absolute(vec x) noexcept nogil:
