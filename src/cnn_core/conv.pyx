@@ -29,12 +29,13 @@ from cnn_core.add cimport add_all
 from cnn_core.dense cimport sum_run
 from cnn_core.conv_depthwise cimport depthwise_multiply, depthwise_sum
 from cnn_core.gemm cimport ADD, CHAIN, DEPTH, RELU, count_by, multiply, pack, packed_width
-from cnn_core.gemm cimport part_length, transposed
+from cnn_core.gemm cimport part_length
 from cnn_core.im2col cimport Window, col2im_rows, col2im_space, usable
 from cnn_core.memory cimport Block
 from cnn_core.conv_one_channel cimport planes_multiply, planes_serve, planes_space, planes_sum
 from cnn_core.simd cimport VBYTES
 from cnn_core.threads cimport threads_for
+from cnn_core.transpose cimport transpose_matrix
 from cnn_core.types cimport blocks_of, dim, least, real, same_shape
 from cnn_core.conv_winograd cimport winograd_backward_weight, winograd_forward
 
@@ -329,8 +330,8 @@ cdef int backward_input_phase(
                 for a in range(kh):
                     for b in range(kw):
                         tap = (rows[a] * window.kw + columns[b]) * group_c
-                        transposed(group_co, group_c, weight + tap * co + g * group_co, co,
-                                   flat + (a * kw + b) * group_co * group_c)
+                        transpose_matrix(group_c, group_co, weight + tap * co + g * group_co, co,
+                                         flat + (a * kw + b) * group_co * group_c, group_c)
                 pack(k, group_c, flat, group_c, 1, packed + g * size)
     return convolve(DEPTHWISE if depthwise(c, co, groups) else PRODUCT,
                     dy, n, walk, <const dim*> steps.memory, k, groups, group_co, packed, size, NULL,

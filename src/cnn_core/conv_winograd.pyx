@@ -21,11 +21,12 @@ from cython.parallel cimport parallel, prange, threadid
 
 from libc.string cimport memset
 
-from cnn_core.gemm cimport ADD, DEPTH, count_by, multiply, part_length, transposed
+from cnn_core.gemm cimport ADD, DEPTH, count_by, multiply, part_length
 from cnn_core.memory cimport Block
 from cnn_core.simd cimport VBYTES, vecf, vfill, vdrelu, vload, vload_some, vprefetch_l2, vrelu
 from cnn_core.simd cimport vstore, vstore_some
 from cnn_core.threads cimport threads_for
+from cnn_core.transpose cimport transpose_matrix
 from cnn_core.types cimport blocks_of, dim, least
 
 cdef enum:
@@ -461,7 +462,7 @@ cdef int winograd_forward(
         v = <float*> workspace.memory + threadid() * space
         if turned:
             for i in prange(9, schedule="static"):
-                transposed(c, co, weight + i * c * co, c, u + size + (8 - i) * c * co)
+                transpose_matrix(co, c, weight + i * c * co, c, u + size + (8 - i) * c * co, co)
         for i in prange(c, schedule="static"):
             transform_weights(u + size if turned else weight, i, c, co, u)
         for b in prange(blocks_of(all_tiles, tiles), schedule="static"):

@@ -15,8 +15,6 @@ cdef dim packed_width(dim n, int itemsize) noexcept nogil
 
 cdef void count_by(dim step, dim n, dim* table) noexcept nogil
 
-cdef void transposed(dim k, dim n, const real* b, dim step, real* c) noexcept nogil
-
 cdef void pack(
     dim k, dim n, const real* b, dim row_step, dim column_step, real* packed,
 ) noexcept nogil

@@ -28,10 +28,11 @@ from libc.string cimport memcpy
 from cnn_core.memory cimport Block
 from cnn_core.gemm_thin cimport narrow_columns, narrow_multiply, narrow_pack, narrow_space
 from cnn_core.gemm_thin cimport row_multiply, row_width
-from cnn_core.simd cimport TILE_ROWS, VBYTES, anyvec, offset, shortf, transpose, vecd, vecf
-from cnn_core.simd cimport vfill, vdrelu, vload, vload_some, vprefetch, vrelu, vstore, vstore_some
+from cnn_core.simd cimport TILE_ROWS, VBYTES, anyvec, offset, shortf, vdrelu, vecd, vecf
+from cnn_core.simd cimport vfill, vload, vload_some, vprefetch, vrelu, vstore, vstore_some
 from cnn_core.simd cimport vzero
 from cnn_core.threads cimport threads_for
+from cnn_core.transpose cimport transpose_matrix
 from cnn_core.types cimport blocks_of, dim, least, real
 
 # ROWS rows of a are multiplied at a time by up to COLUMNS columns of b: the former stay in the
@@ -118,21 +119,12 @@ cdef inline void pack_row(const real* b, dim used, dim width, real* to) noexcept
 cdef inline void pack_columns(
     const real* b, dim step, dim k, dim used, dim width, real* packed,
 ) noexcept nogil:
-    """packed[p, j] = b[j, p]: four by four in registers, the rest one by one."""
-    cdef dim p = 0, j
-    for p in range(0, k - 3, 4):
-        for j in range(0, used - 3, 4):
-            transpose(packed + p * width + j, width, b + j * step + p, step)
-    for p in range(k):
-        for j in range(used // 4 * 4 if p < k // 4 * 4 else 0, used):
-            packed[p * width + j] = b[j * step + p]
+    """packed[p, j] = b[j, p], as wide as a panel."""
+    cdef dim p, j
+    transpose_matrix(used, k, b, step, packed, width)
+    for p in range(k if used < width else 0):
         for j in range(used, width):
             packed[p * width + j] = 0
-
-
-cdef void transposed(dim k, dim n, const real* b, dim step, real* c) noexcept nogil:
-    """c[p, j] = b[j, p], k rows of n numbers; ``step`` from row to row of b."""
-    pack_columns(b, step, k, n, n, c)
 
 
 cdef void pack(

@@ -13,8 +13,8 @@ is WIDE vectors at a time instead.
 from libc.string cimport memset
 
 from cnn_core.gemm cimport ADD, CHAIN, RELU
-from cnn_core.simd cimport VBYTES, shortf, transpose, vecf, vfill, vdrelu, vload, vload_some, vrelu
-from cnn_core.simd cimport vstore, vstore_some
+from cnn_core.simd cimport VBYTES, shortf, transpose_4x4, vdrelu, vecf, vfill, vload, vload_some
+from cnn_core.simd cimport vrelu, vstore, vstore_some
 from cnn_core.types cimport blocks_of, dim, least
 
 cdef enum:
@@ -107,7 +107,7 @@ cdef inline void add_lanes(vecf* acc, shortf* total) noexcept nogil:
             vload(v, all_ + 4 * i)
             sum = sum + v
         vstore(quarters[j], sum)
-    transpose(turned[0], 4, quarters[0], 4)
+    transpose_4x4(turned[0], 4, quarters[0], 4)
     for j in range(COLUMNS):
         vload(v, turned[j])
         total[0] = total[0] + v
@@ -180,7 +180,7 @@ cdef inline void along_rows(
     for j in range(COLUMNS):
         vstore(sums[j], total[j])
     for i in range(0, lanes(), 4):
-        transpose(turned[i], COLUMNS, sums[0] + i, MOST)
+        transpose_4x4(turned[i], COLUMNS, sums[0] + i, MOST)
     for i in range(least(rows, lanes())):
         vload(four, turned[i])
         finish(four, c + i * ldc, columns, bias, NULL if gate == NULL else gate + i * ldc, how)

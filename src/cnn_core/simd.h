@@ -244,7 +244,7 @@ static inline void transpose_d(double *to, ptrdiff_t to_step, const double *from
         for (int j = 0; j < 4; j++)
             to[p * to_step + j] = from[j * from_step + p];
 }
-#define transpose(to, to_step, from, from_step) \
+#define transpose_4x4(to, to_step, from, from_step) \
     _Generic((to), float *: transpose_f, double *: transpose_d)(to, to_step, from, from_step)
 
 /* `cdef inline` means it here: a register tile is one function whose literal arguments (its height

@@ -46,7 +46,7 @@ cdef extern from "simd.h" nogil:
     void vfill_u(...)                   # vfill_u(v, whole number)
     void vmultiply_low(...)             # vmultiply_low(v, a, b): product of the lower 32 bits
     void vjoin_low(...)                 # vjoin_low(v, a, b): lower 32 bits of a, then those of b
-    void transpose(...)             # transpose(to, step, from, step): 4 x 4 numbers
+    void transpose_4x4(...)             # transpose_4x4(to, step, from, step): 4 x 4 numbers
     void* line_malloc(size_t bytes)     # on a cache line, or NULL
     void line_free(void* memory)
 

@@ -38,7 +38,7 @@ def to_nhwc(x: Array) -> Array:
         return np.ascontiguousarray(last)
     n, c, h, w = x.shape
     y = empty((n, h, w, c), x.dtype)
-    transpose.turn(x.reshape(n, c, h * w), y.reshape(n, h * w, c))
+    transpose.transpose(x.reshape(n, c, h * w), y.reshape(n, h * w, c))
     return y
 
 
@@ -55,7 +55,7 @@ def to_rows(x: Array) -> Array:
         (n, c, h, w), last = x.shape, x.transpose(0, 2, 3, 1)
         if last.flags.c_contiguous:
             y = empty((n, c * h * w), x.dtype)
-            transpose.turn(last.reshape(n, h * w, c), y.reshape(n, c, h * w))
+            transpose.transpose(last.reshape(n, h * w, c), y.reshape(n, c, h * w))
             return y
     return np.ascontiguousarray(x.reshape(len(x), prod(x.shape[1:])))
 
