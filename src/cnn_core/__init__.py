@@ -4,7 +4,7 @@
 module              concept
 ==================  ======================================================================
 `threads`           how many threads a kernel may use
-`memory`            blocks for large arrays, used again
+`memory`            buffers for large arrays, used again
 `random`            Philox4x32-10: numbers that depend on a key and an index, not on order
 `gemm`              matrix product
 `gemm_thin`         products of one row, and the last one to four columns of others

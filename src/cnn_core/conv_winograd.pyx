@@ -22,7 +22,7 @@ from cython.parallel cimport parallel, prange, threadid
 from libc.string cimport memset
 
 from cnn_core.gemm cimport ADD, DEPTH, count_by, multiply, part_length
-from cnn_core.memory cimport Block
+from cnn_core.memory cimport Buffer
 from cnn_core.simd cimport VBYTES, vecf, vfill, vdrelu, vload, vload_some, vprefetch_l2, vrelu
 from cnn_core.simd cimport vstore, vstore_some
 from cnn_core.threads cimport threads_for
@@ -447,9 +447,9 @@ cdef int winograd_forward(
     cdef dim tiles = shared_out(all_tiles, tiles_of_block(c, co, 56), threads)
     cdef dim size = S * c * padded(co), b, i
     cdef dim space = tiles * (tile_length(c) + tile_length(co))
-    cdef Block tables = Block((2 * tiles + c) * sizeof(dim))
-    cdef Block weights = Block((size + (9 * c * co if turned else 0)) * 4)
-    cdef Block workspace = Block(threads * space * 4)
+    cdef Buffer tables = Buffer((2 * tiles + c) * sizeof(dim))
+    cdef Buffer weights = Buffer((size + (9 * c * co if turned else 0)) * 4)
+    cdef Buffer workspace = Buffer(threads * space * 4)
     cdef dim* row = <dim*> tables.memory
     cdef dim* out = row + tiles
     cdef dim* step = out + tiles
@@ -532,10 +532,10 @@ cdef int winograd_backward_weight(
     cdef dim runs = blocks_of(all_tiles, run), r, i, e
     cdef dim space = block * (tile_length(c) + tile_length(co))
     cdef int threads = threads_for(nanoseconds(all_tiles, c, co))
-    cdef Block tables = Block((2 * c + block) * sizeof(dim))
-    cdef Block sums = Block(runs * size * 4)
-    cdef Block columns = Block(runs * padded(co) * sizeof(double))
-    cdef Block workspace = Block(threads * space * 4)
+    cdef Buffer tables = Buffer((2 * c + block) * sizeof(dim))
+    cdef Buffer sums = Buffer(runs * size * 4)
+    cdef Buffer columns = Buffer(runs * padded(co) * sizeof(double))
+    cdef Buffer workspace = Buffer(threads * space * 4)
     cdef dim* row = <dim*> tables.memory
     cdef dim* out = row + c
     cdef dim* step = out + c

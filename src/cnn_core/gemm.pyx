@@ -25,7 +25,7 @@ of one thread, so the result does not depend on how many there are.
 from cython.parallel cimport parallel, prange, threadid
 from libc.string cimport memcpy
 
-from cnn_core.memory cimport Block
+from cnn_core.memory cimport Buffer
 from cnn_core.gemm_thin cimport narrow_columns, narrow_multiply, narrow_pack, narrow_space
 from cnn_core.gemm_thin cimport row_multiply, row_width
 from cnn_core.simd cimport TILE_ROWS, VBYTES, anyvec, offset, shortf, vdrelu, vecd, vecf
@@ -415,7 +415,7 @@ cdef int product(
     cdef dim panel = 2 * lanes(sizeof(real)), rows = m, columns = COLUMNS, column_blocks, i, j
     cdef dim tables = (2 * ROWS + DEPTH) * sizeof(dim), space, unit
     cdef int threads = threads_for(<double> m * n * k * sizeof(real) / 200)
-    cdef Block workspace
+    cdef Buffer workspace
     cdef char* mine
     cdef real* last
     if real is float:
@@ -435,7 +435,7 @@ cdef int product(
     columns = least(columns, blocks_of(n, panel) * panel)
     column_blocks = blocks_of(wide, columns)
     space = tables + (LD * ROWS + DEPTH * columns) * sizeof(real)
-    workspace = Block(threads * space + (narrow_space(k) * sizeof(real) if narrow > 0 else 0))
+    workspace = Buffer(threads * space + (narrow_space(k) * sizeof(real) if narrow > 0 else 0))
     last = <real*> (<char*> workspace.memory + threads * space)
     if real is float:
         if narrow > 0:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from cnn_core import transpose
-from cnn_core.memory import Block
+from cnn_core.memory import Buffer
 
 from .._check import array
 from ..initializers import Initializer
@@ -86,8 +86,8 @@ def empty(shape: Shape, dtype: DTypeLike) -> Array:
     size = count * np.dtype(dtype).itemsize
     if size >= 2**63:
         raise MemoryError(f"no memory for an array of {size} bytes")
-    block: Any = Block(size)
-    return np.ndarray(shape, dtype, block)
+    buffer: Any = Buffer(size)
+    return np.ndarray(shape, dtype, buffer)
 
 
 def quiet() -> np.errstate:
