@@ -35,16 +35,16 @@ def test_matches_numpy(m, n, k, trans_a, trans_b, dtype, threads, rng):
 def test_epilogues_have_the_bits_of_a_pass_of_their_own(m, n, k, trans_a, dtype, threads, rng):
     a = rng.standard_normal((k, m) if trans_a else (m, k)).astype(dtype)
     b = rng.standard_normal((k, n)).astype(dtype)
-    gate, bias = rng.standard_normal((m, n)).astype(dtype), np.ones(n, dtype)
+    drelu, bias = rng.standard_normal((m, n)).astype(dtype), np.ones(n, dtype)
     a[0, 0] = np.nan
     plain, fused = np.empty((m, n), dtype), np.empty((m, n), dtype)
     gemm.gemm(a, b, plain, bias, trans_a)
     gemm.gemm(a, b, fused, bias, trans_a, relu=True)
     assert_array_equal(fused, np.where(plain < 0, 0, plain))
-    gemm.gemm(a, b, fused, bias, trans_a, gate=gate)
-    assert_array_equal(fused, np.where(gate > 0, plain, 0))
+    gemm.gemm(a, b, fused, bias, trans_a, drelu=drelu)
+    assert_array_equal(fused, np.where(drelu > 0, plain, 0))
     with pytest.raises(ValueError, match="belong to one product"):
-        gemm.gemm(a, b, fused, bias, trans_a, gate=np.ones((m + 1, n), dtype))
+        gemm.gemm(a, b, fused, bias, trans_a, drelu=np.ones((m + 1, n), dtype))
 
 
 @pytest.mark.parametrize("n", range(1, 145))

@@ -232,7 +232,7 @@ def test_products_give_the_same_bits(m, n, k, trans_a, trans_b, dtype, rng):
         gemm.gemm(a, b, c, bias, trans_a, trans_b)
         gemm.gemm(a, b, added, None, trans_a, trans_b, accumulate=True)
         gemm.gemm(a, b, rectified, bias, trans_a, trans_b, relu=True)
-        gemm.gemm(a, b, gated, None, trans_a, trans_b, gate=gate)
+        gemm.gemm(a, b, gated, None, trans_a, trans_b, drelu=gate)
         return {"c": c, "added": added, "rectified": rectified, "gated": gated}
 
     check_same_bits(compute)

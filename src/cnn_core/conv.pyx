@@ -28,7 +28,7 @@ from libc.string cimport memcpy, memset
 from cnn_core.add cimport add_all
 from cnn_core.dense cimport sum_run
 from cnn_core.conv_depthwise cimport depthwise_multiply, depthwise_sum
-from cnn_core.gemm cimport ADD, CHAIN, DEPTH, RELU, count_by, multiply, pack, packed_width
+from cnn_core.gemm cimport ADD, CHAIN, KC, RELU, count_by, multiply, pack, packed_width
 from cnn_core.gemm cimport part_length
 from cnn_core.im2col cimport Window, col2im_rows, col2im_space, usable
 from cnn_core.memory cimport Buffer
@@ -431,7 +431,7 @@ cdef void backward_weight_run(
     cdef int how = 0
     while unit < last:
         pixels = band(walk, n, x, unit, copy, &first, &count)
-        part = part_length(count, CHAIN if kind == DEPTHWISE else DEPTH)
+        part = part_length(count, CHAIN if kind == DEPTHWISE else KC)
         start = 0
         while start < count:
             part = least(part, count - start)
@@ -468,7 +468,7 @@ cdef int backward_weight(
     Tasks are (a run of units, a block of taps); their number follows from the shapes. Each has its
     own partial sum, and those are added in order.
     """
-    cdef dim k = window.kh * window.kw * c // groups, blocks = blocks_of(k, DEPTH)
+    cdef dim k = window.kh * window.kw * c // groups, blocks = blocks_of(k, KC)
     cdef dim block = blocks_of(k, blocks)
     cdef Walk walk = walk_over(
         n, h, w, c, oh, ow, window.sh, window.sw, window.top, window.left,
@@ -477,7 +477,7 @@ cdef int backward_weight(
     cdef dim runs = blocks_of(units, run), places = places_of(walk), space = band_size(walk), t, e
     cdef int kind = kind_of(c, co, k, window.sw, groups, sizeof(real))
     cdef dim panels = (planes_space(walk.images * walk.rows, ow, co, sizeof(real))
-                       if kind == PLANES else DEPTH * packed_width(co // groups, sizeof(real)))
+                       if kind == PLANES else KC * packed_width(co // groups, sizeof(real)))
     cdef int threads = threads_for(nanoseconds(n * oh * ow, k, co, sizeof(real)))
     cdef Buffer tables = Buffer((window.kh + window.kw + 2 * k + places) * sizeof(dim))
     cdef Buffer sums = Buffer(runs * k * co * sizeof(real))

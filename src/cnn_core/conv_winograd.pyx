@@ -21,7 +21,7 @@ from cython.parallel cimport parallel, prange, threadid
 
 from libc.string cimport memset
 
-from cnn_core.gemm cimport ADD, DEPTH, count_by, multiply, part_length
+from cnn_core.gemm cimport ADD, KC, count_by, multiply, part_length
 from cnn_core.memory cimport Buffer
 from cnn_core.simd cimport VBYTES, vecf, vfill, vdrelu, vload, vload_some, vprefetch_l2, vrelu
 from cnn_core.simd cimport vstore, vstore_some
@@ -74,7 +74,7 @@ cdef dim shared_out(dim tiles, dim block, int threads) noexcept nogil:
 
 cdef inline float* packed_at(float* packed, dim k, dim n, dim p, dim j) noexcept nogil:
     """Return where entry (p, j) of a (k, n) matrix lies after `gemm.pack`; j begins a vector."""
-    cdef dim depth = part_length(k, DEPTH), k0 = p // depth * depth
+    cdef dim depth = part_length(k, KC), k0 = p // depth * depth
     cdef dim panel = j // (2 * lanes()) * (2 * lanes())
     cdef dim width = 2 * lanes() if n - panel > lanes() else lanes()
     return (packed + k0 * padded(n) + panel * least(depth, k - k0) + (p - k0) * width + j - panel)

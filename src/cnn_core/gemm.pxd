@@ -3,9 +3,9 @@ from cnn_core.types cimport dim, real
 
 cdef enum:
     CHAIN = 64          # products summed in one accumulator, at most
-    DEPTH = 256         # rows of b in a packed part, at most
+    KC = 256            # length of a part of the sum, at most
 
-cdef enum:              # what `multiply` does besides; to be added
+cdef enum:              # flags of `multiply`, to be combined by |
     ADD = 1             # add to c instead of overwriting it
     RELU = 2            # in the end, turn negative results into 0
 
@@ -21,11 +21,11 @@ cdef void pack(
 
 cdef int product(
     dim m, dim n, dim k, const real* a, bint trans_a, const real* b, bint trans_b,
-    real* c, const real* bias, const real* gate, int how,
+    real* c, const real* bias, const real* drelu, int flags,
 ) except -1
 
 cdef void multiply(
     dim m, dim n, dim k, const real* a, const dim* row, const dim* step,
     const real* b, dim ldb, real* c, const dim* out,
-    const real* bias, const real* gate, int how,
+    const real* bias, const real* drelu, int flags,
 ) noexcept nogil

@@ -8,7 +8,9 @@ Buffers have sizes of 1, 1.25, 1.5 or 1.75 times a power of two, and one stack o
 """
 from libc.stddef cimport size_t
 
-from cnn_core.simd cimport line_free, line_malloc
+cdef extern from "memory.h":
+    void* line_malloc(size_t bytes) nogil
+    void line_free(void* memory) nogil
 
 cdef extern from "Python.h":
     int PyBuffer_FillInfo(

@@ -9,7 +9,6 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 #if defined(__AVX__)
 #include <immintrin.h>
@@ -21,16 +20,10 @@
 
 #if defined(__AVX512F__)
 #define VBYTES 64
-#define TILE_ROWS 14 /* 28 of 32 registers hold a 14 x 2 tile, 2 hold the row of b */
 #elif defined(__AVX__)
 #define VBYTES 32
-#define TILE_ROWS 6 /* 12 of 16 registers hold a 6 x 2 tile */
-#elif defined(__aarch64__)
-#define VBYTES 16
-#define TILE_ROWS 14
 #else
 #define VBYTES 16
-#define TILE_ROWS 6
 #endif
 
 typedef float vecf __attribute__((vector_size(VBYTES), aligned(4), may_alias));
@@ -246,36 +239,5 @@ static inline void transpose_d(double *to, ptrdiff_t to_step, const double *from
 }
 #define transpose_4x4(to, to_step, from, from_step) \
     _Generic((to), float *: transpose_f, double *: transpose_d)(to, to_step, from, from_step)
-
-/* `cdef inline` means it here: a register tile is one function whose literal arguments (its height
- * and width) unroll the loops, and only inlining makes them literals. Left to itself GCC 12 made a
- * shared copy with variable bounds instead, at 0.8 times the speed. */
-#undef CYTHON_INLINE
-#define CYTHON_INLINE __inline__ __attribute__((always_inline))
-
-/* Memory on a cache line; NULL when there is none left. */
-#if defined(_WIN32)
-#include <malloc.h>
-static inline void *line_malloc(size_t bytes) { return _aligned_malloc(bytes ? bytes : 1, 64); }
-static inline void line_free(void *memory) { _aligned_free(memory); }
-#else
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
-static inline void *line_malloc(size_t bytes)
-{
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-    const size_t huge = (size_t)1 << 21; /* a large page: fewer of them are fewer look-ups */
-    if (bytes >= 2 * huge) {
-        void *memory = aligned_alloc(huge, (bytes + 64) / 64 * 64);
-        if (memory != NULL)
-            (void)madvise(memory, bytes / huge * huge, MADV_HUGEPAGE);
-        return memory;
-    }
-#endif
-    return aligned_alloc(64, (bytes + 64) / 64 * 64);
-}
-static inline void line_free(void *memory) { free(memory); }
-#endif
 
 #endif

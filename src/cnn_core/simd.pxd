@@ -5,6 +5,9 @@ A function fused over ``real`` and ``vec`` is one body for both precisions. Thei
 between instruction-set levels: keep them out of the signatures in a public .pxd.
 """
 
+cdef extern from "inline.h":            # `cdef inline` functions are always inlined
+    pass
+
 cdef extern from "simd.h" nogil:
     ctypedef float vecf
     ctypedef double vecd
@@ -18,7 +21,6 @@ cdef extern from "simd.h" nogil:
     ctypedef unsigned long long vecu    # VBYTES of 64-bit whole numbers; shift and combine like one
     enum:
         VBYTES                          # bytes of a vector
-        TILE_ROWS                       # rows of a register tile
     void vload(...)                     # vload(v, pointer)
     void vstore(...)                    # vstore(pointer, v)
     void vload_tail(...)                # vload_tail(v, pointer, n): the first n elements, or all
@@ -47,8 +49,10 @@ cdef extern from "simd.h" nogil:
     void vmultiply_low(...)             # vmultiply_low(v, a, b): product of the lower 32 bits
     void vjoin_low(...)                 # vjoin_low(v, a, b): lower 32 bits of a, then those of b
     void transpose_4x4(...)             # transpose_4x4(to, step, from, step): 4 x 4 numbers
-    void* line_malloc(size_t bytes)     # on a cache line, or NULL
-    void line_free(void* memory)
+
+cdef enum:
+    MAX_LANES = 16                      # elements of a vector, at most
+    SHORT_LANES = 4                     # floats of a shortf
 
 ctypedef fused vec:
     vecf
