@@ -1,3 +1,4 @@
+# compiled once: it computes nothing
 """Memory for activations that is used again: a buffer returns when the last array on it dies.
 
 A training step allocates the same large arrays over and over. Fresh ones come from the operating

@@ -1,3 +1,4 @@
+# compiled once: it computes nothing
 """How many threads a kernel may use. The one place that decides.
 
 A kernel states its work, about the nanoseconds it would take one thread; `threads_for` answers 1
