@@ -62,12 +62,12 @@ __path__.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), f"_{
 
 
 def _load_openmp() -> None:
-    """Load GNU OpenMP so that waiting threads spin for half a millisecond, unless the user has set it.
+    """Load GNU OpenMP so that waiting threads spin for 0.5 ms, unless the user has set how long.
 
     By default they spin for milliseconds. Much less, and threads fall asleep between the kernels of
     a step, to be woken on the processor that wakes them: virtual machines do that. A training step
     of lenet5 that took turns with another process had 1.6 processors of 2 then, and takes 2.7 ms
-    instead of 4.0. Where others hold the processors, `threads.decide` puts an end to spinning.
+    instead of 4.0. Where others hold the processors, `threads_watch.pxd` puts an end to spinning.
     The library reads the variable once, when the first kernel loads it.
     """
     unset = "GOMP_SPINCOUNT" not in os.environ and "OMP_WAIT_POLICY" not in os.environ
