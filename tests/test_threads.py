@@ -90,6 +90,20 @@ def test_waiting_threads_soon_sleep():
 QUIET, BUSY, UNEVEN = (1e6, 1e-3, 0), (1e6, 1e-2, 16), (1e6, 1e-3, 16)
 
 
+@pytest.mark.skipif(not kernel.has_openmp(), reason="built without OpenMP")
+def test_a_region_of_one_thread_does_not_enter_the_library():
+    """As threads.h arranges: what a kernel calls GOMP_parallel is in the kernel's own module."""
+    code = "import cnn_core.add"
+    show = {"LD_DEBUG": "bindings", "LD_BIND_NOW": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | show
+    )
+    bound = [line for line in done.stderr.splitlines() if "/add.abi3.so [0] to" in line]
+    if not any("`GOMP_parallel_start'" in line for line in bound):
+        pytest.skip("neither GCC's OpenMP nor a linker that shows what it binds")
+    assert not any("`GOMP_parallel'" in line for line in bound)
+
+
 def test_all_threads_where_nobody_waits():
     assert not any(kernel.decisions(lambda alone: QUIET, 1000))
 
@@ -232,7 +246,7 @@ def test_products_give_the_same_bits(m, n, k, trans_a, trans_b, dtype, rng):
         gemm.gemm(a, b, c, bias, trans_a, trans_b)
         gemm.gemm(a, b, added, None, trans_a, trans_b, accumulate=True)
         gemm.gemm(a, b, rectified, bias, trans_a, trans_b, relu=True)
-        gemm.gemm(a, b, gated, None, trans_a, trans_b, gate=gate)
+        gemm.gemm(a, b, gated, None, trans_a, trans_b, drelu=gate)
         return {"c": c, "added": added, "rectified": rectified, "gated": gated}
 
     check_same_bits(compute)

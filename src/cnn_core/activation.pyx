@@ -14,12 +14,12 @@ A new activation is two functions of vectors here, a name in the first list, and
 from cython.parallel cimport prange
 from libc.stdlib cimport free, malloc
 
-from cnn_core.simd cimport VBYTES, vec, vecd, vecf, vfill, vgate, vload, vrelu, vstore
+from cnn_core.simd cimport VBYTES, vand_bits, vat_least, vdrelu, vec, vecd, vecf, vfill, vgreater
+from cnn_core.simd cimport vload, vload_tail, vor_bits, vrelu, vselect, vstore, vstore_tail
 from cnn_core.threads cimport threads_for
 from cnn_core.types cimport blocks_of, dim, least, real
 from cnn_core.vmath cimport absolute, at_least, at_most, exponential, exponential_less_1
-from cnn_core.vmath cimport exponential_of_difference, logarithm_of_1_plus, normal, vand_bits
-from cnn_core.vmath cimport vat_least, vgreater, vload_part, vor_bits, vselect, vstore_part
+from cnn_core.vmath cimport exponential_of_difference, logarithm_of_1_plus, normal
 
 cdef extern from *:
     """
@@ -66,7 +66,7 @@ cdef inline vec relu_gradient(vec y, vec dy) noexcept nogil:
     """Return dy where y > 0, else 0."""
     cdef vec zero
     vfill(zero, 0)
-    vgate(dy, y, zero)
+    vdrelu(dy, y, zero)
     return dy
 
 
@@ -418,15 +418,15 @@ cdef void block(
     loop_of(kind, known, dy, out, whole, setting, at, period, lane)
     if whole == n:
         return
-    vload_part(v, known + whole, n - whole)
+    vload_tail(v, known + whole, n - whole)
     vstore(last, v)
     if dy != NULL:
-        vload_part(v, dy + whole, n - whole)
+        vload_tail(v, dy + whole, n - whole)
         vstore(last_dy, v)
     loop_of(kind, last, last_dy if dy != NULL else NULL, last, size,
             setting, (at + whole) % period, period, lane)
     vload(v, last)
-    vstore_part(out + whole, v, n - whole)
+    vstore_tail(out + whole, v, n - whole)
 
 
 cdef int run(

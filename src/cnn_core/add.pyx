@@ -1,3 +1,4 @@
+# compiled once: it is as fast as memory
 """The sum of two arrays, where two ways through a network meet.
 
 All arrays are flat and of one length. Threads share out blocks.

@@ -15,10 +15,10 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from cnn_core.dense cimport run_of_rows
-from cnn_core.simd cimport VBYTES, vec, vecd, vecf, vfill, vgate, vload, vrelu, vstore
+from cnn_core.simd cimport VBYTES, vdrelu, vec, vecd, vecf, vfill, vload, vload_tail, vrelu, vstore
+from cnn_core.simd cimport vstore_tail
 from cnn_core.threads cimport threads_for
 from cnn_core.types cimport blocks_of, dim, least, real
-from cnn_core.vmath cimport vload_part, vstore_part
 
 cdef enum:
     SHORT = 64          # wide rows added in the array's own precision
@@ -191,19 +191,19 @@ cdef inline void normalise_group(
     cdef vec a, b, zero
     vfill(zero, 0)
     for j in range(vectors):
-        vload_part(v[j], x + j * size, left - j * size)
+        vload_tail(v[j], x + j * size, left - j * size)
         vload(a, columns + j * size)
         v[j] = v[j] - a
         vload(a, columns + wide + j * size)
         vload(b, columns + 2 * wide + j * size)
         v[j] = v[j] * a + b
         if plus != NULL:
-            vload_part(a, plus + j * size, left - j * size)
+            vload_tail(a, plus + j * size, left - j * size)
             v[j] = v[j] + a
         if relu:
             vrelu(v[j], zero)
     for j in range(vectors):
-        vstore_part(y + j * size, v[j], left - j * size)
+        vstore_tail(y + j * size, v[j], left - j * size)
 
 
 cdef inline void normalise_run(
@@ -239,8 +239,8 @@ cdef inline void backward_group(
     cdef vec v, a, b, zero
     vfill(zero, 0)
     for j in range(vectors):
-        vload_part(v, x + j * size, left - j * size)
-        vload_part(g[j], dy + j * size, left - j * size)
+        vload_tail(v, x + j * size, left - j * size)
+        vload_tail(g[j], dy + j * size, left - j * size)
         vload(a, columns + wide + j * size)
         g[j] = g[j] - a
         vload(a, columns + j * size)
@@ -249,9 +249,9 @@ cdef inline void backward_group(
         vload(a, columns + 3 * wide + j * size)
         g[j] = g[j] * a
         if gated:
-            vgate(g[j], v, zero)
+            vdrelu(g[j], v, zero)
     for j in range(vectors):
-        vstore_part(dx + j * size, g[j], left - j * size)
+        vstore_tail(dx + j * size, g[j], left - j * size)
 
 
 cdef inline void backward_run(

@@ -1,3 +1,4 @@
+# compiled once: it is as fast as memory
 """The backward pass of a dense layer: two products, and sums over the rows of a matrix.
 
 (Its forward pass is a call of `gemm`.) For one sample both products see each weight once, and what

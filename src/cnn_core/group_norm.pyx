@@ -25,10 +25,9 @@ from libc.math cimport sqrt
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from cnn_core.simd cimport VBYTES, vec, vecd, vecf, vload, vstore
+from cnn_core.simd cimport VBYTES, vec, vecd, vecf, vload, vload_tail, vstore, vstore_tail
 from cnn_core.threads cimport threads_for
 from cnn_core.types cimport blocks_of, dim, least, real, same_shape
-from cnn_core.vmath cimport vload_part, vstore_part
 
 cdef enum:
     SHORT = 64          # pixels, or rows of one gamma per entry, added in the array's own precision
@@ -88,9 +87,9 @@ cdef inline void add_vectors(
     cdef vec v[4]
     cdef vec m, s
     cdef dim i
-    vload_part(m, mean, lanes)
+    vload_tail(m, mean, lanes)
     for i in range(4 if four else 1):
-        vload_part(v[i], x + i * c, lanes)
+        vload_tail(v[i], x + i * c, lanes)
         if squares:
             v[i] = v[i] - m
             v[i] = v[i] * v[i]
@@ -166,15 +165,15 @@ cdef inline void normalise_vector(
 ) noexcept nogil:
     """y = (x - mean) inv_std gamma + beta."""
     cdef vec v, a, b
-    vload_part(v, x, lanes)
+    vload_tail(v, x, lanes)
     vload(a, columns)
     v = v - a
     vload(a, columns + wide)
-    vload_part(b, gamma, lanes)
+    vload_tail(b, gamma, lanes)
     v = v * (a * b)
-    vload_part(b, beta, lanes)
+    vload_tail(b, beta, lanes)
     v = v + b
-    vstore_part(y, v, lanes)
+    vstore_tail(y, v, lanes)
 
 
 cdef inline void normalise_row(
@@ -210,17 +209,17 @@ cdef inline void gradient_vectors(
     vload(s, sums)
     vload(p, sums + wide)
     for i in range(4 if four else 1):
-        vload_part(v, x + i * c, lanes)
-        vload_part(g, dy + i * c, lanes)
+        vload_tail(v, x + i * c, lanes)
+        vload_tail(g, dy + i * c, lanes)
         v = (v - mean) * inv_std
         if step > 0:
-            vload_part(a, dbeta + i * step, lanes)
+            vload_tail(a, dbeta + i * step, lanes)
             a = a + g
-            vstore_part(dbeta + i * step, a, lanes)
-            vload_part(a, dgamma + i * step, lanes)
+            vstore_tail(dbeta + i * step, a, lanes)
+            vload_tail(a, dgamma + i * step, lanes)
             a = a + g * v
-            vstore_part(dgamma + i * step, a, lanes)
-            vload_part(a, gamma + i * step, lanes)
+            vstore_tail(dgamma + i * step, a, lanes)
+            vload_tail(a, gamma + i * step, lanes)
             g = g * a
         s = s + g
         p = p + g * v
@@ -285,18 +284,18 @@ cdef inline void backward_vector(
 ) noexcept nogil:
     """dx = inv_std (dy gamma - mean(dy gamma) - normal mean(dy gamma normal))."""
     cdef vec v, g, a, inv_std
-    vload_part(v, x, lanes)
+    vload_tail(v, x, lanes)
     vload(a, columns)
     vload(inv_std, columns + wide)
     v = (v - a) * inv_std
-    vload_part(g, dy, lanes)
-    vload_part(a, gamma, lanes)
+    vload_tail(g, dy, lanes)
+    vload_tail(a, gamma, lanes)
     g = g * a
     vload(a, columns + 2 * wide)
     g = g - a
     vload(a, columns + 3 * wide)
     g = (g - v * a) * inv_std
-    vstore_part(dx, g, lanes)
+    vstore_tail(dx, g, lanes)
 
 
 cdef inline void backward_row(

@@ -21,10 +21,9 @@ from cython.parallel cimport prange
 from libc.math cimport INFINITY
 from libc.string cimport memcpy, memset
 
-from cnn_core.simd cimport VBYTES, vec, vecd, vecf, vfill, vload, vstore
+from cnn_core.simd cimport VBYTES, vec, vecd, vecf, vfill, vgreater, vload, vselect, vsqrt, vstore
 from cnn_core.threads cimport threads_for
 from cnn_core.types cimport dim, real
-from cnn_core.vmath cimport vgreater, vselect, vsqrt
 
 cdef enum:
     SGD

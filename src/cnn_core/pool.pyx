@@ -24,11 +24,11 @@ from libc.math cimport INFINITY
 from libc.stddef cimport size_t
 from libc.string cimport memset
 
-from cnn_core.simd cimport VBYTES, shortf, vecd, vecf, vfill, vload, vstore
+from cnn_core.simd cimport VBYTES, oned, onef, shortd, shortf, vadd, vand_bits, vecd, vecf, vector
+from cnn_core.simd cimport vequal_bits, vfill, vfill_bits, vgreater, vload, vmultiply, vor_bits
+from cnn_core.simd cimport vselect, vstore, vunordered
 from cnn_core.threads cimport threads_for
 from cnn_core.types cimport blocks_of, dim, least, real, same_shape
-from cnn_core.vmath cimport oned, onef, shortd, vadd, vand_bits, vector, vequal_bits, vfill_bits
-from cnn_core.vmath cimport vgreater, vmultiply, vor_bits, vselect, vunordered
 
 cdef enum:
     MAX_FORWARD

@@ -10,10 +10,9 @@ from cython.parallel cimport prange
 from libc.math cimport cos, log, sin, sqrt
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from cnn_core.simd cimport VBYTES, vload, vstore
+from cnn_core.simd cimport VBYTES, vecu, vfill_u, vjoin_low, vload, vmultiply_low, vstore
 from cnn_core.threads cimport threads_for
 from cnn_core.types cimport dim, least, real
-from cnn_core.vmath cimport vecu, vfill_u, vjoin_low, vmultiply_low
 
 cdef enum:
     ROUNDS = 10

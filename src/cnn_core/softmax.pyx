@@ -9,10 +9,10 @@ from cython.parallel cimport prange
 from libc.math cimport log
 from libc.stdint cimport int64_t
 
-from cnn_core.simd cimport VBYTES, vec, vecd, vecf, vfill, vstore
+from cnn_core.simd cimport VBYTES, vec, vecd, vecf, vfill, vload_tail, vstore, vstore_tail
 from cnn_core.threads cimport threads_for
 from cnn_core.types cimport dim, real, same_shape
-from cnn_core.vmath cimport exponential, vload_part, vstore_part
+from cnn_core.vmath cimport exponential
 
 
 cdef enum:
@@ -31,10 +31,10 @@ cdef inline double exponentials(
     for k in range(size):
         sums[k] = 0
     while i < c:
-        vload_part(v, x + i, c - i)
+        vload_tail(v, x + i, c - i)
         v = exponential(v - t)
         if y != NULL:
-            vstore_part(y + i, v, c - i)
+            vstore_tail(y + i, v, c - i)
         vstore(e, v)
         if i + size <= c:
             for k in range(size):
@@ -104,10 +104,10 @@ cdef inline void log_softmax_gradient_row(
         total += dy[k]
     vfill(s, total)
     while i < c:
-        vload_part(v, y + i, c - i)
-        vload_part(g, dy + i, c - i)
+        vload_tail(v, y + i, c - i)
+        vload_tail(g, dy + i, c - i)
         v = g - exponential(v) * s
-        vstore_part(dx + i, v, c - i)
+        vstore_tail(dx + i, v, c - i)
         i += size
 
 
@@ -143,9 +143,9 @@ cdef inline void cross_entropy_gradient_row(
     vfill(f, scale)
     if target == NULL:
         while i < c:
-            vload_part(v, p + i, c - i)
+            vload_tail(v, p + i, c - i)
             v = f * v
-            vstore_part(dx + i, v, c - i)
+            vstore_tail(dx + i, v, c - i)
             i += size
         dx[label] = scale * (p[label] - 1)
         return
@@ -153,10 +153,10 @@ cdef inline void cross_entropy_gradient_row(
         total = total + target[k]
     vfill(s, total)
     while i < c:
-        vload_part(v, p + i, c - i)
-        vload_part(t, target + i, c - i)
+        vload_tail(v, p + i, c - i)
+        vload_tail(t, target + i, c - i)
         v = f * (v * s - t)
-        vstore_part(dx + i, v, c - i)
+        vstore_tail(dx + i, v, c - i)
         i += size
 
 
