@@ -14,7 +14,7 @@ from libc.math cimport sqrt
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from cnn_core.dense cimport run_of_rows
+from cnn_core.reduce cimport run_of_rows
 from cnn_core.simd cimport VBYTES, vdrelu, vec, vecd, vecf, vfill, vload, vload_tail, vrelu, vstore
 from cnn_core.simd cimport vstore_tail
 from cnn_core.threads cimport threads_for

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cnn_core import conv, dense
+from cnn_core import conv, reduce
 
 from .. import initializers
 from .._check import LARGEST, flag, one_of, padding, pair, whole
@@ -173,7 +173,7 @@ class ConvTranspose2D(OfConvolutions):
         conv.conv2d_backward_weight(dy, x, weight.dmemory, None, *window)
         if self.bias:
             rows = dy.reshape(-1, self.filters)
-            dense.add_column_sums(rows, self.learned["bias"].dmemory)
+            reduce.add_column_sums(rows, self.learned["bias"].dmemory)
         if not need_dx:
             return None
         dx = empty(x.shape, x.dtype)

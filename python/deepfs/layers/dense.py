@@ -1,4 +1,4 @@
-"""The dense layer. Kernels: ``src/cnn_core/gemm.pyx``, ``src/cnn_core/dense.pyx``."""
+"""The dense layer. Kernel: ``src/cnn_core/dense.pyx``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cnn_core import dense, gemm
+from cnn_core import dense
 
 from .. import initializers
 from .._check import LARGEST, flag, whole
@@ -83,7 +83,7 @@ class Dense(Layer):
         flat = to_rows(x)
         y = empty((len(x), self.units), x.dtype)
         bias = self.learned["bias"].memory if self.bias else None
-        gemm.gemm(flat, self.learned["weight"].memory, y, bias, relu=relu)
+        dense.dense_forward(flat, self.learned["weight"].memory, bias, y, relu)
         return y, (flat, x.shape)
 
     def _infer(self, x: Array, relu: bool = False) -> Array:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from cnn_core import dense, dropout, gemm, random
+from cnn_core import dropout, gemm, random, reduce
 
 from .. import initializers
 from .._check import LARGEST, flag, number, one_of, whole
@@ -294,7 +294,7 @@ class DropConnect(_Random):
         with quiet():
             weight.dmemory += self._masked(dweight, draw)
         if self.bias:
-            dense.add_column_sums(dy, self.learned["bias"].dmemory)
+            reduce.add_column_sums(dy, self.learned["bias"].dmemory)
         if not need_dx:
             return None
         dx = empty(x.shape, x.dtype)
