@@ -13,8 +13,6 @@ from .._check import flag, padding, pair
 from ._base import Array, Layer, Shape, empty, to_nchw, to_nhwc
 from ._window import Placement, place_window
 
-# What a mean divides by: the pixels under its window, those of the padding too, or nothing at all.
-PIXELS, ALL, NOTHING = 0, 1, 2
 SHARED = (0, 0, 0, 0)  # windows and steps that the kernel makes from the sizes
 
 
@@ -101,8 +99,8 @@ class MaxPool2D(_Pool):
     backward_ends = frozenset({"gate"})
 
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
-        y, winners, window = self._pool(x, True)
-        return to_nchw(y), ((winners, y, x.shape), window)
+        y, argmax, window = self._pool(x, True)
+        return to_nchw(y), ((argmax, y, x.shape), window)
 
     def _infer(self, x: Array) -> Array:
         return to_nchw(self._pool(x, False)[0])
@@ -131,21 +129,21 @@ def max_pool(
 ) -> tuple[Array, Array | None]:
     """Return the largest values, channels-last, and which they were, for the gradient."""
     n, c = x.shape[:2]
-    y, winners = empty((n, oh, ow, c), x.dtype), None
+    y, argmax = empty((n, oh, ow, c), x.dtype), None
     if remember:
-        words = pool.winner_words(ow, window[0], window[1], x.itemsize)
-        winners = empty((n, oh, words, c), x.dtype)
-    pool.max_pool2d_forward(to_nhwc(x), y, winners, *window)
-    return y, winners
+        words = pool.argmax_words(ow, window[0], window[1], x.itemsize)
+        argmax = empty((n, oh, words, c), x.dtype)
+    pool.max_pool2d_forward(to_nhwc(x), y, argmax, *window)
+    return y, argmax
 
 
 def gradient_of_max_pool(dy: Array, cache: Any, window: tuple[Any, ...], gate: bool) -> Array:
     """Return dx for a channels-last ``dy``; with ``gate`` it is 0 where x is not above 0."""
-    winners, y, (n, c, h, w) = cache
+    argmax, y, (n, c, h, w) = cache
     dx = empty((n, h, w, c), dy.dtype)
     # a pixel that gets a gradient has the value of its window: y gates as well as x
     above = {"y": y} if gate else {}
-    pool.max_pool2d_backward(dy, winners, dx, *window, **above)
+    pool.max_pool2d_backward(dy, argmax, dx, *window, **above)
     return to_nchw(dx)
 
 
@@ -208,7 +206,8 @@ class AvgPool2D(_Pool):
         kernel_size: Any = self.kernel_size
         stride: Any = self.stride
         sides = (place.top, place.left, place.bottom, place.right)
-        return (*kernel_size, *stride, *sides, ALL if self.count_include_pad else PIXELS)
+        mean = pool.mean_with_padding if self.count_include_pad else pool.mean_of_pixels
+        return (*kernel_size, *stride, *sides, mean)
 
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         self.check_shape(x)
@@ -275,7 +274,7 @@ class GlobalAvgPool2D(_Global):
         self.check_shape(x)
         n, c, h, w = x.shape
         y = empty((n, 1, 1, c), x.dtype)
-        pool.avg_pool2d_forward(to_nhwc(x), y, h, w, 1, 1, 0, 0, 0, 0, PIXELS)
+        pool.avg_pool2d_forward(to_nhwc(x), y, h, w, 1, 1, 0, 0, 0, 0, pool.mean_of_pixels)
         return y.reshape(n, c), x.shape
 
     def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
@@ -284,7 +283,7 @@ class GlobalAvgPool2D(_Global):
         n, c, h, w = cache
         dx = empty((n, h, w, c), dy.dtype)
         dy = np.ascontiguousarray(dy).reshape(n, 1, 1, c)
-        pool.avg_pool2d_backward(dy, dx, h, w, 1, 1, 0, 0, 0, 0, PIXELS)
+        pool.avg_pool2d_backward(dy, dx, h, w, 1, 1, 0, 0, 0, 0, pool.mean_of_pixels)
         return to_nchw(dx)
 
 
@@ -319,8 +318,8 @@ class GlobalMaxPool2D(_Global):
     backward_ends = frozenset({"gate"})
 
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
-        y, winners = self._pool(x, True)
-        return y.reshape(x.shape[:2]), (winners, y, x.shape)
+        y, argmax = self._pool(x, True)
+        return y.reshape(x.shape[:2]), (argmax, y, x.shape)
 
     def _infer(self, x: Array) -> Array:
         return self._pool(x, False)[0].reshape(x.shape[:2])
@@ -392,7 +391,7 @@ class AdaptiveAvgPool2D(Layer):
         self.check_shape(x)
         output_size: Any = self.output_size
         y = empty((len(x), *output_size, x.shape[1]), x.dtype)
-        pool.avg_pool2d_forward(to_nhwc(x), y, *SHARED, 0, 0, 0, 0, PIXELS)
+        pool.avg_pool2d_forward(to_nhwc(x), y, *SHARED, 0, 0, 0, 0, pool.mean_of_pixels)
         return to_nchw(y), x.shape
 
     def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
@@ -400,5 +399,5 @@ class AdaptiveAvgPool2D(Layer):
             return None
         n, c, h, w = cache
         dx = empty((n, h, w, c), dy.dtype)
-        pool.avg_pool2d_backward(to_nhwc(dy), dx, *SHARED, 0, 0, 0, 0, PIXELS)
+        pool.avg_pool2d_backward(to_nhwc(dy), dx, *SHARED, 0, 0, 0, 0, pool.mean_of_pixels)
         return to_nchw(dx)

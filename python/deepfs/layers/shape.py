@@ -14,7 +14,7 @@ from cnn_core import pool
 from .._check import LARGEST, pair, whole
 from .._check import padding as padding_of
 from ._base import Array, Layer, Shape, empty, to_nchw, to_nhwc, to_rows
-from .pool import NOTHING, check_pixels
+from .pool import check_pixels
 
 
 @dataclass(eq=False)
@@ -236,7 +236,7 @@ class Upsample2D(Layer):
 
     def _window(self) -> tuple[int, ...]:
         """Return the pooling that adds up what has been repeated."""
-        return (*self._factors(), *self._factors(), 0, 0, 0, 0, NOTHING)
+        return (*self._factors(), *self._factors(), 0, 0, 0, 0, pool.mean_undivided)
 
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         self.check_shape(x)
