@@ -356,8 +356,8 @@ def max_pool2d_backward(
 ):
     """Write the gradient of ``max_pool2d_forward`` with respect to ``x`` to ``dx``.
 
-    With ``y`` it is that of a ReLU before the pooling as well. A window has the value of its argmax,
-    so to stop dy where y is not above 0 is to stop dx where x is not.
+    With ``y`` it is that of a ReLU before the pooling as well. The value of a window is that of its
+    argmax, so to stop dy where y is not above 0 is to stop dx where x is not.
     """
     cdef Pooling p
     cdef const real* value = NULL

@@ -1,9 +1,9 @@
 """How the windows of a pooling lie on an image: which pixels each covers, and which cover a pixel.
 
-All functions here look along one axis. ``size`` is how many pixels it has, ``before`` the padding in
-front of them, ``count`` how many windows, ``extent`` the pixels of a window, ``step`` the distance
-from one window to the next. With step 0 the windows share out the pixels: number i of ``count``
-covers those from floor(i size / count) to ceil((i + 1) size / count).
+All functions here look along one axis: ``size`` pixels with padding of ``before`` in front of them,
+``count`` windows of ``extent`` pixels, ``step`` from one window to the next. With step 0 the windows
+share out the pixels: number i covers those from floor(i size / count) to
+ceil((i + 1) size / count).
 """
 from cnn_core.types cimport blocks_of, dim, least
 

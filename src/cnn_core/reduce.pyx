@@ -13,7 +13,7 @@ square or multiply on the way; here memory takes all the time.
 from cython.parallel cimport prange
 from libc.string cimport memset
 
-from cnn_core.memory cimport Block
+from cnn_core.memory cimport Buffer
 from cnn_core.threads cimport threads_for
 from cnn_core.types cimport blocks_of, dim, least, real
 
@@ -43,7 +43,7 @@ cdef void sum_run(const real* x, dim rows, dim c, double* total) noexcept nogil:
 cdef int add_sums(const real* x, dim rows, dim c, real* total) except -1:
     """Do the work of `add_column_sums`; nothing may be empty."""
     cdef dim run = run_of_rows(rows), runs = blocks_of(rows, run), r, k
-    cdef Block workspace = Block(runs * c * sizeof(double))
+    cdef Buffer workspace = Buffer(runs * c * sizeof(double))
     cdef double* partial = <double*> workspace.memory       # (runs, c)
     cdef double s
     memset(partial, 0, runs * c * sizeof(double))
