@@ -1,8 +1,8 @@
 """How the windows of a pooling lie on an image: which pixels each covers, and which cover a pixel.
 
 All functions here look along one axis: ``size`` pixels with padding of ``before`` in front of them,
-``count`` windows of ``extent`` pixels, ``step`` from one window to the next. With step 0 the windows
-share out the pixels: number i covers those from floor(i size / count) to
+``count`` windows of ``extent`` pixels, ``step`` from one window to the next. With step 0 the
+windows share out the pixels: number i covers those from floor(i size / count) to
 ceil((i + 1) size / count).
 """
 from cnn_core.types cimport blocks_of, dim, least
