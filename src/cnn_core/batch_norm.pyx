@@ -14,7 +14,7 @@ from libc.math cimport sqrt
 from libc.string cimport memset
 
 from cnn_core.memory cimport Buffer
-from cnn_core.reduce cimport SHORT, fold, run_of_rows
+from cnn_core.reduce cimport SHORT, fold_wide, run_of_rows
 from cnn_core.simd cimport lanes, vdrelu, vec, vecd, vecf, vfill, vload, vload_tail, vrelu
 from cnn_core.simd cimport vstore, vstore_tail
 from cnn_core.threads cimport threads_for
@@ -137,13 +137,13 @@ cdef inline void moments_of_run(
         n = least(short, rows - row)
         memset(totals, 0, 2 * c * sizeof(double))
         add_up(VALUES, x, x, mean, n * c, wide, sums, sums, tag)
-        fold(sums, c, wide, totals)
+        fold_wide(sums, wide, totals, c)
         for k in range(c):
             totals[k] = totals[k] / n
             mean[k] = <real> totals[k]
         repeat(mean, c, mean, wide)
         add_up(SQUARES, x, x, mean, n * c, wide, sums, sums, tag)
-        fold(sums, c, wide, totals + c)
+        fold_wide(sums, wide, totals + c, c)
         for k in range(c):
             merge(&moments[k], &moments[c + k], row, totals[k], totals[c + k], n)
         x += n * c
@@ -161,8 +161,8 @@ cdef inline void gradient_sums_of_run(
     while row < rows:
         n = least(short, rows - row)
         add_up(PRODUCTS, x, dy, mean, n * c, wide, sums, sums + wide, tag)
-        fold(sums, c, wide, totals)
-        fold(sums + wide, c, wide, totals + c)
+        fold_wide(sums, wide, totals, c)
+        fold_wide(sums + wide, wide, totals + c, c)
         x += n * c
         dy += n * c
         row += n

@@ -11,13 +11,19 @@ cdef inline dim run_of_rows(dim rows) noexcept nogil:
     return max(1, (rows + MAX_RUNS * SHORT - 1) // (MAX_RUNS * SHORT)) * SHORT
 
 
-cdef inline void fold(real* sums, dim c, dim wide, double* totals) noexcept nogil:
-    """Move short sums into the totals of c columns; a column owns every c-th of ``wide`` sums."""
-    cdef dim start = 0, k
+cdef inline void fold(real* sums, double* totals, dim n) noexcept nogil:
+    """Move n short sums into their totals."""
+    cdef dim k
+    for k in range(n):
+        totals[k] += sums[k]
+        sums[k] = 0
+
+
+cdef inline void fold_wide(real* sums, dim wide, double* totals, dim c) noexcept nogil:
+    """Move the short sums of a wide row into the totals of its c columns: each owns every c-th."""
+    cdef dim start = 0
     while start < wide:
-        for k in range(c):
-            totals[k] += sums[start + k]
-            sums[start + k] = 0
+        fold(sums + start, totals, c)
         start += c
 
 
