@@ -2,19 +2,19 @@
 
 All arrays are flat and of one length. Some derivatives follow from the output y, which the next
 layer keeps anyway; the others need the input x: `takes_input` names those. Threads share out
-blocks. Every number goes through the same instructions, those of the last, partial vector too: a
+tasks. Every number goes through the same instructions, those of the last, partial vector too: a
 result does not depend on where in the array it stands.
 
-Two kinds have a setting, a slope or a scale below 0. It is an array, repeated along x: one number
+Two kinds have a parameter, a slope or a scale below 0. It is an array, repeated along x: one number
 for all, or one per channel, the last axis in memory.
 
 A new activation is two functions of vectors here, a name in the first list, and a line each in
-`value`, `gradient` and `loop_of`.
+`element` and `loop_of`.
 """
 from cython.parallel cimport prange
-from libc.stdlib cimport free, malloc
 
-from cnn_core.simd cimport VBYTES, vand_bits, vat_least, vdrelu, vec, vecd, vecf, vfill, vgreater
+from cnn_core.memory cimport Buffer
+from cnn_core.simd cimport lanes, vand_bits, vat_least, vdrelu, vec, vecd, vecf, vfill, vgreater
 from cnn_core.simd cimport vload, vload_tail, vor_bits, vrelu, vselect, vstore, vstore_tail
 from cnn_core.threads cimport threads_for
 from cnn_core.types cimport blocks_of, dim, least, real
@@ -25,9 +25,15 @@ cdef extern from *:
     """
     #define SELU_ABOVE 1.0507009873554804934    /* lambda */
     #define SELU_BELOW 1.7580993408473768599    /* lambda alpha */
+    #define NORMAL_AT_0 0.39894228040143267794  /* 1 / sqrt(2 pi), the density */
+    #define GELU_LINEAR 1.5957691216057307117   /* 2 sqrt(2 / pi) */
+    #define GELU_CUBIC (GELU_LINEAR * 0.044715)
     """
     double SELU_ABOVE
     double SELU_BELOW
+    double NORMAL_AT_0
+    double GELU_LINEAR
+    double GELU_CUBIC
 
 cdef enum:
     RELU                # derivative from the output y
@@ -45,8 +51,8 @@ cdef enum:
     SLOPE = KINDS       # of `backward` alone: LEAKY_RELU's derivative with respect to its slope
 
 cdef enum:
-    BLOCK = 8192        # entries per unit of work
-    LANES = 16          # of the widest vector
+    TASK_ENTRIES = 8192     # entries that a thread takes at a time
+    MAX_LANES = 16          # elements of the widest vector
 
 relu, sigmoid, tanh, elu, selu, softplus = RELU, SIGMOID, TANH, ELU, SELU, SOFTPLUS
 leaky_relu, hard_swish, silu, gelu, gelu_tanh = LEAKY_RELU, HARD_SWISH, SILU, GELU, GELU_TANH
@@ -213,10 +219,15 @@ cdef inline vec hard_swish_gradient(vec x, vec dy) noexcept nogil:
     return dy * slope
 
 
-# The next three are x S(x), where S rises from 0 to 1 and S(-x) = 1 - S(x). All follows from the
-# small side, with a = abs(x): the value is max(x, 0) - a S(-a); the derivative is S(-a) - a S'(a)
-# below 0, and 1 minus that above. So there is no 1 - S that cancels, nor an infinity times 0, as a
-# is cut off where S(-a) has become 0.
+# The next three are x S(x), where S rises from 0 to 1 and S(-x) = 1 - S(x). They are computed from
+# the small side, with a = abs(x): the value is max(x, 0) - a S(-a); the derivative is
+# S(-a) - a S'(a) below 0, and 1 minus that above. So there is no 1 - S that cancels, nor an infinity
+# times 0, as a is cut off where S(-a) has become 0.
+
+cdef inline vec small_side(vec x, double end, double end_of_double) noexcept nogil:
+    """Return a = abs(x), cut off where S(-a) has become 0 in the precision of x."""
+    return at_most(absolute(x), end if vec is vecf else end_of_double)
+
 
 cdef inline vec gated(vec x, vec a, vec s) noexcept nogil:
     """Return max(x, 0) - a s."""
@@ -248,14 +259,14 @@ cdef inline void sigmoids(vec a, vec* s, vec* t) noexcept nogil:
 
 cdef inline vec silu_value(vec x) noexcept nogil:
     """Return x sigmoid(x); errs by 3.3 units at most."""
-    cdef vec a = at_most(absolute(x), 110 if vec is vecf else 760), s, t
+    cdef vec a = small_side(x, 110, 760), s, t
     sigmoids(a, &s, &t)
     return gated(x, a, s)
 
 
 cdef inline vec silu_gradient(vec x, vec dy) noexcept nogil:
     """Return dy (s + x s (1 - s)), s = sigmoid(x)."""
-    cdef vec a = at_most(absolute(x), 110 if vec is vecf else 760), s, t, one
+    cdef vec a = small_side(x, 110, 760), s, t, one
     vfill(one, 1)
     sigmoids(a, &s, &t)
     return dy * mirrored(x, s * (one - a * t))
@@ -263,15 +274,15 @@ cdef inline vec silu_gradient(vec x, vec dy) noexcept nogil:
 
 cdef inline vec gelu_value(vec x) noexcept nogil:
     """Return x P(x), P the normal distribution; errs by 8 units at most, 11 without FMA."""
-    cdef vec a = at_most(absolute(x), 14.5 if vec is vecf else 39), e, q
+    cdef vec a = small_side(x, 14.5, 39), e, q
     normal(a, &e, &q)
     return gated(x, a, q)
 
 
 cdef inline vec gelu_gradient(vec x, vec dy) noexcept nogil:
     """Return dy (P(x) + x exp(-x^2 / 2) / sqrt(2 pi))."""
-    cdef vec a = at_most(absolute(x), 14.5 if vec is vecf else 39), e, q, density
-    vfill(density, 0.39894228040143267794)      # 1 / sqrt(2 pi)
+    cdef vec a = small_side(x, 14.5, 39), e, q, density
+    vfill(density, NORMAL_AT_0)
     normal(a, &e, &q)
     return dy * mirrored(x, q - a * (e * density))
 
@@ -281,18 +292,18 @@ cdef inline vec gelu_tanh_value(vec x) noexcept nogil:
 
     Below 0 it errs by 1.5 abs(2 u) + 2 units at most, since exp(2 u) inherits the rounding of u.
     """
-    cdef vec a = at_most(absolute(x), 11 if vec is vecf else 22), s, t, c1, c3
-    vfill(c1, 1.5957691216057307117)            # 2 sqrt(2 / pi)
-    vfill(c3, 1.5957691216057307117 * 0.044715)
+    cdef vec a = small_side(x, 11, 22), s, t, c1, c3
+    vfill(c1, GELU_LINEAR)
+    vfill(c3, GELU_CUBIC)
     sigmoids(a * (c1 + c3 * (a * a)), &s, &t)
     return gated(x, a, s)
 
 
 cdef inline vec gelu_tanh_gradient(vec x, vec dy) noexcept nogil:
     """Return dy (s + x s (1 - s) 2 du/dx), s = sigmoid(2 u)."""
-    cdef vec a = at_most(absolute(x), 11 if vec is vecf else 22), s, t, c1, c3, three, one, u3
-    vfill(c1, 1.5957691216057307117)
-    vfill(c3, 1.5957691216057307117 * 0.044715)
+    cdef vec a = small_side(x, 11, 22), s, t, c1, c3, three, one, u3
+    vfill(c1, GELU_LINEAR)
+    vfill(c3, GELU_CUBIC)
     vfill(three, 3)
     vfill(one, 1)
     u3 = c3 * (a * a)
@@ -300,159 +311,142 @@ cdef inline vec gelu_tanh_gradient(vec x, vec dy) noexcept nogil:
     return dy * mirrored(x, s * (one - a * t * (c1 + three * u3)))
 
 
-cdef inline vec value(int kind, vec x, vec setting) noexcept nogil:
+cdef inline vec element(
+    int kind, bint backward, vec x_or_y, vec dy, vec parameter,
+) noexcept nogil:
+    """Return the value of a kind at x, or, backward, its gradient with respect to the input."""
     if kind == RELU:
-        return relu_value(x)
+        return relu_gradient(x_or_y, dy) if backward else relu_value(x_or_y)
     if kind == SIGMOID:
-        return sigmoid_value(x)
+        return sigmoid_gradient(x_or_y, dy) if backward else sigmoid_value(x_or_y)
     if kind == TANH:
-        return tanh_value(x)
+        return tanh_gradient(x_or_y, dy) if backward else tanh_value(x_or_y)
     if kind == ELU:
-        return elu_value(x, 1, setting)
+        return (elu_gradient(x_or_y, dy, 1, parameter) if backward
+                else elu_value(x_or_y, 1, parameter))
     if kind == SELU:
-        return selu_value(x)
+        return selu_gradient(x_or_y, dy) if backward else selu_value(x_or_y)
     if kind == SOFTPLUS:
-        return softplus_value(x)
+        return softplus_gradient(x_or_y, dy) if backward else softplus_value(x_or_y)
     if kind == LEAKY_RELU:
-        return leaky_relu_value(x, setting)
+        return (leaky_relu_gradient(x_or_y, dy, parameter) if backward
+                else leaky_relu_value(x_or_y, parameter))
     if kind == HARD_SWISH:
-        return hard_swish_value(x)
+        return hard_swish_gradient(x_or_y, dy) if backward else hard_swish_value(x_or_y)
     if kind == SILU:
-        return silu_value(x)
+        return silu_gradient(x_or_y, dy) if backward else silu_value(x_or_y)
     if kind == GELU:
-        return gelu_value(x)
-    return gelu_tanh_value(x)
-
-
-cdef inline vec gradient(int kind, vec known, vec dy, vec setting) noexcept nogil:
-    if kind == RELU:
-        return relu_gradient(known, dy)
-    if kind == SIGMOID:
-        return sigmoid_gradient(known, dy)
-    if kind == TANH:
-        return tanh_gradient(known, dy)
-    if kind == ELU:
-        return elu_gradient(known, dy, 1, setting)
-    if kind == SELU:
-        return selu_gradient(known, dy)
-    if kind == SOFTPLUS:
-        return softplus_gradient(known, dy)
-    if kind == LEAKY_RELU:
-        return leaky_relu_gradient(known, dy, setting)
-    if kind == HARD_SWISH:
-        return hard_swish_gradient(known, dy)
-    if kind == SILU:
-        return silu_gradient(known, dy)
-    if kind == GELU:
-        return gelu_gradient(known, dy)
+        return gelu_gradient(x_or_y, dy) if backward else gelu_value(x_or_y)
     if kind == GELU_TANH:
-        return gelu_tanh_gradient(known, dy)
-    return slope_gradient(known, dy)
+        return gelu_tanh_gradient(x_or_y, dy) if backward else gelu_tanh_value(x_or_y)
+    return slope_gradient(x_or_y, dy)
 
 
 cdef inline void loop(
     int kind,                                   # a literal at every call: each kind has its loops
-    const real* known, const real* dy, real* out, dim n,    # n a multiple of a vector
-    const real* setting, dim at, dim period,    # for known[0], setting[at]
-    vec* lane,                                  # NULL: only names the vector type
+    const real* x_or_y, const real* dy, real* out, dim n,   # n a multiple of a vector
+    const real* parameter, dim at, dim period,  # for x_or_y[0], parameter[at]
+    vec* tag,                                   # NULL: only names the vector type
 ) noexcept nogil:
     """Write values to ``out``, or gradients if there is a ``dy``."""
-    cdef dim size = VBYTES // sizeof(real), i = 0, step = size % period
-    cdef vec v, g, s
-    vfill(s, 0)
+    cdef dim size = lanes(sizeof(real)), i = 0, step = size % period
+    cdef vec v, g, p
+    vfill(p, 0)
     while i < n:
-        vload(v, known + i)
+        vload(v, x_or_y + i)
         if kind == ELU or kind == LEAKY_RELU:
-            vload(s, setting + at)
+            vload(p, parameter + at)
             at += step
             at = at - period if at >= period else at
         if dy == NULL:
-            v = value(kind, v, s)
+            v = element(kind, False, v, v, p)
         else:
             vload(g, dy + i)
-            v = gradient(kind, v, g, s)
+            v = element(kind, True, v, g, p)
         vstore(out + i, v)
         i += size
 
 
 cdef void loop_of(
-    int kind, const real* known, const real* dy, real* out, dim n,
-    const real* setting, dim at, dim period, vec* lane,
+    int kind, const real* x_or_y, const real* dy, real* out, dim n,
+    const real* parameter, dim at, dim period, vec* tag,
 ) noexcept nogil:
-    """Run the loop of a kind."""
+    """Run the loop of a kind: here alone its number becomes a literal."""
     if kind == RELU:
-        loop(RELU, known, dy, out, n, setting, at, period, lane)
+        loop(RELU, x_or_y, dy, out, n, parameter, at, period, tag)
     elif kind == SIGMOID:
-        loop(SIGMOID, known, dy, out, n, setting, at, period, lane)
+        loop(SIGMOID, x_or_y, dy, out, n, parameter, at, period, tag)
     elif kind == TANH:
-        loop(TANH, known, dy, out, n, setting, at, period, lane)
+        loop(TANH, x_or_y, dy, out, n, parameter, at, period, tag)
     elif kind == ELU:
-        loop(ELU, known, dy, out, n, setting, at, period, lane)
+        loop(ELU, x_or_y, dy, out, n, parameter, at, period, tag)
     elif kind == SELU:
-        loop(SELU, known, dy, out, n, setting, at, period, lane)
+        loop(SELU, x_or_y, dy, out, n, parameter, at, period, tag)
     elif kind == SOFTPLUS:
-        loop(SOFTPLUS, known, dy, out, n, setting, at, period, lane)
+        loop(SOFTPLUS, x_or_y, dy, out, n, parameter, at, period, tag)
     elif kind == LEAKY_RELU:
-        loop(LEAKY_RELU, known, dy, out, n, setting, at, period, lane)
+        loop(LEAKY_RELU, x_or_y, dy, out, n, parameter, at, period, tag)
     elif kind == HARD_SWISH:
-        loop(HARD_SWISH, known, dy, out, n, setting, at, period, lane)
+        loop(HARD_SWISH, x_or_y, dy, out, n, parameter, at, period, tag)
     elif kind == SILU:
-        loop(SILU, known, dy, out, n, setting, at, period, lane)
+        loop(SILU, x_or_y, dy, out, n, parameter, at, period, tag)
     elif kind == GELU:
-        loop(GELU, known, dy, out, n, setting, at, period, lane)
+        loop(GELU, x_or_y, dy, out, n, parameter, at, period, tag)
     elif kind == GELU_TANH:
-        loop(GELU_TANH, known, dy, out, n, setting, at, period, lane)
+        loop(GELU_TANH, x_or_y, dy, out, n, parameter, at, period, tag)
     else:
-        loop(SLOPE, known, dy, out, n, setting, at, period, lane)
+        loop(SLOPE, x_or_y, dy, out, n, parameter, at, period, tag)
 
 
-cdef void block(
-    int kind, const real* known, const real* dy, real* out, dim n,
-    const real* setting, dim at, dim period, vec* lane,
+cdef void task(
+    int kind, const real* x_or_y, const real* dy, real* out, dim n,     # from number `first` on
+    const real* parameter, dim first, dim period, vec* tag,
 ) noexcept nogil:
     """Run over whole vectors, and over the rest in a vector of its own."""
-    cdef dim size = VBYTES // sizeof(real), whole = n - n % size
-    cdef real last[LANES]
-    cdef real last_dy[LANES]
+    cdef dim size = lanes(sizeof(real)), whole = n - n % size
+    cdef real last[MAX_LANES]
+    cdef real last_dy[MAX_LANES]
     cdef vec v
-    loop_of(kind, known, dy, out, whole, setting, at, period, lane)
+    loop_of(kind, x_or_y, dy, out, whole, parameter, first % period, period, tag)
     if whole == n:
         return
-    vload_tail(v, known + whole, n - whole)
+    vload_tail(v, x_or_y + whole, n - whole)
     vstore(last, v)
     if dy != NULL:
         vload_tail(v, dy + whole, n - whole)
         vstore(last_dy, v)
     loop_of(kind, last, last_dy if dy != NULL else NULL, last, size,
-            setting, (at + whole) % period, period, lane)
+            parameter, (first + whole) % period, period, tag)
     vload(v, last)
     vstore_tail(out + whole, v, n - whole)
 
 
 cdef int run(
-    int kind, const real* known, const real* dy, real* out, dim n, const real[::1] setting,
+    int kind, const real* x_or_y, const real* dy, real* out, dim n, const real[::1] parameter,
 ) except -1:
-    """Share out blocks; the setting gets room behind it for a vector from any of its numbers on."""
+    """Do the work of `forward`, or of `backward` if there is a ``dy``; threads share out tasks."""
     cdef bint quick = kind == RELU or kind == LEAKY_RELU or kind == HARD_SWISH
     cdef bint needed = kind == ELU or kind == LEAKY_RELU
-    cdef dim period = 1 if setting is None else setting.shape[0], b, k
-    cdef real* table
-    if period < 1 or n % period != 0 or needed != (setting is not None):
-        raise ValueError("elu and leaky_relu, and they alone, take a setting that divides x")
-    table = <real*> malloc((period + LANES) * sizeof(real))
-    if table == NULL:
-        raise MemoryError("no memory for the setting of an activation")
-    for k in range(period + LANES if needed else 0):
-        table[k] = setting[k % period]
-    for b in prange(blocks_of(n, BLOCK), nogil=True, schedule="static",
+    cdef dim period = 1 if parameter is None else parameter.shape[0], first, m, t, k
+    cdef const real* given
+    cdef Buffer workspace
+    cdef real* table = NULL     # the parameter, repeated: a vector from any of its numbers on
+    if period < 1 or n % period != 0 or needed != (parameter is not None):
+        raise ValueError("elu and leaky_relu, and they alone, take a parameter that divides x")
+    if needed:
+        workspace = Buffer((period + MAX_LANES) * sizeof(real))
+        table = <real*> workspace.memory
+        for k in range(period + MAX_LANES):
+            table[k] = parameter[k % period]
+    for t in prange(blocks_of(n, TASK_ENTRIES), nogil=True, schedule="static",
                     num_threads=threads_for(<double> n * sizeof(real) / (20 if quick else 8))):
+        first = t * TASK_ENTRIES
+        m = least(TASK_ENTRIES, n - first)
+        given = NULL if dy == NULL else dy + first
         if real is float:
-            block(kind, known + b * BLOCK, NULL if dy == NULL else dy + b * BLOCK, out + b * BLOCK,
-                  least(BLOCK, n - b * BLOCK), table, b * BLOCK % period, period, <vecf*> NULL)
+            task(kind, x_or_y + first, given, out + first, m, table, first, period, <vecf*> NULL)
         else:
-            block(kind, known + b * BLOCK, NULL if dy == NULL else dy + b * BLOCK, out + b * BLOCK,
-                  least(BLOCK, n - b * BLOCK), table, b * BLOCK % period, period, <vecd*> NULL)
-    free(table)
+            task(kind, x_or_y + first, given, out + first, m, table, first, period, <vecd*> NULL)
     return 0
 
 
@@ -460,28 +454,28 @@ def forward(
     int kind,                           # of this module
     const real[::1] x,                  # in   (n,)
     real[::1] y,                        # out  (n,)
-    const real[::1] setting=None,       # in   (k,), repeated along x: elu's scale, or slopes
+    const real[::1] parameter=None,     # in   (k,), repeated along x: elu's scale, or slopes
 ):
     """Write the activation of ``x`` to ``y``."""
     if y.shape[0] != x.shape[0] or not 0 <= kind < KINDS:
         raise ValueError("kind must be of this module, and x and y of one length")
     if x.shape[0] > 0:
-        run(kind, &x[0], <const real*> NULL, &y[0], x.shape[0], setting)
+        run(kind, &x[0], <const real*> NULL, &y[0], x.shape[0], parameter)
 
 
 def backward(
     int kind,                           # as given to forward, or `slope`
-    const real[::1] known,              # in   (n,), x if the kind is in `takes_input`, else y
+    const real[::1] x_or_y,             # in   (n,), x if the kind is in `takes_input`, else y
     const real[::1] dy,                 # in   (n,)
     real[::1] dx,                       # out  (n,)
-    const real[::1] setting=None,       # in   (k,), as given to forward
+    const real[::1] parameter=None,     # in   (k,), as given to forward
 ):
     """Write the gradient with respect to the input of the activation to ``dx``.
 
     For `slope`, with respect to the slope of leaky_relu: one number of each, still to be added up.
     """
-    cdef dim n = known.shape[0]
+    cdef dim n = x_or_y.shape[0]
     if dy.shape[0] != n or dx.shape[0] != n or not 0 <= kind <= SLOPE:
-        raise ValueError("kind must be of this module, and known, dy and dx of one length")
+        raise ValueError("kind must be of this module, and x_or_y, dy and dx of one length")
     if n > 0:
-        run(kind, &known[0], &dy[0], &dx[0], n, setting)
+        run(kind, &x_or_y[0], &dy[0], &dx[0], n, parameter)
