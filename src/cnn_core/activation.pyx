@@ -221,8 +221,8 @@ cdef inline vec hard_swish_gradient(vec x, vec dy) noexcept nogil:
 
 # The next three are x S(x), where S rises from 0 to 1 and S(-x) = 1 - S(x). They are computed from
 # the small side, with a = abs(x): the value is max(x, 0) - a S(-a); the derivative is
-# S(-a) - a S'(a) below 0, and 1 minus that above. So there is no 1 - S that cancels, nor an infinity
-# times 0, as a is cut off where S(-a) has become 0.
+# S(-a) - a S'(a) below 0, and 1 minus that above. So there is no 1 - S that cancels, nor an
+# infinity times 0, as a is cut off where S(-a) has become 0.
 
 cdef inline vec small_side(vec x, double end, double end_of_double) noexcept nogil:
     """Return a = abs(x), cut off where S(-a) has become 0 in the precision of x."""

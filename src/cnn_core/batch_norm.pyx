@@ -2,9 +2,9 @@
 
 Images (n, h, w, c) are matrices of n*h*w rows. Ioffe and Szegedy (2015, arXiv:1502.03167).
 
-Sums go by runs of rows, as in `reduce`: a run adds SHORT wide rows at a time in the array's own
-precision, those sums in double, and the runs are added in order. A *wide* row is several rows of
-few columns, a whole number of vectors; what belongs to a column is repeated in it.
+Sums go by runs of rows, as in `reduce`: a run adds SHORT_ROWS wide rows at a time in the array's
+own precision, those sums in double, and the runs are added in order. A *wide* row is several rows
+of few columns, a whole number of vectors; what belongs to a column is repeated in it.
 
     rows, c   values per column, columns      inv_std   1 / sqrt(variance + eps)
     wide      columns of a wide row, a multiple of c: number k belongs to column k mod c
@@ -14,7 +14,7 @@ from libc.math cimport sqrt
 from libc.string cimport memset
 
 from cnn_core.memory cimport Buffer
-from cnn_core.reduce cimport SHORT, fold_wide, run_of_rows
+from cnn_core.reduce cimport SHORT_ROWS, fold_wide, run_of_rows
 from cnn_core.simd cimport lanes, vdrelu, vec, vecd, vecf, vfill, vload, vload_tail, vrelu
 from cnn_core.simd cimport vstore, vstore_tail
 from cnn_core.threads cimport threads_for
@@ -129,10 +129,10 @@ cdef inline void moments_of_run(
 ) noexcept nogil:
     """Mean of each column, and sum of squared distances from it.
 
-    SHORT wide rows at a time are read twice, the second time from the cache: distances are from
-    their own mean, so neither a common offset nor an outlier swamps them.
+    SHORT_ROWS wide rows at a time are read twice, the second time from the cache: distances are
+    from their own mean, so neither a common offset nor an outlier swamps them.
     """
-    cdef dim row = 0, short = SHORT * (wide // c), n, k
+    cdef dim row = 0, short = SHORT_ROWS * (wide // c), n, k
     while row < rows:
         n = least(short, rows - row)
         memset(totals, 0, 2 * c * sizeof(double))
@@ -157,7 +157,7 @@ cdef inline void gradient_sums_of_run(
     vec* tag,
 ) noexcept nogil:
     """Add the sums of dy and of dy * (x - mean) of each column."""
-    cdef dim row = 0, short = SHORT * (wide // c), n
+    cdef dim row = 0, short = SHORT_ROWS * (wide // c), n
     while row < rows:
         n = least(short, rows - row)
         add_up(PRODUCTS, x, dy, mean, n * c, wide, sums, sums + wide, tag)

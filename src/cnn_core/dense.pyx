@@ -25,8 +25,8 @@ from cnn_core.threads cimport threads_for
 from cnn_core.types cimport blocks_of, dim, least, real
 
 cdef enum:
-    BLOCK = 32          # rows of the weight per task, for one sample
-    LANES = 16          # partial sums of a dot product, which do not wait for each other
+    TASK_INPUTS = 32    # inputs that a thread takes at a time, for one sample
+    CHAINS = 16         # partial sums of a dot product, which do not wait for each other
 
 
 def dense_forward(
@@ -85,11 +85,11 @@ cdef void backward_of_one_sample(
     bint drelu,
 ) noexcept nogil:
     """Do the work of `dense_backward` but for the bias; threads share out the inputs."""
-    cdef dim block, p
-    for block in prange(blocks_of(k, BLOCK), schedule="static",
-                        num_threads=threads_for(<double> k * units * sizeof(real) / 30)):
-        p = block * BLOCK
-        backward_of_inputs(least(BLOCK, k - p), units, x + p, dy, weight + p * units,
+    cdef dim task, p
+    for task in prange(blocks_of(k, TASK_INPUTS), schedule="static",
+                       num_threads=threads_for(<double> k * units * sizeof(real) / 30)):
+        p = task * TASK_INPUTS
+        backward_of_inputs(least(TASK_INPUTS, k - p), units, x + p, dy, weight + p * units,
                            dweight + p * units, NULL if dx == NULL else dx + p, drelu)
 
 
@@ -110,15 +110,15 @@ cdef void backward_of_inputs(
 
 cdef inline real dot(const real* a, const real* b, dim n) noexcept nogil:
     """Return the sum of a[j] b[j]."""
-    cdef real sums[LANES]
+    cdef real sums[CHAINS]
     cdef real total = 0
     cdef dim i, j
-    for j in range(LANES):
+    for j in range(CHAINS):
         sums[j] = 0
-    for i in range(n // LANES):
-        for j in range(LANES):
-            sums[j] = sums[j] + a[i * LANES + j] * b[i * LANES + j]
-    for j in range(n // LANES * LANES, n):
+    for i in range(n // CHAINS):
+        for j in range(CHAINS):
+            sums[j] = sums[j] + a[i * CHAINS + j] * b[i * CHAINS + j]
+    for j in range(n // CHAINS * CHAINS, n):
         total = total + a[j] * b[j]
     for j in range(8):
         sums[j] = sums[j] + sums[j + 8]

@@ -13,9 +13,9 @@ A row of one pixel and one group is read as pixels of one vector each, so that i
 an image. Ba, Kiros and Hinton (2016, arXiv:1607.06450), Ulyanov, Vedaldi and Lempitsky (2016,
 arXiv:1607.08022), Wu and He (2018, arXiv:1803.08494).
 
-Threads share out blocks of rows. Sums take SHORT pixels in the array's own precision, and those
-sums in double (`group_norm_sums`). Gradients of gamma and beta are summed within a block, and the
-blocks in order.
+Threads share out blocks of rows. Sums take SHORT_ROWS pixels in the array's own precision, and
+those sums in double (`group_norm_sums`). Gradients of gamma and beta are summed within a block, and
+the blocks in order.
 
     values    of a row; the last pixel of a row read as vectors may be a part of one
     wide      columns rounded up to whole vectors: the length of arrays of one number per column
@@ -27,19 +27,19 @@ from libc.string cimport memset
 
 from cnn_core.group_norm_sums cimport add_up, add_up_gradients, gather
 from cnn_core.memory cimport Buffer
-from cnn_core.reduce cimport SHORT
+from cnn_core.reduce cimport SHORT_ROWS
 from cnn_core.simd cimport lanes, vec, vecd, vecf, vload, vload_tail, vstore_tail
 from cnn_core.threads cimport threads_for
 from cnn_core.types cimport blocks_of, dim, least, real, same_shape
 
 cdef enum:
-    MIN_BLOCKS = 16     # blocks of rows, where there are as many rows
-    STRIP = 256         # gradients of gamma added up at a time
+    MIN_BLOCKS = 16         # blocks of rows, where there are as many rows
+    STRIP_GAMMAS = 256      # gradients of gamma added up at a time
 
 
 cdef dim blocks_of_rows(dim rows) noexcept nogil:
-    """Return the number of blocks: each has SHORT rows at most."""
-    return least(rows, max(MIN_BLOCKS, blocks_of(rows, SHORT)))
+    """Return the number of blocks: each has SHORT_ROWS rows at most."""
+    return least(rows, max(MIN_BLOCKS, blocks_of(rows, SHORT_ROWS)))
 
 
 cdef inline dim whole_vectors(dim c, dim itemsize) noexcept nogil:
@@ -229,8 +229,8 @@ cdef void add_blocks(const real* partial, dim blocks, dim n, dim start, real* ou
 
     A block has two gradients, one behind the other.
     """
-    cdef double totals[STRIP]
-    cdef dim stop = least(STRIP, n - start), b, k
+    cdef double totals[STRIP_GAMMAS]
+    cdef dim stop = least(STRIP_GAMMAS, n - start), b, k
     for k in range(stop):
         totals[k] = 0
     for b in range(blocks):
@@ -326,7 +326,7 @@ def group_norm_backward(
                            step, &statistics[0, first, 0], &statistics[1, first, 0],
                            NULL if dx is None else &dx[first, 0, 0], partial + 2 * b * gammas,
                            partial + (2 * b + 1) * gammas, space + b * each, wide, <vecd*> NULL)
-    for b in prange(blocks_of(gammas, STRIP), nogil=True, schedule="static",
+    for b in prange(blocks_of(gammas, STRIP_GAMMAS), nogil=True, schedule="static",
                     num_threads=threads_for(<double> blocks * gammas * sizeof(real) / 5)):
-        add_blocks(partial, blocks, gammas, b * STRIP, &dgamma[0, 0])
-        add_blocks(partial + gammas, blocks, gammas, b * STRIP, &dbeta[0, 0])
+        add_blocks(partial, blocks, gammas, b * STRIP_GAMMAS, &dgamma[0, 0])
+        add_blocks(partial + gammas, blocks, gammas, b * STRIP_GAMMAS, &dbeta[0, 0])

@@ -1,13 +1,13 @@
 """Sums over the pixels of one sample, a matrix of pixels x c, for `group_norm`.
 
 Vectors of PIXELS pixels are added in pairs, and their sum to the short sums of the columns; after
-SHORT pixels those are folded into totals in double, see `reduce`.
+SHORT_ROWS pixels those are folded into totals in double, see `reduce`.
 
     values    of a row, pixels times c; the last pixel may be a part of one
     wide      columns rounded up to whole vectors: the length of arrays of one number per column
     step      from the gamma of one pixel to that of the next: 0, or c with one per entry
 """
-from cnn_core.reduce cimport SHORT, fold
+from cnn_core.reduce cimport SHORT_ROWS, fold
 from cnn_core.simd cimport lanes, vec, vload, vload_tail, vstore, vstore_tail
 from cnn_core.types cimport dim, least, real
 
@@ -58,7 +58,7 @@ cdef inline void add_up(
     """totals += x, or (x - mean)^2, for each column of a row."""
     cdef dim left, n
     while values > 0:
-        left = least(values, SHORT * c)
+        left = least(values, SHORT_ROWS * c)
         values -= left
         while left > 0:
             if left >= PIXELS * c:
@@ -134,7 +134,7 @@ cdef inline void add_up_gradients(
     """
     cdef dim left, n, k, pixels
     while values > 0:
-        left = least(values, SHORT * c)
+        left = least(values, SHORT_ROWS * c)
         values -= left
         while left > 0:
             if left >= PIXELS * c:

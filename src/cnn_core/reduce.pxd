@@ -2,13 +2,13 @@
 from cnn_core.types cimport dim, real
 
 cdef enum:
-    SHORT = 64          # rows added in the array's own precision
-    MAX_RUNS = 16       # runs a matrix is cut into, at most
+    SHORT_ROWS = 64         # rows added in the array's own precision: a short sum
+    MAX_RUNS = 16           # runs that a matrix is cut into
 
 
 cdef inline dim run_of_rows(dim rows) noexcept nogil:
-    """Return the length of a run: a multiple of SHORT."""
-    return max(1, (rows + MAX_RUNS * SHORT - 1) // (MAX_RUNS * SHORT)) * SHORT
+    """Return the length of a run: a multiple of SHORT_ROWS."""
+    return max(1, (rows + MAX_RUNS * SHORT_ROWS - 1) // (MAX_RUNS * SHORT_ROWS)) * SHORT_ROWS
 
 
 cdef inline void fold(real* sums, double* totals, dim n) noexcept nogil:

@@ -1,9 +1,9 @@
 # compiled once: it is as fast as memory
 """Sums over the rows of a matrix: the gradient of a bias, or of any number that rows share.
 
-The rows are cut into runs whose length depends on their number alone. A run is summed SHORT rows at
-a time in the array's own precision, those sums in double, and the runs are added in order: exact to
-the last bits of a float32, and the same for any number of threads.
+The rows are cut into runs whose length depends on their number alone. A run is summed SHORT_ROWS
+rows at a time in the array's own precision, those sums in double, and the runs are added in order:
+exact to the last bits of a float32, and the same for any number of threads.
 
 `batch_norm` and `group_norm` follow the same rule in loops of their own, which subtract a mean,
 square or multiply on the way; here memory takes all the time.
@@ -18,25 +18,25 @@ from cnn_core.threads cimport threads_for
 from cnn_core.types cimport blocks_of, dim, least, real
 
 cdef enum:
-    STRIP = 64          # columns summed at a time: their sums stay in the first-level cache
+    STRIP_COLUMNS = 64      # columns summed at a time: their sums stay in the first-level cache
 
 
 cdef void sum_run(const real* x, dim rows, dim c, double* total) noexcept nogil:
     """total[k] += sum over rows of x[., k]."""
-    cdef real part[STRIP]
+    cdef real part[STRIP_COLUMNS]
     cdef dim first = 0, start, i, k, columns
     while first < c:
-        columns = least(STRIP, c - first)
+        columns = least(STRIP_COLUMNS, c - first)
         start = 0
         while start < rows:
             for k in range(columns):
                 part[k] = 0
-            for i in range(start, least(start + SHORT, rows)):
+            for i in range(start, least(start + SHORT_ROWS, rows)):
                 for k in range(columns):
                     part[k] += x[i * c + first + k]
             for k in range(columns):
                 total[first + k] += part[k]
-            start += SHORT
+            start += SHORT_ROWS
         first += columns
 
 
