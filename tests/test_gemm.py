@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from cnn_core import dense, gemm
+from cnn_core import gemm
 
 SIZES = [
     (1, 1, 1), (14, 32, 128), (15, 33, 129), (7, 5, 300), (100, 10, 784), (230, 300, 17),
@@ -93,13 +93,3 @@ def test_register_tiles_are_inlined():
     if b"4gemm_pack" not in code:
         pytest.skip("the names of functions are stripped")
     assert b"4gemm_tile" not in code
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (64, 3), (65, 64), (1000, 65), (5000, 130), (0, 4)])
-def test_column_sums(shape, dtype, threads, rng):
-    x, total = rng.standard_normal(shape).astype(dtype), np.ones(shape[1], dtype)
-    dense.add_column_sums(x, total)
-    tolerance = 1e-5 if dtype == np.float32 else 1e-11
-    assert_allclose(total, 1 + x.astype(float).sum(0), rtol=0, atol=tolerance * 10)
-    with pytest.raises(ValueError, match="do not belong to one sum"):
-        dense.add_column_sums(x, np.ones(shape[1] + 1, dtype))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import deepfs as dfs
-from cnn_core import dense, gemm, random
+from cnn_core import gemm, random, reduce
 from cnn_core import threads as kernel
 from deepfs import layers as L
 from deepfs import losses, optimizers
@@ -257,7 +257,7 @@ def test_sums_columns_and_random_numbers_have_the_same_bits(dtype, rng):
 
     def compute():
         total = np.ones(130, dtype)
-        dense.add_column_sums(rows, total)
+        reduce.add_column_sums(rows, total)
         col = dfs.im2col(images, 3, padding=1)
         back = dfs.col2im(col, images.shape, 3, padding=1)
         uniform, normal = np.empty((2, 10_001), dtype)

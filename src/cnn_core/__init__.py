@@ -14,7 +14,8 @@ module              concept
 `conv_winograd`     3x3 convolution with a quarter of the products
 `conv_depthwise`    convolution with a filter for each channel
 `conv_one_channel`  convolution of one channel to few filters
-`dense`             the gradients of a dense layer
+`dense`             a dense layer and its gradients
+`reduce`            sums over the rows of a matrix
 `pool`              max and average pooling
 `batch_norm`        batch normalisation
 `group_norm`        normalisation inside one sample: layer, group, instance

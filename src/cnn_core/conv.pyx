@@ -26,13 +26,13 @@ from cython.parallel cimport parallel, prange, threadid
 from libc.string cimport memcpy, memset
 
 from cnn_core.add cimport add_all
-from cnn_core.dense cimport sum_run
 from cnn_core.conv_depthwise cimport depthwise_multiply, depthwise_sum
 from cnn_core.gemm cimport ADD, CHAIN, KC, RELU, count_by, multiply, pack, packed_width
 from cnn_core.gemm cimport part_length
 from cnn_core.im2col cimport Window, col2im_rows, col2im_space, usable
 from cnn_core.memory cimport Buffer
 from cnn_core.conv_one_channel cimport planes_multiply, planes_serve, planes_space, planes_sum
+from cnn_core.reduce cimport sum_run
 from cnn_core.simd cimport VBYTES
 from cnn_core.threads cimport threads_for
 from cnn_core.transpose cimport transpose_matrix

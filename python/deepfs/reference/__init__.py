@@ -35,7 +35,7 @@ from .activation import (
     tanh,
     tanh_backward,
 )
-from .batch_norm import batch_norm
+from .batch_norm import batch_norm, batch_norm_backward
 from .columns import col2im, im2col
 from .conv import (
     conv1d,
@@ -141,6 +141,7 @@ __all__ = [
     "avg_pool2d",
     "avg_pool2d_backward",
     "batch_norm",
+    "batch_norm_backward",
     "binary_cross_entropy",
     "binary_cross_entropy_backward",
     "class_targets",
