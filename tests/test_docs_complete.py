@@ -27,6 +27,7 @@ PAGES = Path(__file__).parents[1] / "docs"
 BASES = layers.Layer, optimizers.Optimizer, schedules.Schedule  # explain what all of them have
 HELPERS = {  # have no settings of a kind, and no mathematics
     *("layers.Parameter", "optimizers.Arena", "optimizers.Group", "initializers.fans"),
+    *("optimizers.StepContext", "optimizers.zeros_like"),
     *("initializers.get", "metrics.get", "metrics.without_ignored"),
 }
 

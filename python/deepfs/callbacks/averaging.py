@@ -14,7 +14,7 @@ from .._check import number, whole
 from ..layers import BatchNorm, Layer
 from ..layers._base import Array
 from ..layers.combine import Container
-from ..optimizers._plan import zeros_like
+from ..optimizers import zeros_like
 from ._base import Callback
 
 PIECE = 2**15  # entries that stay in a cache from one operation to the next
