@@ -67,8 +67,9 @@ class NAdam(Moments):
         self.eps = number(self.eps, "eps", "(0, inf)")
         self.momentum_decay = number(self.momentum_decay, "momentum_decay", "[0, inf)")
 
-        # t and the product up to it, of the last step: by beta1 and momentum_decay
-        self._products: dict[tuple[float, float], tuple[int, float]] = {}
+        # by beta1 and momentum_decay: t of the last step, and the product up to it
+        self._products: dict[tuple[float, float], tuple[int, float]]
+        self._products = vars(self).get("_products", {})
 
     def _step(self, context: StepContext) -> None:
         t = context.t
