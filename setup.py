@@ -33,7 +33,6 @@ if NATIVE:
     LEVELS = {"native": ["-march=native", "-mtune=generic"]}
 elif X86:
     LEVELS = {f"v{k}": [f"-march=x86-64-v{k}"] for k in (2, 3, 4)}
-    LEVELS["v2"] += ["-O2", "-fpeel-loops"]  # small rather than fast: processors before 2013
 else:
     LEVELS = {"baseline": []}
 

@@ -13,9 +13,10 @@ import deepfs as dfs
 from cnn_core import gemm, random, reduce
 from cnn_core import threads as kernel
 from deepfs import layers as L
-from deepfs import losses, optimizers
+from deepfs import losses
 from deepfs.testing import any_work_on
 from every_layer import every_layer, spread
+from every_optimizer import every
 
 
 def run(code, **environment):
@@ -294,12 +295,9 @@ def test_every_loss_gives_the_same_bits(loss, shape, dtype, rng):
     check_same_bits(compute)
 
 
-OPTIMIZERS = [name for name in optimizers.__all__ if name not in ("Arena", "Group", "Optimizer")]
-
-
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_every_optimizer_gives_the_same_bits(name, dtype, rng):
-    optimizer = getattr(optimizers, name)()
+@every
+def test_every_optimizer_gives_the_same_bits(kind, settings, dtype, rng):
+    optimizer = kind(**settings)
     start, *gradients = rng.standard_normal((4, 50_001)).astype(dtype)
 
     def compute():
