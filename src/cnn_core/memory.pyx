@@ -2,14 +2,14 @@
 """Memory for activations that is used again: a buffer returns when the last array on it dies.
 
 A training step allocates the same large arrays over and over. Fresh ones come from the operating
-system page by page, zeroed at first touch, which takes longer than many a kernel does to fill
+system page by page, zeroed at first touch, which takes longer than most kernels take to fill
 them. No layer owns memory: whoever holds the array, or a view of it, holds the buffer.
 
 Buffers have sizes of 1, 1.25, 1.5 or 1.75 times a power of two, and one stack of idle ones each.
 """
 from libc.stddef cimport size_t
 
-cdef extern from "memory.h":
+cdef extern from "aligned_memory.h":
     void* line_malloc(size_t bytes) nogil
     void line_free(void* memory) nogil
 
@@ -19,7 +19,7 @@ cdef extern from "Python.h":
     ) except -1
 
 cdef dict idle = {}                 # size of a buffer: stack of buffers' addresses
-cdef size_t idle_bytes = 0
+cdef size_t idle_bytes = 0           # of all idle buffers
 cdef size_t most_idle = 1 << 30     # beyond this, buffers go back to the operating system
 
 

@@ -15,7 +15,7 @@ from cnn_core.threads cimport threads_for
 from cnn_core.types cimport dim, least, real
 
 cdef enum:
-    ROUNDS = 10
+    ROUNDS = 10         # of Philox4x32-10
     PAIR = 2            # vectors mixed at a time: one alone waits for its own products
 
 cdef double TWO_PI = 6.283185307179586
@@ -148,7 +148,7 @@ cdef void fill(
 
 
 cdef enum:
-    BLOCK = 1024        # entries per unit of work
+    BLOCK = 1024        # entries per task
 
 
 def uniform(

@@ -56,14 +56,14 @@ static const volatile char vzeros[VBYTES] __attribute__((aligned(VBYTES)));
 #define offset(table, i) ((table)[i])
 #endif
 
-/* Comparisons give 0 or all bits per element. What the first rejects becomes 0: NaN stays, as in
- * `x < 0 ? 0 : x`; the second keeps v where w > 0. */
+/* ReLU, where NaN stays NaN, as in `x < 0 ? 0 : x`; and its gradient v, kept where w > 0.
+ * Comparisons give 0 or all bits per element. */
 #define VBITS(v) __typeof__((v) < (v))
 #define vrelu(v, zero) ((v) = (__typeof__(v))((VBITS(v))(v) & ~((v) < (zero))))
 #define vdrelu(v, w, zero) ((v) = (__typeof__(v))((VBITS(v))(v) & ((w) > (zero))))
 
-/* The first `count` elements of a vector, or none, or all; loading fills up with zeros. Both
- * work in units of 4 bytes, and by one masked instruction where there is one. */
+/* The first words of 4 bytes of a vector, from none to all; loading fills up with zeros. One masked
+ * instruction each where there is one. */
 #if defined(__AVX512F__)
 static inline void load_some(void *v, size_t size, const void *from, size_t words)
 {
@@ -139,10 +139,11 @@ static inline void store_some(void *to, const void *v, size_t size, size_t words
     memcpy(to, v, words * 4);
 }
 #endif
-#define vload_some(v, p, count) load_some(&(v), sizeof(v), p, (count) * sizeof((v)[0]) / 4)
-#define vstore_some(p, v, count) store_some(p, &(v), sizeof(v), (count) * sizeof((v)[0]) / 4)
+#define vload_some(v, p, n) load_some(&(v), sizeof(v), p, (n) * sizeof((v)[0]) / 4)
+#define vstore_some(p, v, n) store_some(p, &(v), sizeof(v), (n) * sizeof((v)[0]) / 4)
 
-/* The first n elements of a vector, or all of them if n is larger; loading fills up with zeros. */
+/* The tail of an array in a vector: its first n elements, or all of them if n is larger. Loading
+ * fills up with zeros, storing leaves what follows in memory untouched. */
 #define HAS_MORE(v, n) ((ptrdiff_t)(sizeof(v) / sizeof((v)[0])) > (n))
 #define vload_tail(v, p, n)            \
     do {                               \
@@ -175,7 +176,7 @@ typedef uint64_t vecu __attribute__((vector_size(VBYTES), aligned(8), may_alias)
 
 /* Comparisons give a mask: all bits of an element set, or none. Masks, and whole numbers as patterns
  * of bits, travel in variables of the floating type: code fused over it needs no other type then. */
-#define LANE(v) __typeof__((v)[0])
+#define ELEMENT(v) __typeof__((v)[0])
 #define BIT(v) __typeof__(_Generic((v)[0], float: (int32_t)0, double: (int64_t)0))
 #define BITS(v) ((BIT(v) __attribute__((vector_size(sizeof(v)))))(v))
 #define FROM_BITS(v, bits) ((v) = (__typeof__(v))(bits))

@@ -12,7 +12,7 @@
 /* Adding 1.5 2^m, m the bits of a mantissa, leaves a whole number in the last bits: subtracting it
  * again rounds; a shift puts the number into the exponent. */
 #define IS_FLOAT(v) (sizeof((v)[0]) == 4)
-#define SHIFTER(v) ((LANE(v))(IS_FLOAT(v) ? 0x1.8p23 : 0x1.8p52))
+#define SHIFTER(v) ((ELEMENT(v))(IS_FLOAT(v) ? 0x1.8p23 : 0x1.8p52))
 #define BIAS(v) ((BIT(v))(IS_FLOAT(v) ? 127 : 1023)) /* added before the shift: no overflow */
 #define vround(v, a) ((v) = ((a) + SHIFTER(v)) - SHIFTER(v))
 #define vpower_of_2(v, n) FROM_BITS(v, (BITS((n) + SHIFTER(v)) + BIAS(v)) << (IS_FLOAT(v) ? 23 : 52))
@@ -27,7 +27,7 @@ static inline vecd scale_d(vecd a, vecd n) { return (vecd)_mm512_scalef_pd((__m5
 #define vscale(v, a, n)                        \
     do {                                       \
         __typeof__(v) half_, first_, second_;  \
-        vround(half_, (n) * (LANE(v))0.5);     \
+        vround(half_, (n) * (ELEMENT(v))0.5);     \
         vpower_of_2(first_, half_);            \
         vpower_of_2(second_, (n) - half_);     \
         (v) = (a) * first_ * second_;          \

@@ -1,6 +1,6 @@
 /* Memory that begins on a cache line, from the operating system and back to it. */
-#ifndef CNN_CORE_MEMORY_H
-#define CNN_CORE_MEMORY_H
+#ifndef CNN_CORE_ALIGNED_MEMORY_H
+#define CNN_CORE_ALIGNED_MEMORY_H
 
 #include <stdlib.h>
 
