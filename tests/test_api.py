@@ -17,7 +17,6 @@ NAMES = [
     for row in re.findall(r"^\| (`.*?) \|", body, re.MULTILINE)
     for found in re.findall(r"`([\w.]+)(\(.*?\))?`", row)
 ]
-COMING = pytest.mark.xfail(strict=True, reason="the optimizers are being rewritten")
 
 
 def member(kind, name):
@@ -29,13 +28,7 @@ def member(kind, name):
     return None
 
 
-@pytest.mark.parametrize(
-    ("module", "name", "arguments"),
-    [
-        pytest.param(*row, marks=COMING if re.search("StepContext|context|zeros", str(row)) else ())
-        for row in NAMES
-    ],
-)
+@pytest.mark.parametrize(("module", "name", "arguments"), NAMES)
 def test_a_name_of_the_page_is_there(module, name, arguments):
     """With the arguments that the page gives, in this order and by these names."""
     owner, _, attribute = name.partition(".")

@@ -26,15 +26,16 @@ from cython.parallel cimport parallel, prange, threadid
 from libc.string cimport memcpy, memset
 
 from cnn_core.add cimport add_all
-from cnn_core.dense cimport sum_run
 from cnn_core.conv_depthwise cimport depthwise_multiply, depthwise_sum
-from cnn_core.gemm cimport ADD, CHAIN, DEPTH, RELU, count_by, multiply, pack, packed_width
-from cnn_core.gemm cimport part_length, transposed
+from cnn_core.gemm cimport ADD, CHAIN, KC, RELU, count_by, multiply, pack, packed_width
+from cnn_core.gemm cimport part_length
 from cnn_core.im2col cimport Window, col2im_rows, col2im_space, usable
-from cnn_core.memory cimport Block
+from cnn_core.memory cimport Buffer
 from cnn_core.conv_one_channel cimport planes_multiply, planes_serve, planes_space, planes_sum
+from cnn_core.reduce cimport sum_run
 from cnn_core.simd cimport VBYTES
 from cnn_core.threads cimport threads_for
+from cnn_core.transpose cimport transpose_matrix
 from cnn_core.types cimport blocks_of, dim, least, real, same_shape
 from cnn_core.conv_winograd cimport winograd_backward_weight, winograd_forward
 
@@ -207,7 +208,7 @@ cdef int convolve(
     cdef dim places = places_of(walk), space = band_size(walk), unit
     cdef int threads = threads_for(
         nanoseconds(n * walk.oh * walk.ow, k, groups * group_co, sizeof(real)))
-    cdef Block workspace = Block(2 * places * sizeof(dim) + threads * space * sizeof(real))
+    cdef Buffer workspace = Buffer(2 * places * sizeof(dim) + threads * space * sizeof(real))
     cdef dim* place = <dim*> workspace.memory
     cdef dim* out = place + places
     cdef real* copies = <real*> (out + places)
@@ -244,8 +245,8 @@ cdef int forward(
     cdef Walk walk = walk_over(
         n, h, w, c, oh, ow, window.sh, window.sw, window.top, window.left,
         (window.kh - 1) * window.dh + 1, (window.kw - 1) * window.dw + 1, 2 * threads)
-    cdef Block tables = Block((window.kh + window.kw + k) * sizeof(dim))
-    cdef Block panels = Block(groups * size * sizeof(real))
+    cdef Buffer tables = Buffer((window.kh + window.kw + k) * sizeof(dim))
+    cdef Buffer panels = Buffer(groups * size * sizeof(real))
     cdef dim* down = <dim*> tables.memory
     cdef dim* across = down + window.kh
     cdef dim* taps = across + window.kw
@@ -287,14 +288,14 @@ cdef int backward_input_phase(
     """dx at every sh-th row and every sw-th column: a convolution of dy at stride 1."""
     cdef dim group_c = c // groups, group_co = co // groups, size, k, kh, kw, a, b, g, tap
     cdef dim places = n * blocks_of(h - y0, window.sh) * blocks_of(w - x0, window.sw)
-    cdef Block tables = Block(2 * (window.kh + window.kw) * sizeof(dim))
+    cdef Buffer tables = Buffer(2 * (window.kh + window.kw) * sizeof(dim))
     cdef dim* down = <dim*> tables.memory               # lowest last: taps run backwards
     cdef dim* across = down + window.kh
     cdef dim* rows = across + window.kw
     cdef dim* columns = rows + window.kh
     cdef dim top, left
     cdef Walk walk
-    cdef Block steps, turned, panels
+    cdef Buffer steps, turned, panels
     cdef real* flat
     cdef real* packed
     kh = taps_of_phase(y0, window.top, window.kh, window.dh, window.sh, down, rows)
@@ -312,10 +313,10 @@ cdef int backward_input_phase(
         down[a] += top
     for b in range(kw):
         across[b] += left
-    steps = Block(k * sizeof(dim))
+    steps = Buffer(k * sizeof(dim))
     list_taps(down, kh, across, kw, pitch(walk), co, group_co, <dim*> steps.memory)
-    turned = Block(kh * kw * max(c, group_co * group_c) * sizeof(real))
-    panels = Block(groups * size * sizeof(real))
+    turned = Buffer(kh * kw * max(c, group_co * group_c) * sizeof(real))
+    panels = Buffer(groups * size * sizeof(real))
     flat, packed = <real*> turned.memory, <real*> panels.memory
     if depthwise(c, co, groups):
         packed = flat
@@ -329,8 +330,8 @@ cdef int backward_input_phase(
                 for a in range(kh):
                     for b in range(kw):
                         tap = (rows[a] * window.kw + columns[b]) * group_c
-                        transposed(group_co, group_c, weight + tap * co + g * group_co, co,
-                                   flat + (a * kw + b) * group_co * group_c)
+                        transpose_matrix(group_c, group_co, weight + tap * co + g * group_co, co,
+                                         flat + (a * kw + b) * group_co * group_c, group_c)
                 pack(k, group_c, flat, group_c, 1, packed + g * size)
     return convolve(DEPTHWISE if depthwise(c, co, groups) else PRODUCT,
                     dy, n, walk, <const dim*> steps.memory, k, groups, group_co, packed, size, NULL,
@@ -375,9 +376,9 @@ cdef int backward_input_columns(
     cdef dim dcol = blocks_of(places * ld * sizeof(real), 64) * 64     # whole cache lines
     cdef dim space = dcol + col2im_space(ow, w, window.kw, c // groups, sizeof(real))
     cdef int threads = threads_for(nanoseconds(n * oh * ow, k, co, sizeof(real)))
-    cdef Block tables = Block((2 * places + group_co) * sizeof(dim))
-    cdef Block panels = Block(groups * size * sizeof(real))
-    cdef Block workspace = Block(threads * space)
+    cdef Buffer tables = Buffer((2 * places + group_co) * sizeof(dim))
+    cdef Buffer panels = Buffer(groups * size * sizeof(real))
+    cdef Buffer workspace = Buffer(threads * space)
     cdef char* mine
     cdef dim* row = <dim*> tables.memory
     cdef dim* out = row + places
@@ -430,7 +431,7 @@ cdef void backward_weight_run(
     cdef int how = 0
     while unit < last:
         pixels = band(walk, n, x, unit, copy, &first, &count)
-        part = part_length(count, CHAIN if kind == DEPTHWISE else DEPTH)
+        part = part_length(count, CHAIN if kind == DEPTHWISE else KC)
         start = 0
         while start < count:
             part = least(part, count - start)
@@ -467,7 +468,7 @@ cdef int backward_weight(
     Tasks are (a run of units, a block of taps); their number follows from the shapes. Each has its
     own partial sum, and those are added in order.
     """
-    cdef dim k = window.kh * window.kw * c // groups, blocks = blocks_of(k, DEPTH)
+    cdef dim k = window.kh * window.kw * c // groups, blocks = blocks_of(k, KC)
     cdef dim block = blocks_of(k, blocks)
     cdef Walk walk = walk_over(
         n, h, w, c, oh, ow, window.sh, window.sw, window.top, window.left,
@@ -476,12 +477,12 @@ cdef int backward_weight(
     cdef dim runs = blocks_of(units, run), places = places_of(walk), space = band_size(walk), t, e
     cdef int kind = kind_of(c, co, k, window.sw, groups, sizeof(real))
     cdef dim panels = (planes_space(walk.images * walk.rows, ow, co, sizeof(real))
-                       if kind == PLANES else DEPTH * packed_width(co // groups, sizeof(real)))
+                       if kind == PLANES else KC * packed_width(co // groups, sizeof(real)))
     cdef int threads = threads_for(nanoseconds(n * oh * ow, k, co, sizeof(real)))
-    cdef Block tables = Block((window.kh + window.kw + 2 * k + places) * sizeof(dim))
-    cdef Block sums = Block(runs * k * co * sizeof(real))
-    cdef Block columns = Block(runs * co * sizeof(double))
-    cdef Block workspace = Block(threads * (space + panels) * sizeof(real))
+    cdef Buffer tables = Buffer((window.kh + window.kw + 2 * k + places) * sizeof(dim))
+    cdef Buffer sums = Buffer(runs * k * co * sizeof(real))
+    cdef Buffer columns = Buffer(runs * co * sizeof(double))
+    cdef Buffer workspace = Buffer(threads * (space + panels) * sizeof(real))
     cdef dim* down = <dim*> tables.memory
     cdef dim* across = down + window.kh
     cdef dim* taps = across + window.kw

@@ -7,7 +7,7 @@ shares the weights, a block of taps the gradient.
     m, c, k   places, channels, taps      row, step   where they lie: see `gemm`
 """
 from cnn_core.gemm cimport CHAIN
-from cnn_core.simd cimport VBYTES, vec, vecd, vecf, vfill, vgate, vload, vload_some, vrelu, vstore
+from cnn_core.simd cimport VBYTES, vec, vecd, vecf, vfill, vdrelu, vload, vload_some, vrelu, vstore
 from cnn_core.simd cimport vstore_some
 from cnn_core.types cimport dim, least, real
 
@@ -54,7 +54,7 @@ cdef inline void places(
             vrelu(v, zero)
         if gate != NULL:
             part[real, vec](gate + out[i], left, &w)
-            vgate(v, w, zero)
+            vdrelu(v, w, zero)
         if left * <dim> sizeof(real) >= VBYTES:
             vstore(y + out[i], v)
         else:

@@ -11,8 +11,9 @@ place beside those of the others.
 from libc.string cimport memset
 
 from cnn_core.gemm cimport CHAIN
-from cnn_core.simd cimport VBYTES, offset, shortf, transpose, vec, vecd, vecf, vfill, vload
+from cnn_core.simd cimport VBYTES, offset, shortf, transpose_4x4, vec, vecd, vecf, vfill, vload
 from cnn_core.simd cimport vload_some, vrelu, vstore
+from cnn_core.transpose cimport transpose_matrix
 from cnn_core.types cimport blocks_of, dim, least, real
 
 cdef enum:
@@ -75,26 +76,6 @@ cdef inline void filter_strip(
             vstore(planes + (f * STRIP + i) * size, acc[f][i])
 
 
-cdef inline void turn(
-    dim n, dim m, const real* a, dim a_step, real* b, dim b_step,
-) noexcept nogil:
-    """b[j, i] = a[i, j], n rows of m numbers; the last four by four overlap those before."""
-    cdef dim i, j = 0
-    if n < 4 or m < 4:
-        for i in range(n):
-            for j in range(m):
-                b[j * b_step + i] = a[i * a_step + j]
-        return
-    while j < m:
-        j = least(j, m - 4)
-        i = 0
-        while i < n:
-            i = least(i, n - 4)
-            transpose(b + j * b_step + i, b_step, a + i * a_step + j, a_step)
-            i += 4
-        j += 4
-
-
 cdef inline void multiply_row(
     dim width, dim co, dim k, const real* x, const dim* step, const real* weight,
     real* y, const real* bias, bint relu, vec* lane,
@@ -126,7 +107,7 @@ cdef inline void multiply_row(
                                         NULL if bias == NULL else bias + f, relu,
                                         planes + f * strip, NULL)
             f += some
-        turn(co, least(strip, width - j), planes, strip, y + j * co, co)
+        transpose_matrix(co, least(strip, width - j), planes, strip, y + j * co, co)
         j += strip
 
 
@@ -164,7 +145,7 @@ cdef inline void sum_lanes(dim n, real* lanes, real* sums) noexcept nogil:
                 total = total + more
             vstore(lanes + v * 16, total)
         for v in range(0, n, 4):                        # four vectors side by side
-            transpose(&four[0][0], 4, lanes + v * 16, 16)
+            transpose_4x4(&four[0][0], 4, lanes + v * 16, 16)
             vload(total, four[0])
             for i in range(1, 4):
                 vload(more, four[i])
@@ -290,7 +271,7 @@ cdef void planes_sum(
     if line > width:
         memset(space, 0, plane * co * sizeof(real))
     for r in range(rows):
-        turn(width, co, dy + r * width * co, co, space + r * line, plane)
+        transpose_matrix(width, co, dy + r * width * co, co, space + r * line, plane)
     r = 0
     while r < rows:
         some = least(most, rows - r)

@@ -21,11 +21,12 @@ from cython.parallel cimport parallel, prange, threadid
 
 from libc.string cimport memset
 
-from cnn_core.gemm cimport ADD, DEPTH, count_by, multiply, part_length, transposed
-from cnn_core.memory cimport Block
-from cnn_core.simd cimport VBYTES, vecf, vfill, vgate, vload, vload_some, vprefetch_l2, vrelu
+from cnn_core.gemm cimport ADD, KC, count_by, multiply, part_length
+from cnn_core.memory cimport Buffer
+from cnn_core.simd cimport VBYTES, vecf, vfill, vdrelu, vload, vload_some, vprefetch_l2, vrelu
 from cnn_core.simd cimport vstore, vstore_some
 from cnn_core.threads cimport threads_for
+from cnn_core.transpose cimport transpose_matrix
 from cnn_core.types cimport blocks_of, dim, least
 
 cdef enum:
@@ -73,7 +74,7 @@ cdef dim shared_out(dim tiles, dim block, int threads) noexcept nogil:
 
 cdef inline float* packed_at(float* packed, dim k, dim n, dim p, dim j) noexcept nogil:
     """Return where entry (p, j) of a (k, n) matrix lies after `gemm.pack`; j begins a vector."""
-    cdef dim depth = part_length(k, DEPTH), k0 = p // depth * depth
+    cdef dim depth = part_length(k, KC), k0 = p // depth * depth
     cdef dim panel = j // (2 * lanes()) * (2 * lanes())
     cdef dim width = 2 * lanes() if n - panel > lanes() else lanes()
     return (packed + k0 * padded(n) + panel * least(depth, k - k0) + (p - k0) * width + j - panel)
@@ -263,7 +264,7 @@ cdef inline void transform_products(
                     vrelu(o[j], zero)
                 if gate != NULL:
                     load(&more, gate + at, co - k)
-                    vgate(o[j], more, zero)
+                    vdrelu(o[j], more, zero)
                 store(y + at, o[j], co - k)
         k += lanes()
 
@@ -446,9 +447,9 @@ cdef int winograd_forward(
     cdef dim tiles = shared_out(all_tiles, tiles_of_block(c, co, 56), threads)
     cdef dim size = S * c * padded(co), b, i
     cdef dim space = tiles * (tile_length(c) + tile_length(co))
-    cdef Block tables = Block((2 * tiles + c) * sizeof(dim))
-    cdef Block weights = Block((size + (9 * c * co if turned else 0)) * 4)
-    cdef Block workspace = Block(threads * space * 4)
+    cdef Buffer tables = Buffer((2 * tiles + c) * sizeof(dim))
+    cdef Buffer weights = Buffer((size + (9 * c * co if turned else 0)) * 4)
+    cdef Buffer workspace = Buffer(threads * space * 4)
     cdef dim* row = <dim*> tables.memory
     cdef dim* out = row + tiles
     cdef dim* step = out + tiles
@@ -461,7 +462,7 @@ cdef int winograd_forward(
         v = <float*> workspace.memory + threadid() * space
         if turned:
             for i in prange(9, schedule="static"):
-                transposed(c, co, weight + i * c * co, c, u + size + (8 - i) * c * co)
+                transpose_matrix(co, c, weight + i * c * co, c, u + size + (8 - i) * c * co, co)
         for i in prange(c, schedule="static"):
             transform_weights(u + size if turned else weight, i, c, co, u)
         for b in prange(blocks_of(all_tiles, tiles), schedule="static"):
@@ -531,10 +532,10 @@ cdef int winograd_backward_weight(
     cdef dim runs = blocks_of(all_tiles, run), r, i, e
     cdef dim space = block * (tile_length(c) + tile_length(co))
     cdef int threads = threads_for(nanoseconds(all_tiles, c, co))
-    cdef Block tables = Block((2 * c + block) * sizeof(dim))
-    cdef Block sums = Block(runs * size * 4)
-    cdef Block columns = Block(runs * padded(co) * sizeof(double))
-    cdef Block workspace = Block(threads * space * 4)
+    cdef Buffer tables = Buffer((2 * c + block) * sizeof(dim))
+    cdef Buffer sums = Buffer(runs * size * 4)
+    cdef Buffer columns = Buffer(runs * padded(co) * sizeof(double))
+    cdef Buffer workspace = Buffer(threads * space * 4)
     cdef dim* row = <dim*> tables.memory
     cdef dim* out = row + c
     cdef dim* step = out + c

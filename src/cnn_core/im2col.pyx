@@ -11,11 +11,10 @@ one contiguous run.
 """
 from cython.parallel cimport prange, threadid
 
-from cnn_core.memory cimport Block
-from cnn_core.simd cimport VBYTES, vec, vecd, vecf, vfill
+from cnn_core.memory cimport Buffer
+from cnn_core.simd cimport VBYTES, vec, vecd, vecf, vfill, vload_tail, vstore_tail
 from cnn_core.threads cimport threads_for
 from cnn_core.types cimport blocks_of, dim, least, real
-from cnn_core.vmath cimport vload_part, vstore_part
 
 cdef enum:
     BLOCK = 64          # rows of col per unit of work
@@ -128,12 +127,12 @@ cdef inline void sum_vector(
     cdef vec total, v
     vfill(total, 0)
     if add:
-        vload_part(total, target, left)
+        vload_tail(total, target, left)
     for _i in range(n):
-        vload_part(v, source, left)
+        vload_tail(v, source, left)
         total = total + v
         source += step
-    vstore_part(target, total, left)
+    vstore_tail(target, total, left)
 
 
 cdef inline void sum_run(
@@ -242,7 +241,7 @@ def col2im(
     cdef Window window = Window(kh, kw, sh, sw, top, left, dh, dw)
     cdef int threads
     cdef dim space
-    cdef Block workspace
+    cdef Buffer workspace
     if not usable(window) or not belong(rows, columns, n, oh, ow, kh, kw, c):
         raise ValueError("col, dx and the window do not belong to one im2col")
     if rows == 0 or columns == 0 or h == 0 or w == 0:
@@ -250,7 +249,7 @@ def col2im(
         return
     threads = threads_for(<double> rows * columns / 2)
     space = col2im_space(ow, w, kw, c, sizeof(real))
-    workspace = Block(threads * space)
+    workspace = Buffer(threads * space)
     for image in prange(n, nogil=True, schedule="static", num_threads=threads):
         col2im_rows(&col[image * oh * ow, 0], columns, 0, oh, oh, ow, window, &dx[image, 0, 0, 0],
                     h, w, c, c, <char*> workspace.memory + threadid() * space)

@@ -82,7 +82,6 @@ class Layer(Stateful):
     fuses_backward: ClassVar[frozenset[str]] = frozenset()
     in_shape: ClassVar[Shape | None] = None  # that it was built for, without the batch axis
     built_dtype: ClassVar[np.dtype[Any] | None] = None
-    given_name: ClassVar[str | None] = None  # by its container
 
     def __call__(self, x: ArrayLike) -> Array:
         """Return the output for the batch ``x``, as in inference."""
@@ -128,7 +127,9 @@ class Layer(Stateful):
 
     def _infer(self, x: Array, end: Epilogue = PLAIN) -> Array:
         """Return the output alone. A layer that can have it for less overrides this."""
-        return self._forward(x, False, *(() if end is PLAIN else (end,)))[0]
+        if end is PLAIN:
+            return self._forward(x, False)[0]
+        return self._forward(x, False, end)[0]  # type: ignore[call-arg]
 
     # Building: the first input decides shapes and dtype.
 

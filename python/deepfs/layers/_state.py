@@ -27,6 +27,8 @@ class Stateful(Settings):
 
     changeable: ClassVar[frozenset[str]] = frozenset()
     built_dtype: ClassVar[np.dtype[Any] | None] = None
+    name: str | None
+    given_name: ClassVar[str | None] = None  # by its container
     learned: dict[str, Parameter]
     buffered: dict[str, Array]
     _budget: ClassVar[Budget | None] = None
@@ -137,8 +139,7 @@ class Stateful(Settings):
     @property
     def label(self) -> str:
         """Name of this layer in messages: its kind, and its name if it has one."""
-        own, given = vars(self).get("name"), vars(self).get("given_name")
-        name = own if isinstance(own, str) and own else given
+        name = self.name if isinstance(self.name, str) and self.name else self.given_name
         return f'{type(self).__name__} "{name}"' if name else type(self).__name__
 
     def _label(self) -> str:

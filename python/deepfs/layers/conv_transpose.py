@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cnn_core import conv, dense
+from cnn_core import conv, reduce
 
 from .. import initializers
 from .._arrays import Array, Shape, channels_first, channels_last, empty
@@ -175,7 +175,7 @@ class ConvTranspose2D(Layer):
         conv.conv2d_backward_weight(dy, x, weight.dstorage, None, *window)
         if self.bias:
             rows = dy.reshape(-1, self.filters)
-            dense.add_column_sums(rows, self.learned["bias"].dstorage)
+            reduce.add_column_sums(rows, self.learned["bias"].dstorage)
         if not need_dx:
             return None
         dx = empty(x.shape, x.dtype)

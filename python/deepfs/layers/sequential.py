@@ -16,12 +16,21 @@ from .activation import ReLU
 RELU, DRELU = Epilogue(relu=True), Epilogue(drelu=True)
 
 
+class Step(NamedTuple):
+    """How a part of a Sequential runs."""
+
+    part: Layer
+    end: Epilogue  # of its forward: it computes the ReLU after it, or nothing
+    done: bool  # it is a ReLU that the part before it computes
+    drelu: bool  # it is a ReLU whose gradient the part after it computes
+
+
 class Plan(NamedTuple):
-    """How the parts of a Sequential run, as long as the structure has this version."""
+    """How a Sequential runs, as long as the structure has this version."""
 
     version: int
-    relu: list[bool]  # of each part: it computes the ReLU after it
-    drelu: list[bool]  # of each part: it is a ReLU whose gradient the part after it computes
+    steps: list[Step]
+    inference: list[Step]  # without the ReLUs that are done by others
     lowest: int  # number of the first part that learns
 
 
@@ -100,46 +109,45 @@ class Sequential(Container):
 
     def _planned(self) -> Plan:
         """Return how the parts run; found anew when a layer has changed."""
-        if self._plan is not None and self._plan.version == _parameter.structure.number:
-            plan: Plan = self._plan
-            return plan
+        plan: Plan | None = self._plan
         version = _parameter.structure.number
-        pairs = list(zip(self.layers, self.layers[1:], strict=False))
-        relu = [isinstance(b, ReLU) and "relu" in a.fuses_forward for a, b in pairs]
-        drelu = [isinstance(a, ReLU) and "drelu" in b.fuses_backward for a, b in pairs]
+        if plan is not None and plan.version == version:
+            return plan
+        steps: list[Step] = []
+        for part, after in zip(self.layers, (*self.layers[1:], None), strict=True):
+            relu = isinstance(after, ReLU) and "relu" in part.fuses_forward
+            done = bool(steps) and steps[-1].end is RELU
+            drelu = after is not None and "drelu" in after.fuses_backward
+            steps.append(
+                Step(part, RELU if relu else PLAIN, done, drelu and isinstance(part, ReLU))
+            )
         learns = (i for i, part in enumerate(self.layers) if part.parameters() and not part.frozen)
-        plan = Plan(version, [*relu, False], [*drelu, False], next(learns, len(self.layers)))
+        inference = [step for step in steps if not step.done]
+        plan = Plan(version, steps, inference, next(learns, len(steps)))
         vars(self)["_plan"] = plan
         return plan
 
     def _forward(self, x: Array, training: bool, end: Epilogue = PLAIN) -> tuple[Array, Any]:
         self.check_shape(x)
-        plan, caches, done = self._planned(), [], False  # done: the part before was a fused ReLU
-        last = len(self.layers) - 1
-        for i, part in enumerate(self.layers):
-            if done:  # keep what its backward needs, if that is ever asked for
-                cache: Any = None if plan.drelu[i] else physical(x)
-            elif plan.relu[i]:
-                x, cache = part._forward(x, training, RELU)  # type: ignore[call-arg]
-            elif i == last and end is not PLAIN:
-                x, cache = part._forward(x, training, end)  # type: ignore[call-arg]
+        steps, caches = self._planned().steps, []
+        for step in steps:
+            given = end if step is steps[-1] else step.end
+            if step.done:  # keep what its backward needs, if that is ever asked for
+                cache: Any = None if step.drelu else physical(x)
+            elif given is PLAIN:
+                x, cache = step.part._forward(x, training)
             else:
-                x, cache = part._forward(x, training)
-            done = plan.relu[i] and not done
+                x, cache = step.part._forward(x, training, given)  # type: ignore[call-arg]
             caches.append(cache)
         return x, caches
 
     def _infer(self, x: Array, end: Epilogue = PLAIN) -> Array:
         self.check_shape(x)
-        plan, done, last = self._planned(), False, len(self.layers) - 1
-        for i, part in enumerate(self.layers):
-            if done:
-                done = False
-                continue
-            done = plan.relu[i]
-            given = RELU if done else end if i == last else PLAIN
+        *steps, last = self._planned().inference
+        for part, given, _, _ in steps:
             x = part._infer(x) if given is PLAIN else part._infer(x, given)
-        return x
+        given = last.end if last.end is not PLAIN else end
+        return last.part._infer(x) if given is PLAIN else last.part._infer(x, given)
 
     def _backward(
         self, dy: Array, cache: Any, need_dx: bool, end: Epilogue = PLAIN
@@ -147,11 +155,11 @@ class Sequential(Container):
         plan = self._planned()
         first = 0 if need_dx else plan.lowest
         dx: Any = dy
-        for i in range(len(self.layers) - 1, first - 1, -1):
-            part, wanted = self.layers[i], need_dx or i > first
-            if plan.drelu[i]:
+        for i in range(len(plan.steps) - 1, first - 1, -1):
+            part, wanted = plan.steps[i].part, need_dx or i > first
+            if plan.steps[i].drelu:
                 continue  # done by the part after it
-            if i > first and plan.drelu[i - 1]:
+            if i > first and plan.steps[i - 1].drelu:
                 dx = part._backward(dx, cache[i], wanted, DRELU)  # type: ignore[call-arg]
             elif i == 0 and end is not PLAIN:
                 dx = part._backward(dx, cache[i], wanted, end)  # type: ignore[call-arg]

@@ -11,7 +11,6 @@ from .._arrays import Array, Shape, channels_first, channels_last, empty
 from .._check import LARGEST, pair
 from ._base import Layer
 from .global_pool import check_pixels
-from .pool import NOTHING
 
 
 @dataclass(eq=False)
@@ -71,7 +70,7 @@ class Upsample2D(Layer):
 
     def _window(self) -> tuple[int, ...]:
         """Return the pooling that adds up what has been repeated."""
-        return (*self._factors(), *self._factors(), 0, 0, 0, 0, NOTHING)
+        return (*self._factors(), *self._factors(), 0, 0, 0, 0, pool.mean_undivided)
 
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         self.check_shape(x)
