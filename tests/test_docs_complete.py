@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from cnn_core import conv
 from deepfs import (
     callbacks,
     initializers,
@@ -121,3 +122,9 @@ def test_a_page_names_it(where, kind):
     pages = [path.stem for path in PAGES.rglob("*.md")
              if re.search(rf"\b{kind.__name__}\b", path.read_text())]  # fmt: skip
     assert pages, f"no page of docs names {kind.__name__}"
+
+
+def test_the_page_on_convolution_names_every_algorithm():
+    page = PAGES.joinpath("maths", "conv.md").read_text("utf-8")
+    for name in conv.ALGORITHMS:
+        assert f"| `{name}` | `conv_{name}.pyx` |" in page

@@ -1,4 +1,4 @@
-"""The inner loops of a depthwise convolution, for `conv`."""
+"""The inner loops of a depthwise convolution, for `conv_indirect`."""
 from cnn_core.types cimport dim, real
 
 cdef void depthwise_multiply(

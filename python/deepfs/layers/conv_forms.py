@@ -19,13 +19,17 @@ from .conv import Conv2D, check_channels
 class OfConvolutions(Layer):
     """A layer whose work is done by convolutions of images. They own its parameters."""
 
+    forward_pass = "forward"  # which pass of the convolutions is the forward pass of this layer
+
     @abstractmethod
     def convolutions(self, in_shape: Shape) -> list[tuple[Conv2D, Shape]]:
         """Return the convolutions of a built layer, each with the shape of its input."""
 
     def algorithm_for(self, in_shape: Shape) -> str:
         """Return how each of the convolutions is computed; see `Conv2D.algorithm_for`."""
-        return " + ".join(c.algorithm_for(shape) for c, shape in self.convolutions(in_shape))
+        return " + ".join(
+            c.algorithm_for(shape, self.forward_pass) for c, shape in self.convolutions(in_shape)
+        )
 
 
 class _Depthwise(OfConvolutions):
@@ -74,7 +78,7 @@ class _Depthwise(OfConvolutions):
         """Return images with each channel as often as it has filters.
 
         The copies cost less than they save: filters that share a channel make a product of a
-        group, one with a channel each go by the vectors of `depthwise`.
+        group, filters with a channel each are computed by ``cnn_core.conv_depthwise``.
         """
         return x if self.multiplier == 1 else to_nchw(np.repeat(to_nhwc(x), self.multiplier, 3))
 

@@ -10,9 +10,9 @@ import numpy as np
 from cnn_core import conv, dense
 
 from .. import initializers
-from .._check import LARGEST, flag, one_of, padding, pair, whole
+from .._check import LARGEST, flag, padding, pair, whole
 from ._base import Array, Parameter, Shape, constant, empty, to_nchw, to_nhwc
-from .conv import Conv2D, check_channels
+from .conv import Conv2D, check_algorithm, check_channels
 from .conv_forms import OfConvolutions
 
 
@@ -91,6 +91,7 @@ class ConvTranspose2D(OfConvolutions):
     output_padding: int | tuple[int, int] = 0
 
     input_rank = (4,)
+    forward_pass = "backward_input"
 
     def __post_init__(self) -> None:
         self.filters = whole(self.filters, "filters", most=LARGEST)
@@ -101,14 +102,8 @@ class ConvTranspose2D(OfConvolutions):
         self.groups = whole(self.groups, "groups")
         self.bias = flag(self.bias, "bias")
         initializers.get(self.initializer)
-        one_of(self.algorithm, "algorithm", ("auto", "direct", "winograd"))
+        check_algorithm(self)
         self.output_padding = pair(self.output_padding, "output_padding", 0)
-        settings = (self.kernel_size, self.stride, self.dilation, self.groups)
-        if self.algorithm == "winograd" and settings != ((3, 3), (1, 1), (1, 1), 1):
-            raise ValueError(
-                f'{self.label} with algorithm="winograd" must have 3x3 windows at stride 1, '
-                f"without dilation and groups, got {self}"
-            )
         steps = [max(pair) for pair in zip(self.stride, self.dilation, strict=True)]
         if self.padding == "same":
             steps = [1, 1]
@@ -154,7 +149,7 @@ class ConvTranspose2D(OfConvolutions):
 
     def _window(self, oh: int, ow: int) -> tuple[Any, ...]:
         """Return what describes the window of the adjoint to every kernel, after the arrays."""
-        return self._adjoint._window(self._adjoint._place(oh, ow), self.filters)
+        return self._adjoint._window(self._adjoint._place(oh, ow))
 
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         self.check_shape(x)
