@@ -223,11 +223,11 @@ def test_the_algorithm_is_that_of_the_convolutions_inside():
     for layer, shape, wanted in [
         (L.DepthwiseConv2D(3), images, "depthwise"),
         (L.DepthwiseConv2D(3, multiplier=2), images, "depthwise"),
-        (L.SeparableConv2D(8, 3), images, "depthwise + direct"),
+        (L.SeparableConv2D(8, 3), images, "depthwise + indirect"),
         (L.ConvTranspose2D(8, 3), images, "winograd"),
-        (L.ConvTranspose2D(8, 3, algorithm="direct"), images, "direct"),
-        (L.ConvTranspose2D(8, 3, stride=2), images, "direct"),
-        (L.Conv1D(8, 3), sequence, "direct"),
+        (L.ConvTranspose2D(16, 3, algorithm="direct"), images, "indirect"),
+        (L.ConvTranspose2D(2, 3, stride=2), images, "col2im"),  # it runs the input gradient
+        (L.Conv1D(8, 3), sequence, "indirect"),
         (L.Conv1D(16, 3, groups=16), sequence, "depthwise"),
     ]:
         layer.build(shape)
