@@ -150,7 +150,7 @@ class DeepFS:
         self.algorithm = layer.algorithm_for(image)
         self.window = (
             *(s.stride, s.stride, s.padding, s.padding, s.dilation, s.dilation, s.groups),
-            self.algorithm == "winograd",
+            layer.algorithm,
         )
         self.x, self.weight, self.bias, self.dy = arrays.values()
         self.dweight, self.dbias = np.zeros_like(self.weight), np.zeros_like(self.bias)

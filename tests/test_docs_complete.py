@@ -13,6 +13,7 @@ from types import ModuleType
 
 import pytest
 
+from cnn_core import conv
 from deepfs import (
     callbacks,
     initializers,
@@ -140,3 +141,9 @@ def test_the_optimizer_of_the_maths_page_keeps_the_contract(monkeypatch):
     monkeypatch.setitem(sys.modules, "page", module)  # a pickle looks for the class there
     exec(code, vars(module))
     check_optimizer(module.SignMomentum(0.01))
+
+
+def test_the_page_on_convolution_names_every_algorithm():
+    page = PAGES.joinpath("maths", "conv.md").read_text("utf-8")
+    for name in conv.ALGORITHMS:
+        assert f"| `{name}` | `conv_{name}.pyx` |" in page

@@ -10,10 +10,12 @@ module              concept
 `gemm_thin`         products of one row, and the last one to four columns of others
 `transpose`         channels first and channels last
 `im2col`            images to columns and back
-`conv`              convolution and its gradients
-`conv_winograd`     3x3 convolution with a quarter of the products
+`conv`              convolution and its gradients: checks, and chooses one of the next five
+`conv_indirect`     any convolution, as matrix products without columns
 `conv_depthwise`    convolution with a filter for each channel
 `conv_one_channel`  convolution of one channel to few filters
+`conv_col2im`       the input gradient of a convolution of few channels
+`conv_winograd`     3x3 convolution with a quarter of the products
 `dense`             a dense layer and its gradients
 `reduce`            sums over the rows of a matrix
 `pool`              max and average pooling

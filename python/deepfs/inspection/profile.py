@@ -69,7 +69,7 @@ class Row:
         As in `Model.summary`. After the layers come ``loss``, ``optimizer``, ``rest`` (metrics,
         checks, clearing gradients, what happens between layers) and ``step``, which is all of it.
     algorithm : str
-        "winograd" or "direct" for a convolution, else "-".
+        How the forward pass of a convolution is computed, as `Conv2D.algorithm_for` says; else "-".
     calls : int
         Forwards in a step: 2 for a layer in two places, whose row, named as the first of them, has
         the sums; 0 for one that is fused into the layer before it, whose row has its time.

@@ -62,7 +62,7 @@ class DepthwiseStage(Layer):
         """Return images with each channel as often as it has filters.
 
         The copies cost less than they save: filters that share a channel make a product of a
-        group, one with a channel each go by the vectors of `depthwise`.
+        group, filters with a channel each are computed by ``cnn_core.conv_depthwise``.
         """
         return (
             x
