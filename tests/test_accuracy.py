@@ -30,7 +30,7 @@ def convolve(x, weight, dy, algorithm):
                    initializer="zeros")  # fmt: skip
     layer.build(x.shape[1:], x.dtype)
     assert (layer.algorithm_for(x.shape[1:]) == "winograd") == (algorithm == "winograd")
-    layer.parameters()["weight"].memory[:] = weight
+    layer.parameters()["weight"].storage[:] = weight
     y, cache = layer.forward(x)
     dx = layer.backward(dy, cache)
     return y, dx, layer.parameters()["weight"].grad

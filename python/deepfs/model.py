@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cnn_core import softmax
-
 from ._arrays import Array, Shape
 from ._check import flag, number, whole
 from ._settings import Settings
 from .callbacks import Callback
+from .inspection.summary import print_summary
 from .layers import Layer, Sequential, Softmax
 from .losses import Loss
 from .optimizers import Arena, Optimizer
+from .saving.checkpoints import Checkpoints
 from .trainer import Delegated, Metric, Trainer, check_kinds, named_metrics
 from .training.fit import Run
 from .training.history import History
@@ -26,8 +26,10 @@ from .training.inputs import (
     check_last_batch,
     check_targets,
     checked_batch,
+    checked_callbacks,
     checked_inputs,
     checked_pairs,
+    checked_validation,
 )
 from .training.lr_finder import RangeTest, range_test
 from .training.progress import Progress
@@ -206,16 +208,8 @@ class Model(Settings):
         batch_size, epochs = whole(batch_size, "batch_size"), whole(epochs, "epochs", 0)
         accumulate = whole(gradient_accumulation_steps, "gradient_accumulation_steps")
         if validation_data is not None:
-            if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
-                raise TypeError(
-                    f"validation_data must be inputs and targets, got {type(validation_data)}"
-                )
-            validation_data = checked_pairs(*validation_data)
-        if isinstance(callbacks, Callback):
-            callbacks = (callbacks,)
-        for callback in callbacks:
-            if not isinstance(callback, Callback):
-                raise TypeError(f"callbacks must be deepfs Callbacks, got {callback!r}")
+            validation_data = checked_validation(validation_data)
+        callbacks = checked_callbacks(callbacks)
         if checkpoint is None and (checkpoint_every is not None or flag(resume, "resume")):
             raise ValueError("checkpoint_every and resume need a folder, got checkpoint=None")
         if checkpoint_every is not None:
@@ -224,25 +218,14 @@ class Model(Settings):
         if validation_data is not None:
             check_targets(self.trainer, *validation_data)
         check_last_batch(self.trainer, len(x) % batch_size or min(len(x), batch_size), x.shape[1:])
-        checkpoints = None
-        if checkpoint is not None:
-            from .saving.checkpoints import Checkpoints
-
-            checkpoints = Checkpoints(checkpoint)
+        checkpoints = None if checkpoint is None else Checkpoints(checkpoint)
         run = Run(
             self.trainer, (x, y), validation_data, batch_size, epochs, flag(shuffle, "shuffle"),
-            accumulate, tuple(callbacks), checkpoints, checkpoint_every,
+            accumulate, callbacks, checkpoints, checkpoint_every,
             Progress(verbose, epochs, len(x)),
         )  # fmt: skip
-        with contextlib.ExitStack() as stack:
-            last = None if checkpoints is None else checkpoints.newest()
-            if last is not None:
-                stack.enter_context(last)
-                if not resume:
-                    raise FileExistsError(
-                        f"{checkpoint} has checkpoints of a run already: resume=True goes on with "
-                        "it; to start anew, remove them or name another folder"
-                    )
+        last = None if checkpoints is None else checkpoints.newest(resume)
+        with contextlib.nullcontext() if last is None else last:
             self.history = run.history
             for callback in callbacks:
                 callback.set_model(self)
@@ -319,9 +302,7 @@ class Model(Settings):
             return outputs
         if outputs.ndim != 2:
             raise ValueError(f"probabilities need outputs (n, classes), got {outputs.shape}")
-        probabilities = np.empty_like(outputs)
-        softmax.softmax(np.ascontiguousarray(outputs), probabilities)
-        return probabilities
+        return Softmax()(outputs)
 
     def predict_classes(self, x: ArrayLike, batch_size: int = 256) -> Array:
         """Return the most probable class of each sample, ``(n,)``; parameters as of `predict`."""
@@ -340,8 +321,6 @@ class Model(Settings):
         RuntimeError
             If the network is not built and ``in_shape`` is not given.
         """
-        from .inspection.summary import print_summary
-
         print_summary(self.network, in_shape)
 
     def profile(self, x: ArrayLike, y: ArrayLike, repeats: int = 10) -> Profile:
@@ -445,14 +424,8 @@ class Model(Settings):
         if low >= high:
             raise ValueError(f"max_lr must be above min_lr, got {high} and {low}")
         check_targets(self.trainer, x, y)
-        return range_test(
-            self.trainer,
-            x,
-            y,
-            batch_size,
-            np.geomspace(low, high, steps),
-            number(stop, "stop", "(1, inf)"),
-        )
+        stop = number(stop, "stop", "(1, inf)")
+        return range_test(self.trainer, x, y, batch_size, np.geomspace(low, high, steps), stop)
 
     def save(self, path: str | Path) -> None:
         """Write network, weights and the optimizer's state to a safetensors file.

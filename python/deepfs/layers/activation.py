@@ -1,6 +1,6 @@
 """Activations: functions of each number alone. Kernel: ``src/cnn_core/activation.pyx``.
 
-Those that multiply their input by a gate are in `gated`, the one that learns in `prelu`, the one
+Those that multiply their input by a gate are in `gelu`, the one that learns in `prelu`, the one
 that takes the largest of several channels in `maxout`, those of whole rows in `softmax`. `Step`
 and `Identity` are plain NumPy: nothing trains through the one, and the other does nothing.
 """

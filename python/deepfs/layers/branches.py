@@ -46,8 +46,8 @@ class Branches(Container):
     Notes
     -----
     Shapes: ``(n, c_i, ...)`` of the branches to ``(n, c_1 + ... + c_k, ...)``, or to their one
-    shape. Sums are formed in the order of the branches. Twin: those of the parts, and
-    ``numpy.concatenate`` or ``sum``.
+    shape. Sums are formed in the order of the branches.
+    Twin: `deepfs.reference.branches`.
 
     References
     ----------

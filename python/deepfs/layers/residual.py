@@ -36,7 +36,7 @@ class Residual(Container):
 
     Notes
     -----
-    Shapes: ``(n, ...)`` to the output shape of both. Twin: the sum of the parts' twins.
+    Shapes: ``(n, ...)`` to the output shape of both. Twin: `deepfs.reference.residual`.
 
     References
     ----------

@@ -55,6 +55,7 @@ class Sequential(Container):
     `ReLU` is fused where its neighbours can do it in their own pass, with the same bits: the layer
     before it rectifies its output, the layer after it zeroes its gradient. A fused operation asked
     of the container is done by its last layer; in backward, by its first.
+    Twin: `deepfs.reference.sequential`.
 
     References
     ----------

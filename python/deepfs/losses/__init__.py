@@ -2,10 +2,19 @@
 
 All take ``loss(outputs, targets, sample_weight=None)`` and a ``reduction``: "mean", "sum" or
 "none". The mean divides by the sum of the weights. Cross-entropy is a kernel, ``softmax.pyx``; the
-others are a few passes over small arrays, and plain NumPy. Read ``_base.py`` first.
+others are a few passes over small arrays, and plain NumPy. Read ``_base.py`` first. Here is also
+what a loss of your own calls.
 """
 
+# what losses of one's own call: public, but not for `import *`
+from ._base import REDUCTIONS as REDUCTIONS
+from ._base import ElementWise as ElementWise
 from ._base import Loss
+from ._base import Scale as Scale
+from ._base import Terms as Terms
+from ._base import real_outputs as real_outputs
+from ._base import weighted as weighted
+from ._base import weights_of as weights_of
 from .binary_cross_entropy import BinaryCrossEntropy
 from .cross_entropy import CrossEntropy
 from .hinge import Hinge

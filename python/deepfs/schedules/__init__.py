@@ -5,6 +5,7 @@ the eighth epoch where ``by="epoch"``. So one can be plotted, and given to any o
 ``lr``. Beyond their ends schedules stay at their last value.
 """
 
+from ._base import MOVES as MOVES  # for schedules of one's own, not for `import *`
 from ._base import Schedule
 from .cyclic import Cosine, CosineRestarts, OneCycle
 from .decay import Constant, Exponential, InverseTime, MultiStep, Polynomial, Step
