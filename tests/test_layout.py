@@ -1,4 +1,4 @@
-"""Layout of the source: imports, sizes, stems, frames per call, stubs, what is compiled once."""
+"""The layout of the source: imports, sizes, stems, frames per call, stubs, what is said once."""
 
 import ast
 import importlib
@@ -18,13 +18,14 @@ from deepfs import optimizers, reference
 from every_layer import CASES, spread
 
 ROOT = Path(__file__).parents[1]
+# as installed: the tests may stand alone, beside a wheel
 PACKAGE, KERNELS = Path(dfs.__file__).parent, Path(cnn_core.__file__).parent
-SETUP = ROOT / "setup.py"
+in_the_tree = pytest.mark.skipif(not (ROOT / "setup.py").exists(), reason="the tests stand alone")
 
 RULES = [
     name
-    for name in optimizers.__all__
-    if optimizers.Optimizer in getattr(getattr(optimizers, name), "__mro__", ())[1:]
+    for name, kind in vars(optimizers).items()
+    if isinstance(kind, type) and issubclass(kind, optimizers.Optimizer) and name != "Optimizer"
 ]
 
 # Layers of modules, lowest first: a module imports from the lines above its own, and from its own
@@ -52,8 +53,8 @@ TYPING_ONLY = {("callbacks", "model")}  # the hooks of a callback get the Model 
 KERNEL_ORDER = """
     types threads_watch threads simd
     memory vmath
-    random transpose
-    gemm gemm_thin
+    random
+    gemm gemm_thin transpose
     add im2col reduce
     dense dropout
     conv_tiles conv_depthwise conv_one_channel conv_winograd_1d conv_winograd
@@ -192,7 +193,7 @@ def test_kernels_are_short():
     assert not [path.name for path in KERNELS.glob("*.pyx") if lines(path) > 500]
 
 
-@pytest.mark.skipif(not SETUP.exists(), reason="the tests stand alone, beside an installed wheel")
+@in_the_tree
 def test_the_files_to_read_first_are_short():
     part = (ROOT / "README.md").read_text().split("## Five files to read")[1].split("\n\n")[1]
     paths = re.findall(r"\]\((.*?)\)", part)
@@ -204,7 +205,6 @@ def test_the_files_to_read_first_are_short():
 STEMS = sorted(p.stem for p in (PACKAGE / "layers").glob("*.py") if p.stem[0] != "_")
 
 
-@pytest.mark.skipif(not SETUP.exists(), reason="the tests stand alone, beside an installed wheel")
 @pytest.mark.parametrize("stem", STEMS)
 def test_one_stem_finds_a_layer_and_its_test_twin_and_page(stem):
     """`layers/pool.py`: `tests/test_pool.py`, `reference/pool.py`, `docs/maths/pool.md`."""
@@ -346,8 +346,8 @@ def test_what_is_compiled_once_is_said_in_its_first_line():
     assert {"_cpu", "threads"} <= once
 
 
-@pytest.mark.skipif(not SETUP.exists(), reason="the tests stand alone, beside an installed wheel")
+@in_the_tree
 def test_no_other_file_lists_what_is_compiled_once():
-    for path in (SETUP, KERNELS / "__init__.py"):
+    for path in (ROOT / "setup.py", KERNELS / "__init__.py"):
         for name in ("add", "dense", "memory", "transpose"):
             assert f'"{name}"' not in path.read_text("utf-8")
