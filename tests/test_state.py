@@ -168,3 +168,10 @@ def test_a_single_sample_is_refused_before_statistics_move():
     with pytest.raises(ValueError, match="more than 1 value per channel"):
         net.forward(np.ones((1, 3)), training=True)
     assert norms[0].buffers()["batches"][0] == 0
+
+
+def test_a_summary_counts_a_layer_in_two_places_once(capsys):
+    shared = L.Dense(4)
+    net = L.Sequential([shared, L.ReLU(), shared])
+    dfs.Model(net, dfs.losses.CrossEntropy(), dfs.optimizers.SGD()).summary((4,))
+    assert capsys.readouterr().out.splitlines()[-1] == "20 parameters, float32"
