@@ -1,4 +1,4 @@
-"""Everything public is documented: sections, settings, examples, twins, a page that explains it.
+"""Everything public is documented: sections, settings, examples, references, a page.
 
 Names come from ``__all__``, so what is new is asked for these without a word here. Rows in the
 tables of the common tests are asked for beside the tables; the examples run in `test_package`.
@@ -105,8 +105,8 @@ def test_has_every_section(where, kind):
     if where.startswith(("layers.", "losses.", "initializers.")):
         needed |= {"Notes", "References"}
         assert "Shapes: " in found.get("Notes", "")
-    if where.startswith(("layers.", "losses.")) and "Twin" not in found["Notes"]:
-        assert issubclass(kind, layers.Container), f"{where} names no twin"
+    if where.startswith(("layers.", "losses.")) and "NumPy reference:" not in found["Notes"]:
+        assert issubclass(kind, layers.Container), f"{where} names no reference"
     assert not needed - found.keys(), f"{where} has no {sorted(needed - found.keys())}"
     assert ">>> " in found["Examples"]
     assert kind.__name__ in found["Examples"]
@@ -115,7 +115,7 @@ def test_has_every_section(where, kind):
 
 
 @every
-def test_its_twin_exists(where, kind):
+def test_its_reference_exists(where, kind):
     for name in re.findall(r"`deepfs\.reference\.(\w+)`", inspect.getdoc(kind)):
         assert callable(getattr(reference, name)), name
 

@@ -18,11 +18,11 @@ from .conv import Conv2D, check_channels
 
 
 class _Depthwise(Layer):
-    """What the two layers with depthwise convolutions share: that convolution."""
+    """Base of the two layers with a depthwise convolution."""
 
     input_rank = (4,)
     fuses_forward, fuses_backward = frozenset({"relu"}), frozenset({"drelu"})
-    # what __post_init__ makes of the fields that the layers below declare
+    # types of the fields of the layers below, once __post_init__ has run
     kernel_size: Any
     stride: Any
     padding: Any
@@ -59,10 +59,10 @@ class _Depthwise(Layer):
         return in_shape[0] * self.multiplier, *in_shape[1:]
 
     def _repeated(self, x: Array) -> Array:
-        """Return images with each channel as often as it has filters.
+        """Return images with each channel copied once for each of its filters.
 
-        The copies cost less than they save: filters that share a channel make a product of a
-        group, one with a channel each go by the vectors of `depthwise`.
+        The copies cost less than they save: filters that share a channel would be a matrix product
+        of a group, filters with a channel each are computed by ``cnn_core.conv_depthwise``.
         """
         return (
             x
@@ -71,7 +71,7 @@ class _Depthwise(Layer):
         )
 
     def _summed(self, dx: Array | None) -> Array | None:
-        """Return the gradient of a channel: the sum of those of its copies."""
+        """Return the gradient of each channel: the sum of the gradients of its copies."""
         if dx is None or self.multiplier == 1:
             return dx
         copies = [dx[:, k :: self.multiplier] for k in range(self.multiplier)]
@@ -80,14 +80,14 @@ class _Depthwise(Layer):
 
 @dataclass(eq=False)
 class DepthwiseConv2D(_Depthwise):
-    r"""Depthwise convolution: each channel of an image has filters of its own.
+    r"""Depthwise 2D convolution: each channel of an image has filters of its own.
 
     .. math::
         y_{c m + l,i,j} = b_{c m + l} + \sum_{a,b} w_{c m + l,0,a,b} \,
                           x_{c,\; i s_h + a d_h - p_{top},\; j s_w + b d_w - p_{left}}
 
-    It is `Conv2D` with as many groups as channels. So there are no ``filters`` and no ``groups``
-    to set: the number of channels and ``multiplier``, Keras's depth_multiplier, give both.
+    It is `Conv2D` with as many groups as channels. The number of channels and ``multiplier``
+    (Keras's depth_multiplier) determine ``filters`` and ``groups``.
 
     Parameters
     ----------
@@ -100,23 +100,23 @@ class DepthwiseConv2D(_Depthwise):
     dilation : int or (int, int)
         Step from entry to entry of the window, in pixels.
     multiplier : int
-        Filters of each channel, m in the formula.
+        Number of filters of each channel, m in the formula.
     bias : bool
-        Add a number per filter.
+        Add a learned number per filter.
     initializer : str or function
-        Of the weight; the bias starts at 0.
+        Initial values of the weight, see `deepfs.initializers`; the bias starts at 0.
 
     Raises
     ------
-    ValueError
-        If a setting is out of range, or, on call, if the window exceeds the image, or the
-        channels do not fit the weight.
+    TypeError, ValueError
+        If a setting is of the wrong kind or out of range; ValueError on call, if the window exceeds
+        the image, or the number of channels does not fit the weight.
 
     Notes
     -----
     Shapes: ``(n, c, h, w)`` to ``(n, c * multiplier, oh, ow)``, oh as of `Conv2D`.
     ``weight`` is ``(c * multiplier, 1, kh, kw)``, ``bias`` ``(c * multiplier,)``.
-    Twin: `deepfs.reference.depthwise_conv2d`.
+    NumPy reference: `deepfs.reference.depthwise_conv2d`.
 
     References
     ----------
@@ -167,19 +167,19 @@ class DepthwiseConv2D(_Depthwise):
 
 @dataclass(eq=False)
 class SeparableConv2D(_Depthwise):
-    r"""Depthwise separable convolution: each channel by itself, then a mix of the channels.
+    r"""Depthwise separable 2D convolution: a depthwise convolution, then one of 1x1.
 
     .. math:: y = \mathrm{pointwise}(\mathrm{depthwise}(x)), \quad
               y_{o,i,j} = b_o + \sum_{c} v_{o,c} \sum_{a,b} w_{c,0,a,b} \,
               x_{c,\; i s_h + a d_h - p_{top},\; j s_w + b d_w - p_{left}}
 
-    A `DepthwiseConv2D` without bias and a `Conv2D` of 1x1: a convolution of
-    kh kw + filters products per channel and pixel instead of kh kw filters.
+    It is a `DepthwiseConv2D` without bias followed by a `Conv2D` of 1x1. It takes kh kw + filters
+    products per channel and pixel, where `Conv2D` takes kh kw filters.
 
     Parameters
     ----------
     filters : int
-        Channels of the output.
+        Number of channels of the output.
     kernel_size : int or (int, int)
         Height and width of the window, in entries.
     stride : int or (int, int)
@@ -189,24 +189,24 @@ class SeparableConv2D(_Depthwise):
     dilation : int or (int, int)
         Step from entry to entry of the window, in pixels.
     multiplier : int
-        Filters of each channel in the first convolution; groups would undo the mixing.
+        Number of filters of each channel in the depthwise convolution.
     bias : bool
-        Add a number per filter, in the end.
+        Add a learned number per filter of the 1x1 convolution.
     initializer : str or function
-        Of both weights; the bias starts at 0.
+        Initial values of both weights, see `deepfs.initializers`; the bias starts at 0.
 
     Raises
     ------
-    ValueError
-        If a setting is out of range, or, on call, if the window exceeds the image, or the
-        channels do not fit the weight.
+    TypeError, ValueError
+        If a setting is of the wrong kind or out of range; ValueError on call, if the window exceeds
+        the image, or the number of channels does not fit the weight.
 
     Notes
     -----
     Shapes: ``(n, c, h, w)`` to ``(n, filters, oh, ow)``, oh as of `Conv2D`.
     ``depthwise_weight`` is ``(c * multiplier, 1, kh, kw)``, ``pointwise_weight``
     ``(filters, c * multiplier, 1, 1)``, ``bias`` ``(filters,)``.
-    Twin: `deepfs.reference.separable_conv2d`.
+    NumPy reference: `deepfs.reference.separable_conv2d`.
 
     References
     ----------

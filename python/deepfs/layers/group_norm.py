@@ -1,7 +1,7 @@
-"""Normalisation inside each sample. Kernel: ``src/cnn_core/group_norm.pyx``.
+"""Layer, group and instance normalization. Kernel: ``src/cnn_core/group_norm.pyx``.
 
 The three layers are one computation: rows of pixels x columns, whose columns fall into groups that
-each have their own mean and variance. A layer says how its input is read that way.
+each have their own mean and variance. A layer says how its input is arranged that way.
 """
 
 from __future__ import annotations
@@ -21,21 +21,22 @@ from ._base import Layer
 
 
 class _Norm(Layer):
-    """What the layers below share: all but their settings and how they read their input."""
+    """Base of the layers below: everything but their settings and the arrangement of the input."""
 
-    eps: Any  # what __post_init__ makes of the fields that the layers below declare
+    eps: Any  # types of the fields of the layers below, once __post_init__ has run
     affine: Any
 
     @abstractmethod
     def _rows(self, x: Array) -> tuple[Array, int, int]:
-        """Return ``x`` as C-contiguous (rows, pixels, c), and two numbers that go with it.
+        """Return ``x`` as C-contiguous (rows, pixels, c), and two numbers.
 
-        Into how many groups c falls, and to how many columns a number of gamma belongs.
+        The numbers are the groups that the c columns fall into, and the columns that share an entry
+        of gamma.
         """
 
     @abstractmethod
     def _logical(self, rows: Array, shape: Shape) -> Array:
-        """Return the array of ``shape`` that `_rows` would turn into ``rows``."""
+        """Return the array of ``shape`` from which `_rows` makes ``rows``: its inverse."""
 
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         self.check_shape(x)
@@ -78,7 +79,7 @@ class _Norm(Layer):
 
 
 class _ChannelNorm(_Norm):
-    """What normalisation of groups of channels adds: a gamma and a beta for each channel."""
+    """Base of group and instance normalization: a gamma and a beta for each channel."""
 
     def _build(self, in_shape: Shape, dtype: np.dtype[Any]) -> None:
         self._learn(in_shape[:1], dtype)
@@ -105,18 +106,18 @@ class _ChannelNorm(_Norm):
 
 @dataclass(eq=False)
 class LayerNorm(_Norm):
-    r"""Give the last axes of each sample mean 0 and variance 1; scale and shift each entry.
+    r"""Layer normalization: normalize each sample over its last axes.
 
     .. math::
         y = \gamma \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}} + \beta
 
-    :math:`\mu` and :math:`\sigma^2` are the mean and the biased variance over the last axes, as
-    people see them. Training and inference are the same.
+    :math:`\mu` and :math:`\sigma^2` are the mean and the biased variance over the last axes, in
+    logical order. Training and inference are the same.
 
     Parameters
     ----------
     axes : int
-        How many of the last axes, 1 to 3: of images, 1 means w, 2 h and w, 3 c, h and w.
+        Number of last axes, 1 to 3: for images, 1 means w; 2 means h and w; 3 means c, h and w.
     eps : float
         Term :math:`\epsilon` under the root, above 0.
     affine : bool
@@ -131,8 +132,8 @@ class LayerNorm(_Norm):
     Notes
     -----
     Shapes: ``(n, c)``, ``(n, c, l)`` or ``(n, c, h, w)``, unchanged. ``gamma`` and ``beta`` have
-    the shape of the normalised axes, as in ``torch.nn.LayerNorm``. A single number per mean gives
-    beta. Twin: `deepfs.reference.layer_norm`.
+    the shape of the normalized axes, as in ``torch.nn.LayerNorm``. The mean of a single number is
+    that number, so the output is beta. NumPy reference: `deepfs.reference.layer_norm`.
 
     References
     ----------
@@ -193,7 +194,7 @@ class LayerNorm(_Norm):
 
 @dataclass(eq=False)
 class GroupNorm(_ChannelNorm):
-    r"""Give each group of channels of each sample mean 0 and variance 1; scale and shift channels.
+    r"""Group normalization: normalize each sample over groups of channels.
 
     .. math::
         y = \gamma \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}} + \beta
@@ -204,8 +205,8 @@ class GroupNorm(_ChannelNorm):
     Parameters
     ----------
     groups : int
-        Into how many groups of neighbouring channels the channels are divided; 1 is layer
-        normalisation of whole samples, though with a gamma per channel.
+        Number of groups of neighbouring channels. 1 is layer normalization of whole samples, though
+        with a gamma per channel.
     eps : float
         Term :math:`\epsilon` under the root, above 0.
     affine : bool
@@ -214,14 +215,15 @@ class GroupNorm(_ChannelNorm):
     Raises
     ------
     TypeError, ValueError
-        If a setting is of the wrong kind or out of range, or, on call, if the channels are not
-        those of the first input or no multiple of the groups, or a group of a sample has one value.
+        If a setting is of the wrong kind or out of range, or, on call, if the number of channels is
+        not that of the first input or not a multiple of ``groups``, or a group of a sample has only
+        one value.
 
     Notes
     -----
     Shapes: ``(n, c)``, ``(n, c, l)`` or ``(n, c, h, w)``, unchanged. ``gamma`` and ``beta`` are
-    ``(c,)``. A group of one value would give beta whatever the input, and is refused (by PyTorch
-    for a batch of one only). Twin: `deepfs.reference.group_norm`.
+    ``(c,)``. A group of one value would give beta whatever the input, so it is refused (PyTorch
+    refuses it only for a batch of one). NumPy reference: `deepfs.reference.group_norm`.
 
     References
     ----------
@@ -259,7 +261,7 @@ class GroupNorm(_ChannelNorm):
 
 @dataclass(eq=False)
 class InstanceNorm(_ChannelNorm):
-    r"""Give each channel of each sample mean beta and standard deviation gamma.
+    r"""Instance normalization: normalize each channel of each sample over its pixels.
 
     .. math::
         y = \gamma \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}} + \beta
@@ -272,18 +274,18 @@ class InstanceNorm(_ChannelNorm):
     eps : float
         Term :math:`\epsilon` under the root, above 0.
     affine : bool
-        Learn gamma and beta (PyTorch's default is not to); otherwise they are 1 and 0.
+        Learn gamma and beta; otherwise they are 1 and 0 (PyTorch's default).
 
     Raises
     ------
     TypeError, ValueError
-        If a setting is of the wrong kind or out of range, or, on call, if the channels are not
-        those of the first input, or a channel has one pixel.
+        If a setting is of the wrong kind or out of range, or, on call, if the number of channels is
+        not that of the first input, or a channel has only one pixel.
 
     Notes
     -----
     Shapes: ``(n, c, l)`` or ``(n, c, h, w)``, unchanged. ``gamma`` and ``beta`` are ``(c,)``.
-    Twin: `deepfs.reference.instance_norm`.
+    NumPy reference: `deepfs.reference.instance_norm`.
 
     References
     ----------
