@@ -1,4 +1,4 @@
-"""The same value everywhere."""
+"""Constant initializers."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from ._base import Array
 
 @dataclass
 class Constant(Settings):
-    """Give every entry one value.
+    """Constant initializer: the same value for every entry.
 
     Parameters
     ----------
     value : float
-        That value, finite.
+        The value, finite.
 
     Raises
     ------
     ValueError, TypeError
-        If ``value`` is not such a number.
+        If ``value`` is not a finite number.
 
     Notes
     -----
@@ -53,7 +53,7 @@ class Constant(Settings):
 
 @dataclass
 class Zeros(Settings):
-    """Give every entry 0: for biases, not for weights, whose units would stay alike.
+    """Zeros initializer: for biases, not for weights, whose units would all stay equal.
 
     Notes
     -----
@@ -76,7 +76,7 @@ class Zeros(Settings):
 
 @dataclass
 class Ones(Settings):
-    """Give every entry 1.
+    """Ones initializer.
 
     Notes
     -----
