@@ -1,4 +1,4 @@
-"""Pages of docs: every block of Python runs, one after the other, and no page is too long."""
+"""Pages of docs: every block of Python runs, one after the other."""
 
 import re
 import sys
@@ -12,14 +12,6 @@ import deepfs as dfs
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(path.relative_to(ROOT) for path in (ROOT / "docs").rglob("*.md"))
-LONGEST = 400  # lines of a page that is read from top to bottom
-READ_FIRST = (  # the README lists them, in this order
-    "python/deepfs/layers/_base.py",
-    "python/deepfs/layers/dense.py",
-    "src/cnn_core/dense.pyx",
-    "tests/test_dense.py",
-    "docs/add_a_layer.md",
-)
 
 
 def blocks(page):
@@ -57,12 +49,3 @@ def test_blocks_run(page, tmp_path, monkeypatch):
 
 def test_the_page_on_layers_has_blocks():
     assert len(blocks(ROOT / "docs/add_a_layer.md")) >= 8
-
-
-def test_the_files_to_read_first_are_short_and_listed_in_order():
-    readme = (ROOT / "README.md").read_text().partition("## Five files to read")[2]
-    places = [readme.find(f"({path})") for path in READ_FIRST]
-    assert min(places) > 0, "the README does not list one of them"
-    assert places == sorted(places)
-    for path in READ_FIRST:
-        assert len((ROOT / path).read_text().splitlines()) < LONGEST, path

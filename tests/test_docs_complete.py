@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 
 from deepfs import (
+    Model,
     callbacks,
     initializers,
     layers,
     losses,
     metrics,
+    networks,
     optimizers,
     reference,
     regularizers,
@@ -127,3 +129,38 @@ def test_a_page_names_it(where, kind):
     pages = [path.stem for path in PAGES.rglob("*.md")
              if re.search(rf"\b{kind.__name__}\b", path.read_text())]  # fmt: skip
     assert pages, f"no page of docs names {kind.__name__}"
+
+
+METHODS = (
+    *("fit", "train_on_batch", "evaluate", "predict", "predict_proba", "predict_classes"),
+    *("summary", "profile", "lr_find", "save"),
+)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_of_a_model_has_every_section(name):
+    method = getattr(Model, name)
+    found, signature = sections(inspect.getdoc(method)), inspect.signature(method)
+    needed = {"Parameters", "Raises", "Examples"}
+    needed |= set() if signature.return_annotation == "None" else {"Returns"}
+    assert not needed - found.keys(), f"Model.{name} has no {sorted(needed - found.keys())}"
+    missing = set(signature.parameters) - {"self"} - explained(method)
+    assert not missing, f"Model.{name} does not explain {sorted(missing)}"
+    assert f".{name}(" in found["Examples"]
+
+
+def test_no_public_method_of_a_model_is_left_out():
+    inherited = dir(Model.__mro__[-2])  # of Settings and object
+    public = {name for name in dir(Model) if name[0] != "_" and callable(getattr(Model, name))}
+    assert public - set(inherited) == set(METHODS)
+
+
+@pytest.mark.parametrize("name", networks.__all__)
+def test_every_network_has_every_section(name):
+    network = getattr(networks, name)
+    found = sections(inspect.getdoc(network))
+    needed = {"Parameters", "Raises", "Notes", "Examples"}
+    assert not needed - found.keys(), f"{name} has no {sorted(needed - found.keys())}"
+    assert "Shapes: " in found["Notes"]
+    assert explained(network) == set(inspect.signature(network).parameters)
+    assert f"{name}(" in found["Examples"]

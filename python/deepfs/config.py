@@ -12,6 +12,7 @@ import cnn_core
 from cnn_core import threads as _threads
 
 from ._check import whole
+from ._version import __version__
 
 winograd = True  # may Conv2D choose Winograd's algorithm by itself? False: direct sums only
 
@@ -67,8 +68,6 @@ def threads(n: int) -> Iterator[None]:
 
 def show_config() -> None:
     """Print versions, instruction-set level, threads and which extras are installed."""
-    from . import __version__
-
     if _threads.has_openmp():
         openmp = f"on, {get_num_threads()} of {_threads.usable_cpus()} processors"
     else:

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cnn_core import softmax
-
 from ._arrays import Array, Shape
 from ._check import flag, number, whole
-from ._settings import Settings
 from .callbacks import Callback
-from .layers import Layer, Sequential, Softmax
+from .inspection.summary import print_summary
+from .layers import Layer
 from .losses import Loss
 from .optimizers import Arena, Optimizer
+from .predictor import Predictor
+from .saving.checkpoints import Checkpoints
 from .trainer import Delegated, Metric, Trainer, check_kinds, named_metrics
 from .training.fit import Run
 from .training.history import History
@@ -26,8 +26,9 @@ from .training.inputs import (
     check_last_batch,
     check_targets,
     checked_batch,
-    checked_inputs,
+    checked_callbacks,
     checked_pairs,
+    checked_validation,
 )
 from .training.lr_finder import RangeTest, range_test
 from .training.progress import Progress
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from .inspection.profile import Profile
 
 
-class Model(Settings):
+class Model(Predictor):
     """A network with a loss and an optimizer: train, evaluate, predict, save.
 
     Parameters
@@ -210,16 +211,8 @@ class Model(Settings):
         batch_size, epochs = whole(batch_size, "batch_size"), whole(epochs, "epochs", 0)
         accumulate = whole(gradient_accumulation_steps, "gradient_accumulation_steps")
         if validation_data is not None:
-            if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
-                raise TypeError(
-                    f"validation_data must be inputs and targets, got {type(validation_data)}"
-                )
-            validation_data = checked_pairs(*validation_data)
-        if isinstance(callbacks, Callback):
-            callbacks = (callbacks,)
-        for callback in callbacks:
-            if not isinstance(callback, Callback):
-                raise TypeError(f"callbacks must be deepfs Callbacks, got {callback!r}")
+            validation_data = checked_validation(validation_data)
+        callbacks = checked_callbacks(callbacks)
         if checkpoint is None and (checkpoint_every is not None or flag(resume, "resume")):
             raise ValueError("checkpoint_every and resume need a folder, got checkpoint=None")
         if checkpoint_every is not None:
@@ -228,25 +221,14 @@ class Model(Settings):
         if validation_data is not None:
             check_targets(self.trainer, *validation_data)
         check_last_batch(self.trainer, len(x) % batch_size or min(len(x), batch_size), x.shape[1:])
-        checkpoints = None
-        if checkpoint is not None:
-            from .saving.checkpoints import Checkpoints
-
-            checkpoints = Checkpoints(checkpoint)
+        checkpoints = None if checkpoint is None else Checkpoints(checkpoint)
         run = Run(
             self.trainer, (x, y), validation_data, batch_size, epochs, flag(shuffle, "shuffle"),
-            accumulate, tuple(callbacks), checkpoints, checkpoint_every,
+            accumulate, callbacks, checkpoints, checkpoint_every,
             Progress(verbose, epochs, len(x)),
         )  # fmt: skip
-        with contextlib.ExitStack() as stack:
-            last = None if checkpoints is None else checkpoints.newest()
-            if last is not None:
-                stack.enter_context(last)
-                if not resume:
-                    raise FileExistsError(
-                        f"{checkpoint} has checkpoints of a run already: resume=True goes on with "
-                        "it; to start anew, remove them or name another folder"
-                    )
+        last = None if checkpoints is None else checkpoints.newest(resume)
+        with contextlib.nullcontext() if last is None else last:
             self.history = run.history
             for callback in callbacks:
                 callback.set_model(self)
@@ -285,135 +267,6 @@ class Model(Settings):
         """
         return self.trainer.step([checked_batch(x, y, "train_on_batch")])
 
-    def evaluate(self, x: ArrayLike, y: ArrayLike, batch_size: int = 256) -> dict[str, float]:
-        """Measure loss and metrics on a data set, in inference mode.
-
-        Parameters
-        ----------
-        x, y : array (n, ...)
-            Inputs and targets.
-        batch_size : int
-            Samples at a time. It bounds the memory and does not change the result.
-
-        Returns
-        -------
-        dict of float
-            ``loss`` and metrics, means over all samples.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the data is empty, not finite, or does not fit the network.
-
-        Examples
-        --------
-        >>> import deepfs as dfs
-        >>> model = Model(dfs.layers.Identity(), dfs.losses.CrossEntropy(), dfs.optimizers.SGD())
-        >>> model.evaluate(np.array([[9.0, 0.0], [9.0, 0.0]]), np.array([0, 1]))["accuracy"]
-        0.5
-        """
-        x, y = checked_pairs(x, y)
-        return self.trainer.evaluate(x, y, whole(batch_size, "batch_size"))
-
-    def predict(self, x: ArrayLike, batch_size: int = 256) -> Array:
-        """Return the outputs of the network, in inference mode.
-
-        Parameters
-        ----------
-        x : array (n, ...)
-            Inputs.
-        batch_size : int
-            Samples at a time. It bounds the memory and does not change the result.
-
-        Returns
-        -------
-        array (n, ...)
-            Outputs, such as logits.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the inputs are empty, not finite, or do not fit the network.
-
-        Examples
-        --------
-        >>> import deepfs as dfs
-        >>> model = Model(dfs.networks.mlp(), dfs.losses.CrossEntropy(), dfs.optimizers.SGD())
-        >>> model.predict(np.zeros((3, 1, 28, 28))).shape
-        (3, 10)
-        """
-        x = checked_inputs(x)
-        outputs = self.trainer.outputs(x, x, whole(batch_size, "batch_size"))
-        return np.concatenate([output for output, _ in outputs])
-
-    def predict_proba(self, x: ArrayLike, batch_size: int = 256) -> Array:
-        """Return the probability of each class: the softmax of the outputs.
-
-        Parameters
-        ----------
-        x : array (n, ...)
-            Inputs.
-        batch_size : int
-            Samples at a time. It bounds the memory and does not change the result.
-
-        Returns
-        -------
-        array (n, classes)
-            Probabilities. If the network ends with a `Softmax`, its outputs.
-
-        Raises
-        ------
-        TypeError, ValueError
-            As `predict`, and if the outputs are not ``(n, classes)``.
-
-        Examples
-        --------
-        >>> import deepfs as dfs
-        >>> model = Model(dfs.layers.Identity(), dfs.losses.CrossEntropy(), dfs.optimizers.SGD())
-        >>> model.predict_proba(np.array([[0.0, np.log(3.0)]])).round(2)
-        array([[0.25, 0.75]])
-        """
-        outputs = self.predict(x, batch_size)
-        last = self.network
-        while isinstance(last, Sequential):
-            last = last.layers[-1]
-        if isinstance(last, Softmax):
-            return outputs
-        if outputs.ndim != 2:
-            raise ValueError(f"probabilities need outputs (n, classes), got {outputs.shape}")
-        probabilities = np.empty_like(outputs)
-        softmax.softmax(np.ascontiguousarray(outputs), probabilities)
-        return probabilities
-
-    def predict_classes(self, x: ArrayLike, batch_size: int = 256) -> Array:
-        """Return the most probable class of each sample: the index of its largest output.
-
-        Parameters
-        ----------
-        x : array (n, ...)
-            Inputs.
-        batch_size : int
-            Samples at a time. It bounds the memory and does not change the result.
-
-        Returns
-        -------
-        array (n,) of int
-            Classes; of equal outputs, the first.
-
-        Raises
-        ------
-        TypeError, ValueError
-            As `predict`.
-
-        Examples
-        --------
-        >>> import deepfs as dfs
-        >>> model = Model(dfs.layers.Identity(), dfs.losses.CrossEntropy(), dfs.optimizers.SGD())
-        >>> model.predict_classes(np.array([[0.0, 2.0], [3.0, 1.0]]))
-        array([1, 0])
-        """
-        return self.predict(x, batch_size).argmax(axis=1)
-
     def summary(self, in_shape: Shape | None = None) -> None:
         """Print a table of the layers: name, class, output shape, algorithm, number of parameters.
 
@@ -439,8 +292,6 @@ class Model(Settings):
         relu_1   ReLU   (n, 8)   -                   -
         40 parameters, float32
         """
-        from .inspection.summary import print_summary
-
         print_summary(self.network, in_shape)
 
     def profile(self, x: ArrayLike, y: ArrayLike, repeats: int = 10) -> Profile:
@@ -543,14 +394,8 @@ class Model(Settings):
         if low >= high:
             raise ValueError(f"max_lr must be above min_lr, got {high} and {low}")
         check_targets(self.trainer, x, y)
-        return range_test(
-            self.trainer,
-            x,
-            y,
-            batch_size,
-            np.geomspace(low, high, steps),
-            number(stop, "stop", "(1, inf)"),
-        )
+        stop = number(stop, "stop", "(1, inf)")
+        return range_test(self.trainer, x, y, batch_size, np.geomspace(low, high, steps), stop)
 
     def save(self, path: str | Path) -> None:
         """Save network, weights and the optimizer's state to a safetensors file.

@@ -33,19 +33,22 @@ from .conv import Conv2D
 from .conv1d import Conv1D
 from .conv_transpose import ConvTranspose2D
 from .dense import Dense
-from .depthwise import DepthwiseConv2D, SeparableConv2D
+from .depthwise import DepthwiseConv2D
 from .drop_connect import DropConnect
 from .dropout import Dropout
 from .flatten import Flatten
 from .gaussian_noise import GaussianNoise
 from .gelu import GELU, HardSwish, SiLU
 from .global_pool import AdaptiveAvgPool2D, GlobalAvgPool2D, GlobalMaxPool2D
-from .group_norm import GroupNorm, InstanceNorm, LayerNorm
+from .group_norm import GroupNorm
+from .instance_norm import InstanceNorm
+from .layer_norm import LayerNorm
 from .maxout import Maxout
 from .pool import AvgPool2D, MaxPool2D
 from .prelu import PReLU
 from .reshape import Reshape
 from .residual import Residual
+from .separable import SeparableConv2D
 from .sequential import Sequential
 from .softmax import LogSoftmax, Softmax
 from .spatial_dropout import SpatialDropout

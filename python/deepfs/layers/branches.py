@@ -47,8 +47,8 @@ class Branches(Container):
     Notes
     -----
     Shapes: outputs ``(n, c_i, ...)`` of the branches to ``(n, c_1 + ... + c_k, ...)``, or, added,
-    to the shape of one. Sums are formed in the order of the branches. NumPy reference: those of the
-    parts, and ``numpy.concatenate`` or ``sum``.
+    to the shape of one. Sums are formed in the order of the branches.
+    NumPy reference: `deepfs.reference.branches`.
 
     References
     ----------

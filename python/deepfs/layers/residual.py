@@ -36,8 +36,7 @@ class Residual(Container):
 
     Notes
     -----
-    Shapes: ``(n, ...)`` to the output shape of both. NumPy reference: the sum of those of the
-    parts.
+    Shapes: ``(n, ...)`` to the output shape of both. NumPy reference: `deepfs.reference.residual`.
 
     References
     ----------

@@ -56,6 +56,7 @@ class Sequential(Container):
     A `ReLU` is fused into its neighbours where they support it, with the same bits: the layer
     before it applies it to its output, and the layer after it applies its gradient. A fused
     operation asked of the container is done by its last layer; in backward, by its first.
+    NumPy reference: `deepfs.reference.sequential`.
 
     References
     ----------

@@ -5,7 +5,15 @@ All are called as ``loss(outputs, targets, sample_weight=None)`` and have a ``re
 ``softmax.pyx``; the others work on small arrays, in plain NumPy. Read ``_base.py`` first.
 """
 
+# for losses of your own: public, but not part of `import *`
+from ._base import REDUCTIONS as REDUCTIONS
+from ._base import ElementWise as ElementWise
 from ._base import Loss
+from ._base import Scale as Scale
+from ._base import Terms as Terms
+from ._base import real_outputs as real_outputs
+from ._base import weighted as weighted
+from ._base import weights_of as weights_of
 from .binary_cross_entropy import BinaryCrossEntropy
 from .cross_entropy import CrossEntropy
 from .hinge import Hinge

@@ -8,26 +8,16 @@ A file here has the stem of the layers it explains: `deepfs.layers.pool`, ``refe
 from .activation import (
     elu,
     elu_backward,
-    gelu,
-    gelu_backward,
-    hard_swish,
-    hard_swish_backward,
     identity,
     identity_backward,
     leaky_relu,
     leaky_relu_backward,
-    maxout,
-    maxout_backward,
-    prelu,
-    prelu_backward,
     relu,
     relu_backward,
     selu,
     selu_backward,
     sigmoid,
     sigmoid_backward,
-    silu,
-    silu_backward,
     softplus,
     softplus_backward,
     step,
@@ -36,37 +26,30 @@ from .activation import (
     tanh_backward,
 )
 from .batch_norm import batch_norm
-from .columns import col2im, im2col
-from .conv import (
-    conv1d,
-    conv1d_backward,
-    conv2d,
-    conv2d_backward,
-    conv_transpose2d,
-    conv_transpose2d_backward,
-    depthwise_conv2d,
-    depthwise_conv2d_backward,
-    separable_conv2d,
-    separable_conv2d_backward,
-)
+from .branches import branches, branches_backward
+from .conv import conv2d, conv2d_backward
+from .conv1d import conv1d, conv1d_backward
+from .conv_transpose import conv_transpose2d, conv_transpose2d_backward
 from .dense import dense, dense_backward
-from .dropout import (
-    drop_connect,
-    drop_connect_backward,
-    dropout,
-    gaussian_noise,
-    philox,
-    spatial_dropout,
+from .depthwise import depthwise_conv2d, depthwise_conv2d_backward
+from .drop_connect import drop_connect, drop_connect_backward
+from .dropout import dropout
+from .flatten import flatten, flatten_backward
+from .gaussian_noise import gaussian_noise
+from .gelu import gelu, gelu_backward, hard_swish, hard_swish_backward, silu, silu_backward
+from .global_pool import (
+    adaptive_avg_pool2d,
+    adaptive_avg_pool2d_backward,
+    global_avg_pool2d,
+    global_avg_pool2d_backward,
+    global_max_pool2d,
+    global_max_pool2d_backward,
 )
-from .group_norm import (
-    group_norm,
-    group_norm_backward,
-    instance_norm,
-    instance_norm_backward,
-    layer_norm,
-    layer_norm_backward,
-)
+from .group_norm import group_norm, group_norm_backward
+from .im2col import col2im, im2col
 from .initializers import orthogonal
+from .instance_norm import instance_norm, instance_norm_backward
+from .layer_norm import layer_norm, layer_norm_backward
 from .losses import (
     binary_cross_entropy,
     binary_cross_entropy_backward,
@@ -84,6 +67,7 @@ from .losses import (
     negative_log_likelihood,
     negative_log_likelihood_backward,
 )
+from .maxout import maxout, maxout_backward
 from .optimizers import (
     adadelta,
     adagrad,
@@ -106,29 +90,17 @@ from .optimizers import (
     soft_threshold,
     weight_decay,
 )
-from .pool import (
-    adaptive_avg_pool2d,
-    adaptive_avg_pool2d_backward,
-    avg_pool2d,
-    avg_pool2d_backward,
-    global_avg_pool2d,
-    global_avg_pool2d_backward,
-    global_max_pool2d,
-    global_max_pool2d_backward,
-    max_pool2d,
-    max_pool2d_backward,
-)
-from .shape import (
-    flatten,
-    flatten_backward,
-    reshape,
-    reshape_backward,
-    upsample2d,
-    upsample2d_backward,
-    zero_pad2d,
-    zero_pad2d_backward,
-)
+from .pool import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
+from .prelu import prelu, prelu_backward
+from .random import philox
+from .reshape import reshape, reshape_backward
+from .residual import residual, residual_backward
+from .separable import separable_conv2d, separable_conv2d_backward
+from .sequential import sequential, sequential_backward
 from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
+from .spatial_dropout import spatial_dropout
+from .upsample import upsample2d, upsample2d_backward
+from .zero_pad import zero_pad2d, zero_pad2d_backward
 
 __all__ = [
     "adadelta",
@@ -143,6 +115,8 @@ __all__ = [
     "batch_norm",
     "binary_cross_entropy",
     "binary_cross_entropy_backward",
+    "branches",
+    "branches_backward",
     "class_targets",
     "clip_norm",
     "col2im",
@@ -219,11 +193,15 @@ __all__ = [
     "relu_backward",
     "reshape",
     "reshape_backward",
+    "residual",
+    "residual_backward",
     "rmsprop",
     "selu",
     "selu_backward",
     "separable_conv2d",
     "separable_conv2d_backward",
+    "sequential",
+    "sequential_backward",
     "sgd",
     "sigmoid",
     "sigmoid_backward",

@@ -1,8 +1,6 @@
-"""Twins of activations: each function of x, then its gradient."""
+"""Twins of the functions of one number: each function of x, then its gradient."""
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 
@@ -49,22 +47,6 @@ def leaky_relu(x: Array, slope: float = 0.01) -> Array:
 def leaky_relu_backward(x: Array, dy: Array, slope: float = 0.01) -> Array:
     """Return dy where x > 0, else slope dy."""
     return np.where(x > 0, dy, slope * dy)
-
-
-def prelu(x: Array, slope: Array) -> Array:
-    """Return x where x > 0, else slope x; one slope for each channel, or one."""
-    return np.where(x > 0, x, _of_channels(slope, x) * x)
-
-
-def prelu_backward(x: Array, dy: Array, slope: Array) -> tuple[Array, Array]:
-    """Return the gradients of x and of the slope."""
-    others = tuple(axis for axis in range(x.ndim) if axis != 1 or len(slope) == 1)
-    dslope = np.where(x > 0, 0, x * dy).sum(axis=others)
-    return np.where(x > 0, dy, _of_channels(slope, x) * dy), dslope.reshape(slope.shape)
-
-
-def _of_channels(slope: Array, x: Array) -> Array:
-    return slope if len(slope) == 1 else slope.reshape(-1, *[1] * (x.ndim - 2))
 
 
 def elu(x: Array, alpha: float = 1.0) -> Array:
@@ -115,64 +97,3 @@ def softplus(x: Array) -> Array:
 def softplus_backward(x: Array, dy: Array) -> Array:
     """Return dy sigmoid(x)."""
     return dy * sigmoid(x)
-
-
-def silu(x: Array) -> Array:
-    """Return x sigmoid(x)."""
-    return x * sigmoid(x)
-
-
-def silu_backward(x: Array, dy: Array) -> Array:
-    """Return dy (s + x s (1 - s)), s = sigmoid(x)."""
-    s = sigmoid(x)
-    return dy * (s + x * s * (1 - s))
-
-
-def normal(x: Array) -> Array:
-    """Return the part of the normal distribution below x: (1 + erf(x / sqrt 2)) / 2."""
-    below = np.array([math.erfc(-number / math.sqrt(2)) / 2 for number in x.flat], x.dtype)
-    return below.reshape(x.shape)
-
-
-def gelu(x: Array, approximate: bool = False) -> Array:
-    """Return x normal(x), or x (1 + tanh(u)) / 2, u = sqrt(2 / pi) (x + 0.044715 x^3)."""
-    if approximate:
-        return x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))) / 2
-    return x * normal(x)
-
-
-def gelu_backward(x: Array, dy: Array, approximate: bool = False) -> Array:
-    """Return dy (normal(x) + x exp(-x^2 / 2) / sqrt(2 pi)), or the derivative with tanh."""
-    if approximate:
-        t = np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
-        du = math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x**2)
-        return dy * ((1 + t) / 2 + x * (1 - t**2) * du / 2)
-    return dy * (normal(x) + x * np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi))
-
-
-def hard_swish(x: Array) -> Array:
-    """Return x min(max(x + 3, 0), 6) / 6."""
-    return x * np.clip(x + 3, 0, 6) / 6
-
-
-def hard_swish_backward(x: Array, dy: Array) -> Array:
-    """Return dy (x / 3 + 1 / 2) between -3 and 3, 0 below and dy above."""
-    return dy * np.where(x >= 3, 1, np.where(x <= -3, 0, x / 3 + 0.5))
-
-
-def maxout(x: Array, pieces: int) -> Array:
-    """Return the largest of every few numbers along the second axis."""
-    return np.stack([part.max(axis=1) for part in _groups(x, pieces)], axis=1)
-
-
-def maxout_backward(x: Array, dy: Array, pieces: int) -> Array:
-    """Return dy at the first largest number of each group, 0 elsewhere."""
-    dx = np.zeros_like(x)
-    for j, part in enumerate(_groups(x, pieces)):
-        winner = part.argmax(axis=1)[:, None]
-        np.put_along_axis(dx[:, j * pieces : (j + 1) * pieces], winner, dy[:, j, None], axis=1)
-    return dx
-
-
-def _groups(x: Array, pieces: int) -> list[Array]:
-    return np.split(x, x.shape[1] // pieces, axis=1)

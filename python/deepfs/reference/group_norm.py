@@ -1,4 +1,4 @@
-"""Twins of the normalisations inside one sample, and their gradients."""
+"""Twin of `deepfs.layers.GroupNorm`, and what all norms inside one sample share."""
 
 from __future__ import annotations
 
@@ -7,24 +7,9 @@ import numpy as np
 from ._types import Array
 
 
-def layer_norm(x: Array, gamma: Array, beta: Array, eps: float = 1e-5) -> Array:
-    """Return ``x`` normalised over its last axes, those of gamma and beta."""
-    axes = tuple(range(-gamma.ndim, 0))
-    return _normal(x, axes, eps)[0] * gamma + beta
-
-
-def layer_norm_backward(
-    x: Array, gamma: Array, dy: Array, eps: float = 1e-5
-) -> tuple[Array, Array, Array]:
-    """Return the gradients of x, gamma and beta."""
-    axes, others = tuple(range(-gamma.ndim, 0)), tuple(range(x.ndim - gamma.ndim))
-    normal, std = _normal(x, axes, eps)
-    return _dx(dy * gamma, normal, std, axes), (dy * normal).sum(others), dy.sum(others)
-
-
 def group_norm(x: Array, groups: int, gamma: Array, beta: Array, eps: float = 1e-5) -> Array:
     """Return ``x`` (n, c, ...) normalised over each group of channels of each sample."""
-    normal = _normal(x.reshape(len(x), groups, -1), -1, eps)[0].reshape(x.shape)
+    normal = normalised(x.reshape(len(x), groups, -1), -1, eps)[0].reshape(x.shape)
     return normal * _of_channels(gamma, x) + _of_channels(beta, x)
 
 
@@ -33,30 +18,18 @@ def group_norm_backward(
 ) -> tuple[Array, Array, Array]:
     """Return the gradients of x, gamma and beta."""
     grouped, others = (len(x), groups, -1), (0, *range(2, x.ndim))
-    normal, std = _normal(x.reshape(grouped), -1, eps)
-    dx = _dx((dy * _of_channels(gamma, x)).reshape(grouped), normal, std, -1)
+    normal, std = normalised(x.reshape(grouped), -1, eps)
+    dx = through_statistics((dy * _of_channels(gamma, x)).reshape(grouped), normal, std, -1)
     return dx.reshape(x.shape), (dy * normal.reshape(x.shape)).sum(others), dy.sum(others)
 
 
-def instance_norm(x: Array, gamma: Array, beta: Array, eps: float = 1e-5) -> Array:
-    """Return ``x`` (n, c, ...) normalised over each channel of each sample."""
-    return group_norm(x, x.shape[1], gamma, beta, eps)
-
-
-def instance_norm_backward(
-    x: Array, gamma: Array, dy: Array, eps: float = 1e-5
-) -> tuple[Array, Array, Array]:
-    """Return the gradients of x, gamma and beta."""
-    return group_norm_backward(x, x.shape[1], gamma, dy, eps)
-
-
-def _normal(x: Array, axes: int | tuple[int, ...], eps: float) -> tuple[Array, Array]:
+def normalised(x: Array, axes: int | tuple[int, ...], eps: float) -> tuple[Array, Array]:
     """Return (x - mean) / std over the axes, and std = sqrt(biased variance + eps)."""
     std = np.sqrt(x.var(axes, keepdims=True) + eps)
     return (x - x.mean(axes, keepdims=True)) / std, std
 
 
-def _dx(g: Array, normal: Array, std: Array, axes: int | tuple[int, ...]) -> Array:
+def through_statistics(g: Array, normal: Array, std: Array, axes: int | tuple[int, ...]) -> Array:
     """Return the gradient of x, g being that of normal: both paths through mean and variance."""
     through_std = normal * (g * normal).mean(axes, keepdims=True)
     return (g - g.mean(axes, keepdims=True) - through_std) / std

@@ -41,15 +41,23 @@ class Checkpoints:
         found = [path for path in self.folder.iterdir() if NAME.fullmatch(path.name)]
         return sorted(found, key=lambda path: int(path.stem[5:]))
 
-    def newest(self) -> TensorFile | None:
+    def newest(self, resume: bool) -> TensorFile | None:
         """Open the newest undamaged checkpoint; None if there is none at all.
 
         Raises
         ------
+        FileExistsError
+            If there are checkpoints, but not to ``resume`` from.
         CheckpointError
             If all are damaged.
         """
-        for path in reversed(paths := self.paths()):
+        paths = self.paths()
+        if paths and not resume:
+            raise FileExistsError(
+                f"{self.folder} has checkpoints of a run already: resume=True goes on with it; to "
+                "start anew, remove them or name another folder"
+            )
+        for path in reversed(paths):
             try:
                 return TensorFile(path)
             except CheckpointError as error:

@@ -1,14 +1,16 @@
-"""Checks of data before the first step: who, what was needed, what came."""
+"""Checks of what `Model.fit` is given, before the first step."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .._arrays import Array, Shape
 from .._check import array
+from ..callbacks import Callback
 from ..trainer import Trainer
 
 
@@ -51,6 +53,22 @@ def checked_pairs(x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
             f"Model needs a target for each input, got {len(x)} inputs and targets {y.shape}"
         )
     return x, y
+
+
+def checked_validation(data: Any) -> tuple[Array, Array]:
+    """Return inputs and targets to validate on; refuse what is not a pair."""
+    if not isinstance(data, (tuple, list)) or len(data) != 2:
+        raise TypeError(f"validation_data must be inputs and targets, got {type(data)}")
+    return checked_pairs(*data)
+
+
+def checked_callbacks(callbacks: Any) -> tuple[Callback, ...]:
+    """Return callbacks as a tuple; one may stand for itself."""
+    given = (callbacks,) if isinstance(callbacks, Callback) else tuple(callbacks)
+    for callback in given:
+        if not isinstance(callback, Callback):
+            raise TypeError(f"callbacks must be deepfs Callbacks, got {callback!r}")
+    return given
 
 
 def checked_batch(x: ArrayLike, y: ArrayLike, who: str) -> tuple[Array, Array]:

@@ -1,0 +1,3 @@
+"""The version, for all who print or compare it."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,105 @@
+"""The contract of `deepfs.losses.Loss`."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import Any
+
+import numpy as np
+from numpy.testing import assert_allclose, assert_array_equal
+
+from .._arrays import Array
+from ..losses import Loss
+from ._compare import any_work_on, assert_equal, layouts
+from .gradient import check_gradient
+
+
+def check_loss(
+    loss: Loss, outputs: Any, targets: Any, sample_weight: Any = None, seed: int = 0
+) -> None:
+    """Check that a loss keeps the contract of `Loss` at ``outputs`` and ``targets``.
+
+    Parameters
+    ----------
+    loss : Loss
+        With any reduction; it stays as it is.
+    outputs : array (n, ...)
+        Of at least one sample, away from kinks.
+    targets : array (n, ...)
+        What the loss takes for them.
+    sample_weight : array, optional
+        Weights of the samples.
+    seed : int
+        Of the upstream gradient, and of samples of entries.
+
+    Raises
+    ------
+    AssertionError
+        If the gradient is wrong or zero; if ``upstream`` does not scale it; if the loss or an
+        argument changes; if the result depends on the memory layout of an argument, the number of
+        threads, a copy or a pickle of the loss; if float32 is not close to float64; if a batch of
+        none or one fails.
+
+    Examples
+    --------
+    >>> from deepfs.losses import CrossEntropy
+    >>> check_loss(CrossEntropy(), np.random.default_rng(0).random((3, 4)), np.array([0, 3, 1]))
+    """
+    x, t = np.array(outputs, np.float64), np.array(targets)
+    weight = None if sample_weight is None else np.array(sample_weight, np.float64)
+    before = pickle.dumps(loss)
+    shape = np.shape(loss(x, t, weight))
+    upstream = np.asarray(np.random.default_rng(seed).uniform(1, 2, shape))
+
+    def both(given: Any, x: Any, t: Any, weight: Any) -> dict[str, Array]:
+        value, cache = given.forward(x, t, weight)
+        first, again = (given.backward(cache, upstream).copy() for _ in range(2))
+        assert_array_equal(first, again, err_msg="the second backward of a cache differs")
+        return {"value": np.array(value), "gradient": first}
+
+    result = both(loss, x, t, weight)
+    gradient = result["gradient"]
+    assert gradient.any(), "the gradient is zero"
+    check_gradient(lambda x: float(np.vdot(loss(x, t, weight), upstream)), x, gradient, "outputs",
+                   seed)  # fmt: skip
+    cache = loss.forward(x, t, weight)[1]
+    assert_allclose(loss.backward(cache, 3 * upstream), 3 * gradient, rtol=1e-12,
+                    err_msg="upstream does not scale the gradient")  # fmt: skip
+    given = [None if a is None else a.copy() for a in (x, t, weight)]
+    for array in given:
+        if array is not None:
+            array.flags.writeable = False
+    assert_equal(both(loss, *given), result, "for read-only arrays")
+    for array, kept, name in zip(given, (x, t, weight), ("outputs", "targets", "weights"),
+                                 strict=True):  # fmt: skip
+        assert_array_equal(array, kept, err_msg=f"forward or backward changed the {name}")
+    for how, variant in layouts(x):
+        assert_equal(both(loss, variant, t, weight), result, f"for {how}")
+    for how, variant in layouts(t):
+        assert_equal(both(loss, x, variant, weight), result, f"for targets: {how}")
+    for how, variant in () if weight is None else layouts(weight):
+        assert_equal(both(loss, x, t, variant), result, f"for weights: {how}")
+    assert pickle.dumps(loss) == before, "forward or backward changed the loss"
+    assert_equal(both(copy.deepcopy(loss), x, t, weight), result, "of a copy")
+    assert_equal(both(pickle.loads(before), x, t, weight), result, "of a pickle")
+    for n in (1, 2, 3, 4):
+        with any_work_on(n):
+            assert_equal(both(loss, x, t, weight), result, f"with {n} threads")
+    _check_batches(loss, x, t, weight)
+    for name, got in both(loss, x.astype(np.float32), t, weight).items():
+        if name == "gradient" or shape:
+            assert got.dtype == np.float32, f"float32 gave a {name} of {got.dtype}"
+        size = max(1.0, float(np.abs(result[name]).max(initial=0)))
+        assert_allclose(got, result[name], rtol=0, atol=2e-6 * size, err_msg=f"float32: {name}")
+
+
+def _check_batches(loss: Loss, x: Array, t: Array, weight: Array | None) -> None:
+    """Check a batch of none, and that the terms of a sample do not depend on the others."""
+    few = [(x[:n], t[:n], None if weight is None else weight[:n]) for n in (0, 1)]
+    value, cache = loss.forward(*few[0])
+    assert not np.any(value), f"an empty batch gave the loss {value}"
+    empty = loss.backward(cache)
+    assert empty.shape == x[:0].shape, f"an empty batch gave a gradient of shape {empty.shape}"
+    terms, one = loss.terms(x, t, weight)[0], loss.terms(*few[1])[0]
+    assert_allclose(one, terms[:1], rtol=1e-9, atol=1e-12, err_msg="a batch of one differs")
