@@ -48,7 +48,9 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "kernel_regularizer": ("regularizer",),
     "l2": ("weight_decay",),
     "lambda_": ("rate",),
-    "learning_rate": ("lr",),
+    "learning_rate": ("lr", "lr_scale"),
+    "lr": ("lr_scale",),
+    "lr_multiplier": ("lr_scale",),
     "max_lr": ("lr",),
     "min_delta": ("threshold",),
     "min_lr": ("least", "end"),
@@ -82,6 +84,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "weight": ("class_weight",),
     "weights": ("class_weight", "value"),
 }
+FREEZE = "call freeze() or unfreeze() of the layer, or give the optimizer a Group(frozen=True)"
 # What other frameworks do by a setting, and deepfs by something else.
 INSTEAD: dict[str, str] = {
     "activation": "put a layer for it after this one",
@@ -94,10 +97,10 @@ INSTEAD: dict[str, str] = {
     "momentum": "use the optimizer Momentum",
     "nesterov": "use the optimizer Nesterov",
     "num_features": "the first input decides",
-    "requires_grad": "call freeze() or unfreeze() of the layer",
+    "requires_grad": FREEZE,
     "size_average": "use reduction",
     "track_running_stats": 'use statistics="fixed"',
-    "trainable": "call freeze() or unfreeze() of the layer",
+    "trainable": FREEZE,
     "training": "it is an argument of forward",
     "use_nesterov": "use the optimizer Nesterov",
 }

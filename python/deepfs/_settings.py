@@ -20,11 +20,12 @@ import inspect
 import re
 import sys
 from abc import ABCMeta
+from collections.abc import Collection
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from ._names import INSTEAD, hint, meant
+from ._names import FREEZE, INSTEAD, hint, meant
 
 _names_of: WeakKeyDictionary[type, tuple[str, ...]] = WeakKeyDictionary()
 
@@ -86,7 +87,7 @@ class Settings(metaclass=SettingsMeta):
         def __getattr__(self, name: str) -> Any:
             if name[0] == "_" or hasattr(type(self), name):
                 return object.__getattribute__(self, name)  # raises once more what it has raised
-            raise unknown_attribute(self, name)
+            raise unknown_attribute(self, name, [n for n in dir(self) if n[0] != "_"])
 
     def _set(self, name: str, value: Any) -> None:
         """Change a setting and all that is worked out from it; or nothing, if a check raises."""
@@ -200,17 +201,18 @@ def refuse_misnomer(made: Settings, name: str) -> None:
     cls = type(made)
     if name[0] == "_" or name in vars(made) or name in setting_names(cls) or hasattr(cls, name):
         return
-    freezes = hasattr(cls, "freeze") and "freeze" in INSTEAD.get(name, "")
+    freezes = hasattr(cls, "freeze") and INSTEAD.get(name) == FREEZE
     if freezes or meant(name, settable(made)):
         raise unknown_attribute(made, name)
 
 
-def unknown_attribute(made: Settings, name: str) -> AttributeError:
-    """Return the error for an attribute that an object does not have, or has not for assignment."""
+def unknown_attribute(made: Settings, name: str, known: Collection[str] = ()) -> AttributeError:
+    """Return the error for an attribute that an object does not have, or not for assignment."""
     own = [other for other in vars(made) if other[0] != "_"]
     if name in own or hasattr(type(made), name):
-        return AttributeError(f"{made._label()}.{name} is not a setting: it cannot be assigned")
-    instead = hint(name, {*settable(made), *own}) or of_a_part(made, name)
+        instead = meant(name, setting_names(type(made))) or ": it cannot be assigned"
+        return AttributeError(f"{made._label()}.{name} is not a setting{instead}")
+    instead = hint(name, known or {*settable(made), *own}) or of_a_part(made, name)
     return AttributeError(f"{made._label()} has no attribute {name!r}{instead}")
 
 

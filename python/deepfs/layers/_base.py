@@ -205,6 +205,7 @@ class Layer(Stateful):
     def _check_change(self, name: str) -> None:
         self._refuse_change(name)
         if self.in_shape is not None and self.built_dtype is not None:
+            check_name(self)
             if self.learned or self.buffered:
                 self.out_shape(self.in_shape)
             else:  # there are no arrays to lose: build anew

@@ -164,8 +164,9 @@ class Optimizer(Settings):
         super()._set(name, value)
         now = getattr(self, name)
         if (isinstance(now, (str, bool)) and now != before) or self.init(w).keys() != arrays:
-            vars(self).pop("kept", None)
-            vars(self).update(updates=0, state_version=self.state_version + 1)
+            for kept in ("kept", "updates"):  # by `update`
+                vars(self).pop(kept, None)
+            vars(self)["state_version"] = self.state_version + 1
             structure.change()
         return None
 
