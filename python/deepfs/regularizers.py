@@ -7,13 +7,14 @@ and LAMB: `WeightDecay`).
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
 
 from ._check import flag, number
+from ._settings import Settings
 
 __all__ = ["L1", "L2", "ElasticNet", "MaxNorm", "Regularizer", "WeightDecay"]
 
@@ -44,7 +45,7 @@ class Terms(NamedTuple):
         return (self.l1 + self.shrink) * absolute + self.l2 / 2 * squares
 
 
-class Regularizer(ABC):
+class Regularizer(Settings):
     """Base class of regularizers. To write one, define `terms`."""
 
     @abstractmethod
@@ -52,7 +53,7 @@ class Regularizer(ABC):
         """Return its effect on a step."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class L2(Regularizer):
     r"""L2 regularization (ridge): add :math:`\frac{\lambda}{2} \sum w^2` to the objective.
 
@@ -81,13 +82,13 @@ class L2(Regularizer):
     rate: float
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "rate", number(self.rate, "rate", "[0, inf)"))
+        self.rate = number(self.rate, "rate", "[0, inf)")
 
     def terms(self) -> Terms:
         return Terms(l2=self.rate)
 
 
-@dataclass(frozen=True)
+@dataclass
 class L1(Regularizer):
     r"""L1 regularization (lasso): add :math:`\lambda \sum |w|` to the objective.
 
@@ -128,14 +129,14 @@ class L1(Regularizer):
     proximal: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "rate", number(self.rate, "rate", "[0, inf)"))
+        self.rate = number(self.rate, "rate", "[0, inf)")
         flag(self.proximal, "proximal")
 
     def terms(self) -> Terms:
         return Terms(shrink=self.rate) if self.proximal else Terms(l1=self.rate)
 
 
-@dataclass(frozen=True)
+@dataclass
 class ElasticNet(Regularizer):
     """Elastic net regularization: the sum of the penalties of `L1` and `L2`.
 
@@ -166,15 +167,15 @@ class ElasticNet(Regularizer):
     proximal: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "l1", number(self.l1, "l1", "[0, inf)"))
-        object.__setattr__(self, "l2", number(self.l2, "l2", "[0, inf)"))
+        self.l1 = number(self.l1, "l1", "[0, inf)")
+        self.l2 = number(self.l2, "l2", "[0, inf)")
         flag(self.proximal, "proximal")
 
     def terms(self) -> Terms:
         return L1(self.l1, self.proximal).terms()._replace(l2=self.l2)
 
 
-@dataclass(frozen=True)
+@dataclass
 class WeightDecay(Regularizer):
     r"""Decoupled weight decay: multiply weights by :math:`1 - \eta \lambda` before each step.
 
@@ -201,13 +202,13 @@ class WeightDecay(Regularizer):
     rate: float
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "rate", number(self.rate, "rate", "[0, inf)"))
+        self.rate = number(self.rate, "rate", "[0, inf)")
 
     def terms(self) -> Terms:
         return Terms(decay=self.rate)
 
 
-@dataclass(frozen=True)
+@dataclass
 class MaxNorm(Regularizer):
     """Max-norm constraint: bound the norm of the weights of each unit after each step.
 
@@ -240,7 +241,7 @@ class MaxNorm(Regularizer):
     limit: float
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "limit", number(self.limit, "limit", "(0, inf)"))
+        self.limit = number(self.limit, "limit", "(0, inf)")
 
     def terms(self) -> Terms:
         return Terms(limit=self.limit)

@@ -58,6 +58,7 @@ class GroupNorm(ChannelNorm):
     affine: bool = True
 
     input_rank = (2, 3, 4)
+    changeable = frozenset({"groups", "eps"})
 
     def __post_init__(self) -> None:
         self.groups = whole(self.groups, "groups")

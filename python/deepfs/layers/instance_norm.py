@@ -54,6 +54,7 @@ class InstanceNorm(ChannelNorm):
     affine: bool = True
 
     input_rank = (3, 4)
+    changeable = frozenset({"eps"})
 
     def __post_init__(self) -> None:
         self.eps = number(self.eps, "eps", "(0, inf)")

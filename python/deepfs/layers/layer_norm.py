@@ -61,6 +61,7 @@ class LayerNorm(SampleNorm):
     affine: bool = True
 
     input_rank = (2, 3, 4)
+    changeable = frozenset({"eps"})
 
     def __post_init__(self) -> None:
         self.axes = whole(self.axes, "axes", 1, 3)

@@ -13,8 +13,8 @@ import numpy as np
 
 from .._arrays import Array
 from .._check import number, whole
-from .._settings import Settings
-from ..layers._parameter import Parameter
+from .._settings import Settings, setting_names
+from ..layers._parameter import Parameter, structure
 from ..regularizers import L2, WeightDecay
 from ..schedules import Schedule
 from ._plan import Group, Pass, Plan, Span, check_names, global_norm, zeros, zeros_like
@@ -131,6 +131,7 @@ class Optimizer(Settings):
     clip_value: float | None = field(default=None, kw_only=True)
     groups: Sequence[Group] = field(default=(), kw_only=True)
 
+    state_version: ClassVar[int] = 0  # another number: the state starts anew, see `_changed`
     decoupled: ClassVar[bool] = False  # weight_decay goes past the gradient
     apart: ClassVar[bool] = False  # the rule needs sums over each array
 
@@ -149,6 +150,25 @@ class Optimizer(Settings):
         for group in self.groups:
             if not isinstance(group, Group):
                 raise TypeError(f"groups must be deepfs Groups, got {group!r}")
+
+    def _set(self, name: str, value: Any) -> None:
+        """Change a setting; let the state start anew if it no longer belongs to the rule.
+
+        Numbers change in mid-training. A name or a flag chooses another rule, as ``form`` does, and
+        RMSProp's ``momentum`` decides whether there is an array for it.
+        """
+        if name in setting_names(Optimizer):  # they have no state
+            return super()._set(name, value)
+        w = np.zeros(1, np.float32)
+        before, arrays = getattr(self, name), self.init(w).keys()
+        super()._set(name, value)
+        now = getattr(self, name)
+        if (isinstance(now, (str, bool)) and now != before) or self.init(w).keys() != arrays:
+            for kept in ("kept", "updates"):  # by `update`
+                vars(self).pop(kept, None)
+            vars(self)["state_version"] = self.state_version + 1
+            structure.change()
+        return None
 
     @abstractmethod
     def init(self, w: Array) -> dict[str, Array]:
@@ -174,14 +194,16 @@ class Optimizer(Settings):
         spans: Sequence[Span],
         known: Plan | None = None,
         frozen: frozenset[str] = frozenset(),
+        buffers: Sequence[str] = (),
     ) -> Plan:
         """Return what a step runs over; the plan that is known, if the settings are still its.
 
-        ``frozen`` are the names of the parameters of frozen layers.
+        ``frozen`` are the names of the parameters of frozen layers; ``buffers`` are those of
+        buffers, which a `Group` that freezes may name, too.
         """
         plan = self._plan(spans, known, frozen)
         if plan is not known:
-            check_names([span.name for span in spans], self.groups)
+            check_names([*(span.name for span in spans), *buffers], self.groups)
         return plan
 
     def _plan(
@@ -195,7 +217,7 @@ class Optimizer(Settings):
         if known is not None and known.made_for == made_for:
             return known
         decay = WeightDecay if self.decoupled else L2
-        made_for = (*made_for[:-1], tuple(map(copy.copy, self.groups)))  # they may change in place
+        made_for = (*made_for[:-1], copy.deepcopy(self.groups))  # they may change in place
         return Plan(spans, decay(self.weight_decay).terms(), self.groups, apart, made_for, frozen)
 
     def _pass(

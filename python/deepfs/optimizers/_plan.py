@@ -14,6 +14,7 @@ from cnn_core import optimizers
 
 from .._arrays import Array, Shape
 from .._check import flag, number
+from .._settings import Settings as CheckedSettings
 from ..regularizers import Regularizer, Terms, terms_of
 
 PAGE = 4096  # bytes
@@ -42,7 +43,7 @@ def zeros_like(w: Array) -> Array:
 
 
 @dataclass(eq=True)
-class Group:
+class Group(CheckedSettings):
     """Settings of some parameters, by their names.
 
     Parameters
@@ -53,8 +54,9 @@ class Group:
     lr_scale : float, optional
         What the learning rate is multiplied by, at least 0.
     frozen : bool, optional
-        Leave them, their state and their gradients out of every step. (Batch norm's running
-        statistics are no parameters, and go on.)
+        Leave them and their state out of every step. A batch norm whose parameters are all frozen
+        uses and keeps its running statistics in training, as after `deepfs.layers.Layer.freeze`;
+        one without parameters goes by the names of its buffers, such as ``"*.running_mean"``.
     regularizer : Regularizer or sequence of them, optional
         Instead of the optimizer's ``weight_decay``; ``()`` is none.
     biases : bool
@@ -78,7 +80,8 @@ class Group:
     biases: bool = False
 
     def __post_init__(self) -> None:
-        self.patterns  # noqa: B018 - checks them
+        if not isinstance(self.names, str):
+            self.names = self.patterns
         if self.lr_scale is not None:
             self.lr_scale = number(self.lr_scale, "lr_scale", "[0, inf)")
         if self.frozen is not None:
