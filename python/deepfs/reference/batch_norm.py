@@ -1,4 +1,4 @@
-"""Twins of normalisation."""
+"""NumPy references of normalisation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Twin of `deepfs.layers.ConvTranspose2D`: the adjoint of convolution."""
+"""NumPy reference of `deepfs.layers.ConvTranspose2D`: the adjoint of convolution."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def conv_transpose2d_backward(
     groups: int = 1,
 ) -> tuple[Array, Array, Array]:
     """Return dx, dweight, dbias: x and dy have changed places."""
-    seen = grouped_windows(dy, weight, stride, padding, dilation, groups)
-    seen = seen[:, :, :, : x.shape[2], : x.shape[3]]  # output_padding may have room for one more
+    patches = grouped_windows(dy, weight, stride, padding, dilation, groups)
+    patches = patches[:, :, :, : x.shape[2], : x.shape[3]]  # output_padding may add one
     filters = weight.reshape(groups, -1, *weight.shape[1:])
-    dx = np.einsum("ngoijab,gcoab->ngcij", seen, filters).reshape(x.shape)
+    dx = np.einsum("ngoijab,gcoab->ngcij", patches, filters).reshape(x.shape)
     grouped = x.reshape(len(x), groups, x.shape[1] // groups, *x.shape[2:])
-    dweight = np.einsum("ngoijab,ngcij->gcoab", seen, grouped).reshape(weight.shape)
+    dweight = np.einsum("ngoijab,ngcij->gcoab", patches, grouped).reshape(weight.shape)
     return dx, dweight, dy.sum(axis=(0, 2, 3))

@@ -1,4 +1,4 @@
-"""Twins of pooling."""
+"""NumPy references of pooling."""
 
 from __future__ import annotations
 

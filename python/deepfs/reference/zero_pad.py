@@ -1,4 +1,4 @@
-"""Twin of `deepfs.layers.ZeroPad2D`."""
+"""NumPy reference of `deepfs.layers.ZeroPad2D`."""
 
 from __future__ import annotations
 
