@@ -1,4 +1,4 @@
-"""Build cnn_core: each kernel is translated to C once and compiled once per instruction-set level.
+"""Build cnn_core: each kernel is translated to C once and compiled for each instruction-set level.
 
 Everything else about the package is in pyproject.toml. Environment variables:
 
@@ -7,9 +7,9 @@ Everything else about the package is in pyproject.toml. Environment variables:
     DEEPFS_CFLAGS     further compiler and linker flags (sanitizers, say)
 """
 
+import filecmp
 import os
 import platform
-import re
 import shutil
 import subprocess
 import sys
@@ -33,7 +33,6 @@ if NATIVE:
     LEVELS = {"native": ["-march=native", "-mtune=generic"]}
 elif X86:
     LEVELS = {f"v{k}": [f"-march=x86-64-v{k}"] for k in (2, 3, 4)}
-    LEVELS["v2"] += ["-O2", "-fpeel-loops"]  # small rather than fast: processors before 2013
 else:
     LEVELS = {"baseline": []}
 
@@ -41,9 +40,6 @@ else:
 # change what a NaN or an infinity does, so no -ffast-math.
 OPTIMISE = ["-O0", "-g"] if DEBUG else ["-O3", "-g0", "-fno-math-errno", "-fno-trapping-math"]
 COMPILE = [*OPTIMISE, "-ffp-contract=fast", "-Wno-unused-function", *FLAGS]
-if sys.platform == "linux" and not (DEBUG or FLAGS):
-    # nothing is thrown through C; tables of how to unwind its frames are 3 % of the wheel
-    COMPILE.insert(0, "-fno-asynchronous-unwind-tables")
 DIRECTIVES = {
     "language_level": 3,
     "boundscheck": DEBUG,
@@ -82,8 +78,6 @@ class BuildKernels(build_ext):
         for command in ("linker_so", "linker_exe"):
             kept = getattr(self.compiler, command, None) or []
             setattr(self.compiler, command, [f for f in kept if not f.startswith("-Wl,-rpath")])
-        if sys.platform == "linux" and not (DEBUG or FLAGS):
-            link_flags = [*link_flags, "-Wl,--strip-all"]
         for extension in self.extensions:
             extension.extra_compile_args += compile_flags
             extension.extra_link_args += link_flags + FLAGS
@@ -132,17 +126,19 @@ class BuildKernels(build_ext):
         return [], []
 
 
+def is_compiled_once(source: Path) -> bool:
+    """Return whether a kernel says in its first line that no instruction set makes it faster."""
+    with source.open(encoding="utf-8") as file:
+        return file.readline().startswith("# compiled once")
+
+
 def kernels() -> list[Extension]:
-    """Return one extension per kernel and level, and one each of the modules that need no level."""
-    names = sorted(path.stem for path in SOURCE.glob("*.pyx"))
+    """Return one extension per kernel and level, and one of each module that is compiled once."""
+    sources = sorted(SOURCE.glob("*.pyx"))
     shared = "cnn_core._cyutility"  # Cython's memoryview code, once instead of in every kernel
-    # once is enough for these: they are as fast as memory, or hold no loop over numbers
-    plain = {
-        f"cnn_core.{name}"
-        for name in ("_cpu", "_cyutility", "add", "dense", "memory", "transpose", "threads")
-    }
+    once = {shared, *(f"cnn_core.{path.stem}" for path in sources if is_compiled_once(path))}
     modules = [
-        *(Extension(f"cnn_core.{name}", [f"{SOURCE}/{name}.pyx"]) for name in names),
+        *(Extension(f"cnn_core.{path.stem}", [str(path)]) for path in sources),
         Extension(shared, [f"{SOURCE}/_cyutility.c"]),
     ]
     translated = cythonize(
@@ -155,12 +151,14 @@ def kernels() -> list[Extension]:
     extensions = []
     for module in translated:
         generated = Path(module.sources[0])
-        levels = {"": []} if module.name in plain else LEVELS
+        levels = {"": []} if module.name in once else LEVELS
         for level, flags in levels.items():
             # setuptools names an object file after its source: a copy for each level.
             copy = BUILD / level / generated.name
             if level:
-                write_small(generated, copy)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                if not copy.exists() or not filecmp.cmp(generated, copy, shallow=False):
+                    shutil.copyfile(generated, copy)  # the same C is not compiled again
             package = f"cnn_core._{level}" if level else "cnn_core"
             extensions.append(
                 Extension(
@@ -174,21 +172,6 @@ def kernels() -> list[Extension]:
                 )
             )
     return extensions
-
-
-# What Cython writes to read the arguments of a `def`: called once per call of a kernel.
-READS_ARGUMENTS = re.compile(r"^static (?=PyObject \*(?:__pyx_fuse_\d+)?__pyx_pw_)", re.MULTILINE)
-
-
-def write_small(generated: Path, copy: Path) -> None:
-    """Copy C source, and have it read arguments in few bytes: most of a kernel's code did that.
-
-    Marked like Cython's own CYTHON_SMALL_CODE, a fifth of each module disappears.
-    """
-    source = READS_ARGUMENTS.sub("static CYTHON_SMALL_CODE ", generated.read_text("utf-8"))
-    if not copy.exists() or copy.read_text("utf-8") != source:
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_text(source, "utf-8")
 
 
 def forget_other_levels() -> None:

@@ -40,13 +40,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import product
 from multiprocessing.connection import Connection
-from pathlib import Path
 from statistics import geometric_mean, median
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from compare import THREAD_VARIABLES, Server, machine, positive
+from compare import THREAD_VARIABLES, Server, machine, parsed, positive
 from frameworks import Array
 
 PASSES = ("forward", "input gradient", "weight gradient")
@@ -150,7 +149,7 @@ class DeepFS:
         self.algorithm = layer.algorithm_for(image)
         self.window = (
             *(s.stride, s.stride, s.padding, s.padding, s.dilation, s.dilation, s.groups),
-            self.algorithm == "winograd",
+            layer.algorithm,
         )
         self.x, self.weight, self.bias, self.dy = arrays.values()
         self.dweight, self.dbias = np.zeros_like(self.weight), np.zeros_like(self.bias)
@@ -393,8 +392,7 @@ def arguments() -> argparse.Namespace:
     add("--threads", nargs="+", type=positive, default=[1], metavar="N", help="of every framework")
     add("--dtype", choices=tuple(TOLERANCE), default="float32", help="%(default)s by default")
     add("--rounds", type=positive, default=7, help="of about 0.1 s, per pass (%(default)s)")
-    add("--json", type=Path, metavar="FILE", help="write everything, every round included")
-    args = parser.parse_args()
+    args = parsed(parser)
     found = []
     for given in args.shapes:
         fit = [name for name in SHAPES if given in (name, name.rpartition("-")[0])]
@@ -402,10 +400,6 @@ def arguments() -> argparse.Namespace:
             parser.error(f"--shapes must be names of convolutions, got {given!r}")
         found += fit
     args.shapes = list(dict.fromkeys(found))
-    if importlib.util.find_spec("deepfs") is None:
-        parser.error("deepfs is not installed for this Python: pip install .")
-    if args.json and not args.json.resolve().parent.is_dir():
-        parser.error(f"--json needs a folder that exists, got {args.json}")
     return args
 
 

@@ -28,6 +28,13 @@ peak is the best matrix product (512, deepfs's or NumPy's) after the rounds, and
 compares best with best. MB is the most memory a worker has had resident after its warm-up.
 
 The frameworks, deepfs among them, are in frameworks.py.
+
+    python benchmarks/compare.py --against ../before [--only resnet20 gemm] [--pairs 10]
+
+times this build of deepfs against another one instead: a checkout built in place, a virtual
+environment, or its Python. Rows are training and inference of the networks at batch 100 and 1,
+matrix products, steps of optimizers, and layers. How a row counts as slower is said in builds.py;
+if one does, the exit status is 1. All rows take about 6 minutes.
 """
 
 from __future__ import annotations
@@ -52,6 +59,7 @@ from typing import Any
 
 import numpy as np
 
+import builds
 from frameworks import FRAMEWORKS, NETWORKS, SETTINGS, Array, Layer, build, every
 
 Round = tuple[float, float]  # ms per step, processors kept busy
@@ -431,14 +439,49 @@ def arguments() -> argparse.Namespace:
     add("--rounds", type=positive, default=9, help="of about 0.3 s, per framework (%(default)s)")
     add("--busy", type=positive, default=0, metavar="N",
         help="processes beside them that each want a processor; none by default")  # fmt: skip
-    add("--json", type=Path, metavar="FILE", help="write everything, every round included")
+    add("--against", type=Path, metavar="BUILD",
+        help="time another build of deepfs, not other frameworks: a checkout built in place, a "
+        "virtual environment or its Python")  # fmt: skip
+    add("--only", nargs="+", default=[""], metavar="PART",
+        help="with --against: rows with one of these in their name")  # fmt: skip
+    add("--pairs", type=positive, default=builds.PAIRS, metavar="N",
+        help="with --against: processes of either build (%(default)s)")  # fmt: skip
+    add("--seconds", type=float, default=builds.SECONDS, metavar="S",
+        help="with --against: per row and process (%(default)s)")  # fmt: skip
     add("--worker", help=argparse.SUPPRESS)
+    args = parsed(parser)
+    if args.against and args.pairs < builds.MIN_PAIRS:
+        parser.error(f"--pairs must be at least {builds.MIN_PAIRS} for an interval of 95 %")
+    return args
+
+
+def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Add --json and return what the command line asks for; refuse what could not be run."""
+    text = "write everything, every round included"
+    parser.add_argument("--json", type=Path, metavar="FILE", help=text)
     args = parser.parse_args()
     if importlib.util.find_spec("deepfs") is None:
         parser.error("deepfs is not installed for this Python: pip install .")
     if args.json and not args.json.resolve().parent.is_dir():
         parser.error(f"--json needs a folder that exists, got {args.json}")
     return args
+
+
+def against(args: argparse.Namespace) -> int:
+    """Compare two builds of deepfs; return the exit status."""
+    here = machine()
+    print("{cpu}, {processors} processors, {system}".format(**here))
+    try:
+        rows, status = builds.against(args)
+    except (OSError, RuntimeError, ValueError) as error:
+        print(f"compare.py: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("compare.py: interrupted", file=sys.stderr)
+        return 130
+    if args.json:
+        args.json.write_text(json.dumps({"machine": here, "rows": rows}, indent=1) + "\n")
+    return status
 
 
 def main() -> int:
@@ -449,6 +492,8 @@ def main() -> int:
         return 0
     if args.level:
         os.environ["DEEPFS_ISA"] = args.level
+    if args.against:
+        return against(args)
     missing = [n for n in args.peers if importlib.util.find_spec(FRAMEWORKS[n].package) is None]
     args.peers = [name for name in args.peers if name not in missing]
     for name in missing:

@@ -21,6 +21,56 @@ def test_matches_numpy(shape, dtype, tolerance, threads, rng):
     assert_allclose(y, reference.batch_norm(x, gamma, beta), **tolerance)
 
 
+def rows_of(x):
+    """Return the matrix that the kernels see: a row per pixel, a column per channel."""
+    return np.moveaxis(x, 1, -1).reshape(-1, x.shape[1])
+
+
+@pytest.mark.parametrize("shape", [(9, 4), (5, 3, 4, 6), (40, 2, 20, 20)])
+@pytest.mark.parametrize("fixed", [False, True])
+def test_kernels_match_numpy(fixed, shape, dtype, tolerance, threads, rng):
+    """With the statistics of the batch, and with fixed ones, which are constants."""
+    c, eps = shape[1], 0.1
+    x, dy = (1 + rng.standard_normal((2, *shape))).astype(dtype)
+    gamma, beta, mean = rng.standard_normal((3, c)).astype(dtype)
+    var, inv_std = rng.uniform(0.5, 2, c).astype(dtype), np.empty(c, dtype)
+    given = {"mean": mean, "var": var} if fixed else {}
+    if fixed:
+        inv_std[:] = 1 / np.sqrt(var + eps)
+    else:
+        batch_norm.batch_moments(rows_of(x), mean, inv_std, mean.copy(), var.copy(), 0, True, eps)
+    y, dx = np.empty((2, x.size // c, c), dtype)
+    dgamma, dbeta = np.ones((2, c), dtype)
+    batch_norm.batch_norm_forward(rows_of(x), mean, inv_std, gamma, beta, y)
+    close = {"rtol": 0, "atol": 20 * tolerance["atol"]}
+    assert_allclose(y, rows_of(reference.batch_norm(x, gamma, beta, eps, **given)), **close)
+    batch_norm.batch_norm_backward(
+        rows_of(x), rows_of(dy), mean, inv_std, gamma, dx, dgamma, dbeta, not fixed
+    )
+    wanted = reference.batch_norm_backward(x.astype(float), gamma, dy, eps, **given)
+    assert_allclose(dx, rows_of(wanted[0]), **close)
+    assert_allclose((dgamma - 1) / len(dx), wanted[1] / len(dx), **close)
+    assert_allclose((dbeta - 1) / len(dx), wanted[2] / len(dx), **close)
+
+
+@pytest.mark.parametrize("shape", [(9, 4), (3, 2, 4, 5)])
+@pytest.mark.parametrize("fixed", [False, True])
+def test_the_gradients_are_those_of_finite_differences(fixed, shape, rng):
+    x, dy = rng.standard_normal((2, *shape))
+    c, h = shape[1], 1e-6
+    gamma, beta = rng.standard_normal((2, c))
+    given = {"mean": rng.standard_normal(c), "var": rng.uniform(0.5, 2, c)} if fixed else {}
+    gradients = reference.batch_norm_backward(x, gamma, dy, **given)
+    for i, (gradient, at) in enumerate(zip(gradients, (x, gamma, beta), strict=True)):
+        step = rng.standard_normal(at.shape)
+
+        def loss(t, i=i, step=step):
+            moved = [a + t * step if j == i else a for j, a in enumerate((x, gamma, beta))]
+            return np.vdot(dy, reference.batch_norm(*moved, **given))
+
+        assert (loss(h) - loss(-h)) / (2 * h) == pytest.approx(np.vdot(gradient, step), abs=1e-7)
+
+
 def test_gamma_is_the_standard_deviation(rng):
     layer = BatchNorm()
     layer.build((1,))
@@ -128,11 +178,11 @@ def test_a_relu_beside_it_in_the_same_pass_has_the_same_bits(columns, batch, dty
     with np.errstate(invalid="ignore"):
         assert_array_equal(together, np.where(y + dy < 0, 0, y + dy))
 
-    def backward(gated):
+    def backward(drelu):
         dx, sums = np.empty_like(x), np.zeros((2, columns), dtype)
         with np.errstate(invalid="ignore"):
             batch_norm.batch_norm_backward(
-                x[8:], dy[8:], mean, inv_std, gamma, dx[8:], *sums, batch, gated
+                x[8:], dy[8:], mean, inv_std, gamma, dx[8:], *sums, batch, drelu
             )
         return dx[8:], sums
 

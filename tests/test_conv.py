@@ -1,5 +1,7 @@
 """Convolution: against NumPy, its three products, and what it refuses."""
 
+import importlib
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -19,6 +21,7 @@ CASES = [
     pytest.param({"kernel_size": 2, "dilation": (3, 2)}, (2, 2, 7, 6), id="dilated"),
     pytest.param({"kernel_size": 3, "groups": 2, "dilation": 2}, (2, 4, 9, 8), id="groups"),
     pytest.param({"kernel_size": 3, "groups": 6, "stride": 2}, (2, 6, 9, 8), id="depthwise"),
+    pytest.param({"kernel_size": 3, "groups": 6}, (2, 12, 5, 6), id="a filter to two channels"),
     pytest.param({"kernel_size": 3, "groups": 6}, (16, 6, 14, 14), id="depthwise, two chains"),
     pytest.param({"kernel_size": (12, 11), "groups": 6}, (1, 6, 13, 14), id="132 taps, depthwise"),
     pytest.param({"kernel_size": 1}, (3, 70, 3, 3), id="1x1, many channels"),
@@ -111,43 +114,43 @@ def test_every_tile_of_the_product(co, pixels, dtype, tolerance, rng):
 
 
 @pytest.mark.parametrize("depthwise", [False, True])
-def test_gate_and_relu_of_a_grouped_convolution(depthwise, rng):
+def test_relu_and_drelu_of_a_grouped_convolution(depthwise, rng):
     c, groups = 18, 18 if depthwise else 3
     x, w = rng.standard_normal((2, 7, 8, c)), rng.standard_normal((3, 3, c // groups, c))
-    x[rng.random(x.shape) < 0.3] = 0  # as a ReLU leaves it: the gate is closed at 0
+    x[rng.random(x.shape) < 0.3] = 0  # as a ReLU leaves it: no gradient passes at 0
     window, (plain, fused) = (2, 1, 1, 1, 1, 1, groups), np.empty((2, 2, 4, 8, c))
     conv.conv2d_forward(x, w, None, plain, *window)
     conv.conv2d_forward(x, w, None, fused, *window, relu=True)
     assert_array_equal(fused, np.maximum(plain, 0))
-    dx, gated = np.empty((2, *x.shape))
+    dx, fused = np.empty((2, *x.shape))
     conv.conv2d_backward_input(plain, w, dx, *window)
-    conv.conv2d_backward_input(plain, w, gated, *window, gate=x)
-    assert_array_equal(gated, np.where(x > 0, dx, 0))
+    conv.conv2d_backward_input(plain, w, fused, *window, drelu=x)
+    assert_array_equal(fused, np.where(x > 0, dx, 0))
 
 
-@pytest.mark.parametrize("winograd", [False, True])
+@pytest.mark.parametrize("request_", ["direct", "winograd"])
 @pytest.mark.parametrize("channels", [1, 5, 16, 30])
-def test_epilogues_have_the_bits_of_a_pass_of_their_own(channels, winograd, rng):
+def test_epilogues_have_the_bits_of_a_pass_of_their_own(channels, request_, rng):
     x, w = rng.standard_normal((2, 9, 10, channels)), rng.standard_normal((3, 3, channels, 18))
     x, w, bias = x.astype("f"), w.astype("f"), rng.standard_normal(18).astype("f")
-    x[rng.random(x.shape) < 0.3] = 0  # as a ReLU leaves it: the gate is closed at 0
-    window = (1, 1, 1, 1, 1, 1, 1, winograd)
+    x[rng.random(x.shape) < 0.3] = 0  # as a ReLU leaves it: no gradient passes at 0
+    window = (1, 1, 1, 1, 1, 1, 1, request_)
     plain, fused = np.empty((2, 2, 9, 10, 18), "f")
     conv.conv2d_forward(x, w, bias, plain, *window)
     conv.conv2d_forward(x, w, bias, fused, *window, relu=True)
     assert_array_equal(fused, np.where(plain < 0, 0, plain))
-    dx, gated = np.empty((2, *x.shape), "f")
+    dx, fused = np.empty((2, *x.shape), "f")
     conv.conv2d_backward_input(plain, w, dx, *window)
-    conv.conv2d_backward_input(plain, w, gated, *window, gate=x)
-    assert_array_equal(gated, np.where(x > 0, dx, 0))
-    more = rng.standard_normal(x.shape).astype("f")
-    conv.conv2d_backward_input(plain, w, gated, *window, plus=more)
-    assert_array_equal(gated, dx + more)
-    conv.conv2d_backward_input(plain, w, gated, *window, gate=x, plus=more)
-    assert_array_equal(gated, np.where(x > 0, dx + more, 0))
-    for wrong in ({"gate": x[:1]}, {"plus": more[:1]}):
-        with pytest.raises(ValueError, match="gate, plus and the window do not belong"):
-            conv.conv2d_backward_input(plain, w, gated, *window, **wrong)
+    conv.conv2d_backward_input(plain, w, fused, *window, drelu=x)
+    assert_array_equal(fused, np.where(x > 0, dx, 0))
+    residual = rng.standard_normal(x.shape).astype("f")
+    conv.conv2d_backward_input(plain, w, fused, *window, residual=residual)
+    assert_array_equal(fused, dx + residual)
+    conv.conv2d_backward_input(plain, w, fused, *window, drelu=x, residual=residual)
+    assert_array_equal(fused, np.where(x > 0, dx + residual, 0))
+    for wrong in ({"drelu": x[:1]}, {"residual": residual[:1]}):
+        with pytest.raises(ValueError, match="drelu, residual and the window do not belong"):
+            conv.conv2d_backward_input(plain, w, fused, *window, **wrong)
 
 
 @pytest.mark.parametrize("channels", [2, 16, 21])
@@ -319,6 +322,65 @@ def test_who_chooses_winograd(monkeypatch, rng):
     assert_array_equal(outputs(algorithm="winograd"), outputs(algorithm="direct"))
 
 
+FORWARD, BACKWARD_INPUT, BACKWARD_WEIGHT = conv.PASSES
+PLAIN = (1, 1, 1, 1, 1, 1, 1)  # stride, padding, dilation, groups
+CHOICES = [  # name, passes; c, co, oh, ow, kh, kw; window, request; bytes of a number
+    ("depthwise", conv.PASSES, (8, 8, 9, 9, 3, 3), (2, 2, 1, 1, 1, 1, 8, "auto"), 4),
+    ("depthwise", conv.PASSES, (8, 8, 9, 9, 3, 3), (1, 1, 1, 1, 2, 2, 8, "direct"), 8),
+    ("winograd", conv.PASSES, (8, 8, 9, 9, 3, 3), (*PLAIN, "auto"), 4),
+    ("winograd", conv.PASSES, (1, 1, 5, 5, 3, 3), (*PLAIN, "winograd"), 4),
+    ("one_channel", (FORWARD, BACKWARD_WEIGHT), (1, 2, 9, 9, 3, 3), (*PLAIN, "auto"), 4),
+    ("one_channel", (FORWARD, BACKWARD_WEIGHT), (1, 1, 9, 9, 3, 3), (*PLAIN, "winograd"), 8),
+    ("col2im", (BACKWARD_INPUT,), (1, 2, 9, 9, 3, 3), (*PLAIN, "auto"), 4),
+    ("col2im", (BACKWARD_INPUT,), (2, 64, 9, 9, 5, 5), (2, 2, 0, 0, 1, 1, 1, "auto"), 4),
+    ("indirect", conv.PASSES, (32, 8, 9, 9, 3, 3), (*PLAIN, "direct"), 4),
+    ("indirect", conv.PASSES, (32, 8, 9, 9, 3, 3), (*PLAIN, "winograd"), 8),
+    ("indirect", conv.PASSES, (32, 7, 9, 9, 3, 3), (*PLAIN, "auto"), 4),
+    ("indirect", (FORWARD, BACKWARD_WEIGHT), (7, 8, 9, 9, 3, 3), (*PLAIN, "auto"), 4),
+    ("indirect", (FORWARD, BACKWARD_WEIGHT), (16, 8, 9, 9, 3, 3), (1, 1, 1, 1, 1, 1, 8, "auto"), 4),
+    ("indirect", conv.PASSES, (32, 8, 5, 5, 3, 3), (*PLAIN, "auto"), 4),
+    ("indirect", conv.PASSES, (32, 8, 9, 9, 3, 3), (1, 2, 1, 1, 1, 1, 1, "auto"), 4),
+    ("indirect", conv.PASSES, (32, 8, 9, 9, 1, 1), (*PLAIN, "auto"), 4),
+    ("indirect", conv.PASSES, (64, 8, 9, 9, 3, 3), (1, 1, 1, 1, 1, 1, 2, "auto"), 4),
+    ("indirect", (BACKWARD_INPUT,), (1, 2, 9, 9, 1, 1), (*PLAIN, "auto"), 4),
+    ("indirect", (FORWARD,), (1, 9, 9, 9, 3, 3), (*PLAIN, "auto"), 4),
+    ("indirect", (FORWARD,), (1, 1, 9, 9, 3, 3), (1, 2, 1, 1, 1, 1, 1, "auto"), 4),
+    ("indirect", (FORWARD,), (1, 1, 9, 9, 13, 5), (*PLAIN, "auto"), 4),
+    ("indirect", (FORWARD,), (2, 1, 9, 9, 3, 3), (*PLAIN, "auto"), 4),
+]
+
+
+def test_the_algorithm_follows_from_the_shapes():
+    """Two filters are half a vector of 16 bytes, the least there is: so at every level."""
+    for name, passes, shapes, window, itemsize in CHOICES:
+        for pass_name in passes:
+            assert conv.algorithm(pass_name, *shapes, *window, itemsize) == name, (shapes, window)
+    assert {name for name, *_ in CHOICES} == set(conv.ALGORITHMS)
+
+
+@pytest.mark.parametrize("name", conv.ALGORITHMS)
+def test_every_algorithm_has_a_module(name):
+    importlib.import_module(f"cnn_core.conv_{name}")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"pass_name": "backward"},
+        {"request": "fft"},
+        {"request": "winograd", "sw": 2},
+        {"groups": 0},
+        {"kh": 0},
+        {"dw": -1},
+    ],
+)
+def test_an_algorithm_for_nothing_is_refused(wrong):
+    names = ["c", "co", "oh", "ow", "kh", "kw", "sh", "sw", "top", "left", "dh", "dw", "groups"]
+    given = {"pass_name": "forward"} | dict.fromkeys(names, 1) | {"kh": 3, "kw": 3}
+    with pytest.raises(ValueError, match="no such pass of a convolution"):
+        conv.algorithm(**(given | wrong))
+
+
 @pytest.mark.parametrize(
     "settings",
     [{"kernel_size": 5}, {"stride": 2}, {"dilation": 2}, {"groups": 2}, {"algorithm": "fft"}],
@@ -424,8 +486,10 @@ def test_kernels_refuse_what_would_crash():
         (x, w, b, y, (1, 1, 0, 0, 2**62, 1, 1)),
         (x, w, b, y, (1, 1, 0, 0, 1, 1, 0)),
         (x, w, b, y, (1, 1, 0, 0, 1, 1, 4)),
-        (x, w, b, y, (1, 2, 0, 0, 1, 1, 1, True)),
-        (x, np.zeros((2, 3, 4, 6)), b, y, (1, 1, 0, 0, 1, 1, 1, True)),
+        (x, w, b, y, (1, 2, 0, 0, 1, 1, 1, "winograd")),
+        (x, np.zeros((2, 3, 4, 6)), b, y, (1, 1, 0, 0, 1, 1, 1, "winograd")),
+        (x, w, b, y, (1, 1, 0, 0, 1, 1, 1, "fft")),
+        (x, w, b, y, (1, 1, 0, 0, 1, 1, 1, None)),
     ]
     for *arrays, numbers in bad:
         with pytest.raises(ValueError, match="do not belong to one convolution"):

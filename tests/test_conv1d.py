@@ -60,7 +60,7 @@ def test_the_weight_of_a_sequence_has_three_axes(rng, tmp_path):
 
 def test_the_algorithm_is_that_of_the_convolution_inside():
     for layer, wanted in [
-        (L.Conv1D(8, 3), "direct"),
+        (L.Conv1D(8, 3), "indirect"),
         (L.Conv1D(16, 3, groups=16), "depthwise"),
     ]:
         layer.build((16, 20))

@@ -78,6 +78,36 @@ def test_refuses_a_setting(make, error, message):
 
 @pytest.mark.parametrize(("k", "units"), [(7, 5), (70, 37)])
 @pytest.mark.parametrize("n", [0, 1, 40])
+def test_forward_kernel(n, k, units, dtype, tolerance, threads, rng):
+    x, weight = (rng.standard_normal(shape).astype(dtype) for shape in ((n, k), (k, units)))
+    bias, y = rng.standard_normal(units).astype(dtype), np.full((n, units), np.nan, dtype)
+    close = {"rtol": 0, "atol": tolerance["atol"] * 10}
+    dense.dense_forward(x, weight, None, y)
+    assert_allclose(y, reference.dense(x, weight, np.zeros(units)), **close)
+    dense.dense_forward(x, weight, bias, y)
+    wanted = reference.dense(x, weight, bias)
+    assert_allclose(y, wanted, **close)
+    dense.dense_forward(x, weight, bias, y, relu=True)
+    assert_allclose(y, np.maximum(wanted, 0), **close)
+
+
+@pytest.mark.parametrize(
+    ("x", "weight", "bias", "y"),
+    [
+        ((2, 3), (4, 5), 5, (2, 5)),
+        ((2, 3), (3, 4), 5, (2, 5)),
+        ((2, 3), (3, 5), 4, (2, 5)),
+        ((2, 3), (3, 5), 5, (1, 5)),
+        ((2, 0), (0, 5), 5, (2, 5)),
+    ],
+)
+def test_forward_kernel_refuses_what_would_crash(x, weight, bias, y):
+    with pytest.raises(ValueError, match="x, weight, bias and y do not belong to one dense layer"):
+        dense.dense_forward(*map(np.zeros, (x, weight, bias, y)))
+
+
+@pytest.mark.parametrize(("k", "units"), [(7, 5), (70, 37)])
+@pytest.mark.parametrize("n", [0, 1, 40])
 def test_backward_kernel(n, k, units, dtype, tolerance, threads, rng):
     x, dy = (rng.standard_normal((n, size)).astype(dtype) for size in (k, units))
     weight, before = rng.standard_normal((2, k, units)).astype(dtype)

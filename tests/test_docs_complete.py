@@ -7,10 +7,13 @@ tables of the common tests are asked for beside the tables; the examples run in 
 import dataclasses
 import inspect
 import re
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from cnn_core import conv
 from deepfs import (
     Model,
     callbacks,
@@ -24,6 +27,7 @@ from deepfs import (
     regularizers,
     schedules,
 )
+from deepfs.testing import check_optimizer
 
 PAGES = Path(__file__).parents[1] / "docs"
 BASES = layers.Layer, optimizers.Optimizer, schedules.Schedule  # explain what all of them have
@@ -35,6 +39,7 @@ HELPERS = {  # have no settings of a kind, and no mathematics
         "optimizers.Group",
         "initializers.fans",
     ),
+    *("optimizers.StepContext", "optimizers.zeros_like"),
     *("initializers.get", "metrics.get", "metrics.without_ignored"),
 }
 
@@ -129,6 +134,21 @@ def test_a_page_names_it(where, kind):
     pages = [path.stem for path in PAGES.rglob("*.md")
              if re.search(rf"\b{kind.__name__}\b", path.read_text())]  # fmt: skip
     assert pages, f"no page of docs names {kind.__name__}"
+
+
+def test_the_optimizer_of_the_maths_page_keeps_the_contract(monkeypatch):
+    page = (PAGES / "maths" / "optimizers.md").read_text()
+    code = re.search(r"```python\n(.*?)```", page, re.DOTALL).group(1)
+    module = ModuleType("page")
+    monkeypatch.setitem(sys.modules, "page", module)  # a pickle looks for the class there
+    exec(code, vars(module))
+    check_optimizer(module.SignMomentum(0.01))
+
+
+def test_the_page_on_convolution_names_every_algorithm():
+    page = PAGES.joinpath("maths", "conv.md").read_text("utf-8")
+    for name in conv.ALGORITHMS:
+        assert f"| `{name}` | `conv_{name}.pyx` |" in page
 
 
 METHODS = (

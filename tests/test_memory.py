@@ -1,4 +1,4 @@
-"""Memory that is used again: who holds an array holds its block."""
+"""Memory that is used again: who holds an array holds its buffer."""
 
 import copy
 import gc
@@ -15,12 +15,12 @@ SHAPE = (50, 40, 40)
 
 
 @pytest.fixture(autouse=True)
-def _start_without_idle_blocks():
+def _start_without_idle_buffers():
     gc.collect()
     memory.release()
 
 
-def test_a_block_returns_when_its_last_array_dies():
+def test_a_buffer_returns_when_its_last_array_dies():
     a = empty(SHAPE, np.float32)
     assert a.shape == SHAPE
     assert a.dtype == np.float32
@@ -60,43 +60,43 @@ def test_idle_memory_is_bounded_and_can_be_given_back():
 
 @pytest.mark.parametrize("n", [1, 4095, 4096, 4097, 100_001, 2**20 + 1])
 def test_sizes_waste_at_most_a_quarter(n):
-    block = memory.Block(n)
-    assert len(memoryview(block)) == n
-    del block
+    buffer = memory.Buffer(n)
+    assert len(memoryview(buffer)) == n
+    del buffer
     assert n <= memory.idle_memory() <= max(4096, 1.25 * n + 4096)
 
 
 def test_refuses_a_negative_size():
-    with pytest.raises(ValueError, match="a block cannot have a negative size"):
-        memory.Block(-1)
+    with pytest.raises(ValueError, match="a buffer cannot have a negative size"):
+        memory.Buffer(-1)
     with pytest.raises(MemoryError, match="no memory for an array of"):
-        memory.Block(2**62)
+        memory.Buffer(2**62)
 
 
-def leave_in_idle_blocks(byte):
+def leave_in_idle_buffers(byte):
     """Have what comes next work in memory full of one byte: 255 makes NaN of every number."""
-    blocks = [
-        memory.Block(quarters << shift)
+    buffers = [
+        memory.Buffer(quarters << shift)
         for shift in range(10, 17)  # 4 KB to 448 KB
         for quarters in range(4, 8)
         for _ in range(8)
     ]
-    for block in blocks:
-        memoryview(block).cast("B")[:] = bytes([byte]) * len(memoryview(block))
+    for buffer in buffers:
+        memoryview(buffer).cast("B")[:] = bytes([byte]) * len(memoryview(buffer))
 
 
 @every_layer
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_no_layer_reads_what_was_left_in_a_block(make, shape, dtype, rng):
+def test_no_layer_reads_what_was_left_in_a_buffer(make, shape, dtype, rng):
     x = (0.01 + rng.permutation(np.prod(shape))).reshape(shape) / np.prod(shape)
     layer, results = make(), []
     layer.build(shape[1:], dtype)
     for byte in (0, 255):
         fresh = copy.deepcopy(layer)
         with any_work_on(2):
-            leave_in_idle_blocks(byte)
+            leave_in_idle_buffers(byte)
             y, cache = fresh.forward(x.astype(dtype), training=True)
-            leave_in_idle_blocks(byte)
+            leave_in_idle_buffers(byte)
             dx = fresh.backward(np.cos(np.arange(y.size)).reshape(y.shape), cache)
         results.append([y, dx, *(p.grad for p in fresh.parameters().values())])
     for clean, dirty in zip(*results, strict=True):

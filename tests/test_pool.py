@@ -21,7 +21,7 @@ CASES = [
     pytest.param((3, 3), (1, 1), 1, (2, 1, 5, 5), id="windows overlap, padded"),
     pytest.param((2, 1), (3, 2), 0, (1, 4, 7, 5), id="gaps and a remainder"),
     pytest.param((4, 4), (4, 4), (2, 0), (2, 3, 4, 4), id="padded above and below"),
-    pytest.param((4, 2), (2, 2), (2, 1, 0, 1), (2, 70, 5, 5), id="four sides, two slabs"),
+    pytest.param((4, 2), (2, 2), (2, 1, 0, 1), (2, 70, 5, 5), id="four sides, many channels"),
     pytest.param((2, 2), (2, 2), 0, (2, 6, 7, 9), id="2 x 2 and a remainder"),
     pytest.param((2, 2), (2, 2), 0, (2, 35, 5, 6), id="2 x 2, many channels"),
     pytest.param((2, 2), (2, 2), (0, 1, 0, 0), (2, 5, 7, 8), id="2 x 2, padded below"),
@@ -162,17 +162,17 @@ def test_average_pool_of_any_channels(size, stride, padding, channels, dtype, to
 
 
 def test_kernels_refuse_what_would_crash():
-    x, y, winners = np.zeros((1, 4, 4, 1)), np.zeros((1, 2, 2, 1)), np.zeros((1, 2, 1, 1))
-    assert pool.winner_words(2, 2, 2, x.itemsize) == 1
+    x, y, argmax = np.zeros((1, 4, 4, 1)), np.zeros((1, 2, 2, 1)), np.zeros((1, 2, 1, 1))
+    assert pool.argmax_words(2, 2, 2, x.itemsize) == 1
     good = (2, 2, 2, 2, 0, 0)
     for window in [(0, 2, 2, 2, 0, 0), (2, 2, 0, 2, 0, 0), (2, 2, 2, 2, -1, 0), (2**62,) * 6]:
         with pytest.raises(ValueError, match="do not belong to one pooling"):
-            pool.max_pool2d_forward(x, y, winners, *window)
+            pool.max_pool2d_forward(x, y, argmax, *window)
         with pytest.raises(ValueError, match="do not belong to one pooling"):
-            pool.max_pool2d_backward(y, winners, x, *window)
+            pool.max_pool2d_backward(y, argmax, x, *window)
         with pytest.raises(ValueError, match="do not belong to one pooling"):
             pool.avg_pool2d_forward(x, y, *window, 0, 0, False)
-    for bad in (winners[:, :1].copy(), np.zeros((1, 2, 2, 1)), np.zeros((1, 2, 1, 2))):
+    for bad in (argmax[:, :1].copy(), np.zeros((1, 2, 2, 1)), np.zeros((1, 2, 1, 2))):
         with pytest.raises(ValueError, match="do not belong to one pooling"):
             pool.max_pool2d_forward(x, y, bad, *good)
         with pytest.raises(ValueError, match="do not belong to one pooling"):
@@ -190,9 +190,9 @@ def test_kernels_refuse_what_would_crash():
         with pytest.raises(ValueError, match="do not belong to one pooling"):
             pool.max_pool2d_forward(x, y, None, *window)
     with pytest.raises(ValueError, match="do not belong to one pooling"):
-        pool.max_pool2d_forward(x, y, winners, 16, 16, 2, 2, 0, 0)  # a word for each is needed
+        pool.max_pool2d_forward(x, y, argmax, 16, 16, 2, 2, 0, 0)  # a word for each is needed
     with pytest.raises(ValueError, match="do not belong to one pooling"):
-        pool.max_pool2d_backward(y, winners, x, *good, y[:, :1].copy())
-    for bits in (-1, 0x0404040404040404):  # no winner; a number no pixel of the window has
+        pool.max_pool2d_backward(y, argmax, x, *good, y[:, :1].copy())
+    for bits in (-1, 0x0404040404040404):  # no pixel; a number that no pixel of the window has
         pool.max_pool2d_backward(y + 1, np.full((1, 2, 1, 1), bits).view(float), x, *good)
         assert not x.any()

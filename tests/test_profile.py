@@ -127,8 +127,10 @@ def nested():
 
 def test_rows_are_in_the_order_of_the_network(data):
     profile = nested().profile(*data, repeats=2)
+    first = profile["stem"].algorithm
+    assert first in ("one_channel", "indirect")  # by the width of a vector
     assert [(row.name, row.kind, row.algorithm, row.calls) for row in profile.rows] == [
-        ("stem", "Conv2D", "direct", 1),
+        ("stem", "Conv2D", first, 1),
         ("residual_1", "Residual", "-", 1),
         ("residual_1.body.conv2d_1", "Conv2D", "winograd", 1),
         ("residual_1.body.batchnorm_1", "BatchNorm", "-", 1),
@@ -333,7 +335,7 @@ def test_a_new_network_is_built_and_no_more(data):
     twin.network.prepare(x)
     assert state(model) == state(twin)
     assert model.arena is None
-    assert profile["conv2d_1"].algorithm == "direct"
+    assert profile["conv2d_1"].algorithm == "indirect"
     assert profile.dtype == "float64"
 
 
@@ -378,7 +380,7 @@ def test_table(data):
     profile.rows[:] = [dataclasses.replace(row, forward=way), slow]
     shown = str(profile).splitlines()[2].split()
     speeds = ["123", "123", "-", "-", "9.9", "9.9", "-", "-"]
-    assert shown == ["stem", "direct", "1.25", "-", "1.25", "3.4", *speeds]
+    assert shown == ["stem", row.algorithm, "1.25", "-", "1.25", "3.4", *speeds]
 
 
 def test_table_is_at_most_100_wide(data):

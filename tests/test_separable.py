@@ -26,7 +26,7 @@ def test_separable_matches_numpy(settings, multiplier, dtype, tolerance, threads
 
 def test_the_algorithm_is_that_of_the_convolution_inside():
     for layer, wanted in [
-        (L.SeparableConv2D(8, 3), "depthwise + direct"),
+        (L.SeparableConv2D(8, 3), "depthwise + indirect"),
     ]:
         layer.build((16, 12, 12))
         assert layer.algorithm_for((16, 12, 12)) == wanted

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 import deepfs as dfs
-from cnn_core import dense, gemm, random
+from cnn_core import gemm, random, reduce
 from cnn_core import threads as kernel
 from deepfs import layers as L
-from deepfs import losses, optimizers
+from deepfs import losses
 from deepfs.testing import any_work_on
 from every_layer import every_layer, spread
+from every_optimizer import every
 
 
 def run(code, **environment):
@@ -88,6 +89,20 @@ def test_waiting_threads_soon_sleep():
 
 
 QUIET, BUSY, UNEVEN = (1e6, 1e-3, 0), (1e6, 1e-2, 16), (1e6, 1e-3, 16)
+
+
+@pytest.mark.skipif(not kernel.has_openmp(), reason="built without OpenMP")
+def test_a_region_of_one_thread_does_not_enter_the_library():
+    """As threads.h arranges: what a kernel calls GOMP_parallel is in the kernel's own module."""
+    code = "import cnn_core.add"
+    show = {"LD_DEBUG": "bindings", "LD_BIND_NOW": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | show
+    )
+    bound = [line for line in done.stderr.splitlines() if "/add.abi3.so [0] to" in line]
+    if not any("`GOMP_parallel_start'" in line for line in bound):
+        pytest.skip("neither GCC's OpenMP nor a linker that shows what it binds")
+    assert not any("`GOMP_parallel'" in line for line in bound)
 
 
 def test_all_threads_where_nobody_waits():
@@ -232,7 +247,7 @@ def test_products_give_the_same_bits(m, n, k, trans_a, trans_b, dtype, rng):
         gemm.gemm(a, b, c, bias, trans_a, trans_b)
         gemm.gemm(a, b, added, None, trans_a, trans_b, accumulate=True)
         gemm.gemm(a, b, rectified, bias, trans_a, trans_b, relu=True)
-        gemm.gemm(a, b, gated, None, trans_a, trans_b, gate=gate)
+        gemm.gemm(a, b, gated, None, trans_a, trans_b, drelu=gate)
         return {"c": c, "added": added, "rectified": rectified, "gated": gated}
 
     check_same_bits(compute)
@@ -243,7 +258,7 @@ def test_sums_columns_and_random_numbers_have_the_same_bits(dtype, rng):
 
     def compute():
         total = np.ones(130, dtype)
-        dense.add_column_sums(rows, total)
+        reduce.add_column_sums(rows, total)
         col = dfs.im2col(images, 3, padding=1)
         back = dfs.col2im(col, images.shape, 3, padding=1)
         uniform, normal = np.empty((2, 10_001), dtype)
@@ -280,12 +295,9 @@ def test_every_loss_gives_the_same_bits(loss, shape, dtype, rng):
     check_same_bits(compute)
 
 
-OPTIMIZERS = [name for name in optimizers.__all__ if name not in ("Arena", "Group", "Optimizer")]
-
-
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_every_optimizer_gives_the_same_bits(name, dtype, rng):
-    optimizer = getattr(optimizers, name)()
+@every
+def test_every_optimizer_gives_the_same_bits(kind, settings, dtype, rng):
+    optimizer = kind(**settings)
     start, *gradients = rng.standard_normal((4, 50_001)).astype(dtype)
 
     def compute():

@@ -11,13 +11,13 @@ SHAPES = [(1, 1, 1), (3, 4, 8), (2, 5, 7), (40, 30, 144), (3, 1, 9), (0, 4, 4), 
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_turns_every_matrix(shape, dtype, threads, rng):
+def test_transposes_every_matrix(shape, dtype, threads, rng):
     x = rng.standard_normal(shape).astype(dtype)
     y = np.full((shape[0], shape[2], shape[1]), np.nan, dtype)
-    transpose.turn(x, y)
+    transpose.transpose(x, y)
     assert_array_equal(y, x.transpose(0, 2, 1))
     with pytest.raises(ValueError, match="one transposition"):
-        transpose.turn(x, np.empty((shape[0], shape[2] + 1, shape[1]), dtype))
+        transpose.transpose(x, np.empty((shape[0], shape[2] + 1, shape[1]), dtype))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", ">f4", "int64", "float16"])

@@ -12,7 +12,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-LARGEST = 3_000_000  # bytes
+LARGEST = 5_000_000  # bytes, of the wheel with the libraries that repairing puts into it
 # where one machine keeps its things; system folders such as /usr/lib are everybody's
 OF_ONE_MACHINE = re.compile(rb"(?<![\w.:/-])/(?:home|root|Users|tmp|work|build|opt|mnt)/[\w.-]+")
 NEEDED = (

@@ -55,7 +55,7 @@ def hash_of_training(dtype: str, threads: int, steps: int) -> str:
         average = dfs.callbacks.EMA(0.99)
         history = model.fit(x, y, 32, -(-steps // 7), verbose=0, callbacks=[average])
     found = hashlib.sha256()
-    for name, array in sorted((arrays_of(model) | average.state()).items()):
+    for name, array in sorted((arrays_of(model.trainer) | average.state()).items()):
         found.update(name.encode() + np.ascontiguousarray(array).tobytes())
     found.update(json.dumps([history.history, dfs.random.get_state(), model.steps]).encode())
     return found.hexdigest()

@@ -43,7 +43,7 @@ sys.path.insert(0, {tools!r})
 from interrupt import model_of
 model = model_of()
 for _ in range(10**6):
-    model.steps += 1
+    model.trainer.steps += 1
     model.save(sys.argv[1])
 """
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)

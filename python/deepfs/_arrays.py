@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from cnn_core import transpose
-from cnn_core.memory import Block
+from cnn_core.memory import Buffer
 
 Array: TypeAlias = NDArray[Any]
 Shape: TypeAlias = tuple[int, ...]
@@ -40,7 +40,7 @@ def channels_last(x: Array) -> Array:
         return np.ascontiguousarray(last)
     n, c, h, w = x.shape
     y = empty((n, h, w, c), x.dtype)
-    transpose.turn(x.reshape(n, c, h * w), y.reshape(n, h * w, c))
+    transpose.transpose(x.reshape(n, c, h * w), y.reshape(n, h * w, c))
     return y
 
 
@@ -75,7 +75,7 @@ def flat_rows(x: Array) -> Array:
         (n, c, h, w), last = x.shape, x.transpose(0, 2, 3, 1)
         if last.flags.c_contiguous:
             y = empty((n, c * h * w), x.dtype)
-            transpose.turn(last.reshape(n, h * w, c), y.reshape(n, c, h * w))
+            transpose.transpose(last.reshape(n, h * w, c), y.reshape(n, c, h * w))
             return y
     return np.ascontiguousarray(x.reshape(len(x), prod(x.shape[1:])))
 
@@ -110,8 +110,8 @@ def empty(shape: Shape, dtype: DTypeLike) -> Array:
     size = count * np.dtype(dtype).itemsize
     if size >= 2**63:
         raise MemoryError(f"no memory for an array of {size} bytes")
-    block: Any = Block(size)
-    return np.ndarray(shape, dtype, block)
+    memory: Any = Buffer(size)
+    return np.ndarray(shape, dtype, memory)
 
 
 def ignore_overflow() -> np.errstate:

@@ -1,3 +1,4 @@
+# compiled once: it runs before a level is chosen
 """What this processor can run. Built once, for the plainest processor of its family."""
 
 cdef extern from *:

@@ -22,12 +22,12 @@ def forward(
     kind: int,
     x: Array,
     y: Array,
-    setting: Array | None = None,
+    parameter: Array | None = None,
 ) -> None: ...
 def backward(
     kind: int,
-    known: Array,
+    x_or_y: Array,
     dy: Array,
     dx: Array,
-    setting: Array | None = None,
+    parameter: Array | None = None,
 ) -> None: ...

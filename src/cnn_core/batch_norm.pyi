@@ -10,7 +10,7 @@ def batch_moments(
     inv_std: Array,
     running_mean: Array,
     running_var: Array,
-    keep: float,
+    momentum: float,
     unbiased: bool,
     eps: float,
 ) -> None: ...
@@ -22,7 +22,7 @@ def batch_norm_forward(
     beta: Array,
     y: Array,
     relu: bool = False,
-    plus: Array | None = None,
+    residual: Array | None = None,
 ) -> None: ...
 def batch_norm_backward(
     x: Array,
@@ -34,5 +34,5 @@ def batch_norm_backward(
     dgamma: Array,
     dbeta: Array,
     batch: bool,
-    gated: bool = False,
+    drelu: bool = False,
 ) -> None: ...

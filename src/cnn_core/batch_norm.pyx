@@ -2,245 +2,86 @@
 
 Images (n, h, w, c) are matrices of n*h*w rows. Ioffe and Szegedy (2015, arXiv:1502.03167).
 
-Sums go by runs of rows, as in `dense`: a run adds SHORT wide rows at a time in the array's own
-precision, those sums in double, and the runs are added in order. A *wide* row is several rows of
-few columns, a whole number of vectors; what belongs to a column is repeated in it.
+Both passes work on *wide* rows: several rows of few columns, a whole number of vectors, in which
+what belongs to a column is repeated. Sums go by runs of rows, see `batch_norm_sums`.
 
     rows, c   values per column, columns      inv_std   1 / sqrt(variance + eps)
     wide      columns of a wide row, a multiple of c: number k belongs to column k mod c
 """
 from cython.parallel cimport prange
 from libc.math cimport sqrt
-from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from cnn_core.dense cimport run_of_rows
-from cnn_core.simd cimport VBYTES, vec, vecd, vecf, vfill, vgate, vload, vrelu, vstore
+from cnn_core.batch_norm_sums cimport GROUP, gradient_sums_of_run, merge, moments_of_run, repeat
+from cnn_core.batch_norm_sums cimport wide_row
+from cnn_core.memory cimport Buffer
+from cnn_core.reduce cimport run_of_rows
+from cnn_core.simd cimport lanes, vdrelu, vec, vecd, vecf, vfill, vload, vload_tail, vrelu
+from cnn_core.simd cimport vstore_tail
 from cnn_core.threads cimport threads_for
 from cnn_core.types cimport blocks_of, dim, least, real
-from cnn_core.vmath cimport vload_part, vstore_part
-
-cdef enum:
-    SHORT = 64          # wide rows added in the array's own precision
-    GROUP = 4           # vectors summed at a time, in registers
-    NEAR = 512          # bytes: wide rows up to this are summed several at a time; longer ones are
-    SOME = 2048         # read in the order of memory: going 1 KB from row to row took twice as long
-
-cdef enum:
-    VALUES
-    SQUARES
-    PRODUCTS
-
-
-cdef dim wide_row(dim c, dim itemsize) noexcept nogil:
-    """Return the columns of a wide row: at least a group."""
-    cdef dim lanes = VBYTES // itemsize, together = 1
-    while together * c % lanes != 0 or together * c < GROUP * lanes:
-        together *= 2
-    return together * c
-
-
-cdef void repeat(const real* columns, dim c, real* out, dim wide) noexcept nogil:
-    cdef dim start = 0, k
-    while start < wide:
-        for k in range(c):
-            out[start + k] = columns[k]
-        start += c
-
-
-cdef void fold(const real* sums, dim c, dim wide, double* total) noexcept nogil:
-    """Add to the total of each column what a wide row of sums has for it."""
-    cdef dim start = 0, k
-    while start < wide:
-        for k in range(c):
-            total[k] += sums[start + k]
-        start += c
-
-
-cdef inline void add_group(
-    dim vectors, int kind,                      # literals at every call: the loops unroll
-    const real* x, const real* dy, const real* mean, dim rows, dim wide,
-    real* sums, real* products, vec* lane,      # lane: NULL, only names the vector type
-) noexcept nogil:
-    """Do the work of `add_up` for a few vectors of `rows` wide rows."""
-    cdef dim size = VBYTES // sizeof(real), i, j
-    cdef vec s[GROUP]
-    cdef vec p[GROUP]
-    cdef vec m[GROUP]
-    cdef vec v, g
-    for j in range(vectors):
-        vload(s[j], sums + j * size)
-        vload(m[j], mean + j * size)
-        vload(p[j], products + j * size)
-    for i in range(rows):
-        for j in range(vectors):
-            vload(v, x + i * wide + j * size)
-            if kind == VALUES:
-                s[j] = s[j] + v
-            elif kind == SQUARES:
-                v = v - m[j]
-                s[j] = s[j] + v * v
-            else:
-                vload(g, dy + i * wide + j * size)
-                s[j] = s[j] + g
-                p[j] = p[j] + g * (v - m[j])
-    for j in range(vectors):
-        vstore(sums + j * size, s[j])
-        if kind == PRODUCTS:
-            vstore(products + j * size, p[j])
-
-
-cdef inline void add_up(
-    int kind, const real* x, const real* dy, const real* mean, dim values, dim wide,
-    real* sums, real* products, vec* lane,      # mean, sums and products (wide,)
-) noexcept nogil:
-    """sums += x, or (x - mean)^2, or dy, and then products += dy (x - mean), as `kind` says."""
-    cdef dim size = VBYTES // sizeof(real), bytes = wide * sizeof(real), rows, k
-    while values >= wide:
-        rows = least(SOME // bytes if bytes <= NEAR else 1, values // wide)
-        k = 0
-        while k + GROUP * size <= wide:
-            add_group(GROUP, kind, x + k, dy + k, mean + k, rows, wide, sums + k, products + k,
-                      lane)
-            k += GROUP * size
-        while k < wide:
-            add_group(1, kind, x + k, dy + k, mean + k, rows, wide, sums + k, products + k, lane)
-            k += size
-        x += rows * wide
-        dy += rows * wide
-        values -= rows * wide
-    for k in range(values):                     # the last of a batch: a wide row in part
-        if kind == VALUES:
-            sums[k] += x[k]
-        elif kind == SQUARES:
-            sums[k] += (x[k] - mean[k]) * (x[k] - mean[k])
-        else:
-            sums[k] += dy[k]
-            products[k] += dy[k] * (x[k] - mean[k])
-
-
-cdef inline void merge(
-    double* mean, double* squares, double n,                # in, out  of n values
-    double other_mean, double other_squares, double m,      # of m more
-) noexcept nogil:
-    """Mean and sum of squared distances from it, of both together (Chan, Golub, LeVeque 1979)."""
-    cdef double distance = other_mean - mean[0]
-    mean[0] += distance * (m / (n + m))
-    squares[0] += other_squares + distance * distance * (n * m / (n + m))
-
-
-cdef inline void moments_of_run(
-    const real* x, dim rows, dim c, dim wide,
-    double* moments,                            # in, out  (2, c), zeros
-    double* totals, real* space,                # work  (2, c), (3, wide)
-    vec* lane,
-) noexcept nogil:
-    """Mean of each column, and sum of squared distances from it.
-
-    SHORT wide rows at a time are read twice, the second time from the cache: distances are from
-    their own mean, so neither a common offset nor an outlier swamps them.
-    """
-    cdef dim row = 0, short = SHORT * (wide // c), n, k
-    cdef real* sums = space
-    cdef real* squares = space + wide
-    cdef real* mean = space + 2 * wide
-    while row < rows:
-        n = least(short, rows - row)
-        memset(space, 0, 2 * wide * sizeof(real))
-        memset(totals, 0, 2 * c * sizeof(double))
-        add_up(VALUES, x, x, mean, n * c, wide, sums, sums, lane)
-        fold(sums, c, wide, totals)
-        for k in range(c):
-            totals[k] = totals[k] / n
-            sums[k] = <real> totals[k]
-        repeat(sums, c, mean, wide)
-        add_up(SQUARES, x, x, mean, n * c, wide, squares, squares, lane)
-        fold(squares, c, wide, totals + c)
-        for k in range(c):
-            merge(&moments[k], &moments[c + k], row, totals[k], totals[c + k], n)
-        x += n * c
-        row += n
-
-
-cdef inline void gradient_sums_of_run(
-    const real* x, const real* dy, const real* mean, dim rows, dim c, dim wide,  # mean (wide,)
-    double* sums,                               # in, out  (2, c)
-    real* space,                                # work  (2, wide)
-    vec* lane,
-) noexcept nogil:
-    """Add the sums of dy and of dy * (x - mean) of each column."""
-    cdef dim row = 0, short = SHORT * (wide // c), n
-    while row < rows:
-        n = least(short, rows - row)
-        memset(space, 0, 2 * wide * sizeof(real))
-        add_up(PRODUCTS, x, dy, mean, n * c, wide, space, space + wide, lane)
-        fold(space, c, wide, sums)
-        fold(space + wide, c, wide, sums + c)
-        x += n * c
-        dy += n * c
-        row += n
 
 
 cdef inline void normalise_group(
-    dim vectors, const real* x, const real* plus, real* y, dim left,    # values from here on
-    const real* columns, dim wide, bint relu, vec* lane,
+    dim vectors, const real* x, const real* residual, real* y, dim left,    # values from here on
+    const real* columns, dim wide, bint relu, vec* tag,
 ) noexcept nogil:
-    """y = (x - mean) scale + beta, + plus; with relu, what is below 0 becomes 0."""
-    cdef dim size = VBYTES // sizeof(real), j
+    """y = (x - mean) scale + beta, plus the residual; with relu, what is below 0 becomes 0."""
+    cdef dim size = lanes(sizeof(real)), j
     cdef vec v[GROUP]
     cdef vec a, b, zero
     vfill(zero, 0)
     for j in range(vectors):
-        vload_part(v[j], x + j * size, left - j * size)
+        vload_tail(v[j], x + j * size, left - j * size)
         vload(a, columns + j * size)
         v[j] = v[j] - a
         vload(a, columns + wide + j * size)
         vload(b, columns + 2 * wide + j * size)
         v[j] = v[j] * a + b
-        if plus != NULL:
-            vload_part(a, plus + j * size, left - j * size)
+        if residual != NULL:
+            vload_tail(a, residual + j * size, left - j * size)
             v[j] = v[j] + a
         if relu:
             vrelu(v[j], zero)
     for j in range(vectors):
-        vstore_part(y + j * size, v[j], left - j * size)
+        vstore_tail(y + j * size, v[j], left - j * size)
 
 
 cdef inline void normalise_run(
-    const real* x, const real* plus, real* y, dim values,   # plus may be NULL
+    const real* x, const real* residual, real* y, dim values,   # residual may be NULL
     const real* columns,                        # mean, scale, beta  (3, wide)
-    dim wide, bint relu, vec* lane,
+    dim wide, bint relu, vec* tag,
 ) noexcept nogil:
-    cdef dim size = VBYTES // sizeof(real), group = GROUP * size, n, k
+    cdef dim size = lanes(sizeof(real)), group = GROUP * size, n, k
     while values > 0:
         n, k = least(wide, values), 0
         while k + group <= n:
-            normalise_group(GROUP, x + k, NULL if plus == NULL else plus + k, y + k, group,
-                            columns + k, wide, relu, lane)
+            normalise_group(GROUP, x + k, NULL if residual == NULL else residual + k, y + k,
+                            group, columns + k, wide, relu, tag)
             k += group
         while k < n:
-            normalise_group(1, x + k, NULL if plus == NULL else plus + k, y + k, n - k,
-                            columns + k, wide, relu, lane)
+            normalise_group(1, x + k, NULL if residual == NULL else residual + k, y + k, n - k,
+                            columns + k, wide, relu, tag)
             k += size
         x += n
-        if plus != NULL:
-            plus += n
+        if residual != NULL:
+            residual += n
         y += n
         values -= n
 
 
 cdef inline void backward_group(
     dim vectors, const real* x, const real* dy, real* dx, dim left,
-    const real* columns, dim wide, bint gated, vec* lane,
+    const real* columns, dim wide, bint drelu, vec* tag,
 ) noexcept nogil:
-    """dx = scale (dy - mean_dy - slope (x - mean)); gated, 0 where x is not above 0."""
-    cdef dim size = VBYTES // sizeof(real), j
+    """dx = scale (dy - mean_dy - slope (x - mean)); with drelu, 0 where x is not above 0."""
+    cdef dim size = lanes(sizeof(real)), j
     cdef vec g[GROUP]
     cdef vec v, a, b, zero
     vfill(zero, 0)
     for j in range(vectors):
-        vload_part(v, x + j * size, left - j * size)
-        vload_part(g[j], dy + j * size, left - j * size)
+        vload_tail(v, x + j * size, left - j * size)
+        vload_tail(g[j], dy + j * size, left - j * size)
         vload(a, columns + wide + j * size)
         g[j] = g[j] - a
         vload(a, columns + j * size)
@@ -248,25 +89,25 @@ cdef inline void backward_group(
         g[j] = g[j] - b * (v - a)
         vload(a, columns + 3 * wide + j * size)
         g[j] = g[j] * a
-        if gated:
-            vgate(g[j], v, zero)
+        if drelu:
+            vdrelu(g[j], v, zero)
     for j in range(vectors):
-        vstore_part(dx + j * size, g[j], left - j * size)
+        vstore_tail(dx + j * size, g[j], left - j * size)
 
 
 cdef inline void backward_run(
     const real* x, const real* dy, real* dx, dim values,
     const real* columns,                        # mean, mean_dy, slope, scale  (4, wide)
-    dim wide, bint gated, vec* lane,
+    dim wide, bint drelu, vec* tag,
 ) noexcept nogil:
-    cdef dim size = VBYTES // sizeof(real), group = GROUP * size, n, k
+    cdef dim size = lanes(sizeof(real)), group = GROUP * size, n, k
     while values > 0:
         n, k = least(wide, values), 0
         while k + group <= n:
-            backward_group(GROUP, x + k, dy + k, dx + k, group, columns + k, wide, gated, lane)
+            backward_group(GROUP, x + k, dy + k, dx + k, group, columns + k, wide, drelu, tag)
             k += group
         while k < n:
-            backward_group(1, x + k, dy + k, dx + k, n - k, columns + k, wide, gated, lane)
+            backward_group(1, x + k, dy + k, dx + k, n - k, columns + k, wide, drelu, tag)
             k += size
         x += n
         dy += n
@@ -278,18 +119,20 @@ def batch_moments(
     const real[:, ::1] x,                               # in   (rows, c)
     real[::1] mean, real[::1] inv_std,                  # out  (c,)
     real[::1] running_mean, real[::1] running_var,      # in, out  (c,)
-    double keep,                                        # of the running ones; the rest is the batch
-    bint unbiased,                                      # is what goes to the running variance
+    double momentum,                                    # what stays of the running statistics
+    bint unbiased,                                      # is the variance that they take in
     double eps,
 ):
     """Write mean and 1 / sqrt(variance + eps) of each column, in one pass over ``x``.
 
-    running = keep running + (1 - keep) batch, for both.
+    running = momentum running + (1 - momentum) batch, for both.
     """
     cdef dim rows = x.shape[0], c = x.shape[1], run = run_of_rows(rows), runs, wide, r, k, n
+    cdef Buffer workspace
     cdef double* moments
     cdef double* totals
-    cdef real* space
+    cdef real* sums
+    cdef real* means
     cdef double var
     if (mean.shape[0] != c or inv_std.shape[0] != c or running_mean.shape[0] != c
             or running_var.shape[0] != c or rows == 0):
@@ -297,20 +140,22 @@ def batch_moments(
     if c == 0:
         return
     runs, wide = blocks_of(rows, run), wide_row(c, sizeof(real))
-    moments = <double*> calloc(runs, 4 * c * sizeof(double) + 3 * wide * sizeof(real))
-    if moments == NULL:
-        raise MemoryError("no memory for partial sums")
-    totals = moments + runs * 2 * c
-    space = <real*> (totals + runs * 2 * c)
+    workspace = Buffer(runs * (4 * c * sizeof(double) + 2 * wide * sizeof(real)))
+    moments = <double*> workspace.memory                # (runs, 2, c)
+    totals = moments + runs * 2 * c                     # (runs, 2, c)
+    sums = <real*> (totals + runs * 2 * c)              # (runs, wide)
+    means = sums + runs * wide                          # (runs, wide)
+    memset(moments, 0, runs * 2 * c * sizeof(double))
+    memset(sums, 0, runs * wide * sizeof(real))
     for r in prange(runs, nogil=True, schedule="static",
                     num_threads=threads_for(<double> rows * c * sizeof(real) / 20)):
         n = least(run, rows - r * run)
         if real is float:
             moments_of_run(&x[r * run, 0], n, c, wide, moments + r * 2 * c, totals + r * 2 * c,
-                           space + r * 3 * wide, <vecf*> NULL)
+                           sums + r * wide, means + r * wide, <vecf*> NULL)
         else:
             moments_of_run(&x[r * run, 0], n, c, wide, moments + r * 2 * c, totals + r * 2 * c,
-                           space + r * 3 * wide, <vecd*> NULL)
+                           sums + r * wide, means + r * wide, <vecd*> NULL)
     for k in range(c):
         for r in range(1, runs):
             merge(&moments[k], &moments[c + k], r * run, moments[r * 2 * c + k],
@@ -320,9 +165,8 @@ def batch_moments(
         inv_std[k] = <real> (1 / sqrt(var + eps))
         if unbiased:
             var = moments[c + k] / (rows - 1)
-        running_mean[k] = <real> (keep * running_mean[k] + (1 - keep) * moments[k])
-        running_var[k] = <real> (keep * running_var[k] + (1 - keep) * var)
-    free(moments)
+        running_mean[k] = <real> (momentum * running_mean[k] + (1 - momentum) * moments[k])
+        running_var[k] = <real> (momentum * running_var[k] + (1 - momentum) * var)
 
 
 def batch_norm_forward(
@@ -331,7 +175,7 @@ def batch_norm_forward(
     const real[::1] gamma, const real[::1] beta,    # in   (c,)
     real[:, ::1] y,                                 # out  (rows, c)
     bint relu=False,                                # in the end, turn negative results into 0
-    const real[:, ::1] plus=None,                   # in   (rows, c), added before that
+    const real[:, ::1] residual=None,               # in   (rows, c), added before that
 ):
     """Write (x - mean) * (inv_std * gamma) + beta to ``y``.
 
@@ -339,44 +183,43 @@ def batch_norm_forward(
     digits where it is many standard deviations.
     """
     cdef dim rows = x.shape[0], c = x.shape[1], run = run_of_rows(rows), wide, r, k, n
+    cdef Buffer workspace
     cdef real* columns
     cdef real* scale
     if (y.shape[0] != rows or y.shape[1] != c or mean.shape[0] != c or inv_std.shape[0] != c
             or gamma.shape[0] != c or beta.shape[0] != c
-            or (plus is not None and (plus.shape[0] != rows or plus.shape[1] != c))):
-        raise ValueError("x, y and the statistics do not belong to one normalisation")
+            or (residual is not None and (residual.shape[0] != rows or residual.shape[1] != c))):
+        raise ValueError("x, y, residual and the statistics do not belong to one normalisation")
     if rows == 0 or c == 0:
         return
     wide = wide_row(c, sizeof(real))
-    columns = <real*> calloc(3 * wide + c, sizeof(real))
-    if columns == NULL:
-        raise MemoryError("no memory for repeated statistics")
-    scale = columns + 3 * wide
+    workspace = Buffer(3 * wide * sizeof(real))
+    columns = <real*> workspace.memory              # (3, wide)
+    scale = columns + wide
+    repeat(&mean[0], c, columns, wide)
     for k in range(c):
         scale[k] = inv_std[k] * gamma[k]
-    repeat(&mean[0], c, columns, wide)
-    repeat(scale, c, columns + wide, wide)
+    repeat(scale, c, scale, wide)
     repeat(&beta[0], c, columns + 2 * wide, wide)
     for r in prange(blocks_of(rows, run), nogil=True, schedule="static",
                     num_threads=threads_for(<double> rows * c * sizeof(real) / 15)):
         n = least(run, rows - r * run)
         if real is float:
-            normalise_run(&x[r * run, 0], NULL if plus is None else &plus[r * run, 0],
+            normalise_run(&x[r * run, 0], NULL if residual is None else &residual[r * run, 0],
                           &y[r * run, 0], n * c, columns, wide, relu, <vecf*> NULL)
         else:
-            normalise_run(&x[r * run, 0], NULL if plus is None else &plus[r * run, 0],
+            normalise_run(&x[r * run, 0], NULL if residual is None else &residual[r * run, 0],
                           &y[r * run, 0], n * c, columns, wide, relu, <vecd*> NULL)
-    free(columns)
 
 
 def batch_norm_backward(
     const real[:, ::1] x, const real[:, ::1] dy,    # in   (rows, c)
-    const real[::1] mean, const real[::1] inv_std,  # in   (c,), of the batch
+    const real[::1] mean, const real[::1] inv_std,  # in   (c,), as given to forward
     const real[::1] gamma,                          # in   (c,)
     real[:, ::1] dx,                                # out  (rows, c), overwritten, or None
     real[::1] dgamma, real[::1] dbeta,              # out  (c,), added to
     bint batch,                                     # the statistics are the batch's own
-    bint gated=False,                               # dx becomes 0 where x is not above 0
+    bint drelu=False,                               # dx becomes 0 where x is not above 0
 ):
     """Write the gradient with respect to ``x``; add those of gamma and beta.
 
@@ -388,10 +231,10 @@ def batch_norm_backward(
     dx = gamma inv_std dy.
     """
     cdef dim rows = x.shape[0], c = x.shape[1], run = run_of_rows(rows), runs, wide, r, k, n
-    cdef double* sums
-    cdef real* space
+    cdef Buffer workspace
+    cdef double* totals
+    cdef real* sums
     cdef real* columns
-    cdef real* one                                  # what `columns` repeats
     if (dy.shape[0] != rows or dy.shape[1] != c or mean.shape[0] != c or inv_std.shape[0] != c
             or gamma.shape[0] != c or dgamma.shape[0] != c or dbeta.shape[0] != c
             or (dx is not None and (dx.shape[0] != rows or dx.shape[1] != c))):
@@ -399,43 +242,41 @@ def batch_norm_backward(
     if rows == 0 or c == 0:
         return
     runs, wide = blocks_of(rows, run), wide_row(c, sizeof(real))
-    sums = <double*> calloc(
-        runs * 2 * c * sizeof(double) + ((2 * runs + 4) * wide + 3 * c) * sizeof(real), 1)
-    if sums == NULL:
-        raise MemoryError("no memory for partial sums")
-    space = <real*> (sums + runs * 2 * c)
-    columns = space + runs * 2 * wide
-    one = columns + 4 * wide
+    workspace = Buffer(runs * 2 * c * sizeof(double) + (2 * runs + 4) * wide * sizeof(real))
+    totals = <double*> workspace.memory             # (runs, 2, c)
+    sums = <real*> (totals + runs * 2 * c)          # (runs, 2, wide)
+    columns = sums + runs * 2 * wide                # (4, wide)
+    memset(totals, 0, runs * 2 * (c * sizeof(double) + wide * sizeof(real)))
     repeat(&mean[0], c, columns, wide)
     for r in prange(runs, nogil=True, schedule="static",
                     num_threads=threads_for(<double> rows * c * sizeof(real) / 12)):
         n = least(run, rows - r * run)
         if real is float:
             gradient_sums_of_run(&x[r * run, 0], &dy[r * run, 0], columns, n, c, wide,
-                                 sums + r * 2 * c, space + r * 2 * wide, <vecf*> NULL)
+                                 totals + r * 2 * c, sums + r * 2 * wide, <vecf*> NULL)
         else:
             gradient_sums_of_run(&x[r * run, 0], &dy[r * run, 0], columns, n, c, wide,
-                                 sums + r * 2 * c, space + r * 2 * wide, <vecd*> NULL)
+                                 totals + r * 2 * c, sums + r * 2 * wide, <vecd*> NULL)
     for r in range(1, runs):
         for k in range(2 * c):
-            sums[k] += sums[r * 2 * c + k]
+            totals[k] += totals[r * 2 * c + k]
     for k in range(c):
-        sums[c + k] *= inv_std[k]
-        dbeta[k] += <real> sums[k]
-        dgamma[k] += <real> sums[c + k]
-        one[k] = <real> (sums[k] / rows) if batch else 0
-        one[c + k] = <real> (inv_std[k] * sums[c + k] / rows) if batch else 0
-        one[2 * c + k] = gamma[k] * inv_std[k]
-    if dx is not None:
-        for k in range(3):
-            repeat(one + k * c, c, columns + (k + 1) * wide, wide)
-        for r in prange(runs, nogil=True, schedule="static",
-                        num_threads=threads_for(<double> rows * c * sizeof(real) / 10)):
-            n = least(run, rows - r * run)
-            if real is float:
-                backward_run(&x[r * run, 0], &dy[r * run, 0], &dx[r * run, 0], n * c, columns, wide,
-                             gated, <vecf*> NULL)
-            else:
-                backward_run(&x[r * run, 0], &dy[r * run, 0], &dx[r * run, 0], n * c, columns, wide,
-                             gated, <vecd*> NULL)
-    free(sums)
+        totals[c + k] *= inv_std[k]
+        dbeta[k] += <real> totals[k]
+        dgamma[k] += <real> totals[c + k]
+        columns[wide + k] = <real> (totals[k] / rows) if batch else 0
+        columns[2 * wide + k] = <real> (inv_std[k] * totals[c + k] / rows) if batch else 0
+        columns[3 * wide + k] = gamma[k] * inv_std[k]
+    if dx is None:
+        return
+    for k in range(1, 4):
+        repeat(columns + k * wide, c, columns + k * wide, wide)
+    for r in prange(runs, nogil=True, schedule="static",
+                    num_threads=threads_for(<double> rows * c * sizeof(real) / 10)):
+        n = least(run, rows - r * run)
+        if real is float:
+            backward_run(&x[r * run, 0], &dy[r * run, 0], &dx[r * run, 0], n * c, columns, wide,
+                         drelu, <vecf*> NULL)
+        else:
+            backward_run(&x[r * run, 0], &dy[r * run, 0], &dx[r * run, 0], n * c, columns, wide,
+                         drelu, <vecd*> NULL)

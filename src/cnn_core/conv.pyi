@@ -4,6 +4,36 @@ from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[Any]
 
+PASSES: tuple[str, ...]
+ALGORITHMS: tuple[str, ...]
+
+def takes_winograd(
+    kh: int,
+    kw: int,
+    sh: int,
+    sw: int,
+    dh: int,
+    dw: int,
+    groups: int,
+) -> bool: ...
+def algorithm(
+    pass_name: str,
+    c: int,
+    co: int,
+    oh: int,
+    ow: int,
+    kh: int,
+    kw: int,
+    sh: int,
+    sw: int,
+    top: int,
+    left: int,
+    dh: int,
+    dw: int,
+    groups: int,
+    request: str = "auto",
+    itemsize: int = 4,
+) -> str: ...
 def conv2d_forward(
     x: Array,
     weight: Array,
@@ -16,7 +46,7 @@ def conv2d_forward(
     dh: int,
     dw: int,
     groups: int,
-    winograd: bool = False,
+    request: str = "auto",
     relu: bool = False,
 ) -> None: ...
 def conv2d_backward_input(
@@ -30,9 +60,9 @@ def conv2d_backward_input(
     dh: int,
     dw: int,
     groups: int,
-    winograd: bool = False,
-    gate: Array | None = None,
-    plus: Array | None = None,
+    request: str = "auto",
+    drelu: Array | None = None,
+    residual: Array | None = None,
 ) -> None: ...
 def conv2d_backward_weight(
     x: Array,
@@ -46,5 +76,5 @@ def conv2d_backward_weight(
     dh: int,
     dw: int,
     groups: int,
-    winograd: bool = False,
+    request: str = "auto",
 ) -> None: ...

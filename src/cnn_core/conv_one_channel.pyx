@@ -1,41 +1,36 @@
 """Convolution of one channel to few filters: a vector holds neighbouring pixels of a row.
 
-What `gemm.multiply` is to other convolutions. Filters would fill only a part of a vector there,
-6 of 16 lanes in the first layer of a LeNet-5. At stride 1 the pixels under one tap of neighbouring
-windows are neighbours too, so here each filter is a plane of its own, until its results take their
-place beside those of the others.
+It takes the place of `gemm.multiply` in `conv_indirect`. There a vector holds filters, and these
+would fill only a part of it: 6 of 16 lanes in the first layer of a LeNet-5. At stride 1 the pixels
+under one tap of neighbouring windows are neighbours too, so here each filter has a plane of its own
+with the output pixels side by side, until a transpose brings the filters of a pixel together.
 
-    rows, width   of places       co   filters       k   taps
-    row, step     place i of tap p lies at row[i] + step[p], the places of a row one by one
+    rows, width   of output pixels       co   filters       k   taps
+    row, step     the window of output pixel i begins at row[i], its tap p lies step[p] further;
+                  the windows of a row of output pixels lie one pixel apart
 """
 from libc.string cimport memset
 
 from cnn_core.gemm cimport CHAIN
-from cnn_core.simd cimport VBYTES, offset, shortf, transpose, vec, vecd, vecf, vfill, vload
-from cnn_core.simd cimport vload_some, vrelu, vstore
+from cnn_core.simd cimport MAX_LANES, VBYTES, lanes, offset, shortf, transpose_4x4, vec, vecd, vecf
+from cnn_core.simd cimport vfill, vload, vload_some, vrelu, vstore
+from cnn_core.transpose cimport transpose_matrix
 from cnn_core.types cimport blocks_of, dim, least, real
 
 cdef enum:
-    MOST = 8            # filters, at most
-    STRIP = 2           # vectors of pixels at a time
-    FILTERS = 6         # at a time, at most;
-    TAPS = 8            # and taps of a weight gradient,
-    SUMS = 24           # of which so many are in registers
-
-
-cdef bint planes_serve(dim c, dim co, dim k, dim sw, dim groups, dim itemsize) noexcept nogil:
-    """Return whether a convolution is one for this module: half a vector of filters at most."""
-    return (c == 1 and groups == 1 and sw == 1 and k <= CHAIN and co <= MOST
-            and 2 * co * itemsize <= VBYTES)
+    STRIP_VECTORS = 2       # vectors of output pixels that are computed together
+    BLOCK_FILTERS = 6       # filters that are computed together, at most
+    BLOCK_TAPS = 8          # taps of a weight gradient that are computed together, at most
+    BLOCK_SUMS = 24         # filters times taps of those, at most: they stay in registers
 
 
 cdef inline dim padded(dim width, dim itemsize) noexcept nogil:
-    """Return the places of a row as whole vectors."""
+    """Return the length of a row of output pixels in whole vectors."""
     return blocks_of(width * itemsize, VBYTES) * VBYTES // itemsize
 
 
-cdef dim planes_space(dim rows, dim width, dim co, dim itemsize) noexcept nogil:
-    """Return how many numbers `planes_sum` needs as workspace."""
+cdef dim one_channel_space(dim rows, dim width, dim co, dim itemsize) noexcept nogil:
+    """Return how many numbers `one_channel_sum` needs as workspace."""
     return rows * padded(width, itemsize) * co
 
 
@@ -43,96 +38,76 @@ cdef inline void filter_strip(
     dim filters,                                # a literal: how many filters
     dim co, dim k, dim left, const real* x, const dim* step, const real* weight,
     const real* bias, bint relu,
-    real* planes,                               # out  (filters, STRIP vectors)
-    vec* lane,
+    real* planes,                               # out  (filters, STRIP_VECTORS)
+    vec* tag,
 ) noexcept nogil:
-    """Sum over the taps at the next places of a row, of which ``left`` are left."""
-    cdef dim size = VBYTES // sizeof(real), p, f, i
-    cdef vec acc[FILTERS][STRIP]
-    cdef vec v[STRIP]
+    """planes = the sum over the taps at the next output pixels; the row has ``left`` of them."""
+    cdef dim size = lanes(sizeof(real)), p, f, i
+    cdef vec acc[BLOCK_FILTERS][STRIP_VECTORS]
+    cdef vec v[STRIP_VECTORS]
     cdef vec w
     for f in range(filters):
-        for i in range(STRIP):
+        for i in range(STRIP_VECTORS):
             vfill(acc[f][i], 0)
-    for p in range(k):
-        for i in range(STRIP):
+    for p in range(k):                          # vload_tail would branch for each vector
+        for i in range(STRIP_VECTORS):
             vload_some(v[i], x + step[p] + i * size, least(size, max(0, left - i * size)))
         for f in range(filters):
             vfill(w, weight[p * co + f])
-            for i in range(STRIP):
+            for i in range(STRIP_VECTORS):
                 acc[f][i] = acc[f][i] + v[i] * w
     for f in range(filters):
         vfill(w, 0)
         if bias != NULL:
             vfill(w, bias[f])
-        for i in range(STRIP):
+        for i in range(STRIP_VECTORS):
             acc[f][i] = acc[f][i] + w
         if relu:
             vfill(w, 0)
-            for i in range(STRIP):
+            for i in range(STRIP_VECTORS):
                 vrelu(acc[f][i], w)
-        for i in range(STRIP):
-            vstore(planes + (f * STRIP + i) * size, acc[f][i])
-
-
-cdef inline void turn(
-    dim n, dim m, const real* a, dim a_step, real* b, dim b_step,
-) noexcept nogil:
-    """b[j, i] = a[i, j], n rows of m numbers; the last four by four overlap those before."""
-    cdef dim i, j = 0
-    if n < 4 or m < 4:
-        for i in range(n):
-            for j in range(m):
-                b[j * b_step + i] = a[i * a_step + j]
-        return
-    while j < m:
-        j = least(j, m - 4)
-        i = 0
-        while i < n:
-            i = least(i, n - 4)
-            transpose(b + j * b_step + i, b_step, a + i * a_step + j, a_step)
-            i += 4
-        j += 4
+        for i in range(STRIP_VECTORS):
+            vstore(planes + (f * STRIP_VECTORS + i) * size, acc[f][i])
 
 
 cdef inline void multiply_row(
     dim width, dim co, dim k, const real* x, const dim* step, const real* weight,
-    real* y, const real* bias, bint relu, vec* lane,
+    real* y, const real* bias, bint relu, vec* tag,
 ) noexcept nogil:
-    """Do the work of `planes_multiply` for one row."""
-    cdef dim strip = STRIP * VBYTES // sizeof(real), j = 0, f, some
-    cdef real planes[MOST * STRIP * 16]
+    """Do the work of `one_channel_multiply` for one row."""
+    cdef dim strip = STRIP_VECTORS * lanes(sizeof(real)), j = 0, f, count
+    cdef real planes[MAX_FILTERS * STRIP_VECTORS * MAX_LANES]
     while j < width:
         f = 0
         while f < co:
             if VBYTES == 64 and f + 6 <= co:
-                some = 6
+                count = 6
                 filter_strip[real, vec](6, co, k, width - j, x + j, step, weight + f,
                                         NULL if bias == NULL else bias + f, relu,
                                         planes + f * strip, NULL)
             elif f + 4 <= co:
-                some = 4
+                count = 4
                 filter_strip[real, vec](4, co, k, width - j, x + j, step, weight + f,
                                         NULL if bias == NULL else bias + f, relu,
                                         planes + f * strip, NULL)
             elif f + 2 <= co:
-                some = 2
+                count = 2
                 filter_strip[real, vec](2, co, k, width - j, x + j, step, weight + f,
                                         NULL if bias == NULL else bias + f, relu,
                                         planes + f * strip, NULL)
             else:
-                some = 1
+                count = 1
                 filter_strip[real, vec](1, co, k, width - j, x + j, step, weight + f,
                                         NULL if bias == NULL else bias + f, relu,
                                         planes + f * strip, NULL)
-            f += some
-        turn(co, least(strip, width - j), planes, strip, y + j * co, co)
+            f += count
+        transpose_matrix(co, least(strip, width - j), planes, strip, y + j * co, co)
         j += strip
 
 
-cdef void planes_multiply(
+cdef void one_channel_multiply(
     dim rows, dim width, dim co, dim k,
-    const real* x, const dim* row, const dim* step,     # `row` of every place, see above
+    const real* x, const dim* row, const dim* step,     # `row` of every output pixel
     const real* weight,                                 # (k, co)
     real* y,                                            # (rows, width, co)
     const real* bias, bint relu,                        # as of `gemm.multiply`
@@ -148,23 +123,23 @@ cdef void planes_multiply(
                                      y + r * width * co, bias, relu, NULL)
 
 
-cdef inline void sum_lanes(dim n, real* lanes, real* sums) noexcept nogil:
-    """sums = the sums of the lanes of n vectors, four by four: up to three more are written.
+cdef inline void sum_lanes(dim n, real* vectors, real* sums) noexcept nogil:
+    """sums = the sums of the elements of n vectors, four by four: up to three more are written.
 
-    The vectors lie 16 numbers apart, and are overwritten.
+    The vectors lie MAX_LANES apart, and are overwritten.
     """
-    cdef dim size = VBYTES // sizeof(real), v, i, j
+    cdef dim size = lanes(sizeof(real)), v, i, j
     cdef real four[4][4]
     cdef shortf total, more
     if real is float:
         for v in range(n):
-            vload(total, lanes + v * 16)
+            vload(total, vectors + v * MAX_LANES)
             for j in range(4, size, 4):
-                vload(more, lanes + v * 16 + j)
+                vload(more, vectors + v * MAX_LANES + j)
                 total = total + more
-            vstore(lanes + v * 16, total)
+            vstore(vectors + v * MAX_LANES, total)
         for v in range(0, n, 4):                        # four vectors side by side
-            transpose(&four[0][0], 4, lanes + v * 16, 16)
+            transpose_4x4(&four[0][0], 4, vectors + v * MAX_LANES, MAX_LANES)
             vload(total, four[0])
             for i in range(1, 4):
                 vload(more, four[i])
@@ -175,23 +150,23 @@ cdef inline void sum_lanes(dim n, real* lanes, real* sums) noexcept nogil:
             j = size // 2
             while j > 0:
                 for i in range(j):
-                    lanes[v * 16 + i] += lanes[v * 16 + j + i]
+                    vectors[v * MAX_LANES + i] += vectors[v * MAX_LANES + j + i]
                 j = j // 2
-            sums[v] = lanes[v * 16]
+            sums[v] = vectors[v * MAX_LANES]
 
 
 cdef inline void tap_block(
     dim filters, dim taps,                      # literals: how many of them
     dim rows, dim width, dim co, dim plane, const real* x, const dim* row, const dim* step,
-    const real* planes, real* dw, bint add, vec* lane,
+    const real* planes, real* dw, bint add, vec* tag,
 ) noexcept nogil:
-    """dw (+)= the sum over the places for some taps and filters."""
-    cdef dim size = VBYTES // sizeof(real), r, f, p, j
-    cdef vec acc[FILTERS][TAPS]
-    cdef vec g[FILTERS]
+    """dw (+)= the sum over the output pixels for a block of taps and filters."""
+    cdef dim size = lanes(sizeof(real)), r, f, p, j
+    cdef vec acc[BLOCK_FILTERS][BLOCK_TAPS]
+    cdef vec g[BLOCK_FILTERS]
     cdef vec v
-    cdef real lanes[SUMS][16]
-    cdef real sums[SUMS]
+    cdef real vectors[BLOCK_SUMS][MAX_LANES]
+    cdef real sums[BLOCK_SUMS]
     cdef real sum
     for f in range(filters):
         for p in range(taps):
@@ -209,8 +184,8 @@ cdef inline void tap_block(
         planes += padded(width, sizeof(real))
     for f in range(filters):
         for p in range(taps):
-            vstore(lanes[p * filters + f], acc[f][p])
-    sum_lanes(filters * taps, &lanes[0][0], sums)
+            vstore(vectors[p * filters + f], acc[f][p])
+    sum_lanes(filters * taps, &vectors[0][0], sums)
     for p in range(taps):
         for f in range(filters):
             sum = sums[p * filters + f]
@@ -220,14 +195,14 @@ cdef inline void tap_block(
 cdef inline void filter_block(
     dim filters, dim taps,                      # literals: how many at a time
     dim rows, dim width, dim co, dim k, dim plane, const real* x, const dim* row, const dim* step,
-    const real* planes, real* dw, bint add, double* dbias, vec* lane,
+    const real* planes, real* dw, bint add, double* dbias, vec* tag,
 ) noexcept nogil:
-    """Do the work of `sum_rows` for some filters."""
-    cdef dim size = VBYTES // sizeof(real), p, f
-    cdef vec total[FILTERS]
+    """Do the work of `sum_rows` for a block of filters."""
+    cdef dim size = lanes(sizeof(real)), p, f
+    cdef vec total[BLOCK_FILTERS]
     cdef vec v
-    cdef real lanes[FILTERS + 3][16]
-    cdef real sums[FILTERS + 3]
+    cdef real vectors[BLOCK_FILTERS + 3][MAX_LANES]
+    cdef real sums[BLOCK_FILTERS + 3]
     if dbias != NULL:
         for f in range(filters):
             vfill(total[f], 0)
@@ -236,8 +211,8 @@ cdef inline void filter_block(
                 vload(v, planes + f * plane + p * size)
                 total[f] = total[f] + v
         for f in range(filters):
-            vstore(lanes[f], total[f])
-        sum_lanes(filters, &lanes[0][0], sums)
+            vstore(vectors[f], total[f])
+        sum_lanes(filters, &vectors[0][0], sums)
         for f in range(filters):
             dbias[f] += sums[f]
     p = 0
@@ -253,51 +228,51 @@ cdef inline void filter_block(
 
 cdef inline void sum_rows(
     dim rows, dim width, dim co, dim k, dim plane, const real* x, const dim* row, const dim* step,
-    const real* planes, real* dw, bint add, double* dbias, vec* lane,
+    const real* planes, real* dw, bint add, double* dbias, vec* tag,
 ) noexcept nogil:
-    """Do the work of `planes_sum`: rows of at most CHAIN vectors."""
-    cdef dim f = 0, some
+    """Do the work of `one_channel_sum` for rows of at most CHAIN vectors."""
+    cdef dim f = 0, count
     while f < co:
         if VBYTES == 64 and f + 6 <= co:        # 24 of 32 registers hold sums, 10 of 16
-            some = 6
+            count = 6
             filter_block[real, vec](6, 4, rows, width, co, k, plane, x, row, step,
                                     planes + f * plane, dw + f, add,
                                     NULL if dbias == NULL else dbias + f, NULL)
         elif f + 2 <= co:
-            some = 2
+            count = 2
             filter_block[real, vec](2, 8 if VBYTES == 64 else 5, rows, width, co, k, plane, x, row,
                                     step, planes + f * plane, dw + f, add,
                                     NULL if dbias == NULL else dbias + f, NULL)
         else:
-            some = 1
+            count = 1
             filter_block[real, vec](1, 8, rows, width, co, k, plane, x, row, step,
                                     planes + f * plane, dw + f, add,
                                     NULL if dbias == NULL else dbias + f, NULL)
-        f += some
+        f += count
 
 
-cdef void planes_sum(
+cdef void one_channel_sum(
     dim rows, dim width, dim co, dim k,
-    const real* x, const dim* row, const dim* step,     # as of planes_multiply
+    const real* x, const dim* row, const dim* step,     # as of one_channel_multiply
     const real* dy,                                     # (rows, width, co)
     real* dw, bint add,                                 # (k, co); add to it, or overwrite it
     double* dbias,                                      # (co,), added to, or NULL
-    real* space,                                        # workspace, see planes_space
+    real* space,                                        # workspace, see one_channel_space
 ) noexcept nogil:
-    """dw (+)= the sum over the places of x times dy; dbias += that of dy."""
-    cdef dim line = padded(width, sizeof(real)), plane = rows * line, r = 0, some
-    cdef dim most = max(1, CHAIN * VBYTES // <dim> sizeof(real) // line)
+    """dw (+)= the sum over the output pixels of x times dy; dbias += that of dy."""
+    cdef dim line = padded(width, sizeof(real)), plane = rows * line, r = 0, count
+    cdef dim max_rows = max(1, CHAIN * <dim> lanes(sizeof(real)) // line)
     if line > width:
         memset(space, 0, plane * co * sizeof(real))
     for r in range(rows):
-        turn(width, co, dy + r * width * co, co, space + r * line, plane)
+        transpose_matrix(width, co, dy + r * width * co, co, space + r * line, plane)
     r = 0
     while r < rows:
-        some = least(most, rows - r)
+        count = least(max_rows, rows - r)
         if real is float:
-            sum_rows[real, vecf](some, width, co, k, plane, x, row + r * width, step,
+            sum_rows[real, vecf](count, width, co, k, plane, x, row + r * width, step,
                                  space + r * line, dw, add or r > 0, dbias, NULL)
         else:
-            sum_rows[real, vecd](some, width, co, k, plane, x, row + r * width, step,
+            sum_rows[real, vecd](count, width, co, k, plane, x, row + r * width, step,
                                  space + r * line, dw, add or r > 0, dbias, NULL)
-        r += some
+        r += count

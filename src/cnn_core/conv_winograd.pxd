@@ -2,8 +2,8 @@
 from cnn_core.types cimport dim
 
 cdef int winograd_forward(
-    const float* x, dim n, dim h, dim w, dim c, const float* weight, bint turned,
-    const float* bias, const float* plus, const float* gate, bint relu,
+    const float* x, dim n, dim h, dim w, dim c, const float* weight, bint adjoint,
+    const float* bias, const float* residual, const float* drelu, bint relu,
     float* y, dim oh, dim ow, dim co, dim top, dim left,
 ) except -1
 

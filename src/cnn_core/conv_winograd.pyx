@@ -18,51 +18,54 @@ largest value.
     tile         number through all images, rows of tiles, columns of tiles
 """
 from cython.parallel cimport parallel, prange, threadid
-
 from libc.string cimport memset
 
-from cnn_core.gemm cimport ADD, DEPTH, count_by, multiply, part_length, transposed
-from cnn_core.memory cimport Block
-from cnn_core.simd cimport VBYTES, vecf, vfill, vgate, vload, vload_some, vprefetch_l2, vrelu
-from cnn_core.simd cimport vstore, vstore_some
+from cnn_core.conv_winograd_1d cimport gradient_1d, input_1d, output_1d, weight_1d
+from cnn_core.conv_winograd_1d cimport weight_gradient_1d
+from cnn_core.gemm cimport ADD, KC, count_by, multiply, part_length
+from cnn_core.memory cimport Buffer
+from cnn_core.simd cimport MAX_LANES, lanes, vdrelu, vecf, vfill, vload, vload_some, vload_tail
+from cnn_core.simd cimport vprefetch_l2, vrelu, vstore, vstore_tail
 from cnn_core.threads cimport threads_for
+from cnn_core.transpose cimport transpose_matrix
 from cnn_core.types cimport blocks_of, dim, least
 
 cdef enum:
-    S = 36                      # entries of a transformed tile
-    CACHE = 1 << 16             # floats of V and M of a block: a quarter of a 1 MB cache
-    RUNS = 8                    # runs of tiles with a partial sum of their own
-    PARTIAL = 1 << 23           # most floats of all partial sums, where two of them fit
-    SUMS = 1 << 12              # numbers whose partial sums are added at a time
-
-
-cdef inline dim lanes() noexcept nogil:
-    return VBYTES // 4
+    ENTRIES = 36                # of a transformed tile
+    BLOCK_FLOATS = 1 << 16      # floats of V and M of a block: a quarter of a 1 MB cache
+    MAX_RUNS = 8                # runs of tiles with a partial sum of their own
+    PARTIAL_FLOATS = 1 << 23    # floats of all partial sums, at most, where two of them fit
+    SUM_BLOCK = 1 << 12         # floats whose partial sums one task adds
+    LINE_FLOATS = 16            # floats of a cache line of 64 bytes
+    MAX_TILES = 56              # tiles of a block, at most, in a forward pass
+    MAX_GRADIENT_TILES = 112    # the same in a weight gradient
+    TILE_STEP = 28              # tiles of a block come by two register tiles of 14 rows
 
 
 cdef inline dim padded(dim channels) noexcept nogil:
     """Return the channels as whole vectors."""
-    return blocks_of(channels, lanes()) * lanes()
+    return blocks_of(channels, lanes(4)) * lanes(4)
 
 
 cdef inline dim row_length(dim channels) noexcept nogil:
     """Return the step between rows of V or M: whole vectors, and no power of two (see gemm)."""
-    return padded(channels) + (lanes() if channels >= 128 else 0)
+    return padded(channels) + (lanes(4) if channels >= 128 else 0)
 
 
 cdef inline dim tile_length(dim channels) noexcept nogil:
     """Return the step from tile to tile of V or M, an odd number of cache lines."""
-    return (S * row_length(channels) // 16 | 1) * 16
+    return (ENTRIES * row_length(channels) // LINE_FLOATS | 1) * LINE_FLOATS
 
 
-cdef dim tiles_of_block(dim c, dim co, dim most) noexcept nogil:
-    """Return how many tiles a block has: whole register tiles of 14, at most ``most``.
+cdef dim tiles_of_block(dim c, dim co, dim limit) noexcept nogil:
+    """Return how many tiles a block has: whole register tiles, at most ``limit``.
 
     V and M should fit the second-level cache; but each block passes over U or dU once, and with
     many channels it must be worth that.
     """
-    cdef dim fit = CACHE // (S * (row_length(c) + row_length(co))) // 28 * 28
-    return max(28, least(56, fit), least(most, c * co // (c + co) // 28 * 28))
+    cdef dim fit = BLOCK_FLOATS // (ENTRIES * (row_length(c) + row_length(co)))
+    return max(TILE_STEP, least(MAX_TILES, fit // TILE_STEP * TILE_STEP),
+               least(limit, c * co // (c + co) // TILE_STEP * TILE_STEP))
 
 
 cdef dim shared_out(dim tiles, dim block, int threads) noexcept nogil:
@@ -73,83 +76,10 @@ cdef dim shared_out(dim tiles, dim block, int threads) noexcept nogil:
 
 cdef inline float* packed_at(float* packed, dim k, dim n, dim p, dim j) noexcept nogil:
     """Return where entry (p, j) of a (k, n) matrix lies after `gemm.pack`; j begins a vector."""
-    cdef dim depth = part_length(k, DEPTH), k0 = p // depth * depth
-    cdef dim panel = j // (2 * lanes()) * (2 * lanes())
-    cdef dim width = 2 * lanes() if n - panel > lanes() else lanes()
+    cdef dim depth = part_length(k, KC), k0 = p // depth * depth
+    cdef dim panel = j // (2 * lanes(4)) * (2 * lanes(4))
+    cdef dim width = 2 * lanes(4) if n - panel > lanes(4) else lanes(4)
     return (packed + k0 * padded(n) + panel * least(depth, k - k0) + (p - k0) * width + j - panel)
-
-
-cdef inline void load(vecf* v, const float* p, dim count) noexcept nogil:
-    """v = the first channels at p, zeros from ``count`` on."""
-    if count >= lanes():
-        vload(v[0], p)
-    else:
-        vload_some(v[0], p, count)
-
-
-cdef inline void store(float* p, vecf v, dim count) noexcept nogil:
-    """The first ``count`` channels at p = v."""
-    if count >= lanes():
-        vstore(p, v)
-    else:
-        vstore_some(p, v, count)
-
-
-cdef inline void input_1d(
-    vecf d0, vecf d1, vecf d2, vecf d3, vecf d4, vecf d5, vecf* o,
-) noexcept nogil:
-    """o = B^T d."""
-    cdef vecf a = d4 - 4 * d2, b = d3 - 4 * d1, e = d4 - d2, f = 2 * (d3 - d1)
-    o[0] = 4 * d0 - 5 * d2 + d4
-    o[1] = a + b
-    o[2] = a - b
-    o[3] = e + f
-    o[4] = e - f
-    o[5] = 4 * d1 - 5 * d3 + d5
-
-
-cdef inline void output_1d(
-    vecf m0, vecf m1, vecf m2, vecf m3, vecf m4, vecf m5, vecf* o,
-) noexcept nogil:
-    """o = A^T m."""
-    cdef vecf s = m1 + m2, d = m1 - m2, t = m3 + m4, e = m3 - m4
-    o[0] = m0 + s + t
-    o[1] = d + 2 * e
-    o[2] = s + 4 * t
-    o[3] = d + 8 * e + m5
-
-
-cdef inline void gradient_1d(vecf y0, vecf y1, vecf y2, vecf y3, vecf* o) noexcept nogil:
-    """o = A y."""
-    cdef vecf even = y0 + y2, odd = y1 + y3, e = y0 + 4 * y2, f = 2 * y1 + 8 * y3
-    o[0] = y0
-    o[1] = even + odd
-    o[2] = even - odd
-    o[3] = e + f
-    o[4] = e - f
-    o[5] = y3
-
-
-cdef inline void weight_1d(vecf g0, vecf g1, vecf g2, vecf* o) noexcept nogil:
-    """o = G g."""
-    cdef vecf a = (g0 + g2) * <float> (-1. / 6), b = g1 * <float> (1. / 6)
-    cdef vecf e = g0 * <float> (1. / 24) + g2 * <float> (1. / 6), f = g1 * <float> (1. / 12)
-    o[0] = g0 * <float> 0.25
-    o[1] = a - b
-    o[2] = a + b
-    o[3] = e + f
-    o[4] = e - f
-    o[5] = g2
-
-
-cdef inline void weight_gradient_1d(
-    vecf u0, vecf u1, vecf u2, vecf u3, vecf u4, vecf u5, vecf* o,
-) noexcept nogil:
-    """o = G^T u."""
-    cdef vecf s = (u1 + u2) * <float> (1. / 6), t = u3 + u4
-    o[0] = u0 * <float> 0.25 - s + t * <float> (1. / 24)
-    o[1] = (u2 - u1) * <float> (1. / 6) + (u3 - u4) * <float> (1. / 12)
-    o[2] = t * <float> (1. / 6) - s + u5
 
 
 cdef void transform_weights(
@@ -163,7 +93,7 @@ cdef void transform_weights(
     cdef dim size = c * padded(co), j = 0, a, b, s
     while j < co:
         for s in range(9):
-            load(&g[s], weight + (s * c + i) * co + j, co - j)
+            vload_tail(g[s], weight + (s * c + i) * co + j, co - j)
         for b in range(3):
             weight_1d(g[b], g[3 + b], g[6 + b], o)
             for a in range(6):
@@ -172,7 +102,7 @@ cdef void transform_weights(
             weight_1d(e[0][a], e[1][a], e[2][a], o)
             for b in range(6):
                 vstore(packed_at(u + (a * 6 + b) * size, c, co, i, j), o[b])
-        j += lanes()
+        j += lanes(4)
 
 
 cdef inline void transform_vector(
@@ -210,9 +140,9 @@ cdef inline void transform_pixels(
 ) noexcept nogil:
     """Do the work of `transform_tile`."""
     cdef dim k = 0
-    while k + lanes() <= c:
+    while k + lanes(4) <= c:
         transform_vector(inside, True, x, h, w, c, y0, x0, k, v, step)
-        k += lanes()
+        k += lanes(4)
     if k < c:
         transform_vector(inside, False, x, h, w, c, y0, x0, k, v, step)
 
@@ -231,20 +161,20 @@ cdef void transform_tile(
 
 cdef inline void transform_products(
     dim rows, dim columns,                      # literals, for a whole tile
-    const float* m, dim step, const float* bias, const float* plus, const float* gate, bint relu,
-    float* y, dim ow, dim co,
+    const float* m, dim step, const float* bias, const float* residual, const float* drelu,
+    bint relu, float* y, dim ow, dim co,
 ) noexcept nogil:
     """Do the work of `transform_back`."""
     cdef vecf e[4][6]
     cdef vecf o[4]
     cdef vecf d[6]
-    cdef vecf b, zero, more
+    cdef vecf b, zero, other, pixel
     cdef dim k = 0, i, j, at
     vfill(zero, 0)
     while k < co:
         b = zero
         if bias != NULL:
-            load(&b, bias + k, co - k)
+            vload_tail(b, bias + k, co - k)
         for j in range(6):
             for i in range(6):
                 vload(d[i], m + (i * 6 + j) * step + k)
@@ -255,30 +185,30 @@ cdef inline void transform_products(
             output_1d(e[i][0], e[i][1], e[i][2], e[i][3], e[i][4], e[i][5], o)
             for j in range(columns):
                 at = (i * ow + j) * co + k
-                o[j] = o[j] + b
-                if plus != NULL:
-                    load(&more, plus + at, co - k)
-                    o[j] = o[j] + more
+                pixel = o[j] + b
+                if residual != NULL:
+                    vload_tail(other, residual + at, co - k)
+                    pixel = pixel + other
                 if relu:
-                    vrelu(o[j], zero)
-                if gate != NULL:
-                    load(&more, gate + at, co - k)
-                    vgate(o[j], more, zero)
-                store(y + at, o[j], co - k)
-        k += lanes()
+                    vrelu(pixel, zero)
+                if drelu != NULL:
+                    vload_tail(other, drelu + at, co - k)
+                    vdrelu(pixel, other, zero)
+                vstore_tail(y + at, pixel, co - k)
+        k += lanes(4)
 
 
 cdef void transform_back(
     const float* m, dim step,                   # 36 rows of channels
-    const float* bias, const float* plus, const float* gate, bint relu,     # each may be NULL
-    float* y, dim ow, dim co,                   # y, plus and gate at the tile
+    const float* bias, const float* residual, const float* drelu,   # each may be NULL
+    bint relu, float* y, dim ow, dim co,        # y, residual and drelu at the tile
     dim rows, dim columns,                      # of the tile inside the image
 ) noexcept nogil:
-    """Y = A^T M A + bias + plus, 0 where that is negative (relu) or the gate is not above 0."""
+    """Y = A^T M A + bias + residual, 0 where that is negative (relu) or drelu is not above 0."""
     if rows == 4 and columns == 4:
-        transform_products(4, 4, m, step, bias, plus, gate, relu, y, ow, co)
+        transform_products(4, 4, m, step, bias, residual, drelu, relu, y, ow, co)
     else:
-        transform_products(rows, columns, m, step, bias, plus, gate, relu, y, ow, co)
+        transform_products(rows, columns, m, step, bias, residual, drelu, relu, y, ow, co)
 
 
 cdef inline void transform_dpixels(
@@ -286,7 +216,7 @@ cdef inline void transform_dpixels(
     const float* dy, dim ow, dim co, float* m, dim step, double* dbias,
 ) noexcept nogil:
     """Do the work of `transform_gradient`."""
-    cdef float sums[16]
+    cdef float sums[MAX_LANES]
     cdef vecf sum, zero
     cdef vecf d[4]
     cdef vecf e[6][4]
@@ -298,7 +228,7 @@ cdef inline void transform_dpixels(
         for j in range(4):
             for i in range(4):
                 if i < rows and j < columns:
-                    load(&d[i], dy + (i * ow + j) * co + k, co - k)
+                    vload_tail(d[i], dy + (i * ow + j) * co + k, co - k)
                 else:
                     d[i] = zero
             sum = sum + ((d[0] + d[1]) + (d[2] + d[3]))
@@ -311,9 +241,9 @@ cdef inline void transform_dpixels(
                 vstore(m + (i * 6 + j) * step + k, o[j])
         if dbias != NULL:
             vstore(sums, sum)
-            for i in range(lanes()):
+            for i in range(lanes(4)):
                 dbias[k + i] += sums[i]
-        k += lanes()
+        k += lanes(4)
 
 
 cdef void transform_gradient(
@@ -337,7 +267,7 @@ cdef void transform_weight_gradient(
     cdef vecf u[6]
     cdef vecf e[3][6]
     cdef vecf o[3]
-    cdef vecf old
+    cdef vecf total
     cdef float* at
     cdef dim step = c * padded(co), k = 0, a, b
     while k < co:
@@ -351,9 +281,10 @@ cdef void transform_weight_gradient(
             weight_gradient_1d(e[a][0], e[a][1], e[a][2], e[a][3], e[a][4], e[a][5], o)
             for b in range(3):
                 at = dweight + ((a * 3 + b) * c + i) * co + k
-                load(&old, at, co - k)
-                store(at, old + o[b], co - k)
-        k += lanes()
+                vload_tail(total, at, co - k)
+                total = total + o[b]
+                vstore_tail(at, total, co - k)
+        k += lanes(4)
 
 
 cdef struct Tile:
@@ -380,32 +311,32 @@ cdef inline void next_tile(Tile* tile, dim oh, dim ow) noexcept nogil:
             tile.image += 1
 
 
-cdef inline void fetch(
+cdef inline void prefetch(
     const float* x, dim image, dim per_image,   # numbers and tiles of an image; x may be NULL
     dim first, dim last, dim part,
 ) noexcept nogil:
-    """Ask for one of S parts of the tiles from ``first`` to ``last``.
+    """Prefetch one of ENTRIES parts of the tiles from ``first`` to ``last``.
 
     While a block is multiplied the memory is idle: what the next block reads and writes can come
-    in meanwhile. Tiles are taken for the next so many numbers, which is nearly true.
+    in meanwhile. This treats the tiles as contiguous, which is almost right.
     """
-    cdef double tile = image / <double> per_image, share = (last - first) / <double> S
+    cdef double tile = image / <double> per_image, share = (last - first) / <double> ENTRIES
     cdef dim at = <dim> (tile * (first + share * part)), end = <dim> (tile * share) + at
     if x != NULL:
         while at < end:
             vprefetch_l2(x + at)
-            at += 16                            # a cache line
+            at += LINE_FLOATS
 
 
 cdef void forward_block(
     const float* x, dim h, dim w, dim c, const float* u,
-    const float* bias, const float* plus, const float* gate, bint relu,
+    const float* bias, const float* residual, const float* drelu, bint relu,
     float* y, dim oh, dim ow, dim co, dim top, dim left,
     dim first, dim tiles, dim next,             # tiles; the next block ends before `next`
     const dim* row, const dim* step, const dim* out,    # tables for the products
     float* v, float* m,                         # workspace
 ) noexcept nogil:
-    """Transform some tiles, multiply, transform back."""
+    """Transform a block of tiles, multiply, transform back."""
     cdef dim t, s, at, ldv = row_length(c), ldm = row_length(co), per_image = tiles_of(oh, ow)
     cdef dim tilev = tile_length(c), tilem = tile_length(co)
     cdef Tile tile = tile_number(first, oh, ow)
@@ -413,42 +344,43 @@ cdef void forward_block(
         transform_tile(x + tile.image * h * w * c, h, w, c, tile.i - top, tile.j - left,
                        v + t * tilev, ldv)
         next_tile(&tile, oh, ow)
-    for s in range(S):
+    for s in range(ENTRIES):
         multiply(tiles, padded(co), c, v + s * ldv, row, step, u + s * c * padded(co), 0,
                  m + s * ldm, out, <float*> NULL, <float*> NULL, 0)
-        fetch(x, h * w * c, per_image, first + tiles, next, s)
-        fetch(y, oh * ow * co, per_image, first + tiles, next, s)
-        fetch(plus, oh * ow * co, per_image, first + tiles, next, s)
-        fetch(gate, oh * ow * co, per_image, first + tiles, next, s)
+        prefetch(x, h * w * c, per_image, first + tiles, next, s)
+        prefetch(y, oh * ow * co, per_image, first + tiles, next, s)
+        prefetch(residual, oh * ow * co, per_image, first + tiles, next, s)
+        prefetch(drelu, oh * ow * co, per_image, first + tiles, next, s)
     tile = tile_number(first, oh, ow)
     for t in range(tiles):
         at = ((tile.image * oh + tile.i) * ow + tile.j) * co
-        transform_back(m + t * tilem, ldm, bias, NULL if plus == NULL else plus + at,
-                       NULL if gate == NULL else gate + at, relu, y + at, ow, co,
+        transform_back(m + t * tilem, ldm, bias, NULL if residual == NULL else residual + at,
+                       NULL if drelu == NULL else drelu + at, relu, y + at, ow, co,
                        least(4, oh - tile.i), least(4, ow - tile.j))
         next_tile(&tile, oh, ow)
 
 
 cdef double nanoseconds(dim tiles, dim c, dim co) noexcept nogil:
-    return <double> tiles * (S * c * co / 40.0 + 15.0 * (c + co))
+    return <double> tiles * (ENTRIES * c * co / 40.0 + 15.0 * (c + co))
 
 
 cdef int winograd_forward(
     const float* x, dim n, dim h, dim w, dim c,
     const float* weight,                        # (3, 3, c, co)
-    bint turned,                                # or (3, 3, co, c), to be flipped and transposed
-    const float* bias, const float* plus, const float* gate, bint relu,     # (co,); like y; or NULL
-    float* y, dim oh, dim ow, dim co, dim top, dim left,
+    bint adjoint,                               # or (3, 3, co, c), to be flipped and transposed
+    const float* bias,                          # (co,), or NULL
+    const float* residual, const float* drelu,  # like y, or NULL
+    bint relu, float* y, dim oh, dim ow, dim co, dim top, dim left,
 ) except -1:
     """y = the convolution of x; threads share out blocks of tiles. Nothing may be empty."""
     cdef dim all_tiles = n * tiles_of(oh, ow)
     cdef int threads = threads_for(nanoseconds(all_tiles, c, co))
-    cdef dim tiles = shared_out(all_tiles, tiles_of_block(c, co, 56), threads)
-    cdef dim size = S * c * padded(co), b, i
+    cdef dim tiles = shared_out(all_tiles, tiles_of_block(c, co, MAX_TILES), threads)
+    cdef dim size = ENTRIES * c * padded(co), b, i
     cdef dim space = tiles * (tile_length(c) + tile_length(co))
-    cdef Block tables = Block((2 * tiles + c) * sizeof(dim))
-    cdef Block weights = Block((size + (9 * c * co if turned else 0)) * 4)
-    cdef Block workspace = Block(threads * space * 4)
+    cdef Buffer tables = Buffer((2 * tiles + c) * sizeof(dim))
+    cdef Buffer weights = Buffer((size + (9 * c * co if adjoint else 0)) * 4)
+    cdef Buffer workspace = Buffer(threads * space * 4)
     cdef dim* row = <dim*> tables.memory
     cdef dim* out = row + tiles
     cdef dim* step = out + tiles
@@ -459,13 +391,13 @@ cdef int winograd_forward(
     count_by(1, c, step)
     with nogil, parallel(num_threads=threads):
         v = <float*> workspace.memory + threadid() * space
-        if turned:
+        if adjoint:
             for i in prange(9, schedule="static"):
-                transposed(c, co, weight + i * c * co, c, u + size + (8 - i) * c * co)
+                transpose_matrix(co, c, weight + i * c * co, c, u + size + (8 - i) * c * co, co)
         for i in prange(c, schedule="static"):
-            transform_weights(u + size if turned else weight, i, c, co, u)
+            transform_weights(u + size if adjoint else weight, i, c, co, u)
         for b in prange(blocks_of(all_tiles, tiles), schedule="static"):
-            forward_block(x, h, w, c, u, bias, plus, gate, relu, y, oh, ow, co, top, left,
+            forward_block(x, h, w, c, u, bias, residual, drelu, relu, y, oh, ow, co, top, left,
                           b * tiles, least(tiles, all_tiles - b * tiles),
                           least(all_tiles, (b + 2) * tiles), row, step, out,
                           v, v + tiles * tile_length(c))
@@ -494,13 +426,13 @@ cdef void backward_weight_run(
                                least(4, oh - tile.i), least(4, ow - tile.j),
                                m + t * tilem, ldm, dbias)
             next_tile(&tile, oh, ow)
-        for s in range(S):
+        for s in range(ENTRIES):
             multiply(c, padded(co), tiles, v + s * ldv, row, step,
                      m + s * ldm, tilem,
                      du + s * c * padded(co), out, <float*> NULL, <float*> NULL,
                      ADD if start > first else 0)
-            fetch(x, h * w * c, tiles_of(oh, ow), start + tiles, next, s)
-            fetch(dy, oh * ow * co, tiles_of(oh, ow), start + tiles, next, s)
+            prefetch(x, h * w * c, tiles_of(oh, ow), start + tiles, next, s)
+            prefetch(dy, oh * ow * co, tiles_of(oh, ow), start + tiles, next, s)
         start += tiles
 
 
@@ -524,17 +456,17 @@ cdef int winograd_backward_weight(
     and those are added in order.
     """
     cdef dim all_tiles = n * tiles_of(oh, ow)
-    cdef dim block = least(all_tiles, tiles_of_block(c, co, 112))
-    cdef dim size = S * c * padded(co)
+    cdef dim block = least(all_tiles, tiles_of_block(c, co, MAX_GRADIENT_TILES))
+    cdef dim size = ENTRIES * c * padded(co)
     cdef dim blocks = blocks_of(all_tiles, block)
-    cdef dim run = blocks_of(blocks, max(2, least(RUNS, PARTIAL // size))) * block
+    cdef dim run = blocks_of(blocks, max(2, least(MAX_RUNS, PARTIAL_FLOATS // size))) * block
     cdef dim runs = blocks_of(all_tiles, run), r, i, e
     cdef dim space = block * (tile_length(c) + tile_length(co))
     cdef int threads = threads_for(nanoseconds(all_tiles, c, co))
-    cdef Block tables = Block((2 * c + block) * sizeof(dim))
-    cdef Block sums = Block(runs * size * 4)
-    cdef Block columns = Block(runs * padded(co) * sizeof(double))
-    cdef Block workspace = Block(threads * space * 4)
+    cdef Buffer tables = Buffer((2 * c + block) * sizeof(dim))
+    cdef Buffer sums = Buffer(runs * size * 4)
+    cdef Buffer columns = Buffer(runs * padded(co) * sizeof(double))
+    cdef Buffer workspace = Buffer(threads * space * 4)
     cdef dim* row = <dim*> tables.memory
     cdef dim* out = row + c
     cdef dim* step = out + c
@@ -552,8 +484,8 @@ cdef int winograd_backward_weight(
                                 least((r + 1) * run, all_tiles), block, row, step, out,
                                 du + r * size, NULL if dbias == NULL else db + r * padded(co),
                                 v, v + block * tile_length(c))
-        for e in prange(blocks_of(size, SUMS), schedule="static"):
-            add_runs(du + e * SUMS, runs, size, least(SUMS, size - e * SUMS))
+        for e in prange(blocks_of(size, SUM_BLOCK), schedule="static"):
+            add_runs(du + e * SUM_BLOCK, runs, size, least(SUM_BLOCK, size - e * SUM_BLOCK))
         for i in prange(c, schedule="static"):
             transform_weight_gradient(du, i, c, co, dweight)
     if dbias != NULL:

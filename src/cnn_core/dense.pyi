@@ -4,9 +4,12 @@ from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[Any]
 
-def add_column_sums(
+def dense_forward(
     x: Array,
-    total: Array,
+    weight: Array,
+    bias: Array | None,
+    y: Array,
+    relu: bool = False,
 ) -> None: ...
 def dense_backward(
     x: Array,
@@ -15,5 +18,5 @@ def dense_backward(
     dweight: Array,
     dbias: Array | None,
     dx: Array | None,
-    gated: bool = False,
+    drelu: bool = False,
 ) -> None: ...

@@ -1,115 +1,49 @@
-"""The backward pass of a dense layer: two products, and sums over the rows of a matrix.
+# compiled once: it is as fast as memory
+"""A dense layer, y = x W + b, and its gradients dW = x^T dy, db = sum of dy, dx = dy W^T.
 
-(Its forward pass is a call of `gemm`.) For one sample both products see each weight once, and what
-takes the time is memory: they go through it together, and nothing is packed.
+    n, k, units   samples, inputs, outputs
 
-The rows are cut into runs whose length depends on their number alone. A run is summed SHORT rows at
-a time in the array's own precision, those sums in double, and the runs are added in order: exact to
-the last bits of a float32, and the same for any number of threads.
+Forward is one matrix product; backward is two, and a sum over the samples. `gemm` reads a matrix by
+rows or by columns, so no transpose is written down, and it does at the end of a product what would
+take another pass over the result: add the bias, or apply the ReLU of a neighbouring layer.
+
+With one sample, each weight takes part in one multiplication per product, and reading the weights
+takes all the time. Both products of the backward pass then go through them together, unpacked.
+
+Like every kernel, this one has three kinds of functions. A `def` checks shapes, in constant time,
+so that no call from Python can reach beyond an array; ``in`` and ``out`` say which arrays it reads
+and writes. A `cdef` function marked ``nogil`` computes on pointers and checks nothing. What varies
+between float32 and float64 is the type `real` alone: the code is compiled for both. Threads share
+out blocks of work that do not depend on each other, so results have the same bits for any number
+of threads.
 """
 from cython.parallel cimport prange
-from libc.stdlib cimport calloc, free
 
-from cnn_core.gemm cimport ADD, product
+from cnn_core.gemm cimport ADD, RELU, product
+from cnn_core.reduce cimport add_sums
 from cnn_core.threads cimport threads_for
 from cnn_core.types cimport blocks_of, dim, least, real
 
 cdef enum:
-    SHORT = 64          # rows added in the array's own precision
-    RUNS = 16           # most runs a matrix is cut into
-    STRIP = 64          # columns summed at a time: their sums stay in the first-level cache
-    BLOCK = 32          # rows of the weight that a thread takes at a time, for one sample
-    LANES = 16          # partial sums of a product of two rows
+    TASK_INPUTS = 32    # inputs that a thread takes at a time, for one sample
+    CHAINS = 16         # partial sums of a dot product, which do not wait for each other
 
 
-cdef dim run_of_rows(dim rows) noexcept nogil:
-    """Return the length of a run: a multiple of SHORT."""
-    return max(1, (rows + RUNS * SHORT - 1) // (RUNS * SHORT)) * SHORT
-
-
-cdef void sum_run(const real* x, dim rows, dim c, double* total) noexcept nogil:
-    """total[k] += sum over rows of x[., k]."""
-    cdef real part[STRIP]
-    cdef dim first = 0, start, i, k, columns
-    while first < c:
-        columns = least(STRIP, c - first)
-        start = 0
-        while start < rows:
-            for k in range(columns):
-                part[k] = 0
-            for i in range(start, least(start + SHORT, rows)):
-                for k in range(columns):
-                    part[k] += x[i * c + first + k]
-            for k in range(columns):
-                total[first + k] += part[k]
-            start += SHORT
-        first += columns
-
-
-cdef int add_sums(const real* x, dim rows, dim c, real* total) except -1:
-    """Do the work of `add_column_sums`; nothing may be empty."""
-    cdef dim run = run_of_rows(rows), runs = blocks_of(rows, run), r, k
-    cdef double s
-    cdef double* partial
-    partial = <double*> calloc(runs * c, sizeof(double))
-    if partial == NULL:
-        raise MemoryError("no memory for partial sums")
-    for r in prange(runs, nogil=True, schedule="static",
-                    num_threads=threads_for(<double> rows * c * sizeof(real) / 20)):
-        sum_run(x + r * run * c, least(run, rows - r * run), c, partial + r * c)
-    for k in range(c):
-        s = 0
-        for r in range(runs):
-            s += partial[r * c + k]
-        total[k] += <real> s
-    free(partial)
-    return 0
-
-
-def add_column_sums(
-    const real[:, ::1] x,       # in   (rows, c)
-    real[::1] total,            # out  (c,), added to
+def dense_forward(
+    const real[:, ::1] x,           # in   (n, k)
+    const real[:, ::1] weight,      # in   (k, units)
+    const real[::1] bias,           # in   (units,), or None
+    real[:, ::1] y,                 # out  (n, units), overwritten
+    bint relu=False,                # in the end, turn negative results into 0
 ):
-    """Add the sum over the rows of ``x`` to ``total``."""
-    if total.shape[0] != x.shape[1]:
-        raise ValueError("x and total do not belong to one sum")
-    if x.shape[0] > 0 and x.shape[1] > 0:
-        add_sums(&x[0, 0], x.shape[0], x.shape[1], &total[0])
-
-
-cdef inline real dot(const real* a, const real* b, dim n) noexcept nogil:
-    """Return the sum of a[j] b[j]."""
-    cdef real lanes[LANES]
-    cdef real total = 0
-    cdef dim i, j
-    for j in range(LANES):
-        lanes[j] = 0
-    for i in range(n // LANES):
-        for j in range(LANES):
-            lanes[j] = lanes[j] + a[i * LANES + j] * b[i * LANES + j]
-    for j in range(n // LANES * LANES, n):
-        total = total + a[j] * b[j]
-    for j in range(8):
-        lanes[j] = lanes[j] + lanes[j + 8]
-    for j in range(4):
-        lanes[j] = lanes[j] + lanes[j + 4]
-    return total + ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3]))
-
-
-cdef void backward_of_one(
-    dim rows, dim units, const real* x, const real* dy,
-    const real* weight, real* dweight, real* dx,        # of some rows of the weight; dx or NULL
-    bint gated,
-) noexcept nogil:
-    """dweight += x^T dy and dx = dy weight^T for one sample."""
-    cdef dim p, j
-    for p in range(rows):
-        for j in range(units):
-            dweight[j] = dweight[j] + x[p] * dy[j]
-        if dx != NULL:
-            dx[p] = 0 if gated and not x[p] > 0 else dot(dy, weight, units)
-        weight += units
-        dweight += units
+    """Write x W + b to ``y``."""
+    cdef dim n = x.shape[0], k = x.shape[1], units = y.shape[1]
+    if (k == 0 or y.shape[0] != n or weight.shape[0] != k or weight.shape[1] != units
+            or (bias is not None and bias.shape[0] != units)):
+        raise ValueError("x, weight, bias and y do not belong to one dense layer")
+    if n > 0 and units > 0:
+        product(n, units, k, &x[0, 0], False, &weight[0, 0], False, &y[0, 0],
+                NULL if bias is None else &bias[0], NULL, RELU if relu else 0)
 
 
 def dense_backward(
@@ -119,11 +53,10 @@ def dense_backward(
     real[:, ::1] dweight,           # out  (k, units), added to
     real[::1] dbias,                # out  (units,), added to; or None
     real[:, ::1] dx,                # out  (n, k), overwritten; or None
-    bint gated=False,               # dx becomes 0 where x is not above 0
+    bint drelu=False,               # dx becomes 0 where x is not above 0
 ):
-    """Add x^T dy to ``dweight`` and the sum of dy to ``dbias``; write dy weight^T to ``dx``."""
-    cdef dim n = x.shape[0], k = x.shape[1], units = dy.shape[1], p
-    cdef real* to = NULL
+    """Add x^T dy to ``dweight`` and the sum of dy to ``dbias``; write dy W^T to ``dx``."""
+    cdef dim n = x.shape[0], k = x.shape[1], units = dy.shape[1]
     if (dy.shape[0] != n or weight.shape[0] != k or weight.shape[1] != units
             or dweight.shape[0] != k or dweight.shape[1] != units
             or (dbias is not None and dbias.shape[0] != units)
@@ -131,20 +64,64 @@ def dense_backward(
         raise ValueError("x, dy, weight and the gradients do not belong to one dense layer")
     if min(n, k, units) == 0:
         if dx is not None:
-            dx[...] = 0
+            dx[...] = 0             # a sum over nothing
         return
     if dbias is not None:
         add_sums(&dy[0, 0], n, units, &dbias[0])
-    if dx is not None:
-        to = &dx[0, 0]
-    if n > 1:
-        product(k, units, n, &x[0, 0], True, &dy[0, 0], False, &dweight[0, 0], NULL, NULL, ADD)
-        if dx is not None:
-            product(n, k, units, &dy[0, 0], False, &weight[0, 0], True, to, NULL,
-                    &x[0, 0] if gated else NULL, 0)
+    if n == 1:
+        with nogil:
+            backward_of_one_sample(k, units, &x[0, 0], &dy[0, 0], &weight[0, 0], &dweight[0, 0],
+                                   NULL if dx is None else &dx[0, 0], drelu)
         return
-    for p in prange(blocks_of(k, BLOCK), nogil=True, schedule="static",
-                    num_threads=threads_for(<double> k * units * sizeof(real) / 30)):
-        backward_of_one(least(BLOCK, k - p * BLOCK), units, &x[0, p * BLOCK], &dy[0, 0],
-                        &weight[p * BLOCK, 0], &dweight[p * BLOCK, 0],
-                        NULL if to == NULL else to + p * BLOCK, gated)
+    product(k, units, n, &x[0, 0], True, &dy[0, 0], False, &dweight[0, 0], NULL, NULL, ADD)
+    if dx is not None:
+        product(n, k, units, &dy[0, 0], False, &weight[0, 0], True, &dx[0, 0], NULL,
+                &x[0, 0] if drelu else NULL, 0)
+
+
+cdef void backward_of_one_sample(
+    dim k, dim units, const real* x, const real* dy, const real* weight,
+    real* dweight, real* dx,                        # dx or NULL
+    bint drelu,
+) noexcept nogil:
+    """Do the work of `dense_backward` but for the bias; threads share out the inputs."""
+    cdef dim task, p
+    for task in prange(blocks_of(k, TASK_INPUTS), schedule="static",
+                       num_threads=threads_for(<double> k * units * sizeof(real) / 30)):
+        p = task * TASK_INPUTS
+        backward_of_inputs(least(TASK_INPUTS, k - p), units, x + p, dy, weight + p * units,
+                           dweight + p * units, NULL if dx == NULL else dx + p, drelu)
+
+
+cdef void backward_of_inputs(
+    dim inputs, dim units, const real* x, const real* dy, const real* weight,   # of these inputs
+    real* dweight, real* dx, bint drelu,
+) noexcept nogil:
+    """dweight += x^T dy and dx = dy weight^T, for some inputs of one sample."""
+    cdef dim p, j
+    for p in range(inputs):
+        for j in range(units):
+            dweight[j] = dweight[j] + x[p] * dy[j]
+        if dx != NULL:
+            dx[p] = 0 if drelu and not x[p] > 0 else dot(dy, weight, units)
+        weight += units
+        dweight += units
+
+
+cdef inline real dot(const real* a, const real* b, dim n) noexcept nogil:
+    """Return the sum of a[j] b[j]."""
+    cdef real sums[CHAINS]
+    cdef real total = 0
+    cdef dim i, j
+    for j in range(CHAINS):
+        sums[j] = 0
+    for i in range(n // CHAINS):
+        for j in range(CHAINS):
+            sums[j] = sums[j] + a[i * CHAINS + j] * b[i * CHAINS + j]
+    for j in range(n // CHAINS * CHAINS, n):
+        total = total + a[j] * b[j]
+    for j in range(8):
+        sums[j] = sums[j] + sums[j + 8]
+    for j in range(4):
+        sums[j] = sums[j] + sums[j + 4]
+    return total + ((sums[0] + sums[1]) + (sums[2] + sums[3]))

@@ -8,16 +8,17 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from cnn_core.random cimport BLOCKS, philox_blocks
 from cnn_core.threads cimport threads_for
-from cnn_core.types cimport dim, least, real
+from cnn_core.types cimport blocks_of, dim, least, real
 
 cdef enum:
-    BLOCK = 4096        # entries per unit of work
+    TASK_ENTRIES = 4096     # entries that a thread takes at a time
 
 
-cdef void drop_block(
-    const real* x, real* y, dim first, dim n, uint32_t limit, real scale,
-    uint64_t seed, uint32_t stream, uint32_t call,
+cdef void drop_entries(
+    const real* x, real* y, dim first, dim n,       # entries from ``first`` on, a multiple of 4
+    uint32_t limit, real scale, uint64_t seed, uint32_t stream, uint32_t call,
 ) noexcept nogil:
+    """y = x scale where the word of an entry is at least the limit, else 0."""
     cdef uint32_t words[4 * BLOCKS]
     cdef dim i = 0, k, m
     cdef real kept
@@ -38,7 +39,7 @@ def drop(
     uint64_t seed, uint32_t stream, uint32_t call,
 ):
     """Write ``x * scale`` with probability 1 - p, else 0, to ``y``: forward and backward alike."""
-    cdef dim n = x.shape[0], b
+    cdef dim n = x.shape[0], first, t
     cdef uint64_t limit         # an entry whose word is below it is dropped
     if y.shape[0] != n:
         raise ValueError("x and y must have one length")
@@ -48,7 +49,8 @@ def drop(
     if limit > 0xffffffff:
         y[:] = 0
         return
-    for b in prange((n + BLOCK - 1) // BLOCK, nogil=True, schedule="static",
+    for t in prange(blocks_of(n, TASK_ENTRIES), nogil=True, schedule="static",
                     num_threads=threads_for(<double> n / 2)):
-        drop_block(&x[b * BLOCK], &y[b * BLOCK], b * BLOCK, least(BLOCK, n - b * BLOCK),
-                   <uint32_t> limit, <real> scale, seed, stream, call)
+        first = t * TASK_ENTRIES
+        drop_entries(&x[first], &y[first], first, least(TASK_ENTRIES, n - first),
+                     <uint32_t> limit, <real> scale, seed, stream, call)

@@ -13,5 +13,5 @@ def gemm(
     trans_b: bool = False,
     accumulate: bool = False,
     relu: bool = False,
-    gate: Array | None = None,
+    drelu: Array | None = None,
 ) -> None: ...

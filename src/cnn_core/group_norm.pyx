@@ -13,8 +13,9 @@ A row of one pixel and one group is read as pixels of one vector each, so that i
 an image. Ba, Kiros and Hinton (2016, arXiv:1607.06450), Ulyanov, Vedaldi and Lempitsky (2016,
 arXiv:1607.08022), Wu and He (2018, arXiv:1803.08494).
 
-Threads share out blocks of rows. Sums take SHORT pixels in the array's own precision, and those
-sums in double. Gradients of gamma and beta are summed within a block, and the blocks in order.
+Threads share out blocks of rows. Sums take SHORT_ROWS pixels in the array's own precision, and
+those sums in double (`group_norm_sums`). Gradients of gamma and beta are summed within a block, and
+the blocks in order.
 
     values    of a row; the last pixel of a row read as vectors may be a part of one
     wide      columns rounded up to whole vectors: the length of arrays of one number per column
@@ -22,53 +23,28 @@ sums in double. Gradients of gamma and beta are summed within a block, and the b
 """
 from cython.parallel cimport prange
 from libc.math cimport sqrt
-from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from cnn_core.simd cimport VBYTES, vec, vecd, vecf, vload, vstore
+from cnn_core.group_norm_sums cimport add_up, add_up_gradients, gather
+from cnn_core.memory cimport Buffer
+from cnn_core.reduce cimport SHORT_ROWS
+from cnn_core.simd cimport lanes, vec, vecd, vecf, vload, vload_tail, vstore_tail
 from cnn_core.threads cimport threads_for
 from cnn_core.types cimport blocks_of, dim, least, real, same_shape
-from cnn_core.vmath cimport vload_part, vstore_part
 
 cdef enum:
-    SHORT = 64          # pixels, or rows of one gamma per entry, added in the array's own precision
-    BLOCKS = 16         # least number of blocks, where there are as many rows
-    STRIP = 256         # gradients of gamma added up at a time
+    MIN_BLOCKS = 16         # blocks of rows, where there are as many rows
+    STRIP_GAMMAS = 256      # gradients of gamma added up at a time
 
 
 cdef dim blocks_of_rows(dim rows) noexcept nogil:
-    """Return the number of blocks: each has SHORT rows at most."""
-    return least(rows, max(BLOCKS, blocks_of(rows, SHORT)))
+    """Return the number of blocks: each has SHORT_ROWS rows at most."""
+    return least(rows, max(MIN_BLOCKS, blocks_of(rows, SHORT_ROWS)))
 
 
 cdef inline dim whole_vectors(dim c, dim itemsize) noexcept nogil:
-    return blocks_of(c * itemsize, VBYTES) * (VBYTES // itemsize)
-
-
-cdef inline void fold(real* sums, double* totals, dim n) noexcept nogil:
-    """Move sums into totals."""
-    cdef dim k
-    for k in range(n):
-        totals[k] += sums[k]
-        sums[k] = 0
-
-
-cdef inline void gather(double* totals, dim groups, dim each) noexcept nogil:
-    """Replace the totals of `each` columns by that of their group, at the front."""
-    cdef dim g, k
-    cdef double a, b, c, d
-    for g in range(groups):
-        a, b, c, d, k = 0, 0, 0, 0, 0
-        while k + 4 <= each:                    # four sums: one would wait for itself
-            a += totals[g * each + k]
-            b += totals[g * each + k + 1]
-            c += totals[g * each + k + 2]
-            d += totals[g * each + k + 3]
-            k += 4
-        while k < each:
-            a += totals[g * each + k]
-            k += 1
-        totals[g] = (a + b) + (c + d)
+    """Return the columns rounded up to whole vectors."""
+    return blocks_of(c, lanes(itemsize)) * lanes(itemsize)
 
 
 cdef inline void spread(const real* of_groups, dim groups, dim each, real* columns) noexcept nogil:
@@ -79,65 +55,12 @@ cdef inline void spread(const real* of_groups, dim groups, dim each, real* colum
             columns[g * each + k] = of_groups[g]
 
 
-cdef inline void add_vectors(
-    bint four, bint squares, dim lanes,         # literals, but for the lanes of a part
-    const real* x, dim c, const real* mean,
-    real* sums, vec* lane,                      # lane: NULL, only names the vector type
-) noexcept nogil:
-    """sums += x, or (x - mean)^2, for a vector of one pixel, or of four."""
-    cdef vec v[4]
-    cdef vec m, s
-    cdef dim i
-    vload_part(m, mean, lanes)
-    for i in range(4 if four else 1):
-        vload_part(v[i], x + i * c, lanes)
-        if squares:
-            v[i] = v[i] - m
-            v[i] = v[i] * v[i]
-    vload(s, sums)
-    if four:
-        v[0] = (v[0] + v[1]) + (v[2] + v[3])
-    s = s + v[0]
-    vstore(sums, s)
-
-
-cdef inline void add_up(
-    bint squares, const real* x, dim values, dim c, const real* mean,
-    real* sums,                                 # work (wide,), zeros, and left so
-    double* totals,                             # out  (wide,), added to
-    dim wide, vec* lane,
-) noexcept nogil:
-    """totals += x, or (x - mean)^2, for each column of a row."""
-    cdef dim size = VBYTES // sizeof(real), left, n, k
-    while values > 0:
-        left = least(values, SHORT * c)
-        values -= left
-        while left > 0:
-            k, n = 0, least(left, c)
-            if left >= 4 * c:
-                while k + size <= c:
-                    add_vectors(True, squares, size, x + k, c, mean + k, sums + k, lane)
-                    k += size
-                if k < c:
-                    add_vectors(True, squares, c - k, x + k, c, mean + k, sums + k, lane)
-                n = 4 * c
-            else:
-                while k + size <= n:
-                    add_vectors(False, squares, size, x + k, c, mean + k, sums + k, lane)
-                    k += size
-                if k < n:
-                    add_vectors(False, squares, n - k, x + k, c, mean + k, sums + k, lane)
-            x += n
-            left -= n
-        fold(sums, totals, wide)
-
-
 cdef inline void moments_of_row(
     const real* x, dim values, dim c, dim groups, double eps,
     real* mean, real* inv_std,                  # out  (groups,)
     double* totals, real* sums,                 # work (wide,), sums zeros
     real* columns,                              # out  (2, wide): mean, inv_std
-    dim wide, vec* lane,
+    dim wide, vec* tag,
 ) noexcept nogil:
     """Mean and 1 / sqrt(variance + eps) of each group, and of each column that of its group.
 
@@ -147,13 +70,13 @@ cdef inline void moments_of_row(
     cdef dim g
     cdef double n = values // groups
     memset(totals, 0, wide * sizeof(double))
-    add_up(False, x, values, c, columns, sums, totals, wide, lane)
+    add_up(False, x, values, c, columns, sums, totals, wide, tag)
     gather(totals, groups, c // groups)
     for g in range(groups):
         mean[g] = <real> (totals[g] / n)
     spread(mean, groups, c // groups, columns)
     memset(totals, 0, wide * sizeof(double))
-    add_up(True, x, values, c, columns, sums, totals, wide, lane)
+    add_up(True, x, values, c, columns, sums, totals, wide, tag)
     gather(totals, groups, c // groups)
     for g in range(groups):
         inv_std[g] = <real> (1 / sqrt(totals[g] / n + eps))
@@ -161,35 +84,35 @@ cdef inline void moments_of_row(
 
 
 cdef inline void normalise_vector(
-    dim lanes, const real* x, real* y, const real* gamma, const real* beta,
-    const real* columns, dim wide, vec* lane,
+    dim n, const real* x, real* y, const real* gamma, const real* beta,
+    const real* columns, dim wide, vec* tag,
 ) noexcept nogil:
     """y = (x - mean) inv_std gamma + beta."""
     cdef vec v, a, b
-    vload_part(v, x, lanes)
+    vload_tail(v, x, n)
     vload(a, columns)
     v = v - a
     vload(a, columns + wide)
-    vload_part(b, gamma, lanes)
+    vload_tail(b, gamma, n)
     v = v * (a * b)
-    vload_part(b, beta, lanes)
+    vload_tail(b, beta, n)
     v = v + b
-    vstore_part(y, v, lanes)
+    vstore_tail(y, v, n)
 
 
 cdef inline void normalise_row(
     const real* x, real* y, dim values, dim c, const real* gamma, const real* beta, dim step,
     const real* columns,                        # mean, inv_std  (2, wide)
-    dim wide, vec* lane,
+    dim wide, vec* tag,
 ) noexcept nogil:
-    cdef dim size = VBYTES // sizeof(real), n, k
+    cdef dim size = lanes(sizeof(real)), n, k
     while values > 0:
         k, n = 0, least(values, c)
         while k + size <= n:
-            normalise_vector(size, x + k, y + k, gamma + k, beta + k, columns + k, wide, lane)
+            normalise_vector(size, x + k, y + k, gamma + k, beta + k, columns + k, wide, tag)
             k += size
         if k < n:
-            normalise_vector(n - k, x + k, y + k, gamma + k, beta + k, columns + k, wide, lane)
+            normalise_vector(n - k, x + k, y + k, gamma + k, beta + k, columns + k, wide, tag)
         x += n
         y += n
         gamma += step
@@ -197,121 +120,39 @@ cdef inline void normalise_row(
         values -= n
 
 
-cdef inline void gradient_vectors(
-    bint four, dim lanes, const real* x, const real* dy, dim c, const real* gamma, dim step,
-    const real* columns, dim wide,
-    real* sums, real* dgamma, real* dbeta, vec* lane,
-) noexcept nogil:
-    """Do the work of `add_up_gradients` for a vector of one pixel, or of four."""
-    cdef vec mean, inv_std, s, p, v, g, a
-    cdef dim i
-    vload(mean, columns)
-    vload(inv_std, columns + wide)
-    vload(s, sums)
-    vload(p, sums + wide)
-    for i in range(4 if four else 1):
-        vload_part(v, x + i * c, lanes)
-        vload_part(g, dy + i * c, lanes)
-        v = (v - mean) * inv_std
-        if step > 0:
-            vload_part(a, dbeta + i * step, lanes)
-            a = a + g
-            vstore_part(dbeta + i * step, a, lanes)
-            vload_part(a, dgamma + i * step, lanes)
-            a = a + g * v
-            vstore_part(dgamma + i * step, a, lanes)
-            vload_part(a, gamma + i * step, lanes)
-            g = g * a
-        s = s + g
-        p = p + g * v
-    vstore(sums, s)
-    vstore(sums + wide, p)
-
-
-cdef inline void add_up_gradients(
-    const real* x, const real* dy, dim values, dim c, const real* gamma, dim step,
-    const real* columns,                        # mean, inv_std  (2, wide)
-    real* sums,                                 # work (2, wide), zeros, and left so
-    double* totals,                             # out  (4, wide), the first two zeros
-    real* dgamma, real* dbeta,                  # out  one per gamma, added to
-    dim wide, vec* lane,
-) noexcept nogil:
-    """Sums of dy gamma, and of dy gamma normal, for each column; normal = (x - mean) inv_std.
-
-    dgamma and dbeta take dy normal and dy. Where the pixels share a gamma, it is multiplied last,
-    and the other totals take them.
-    """
-    cdef dim size = VBYTES // sizeof(real), left, n, k, pixels
-    while values > 0:
-        left = least(values, SHORT * c)
-        values -= left
-        while left > 0:
-            k, n, pixels = 0, least(left, c), 1
-            if left >= 4 * c:
-                while k + size <= c:
-                    gradient_vectors(True, size, x + k, dy + k, c, gamma + k, step, columns + k,
-                                     wide, sums + k, dgamma + k, dbeta + k, lane)
-                    k += size
-                if k < c:
-                    gradient_vectors(True, c - k, x + k, dy + k, c, gamma + k, step, columns + k,
-                                     wide, sums + k, dgamma + k, dbeta + k, lane)
-                n, pixels = 4 * c, 4
-            else:
-                while k + size <= n:
-                    gradient_vectors(False, size, x + k, dy + k, c, gamma + k, step, columns + k,
-                                     wide, sums + k, dgamma + k, dbeta + k, lane)
-                    k += size
-                if k < n:
-                    gradient_vectors(False, n - k, x + k, dy + k, c, gamma + k, step, columns + k,
-                                     wide, sums + k, dgamma + k, dbeta + k, lane)
-            x += n
-            dy += n
-            gamma += pixels * step
-            dgamma += pixels * step
-            dbeta += pixels * step
-            left -= n
-        fold(sums, totals, 2 * wide)
-    if step == 0:
-        for k in range(2 * wide):
-            totals[2 * wide + k] += totals[k]
-        for k in range(c):
-            totals[k] *= gamma[k]
-            totals[wide + k] *= gamma[k]
-
-
 cdef inline void backward_vector(
-    dim lanes, const real* x, const real* dy, real* dx, const real* gamma,
-    const real* columns, dim wide, vec* lane,
+    dim n, const real* x, const real* dy, real* dx, const real* gamma,
+    const real* columns, dim wide, vec* tag,
 ) noexcept nogil:
     """dx = inv_std (dy gamma - mean(dy gamma) - normal mean(dy gamma normal))."""
     cdef vec v, g, a, inv_std
-    vload_part(v, x, lanes)
+    vload_tail(v, x, n)
     vload(a, columns)
     vload(inv_std, columns + wide)
     v = (v - a) * inv_std
-    vload_part(g, dy, lanes)
-    vload_part(a, gamma, lanes)
+    vload_tail(g, dy, n)
+    vload_tail(a, gamma, n)
     g = g * a
     vload(a, columns + 2 * wide)
     g = g - a
     vload(a, columns + 3 * wide)
     g = (g - v * a) * inv_std
-    vstore_part(dx, g, lanes)
+    vstore_tail(dx, g, n)
 
 
 cdef inline void backward_row(
     const real* x, const real* dy, real* dx, dim values, dim c, const real* gamma, dim step,
     const real* columns,                # mean, inv_std, means of dy gamma (normal)  (4, wide)
-    dim wide, vec* lane,
+    dim wide, vec* tag,
 ) noexcept nogil:
-    cdef dim size = VBYTES // sizeof(real), n, k
+    cdef dim size = lanes(sizeof(real)), n, k
     while values > 0:
         k, n = 0, least(values, c)
         while k + size <= n:
-            backward_vector(size, x + k, dy + k, dx + k, gamma + k, columns + k, wide, lane)
+            backward_vector(size, x + k, dy + k, dx + k, gamma + k, columns + k, wide, tag)
             k += size
         if k < n:
-            backward_vector(n - k, x + k, dy + k, dx + k, gamma + k, columns + k, wide, lane)
+            backward_vector(n - k, x + k, dy + k, dx + k, gamma + k, columns + k, wide, tag)
         x += n
         dy += n
         dx += n
@@ -324,16 +165,16 @@ cdef inline void forward_block(
     const real* gamma, const real* beta, dim step,
     real* mean, real* inv_std, real* y,
     char* own,                                  # work of the block, zeros
-    dim wide, vec* lane,
+    dim wide, vec* tag,
 ) noexcept nogil:
     cdef double* totals = <double*> own
     cdef real* space = <real*> (totals + wide)  # sums, then mean and inv_std of columns
     cdef dim r
     for r in range(rows):
         moments_of_row(x + r * values, values, c, groups, eps, mean + r * groups,
-                       inv_std + r * groups, totals, space, space + wide, wide, lane)
+                       inv_std + r * groups, totals, space, space + wide, wide, tag)
         normalise_row(x + r * values, y + r * values, values, c, gamma, beta, step, space + wide,
-                      wide, lane)
+                      wide, tag)
 
 
 cdef inline void backward_block(
@@ -342,7 +183,7 @@ cdef inline void backward_block(
     real* dx,                                   # or NULL
     real* dgamma, real* dbeta,                  # out  one per gamma, zeros
     char* own,                                  # work of the block, zeros
-    dim wide, vec* lane,
+    dim wide, vec* tag,
 ) noexcept nogil:
     cdef double* totals = <double*> own         # (4, wide)
     cdef real* sums = <real*> (totals + 4 * wide)
@@ -355,14 +196,14 @@ cdef inline void backward_block(
         spread(inv_std + r * groups, groups, each, columns + wide)
         memset(totals, 0, 2 * wide * sizeof(double))
         add_up_gradients(x, dy, values, c, gamma, step, columns, sums, totals, dgamma, dbeta,
-                         wide, lane)
+                         wide, tag)
         if dx != NULL:
             for k in range(2):
                 gather(totals + k * wide, groups, each)
                 for g in range(groups):
                     of_groups[g] = <real> (totals[k * wide + g] / n)
                 spread(of_groups, groups, each, columns + (2 + k) * wide)
-            backward_row(x, dy, dx, values, c, gamma, step, columns, wide, lane)
+            backward_row(x, dy, dx, values, c, gamma, step, columns, wide, tag)
             dx += values
         x += values
         dy += values
@@ -374,7 +215,7 @@ cdef inline void backward_block(
 
 cdef dim columns_of(dim pixels, dim c, dim groups, dim itemsize) noexcept nogil:
     """Return how many columns a row is read as having: those of a vector for a single group."""
-    return VBYTES // itemsize if pixels == 1 and groups == 1 else c
+    return lanes(itemsize) if pixels == 1 and groups == 1 else c
 
 
 cdef bint belong(const dim* x, const dim* gamma, const dim* statistics) noexcept nogil:
@@ -386,10 +227,10 @@ cdef bint belong(const dim* x, const dim* gamma, const dim* statistics) noexcept
 cdef void add_blocks(const real* partial, dim blocks, dim n, dim start, real* out) noexcept nogil:
     """out += the sum over the blocks, for a strip of the n numbers of a gradient.
 
-    A block has two gradients, one after the other.
+    A block has two gradients, one behind the other.
     """
-    cdef double totals[STRIP]
-    cdef dim stop = least(STRIP, n - start), b, k
+    cdef double totals[STRIP_GAMMAS]
+    cdef dim stop = least(STRIP_GAMMAS, n - start), b, k
     for k in range(stop):
         totals[k] = 0
     for b in range(blocks):
@@ -412,6 +253,7 @@ def group_norm_forward(
     cdef dim values = pixels * x.shape[2], wide = whole_vectors(c, sizeof(real))
     cdef dim step = 0 if gamma.shape[0] == 1 < pixels else c
     cdef dim blocks = blocks_of_rows(rows), each = wide * (sizeof(double) + 3 * sizeof(real))
+    cdef Buffer workspace
     cdef char* space
     if (not belong(&x.shape[0], &gamma.shape[0], &statistics.shape[0])
             or not same_shape(&gamma.shape[0], &beta.shape[0], 2)
@@ -419,9 +261,9 @@ def group_norm_forward(
         raise ValueError("x, y, gamma, beta and statistics do not belong to one normalisation")
     if rows == 0 or values == 0:
         return
-    space = <char*> calloc(blocks, each)
-    if space == NULL:
-        raise MemoryError("no memory for partial sums")
+    workspace = Buffer(blocks * each)
+    space = <char*> workspace.memory
+    memset(space, 0, blocks * each)
     for b in prange(blocks, nogil=True, schedule="static",
                     num_threads=threads_for(<double> rows * values * sizeof(real) / 10)):
         first = b * rows // blocks
@@ -434,7 +276,6 @@ def group_norm_forward(
             forward_block(&x[first, 0, 0], n, values, c, groups, eps, &gamma[0, 0], &beta[0, 0],
                           step, &statistics[0, first, 0], &statistics[1, first, 0],
                           &y[first, 0, 0], space + b * each, wide, <vecd*> NULL)
-    free(space)
 
 
 def group_norm_backward(
@@ -454,9 +295,10 @@ def group_norm_backward(
     cdef dim c = columns_of(pixels, x.shape[2], groups, sizeof(real))
     cdef dim values = pixels * x.shape[2], wide = whole_vectors(c, sizeof(real))
     cdef dim step = 0 if gamma.shape[0] == 1 < pixels else c
-    cdef dim learned = gamma.shape[0] * gamma.shape[1]
+    cdef dim gammas = gamma.shape[0] * gamma.shape[1]
     cdef dim blocks = blocks_of_rows(rows), each = wide * (4 * sizeof(double) + 7 * sizeof(real))
     cdef real* partial
+    cdef Buffer workspace
     cdef char* space
     if (not belong(&x.shape[0], &gamma.shape[0], &statistics.shape[0])
             or not same_shape(&x.shape[0], &dy.shape[0], 3)
@@ -466,10 +308,10 @@ def group_norm_backward(
         raise ValueError("x, dy, dx, gamma and statistics do not belong to one normalisation")
     if rows == 0 or values == 0:
         return
-    space = <char*> calloc(blocks, each + 2 * learned * sizeof(real))
-    if space == NULL:
-        raise MemoryError("no memory for partial sums")
-    partial = <real*> (space + blocks * each)
+    workspace = Buffer(blocks * (each + 2 * gammas * sizeof(real)))
+    space = <char*> workspace.memory
+    partial = <real*> (space + blocks * each)       # (blocks, 2, gammas): of dgamma, dbeta
+    memset(space, 0, blocks * (each + 2 * gammas * sizeof(real)))
     for b in prange(blocks, nogil=True, schedule="static",
                     num_threads=threads_for(<double> rows * values * sizeof(real) / 6)):
         first = b * rows // blocks
@@ -477,15 +319,14 @@ def group_norm_backward(
         if real is float:
             backward_block(&x[first, 0, 0], &dy[first, 0, 0], n, values, c, groups, &gamma[0, 0],
                            step, &statistics[0, first, 0], &statistics[1, first, 0],
-                           NULL if dx is None else &dx[first, 0, 0], partial + 2 * b * learned,
-                           partial + (2 * b + 1) * learned, space + b * each, wide, <vecf*> NULL)
+                           NULL if dx is None else &dx[first, 0, 0], partial + 2 * b * gammas,
+                           partial + (2 * b + 1) * gammas, space + b * each, wide, <vecf*> NULL)
         else:
             backward_block(&x[first, 0, 0], &dy[first, 0, 0], n, values, c, groups, &gamma[0, 0],
                            step, &statistics[0, first, 0], &statistics[1, first, 0],
-                           NULL if dx is None else &dx[first, 0, 0], partial + 2 * b * learned,
-                           partial + (2 * b + 1) * learned, space + b * each, wide, <vecd*> NULL)
-    for b in prange(blocks_of(learned, STRIP), nogil=True, schedule="static",
-                    num_threads=threads_for(<double> blocks * learned * sizeof(real) / 5)):
-        add_blocks(partial, blocks, learned, b * STRIP, &dgamma[0, 0])
-        add_blocks(partial + learned, blocks, learned, b * STRIP, &dbeta[0, 0])
-    free(space)
+                           NULL if dx is None else &dx[first, 0, 0], partial + 2 * b * gammas,
+                           partial + (2 * b + 1) * gammas, space + b * each, wide, <vecd*> NULL)
+    for b in prange(blocks_of(gammas, STRIP_GAMMAS), nogil=True, schedule="static",
+                    num_threads=threads_for(<double> blocks * gammas * sizeof(real) / 5)):
+        add_blocks(partial, blocks, gammas, b * STRIP_GAMMAS, &dgamma[0, 0])
+        add_blocks(partial + gammas, blocks, gammas, b * STRIP_GAMMAS, &dbeta[0, 0])

@@ -1,24 +1,23 @@
 """Images to columns, so that a convolution becomes a matrix product; and the adjoint.
 
-One row of col per place of the window, one column per entry under it, pixels outside the image
-zero. Channels-last images make the channels of a pixel, and mostly the pixels of a window's row,
-one contiguous run.
+One row of col per output pixel, one column per entry of its window, pixels outside the image zero.
+Channels-last images make the channels of a pixel, and mostly the pixels of a window's row, one
+contiguous run.
 
     n, h, w, c   images, height, width, channels      kh, kw   window height, width
-    oh, ow       places of the window, down, across   sh, sw   step from window to window
+    oh, ow       output pixels, down and across       sh, sw   step from window to window
     dh, dw       step from entry to entry             top, left   zeros before the image
     k            column: (kernel row a, kernel column b, channel), the channel fastest
 """
 from cython.parallel cimport prange, threadid
 
-from cnn_core.memory cimport Block
-from cnn_core.simd cimport VBYTES, vec, vecd, vecf, vfill
+from cnn_core.memory cimport Buffer
+from cnn_core.simd cimport lanes, vec, vecd, vecf, vfill, vload_tail, vstore_tail
 from cnn_core.threads cimport threads_for
 from cnn_core.types cimport blocks_of, dim, least, real
-from cnn_core.vmath cimport vload_part, vstore_part
 
 cdef enum:
-    BLOCK = 64          # rows of col per unit of work
+    BLOCK_ROWS = 64     # rows of col per task
 
 
 cdef bint usable(Window window) noexcept nogil:
@@ -36,7 +35,7 @@ cdef void im2col_rows(
     dim k0, dim k1,                             # columns
     real* col, dim ld,                          # out, step from row to row
 ) noexcept nogil:
-    """col[r, k - k0] = pixel under entry k of the window at place first + r, or 0."""
+    """col[r, k - k0] = pixel under entry k of window first + r, or 0."""
     cdef dim line = window.kw * channels        # columns of one kernel row
     cdef bint joined = channels == c and window.dw == 1
     cdef dim image = first // (oh * ow), i = first % (oh * ow) // ow, j = first % ow
@@ -82,10 +81,10 @@ cdef void im2col_rows(
 
 
 # How windows follow each other along one axis. Of the entries that lie on a pixel, the next is
-# `entries` entries further, in the window `places` places before.
+# `entries` entries further, in the window `windows` before.
 cdef struct Steps:
-    dim window, entry           # in pixels: stride and dilation
-    dim entries, places         # both by their greatest common divisor
+    dim stride, dilation        # from window to window and from entry to entry, in pixels
+    dim entries, windows        # both by their greatest common divisor
 
 cdef struct Run:
     dim first, count            # where the entries on a pixel begin, how many they are
@@ -106,41 +105,41 @@ cdef inline dim quotient(dim a, dim b) noexcept nogil:
 cdef inline dim find(
     dim pixel, Steps steps, dim extent,         # counted with the padding; entries of a window
     dim first, dim last,                        # windows that count: first to last - 1
-    dim* entry, dim* place,                     # out  the lowest entry, and its window
+    dim* entry, dim* window,                    # out  the lowest entry, and its window
 ) noexcept nogil:
     """Return how many entries of windows lie on a pixel (0 or less: none), and find the first."""
     cdef dim e = 0, skipped
-    while e < extent and steps.window > 1 and (pixel - e * steps.entry) % steps.window != 0:
+    while e < extent and steps.stride > 1 and (pixel - e * steps.dilation) % steps.stride != 0:
         e += 1
-    place[0] = quotient(pixel - e * steps.entry, steps.window)
-    skipped = max(0, quotient(place[0] - last + steps.places, steps.places))
+    window[0] = quotient(pixel - e * steps.dilation, steps.stride)
+    skipped = max(0, quotient(window[0] - last + steps.windows, steps.windows))
     entry[0] = e + skipped * steps.entries
-    place[0] -= skipped * steps.places
+    window[0] -= skipped * steps.windows
     return 1 + least(quotient(extent - 1 - entry[0], steps.entries),
-                     quotient(place[0] - first, steps.places))
+                     quotient(window[0] - first, steps.windows))
 
 
 cdef inline void sum_vector(
-    const real* source, dim n, dim step, dim left, bint add, real* target, vec* lane,
+    const real* source, dim n, dim step, dim left, bint add, real* target, vec* tag,
 ) noexcept nogil:
-    """Do the work of `sum_run` for a vector, or for the ``left`` numbers that are left."""
+    """Do the work of `sum_run` for a vector, of which ``left`` numbers are inside the run."""
     cdef dim _i
     cdef vec total, v
     vfill(total, 0)
     if add:
-        vload_part(total, target, left)
+        vload_tail(total, target, left)
     for _i in range(n):
-        vload_part(v, source, left)
+        vload_tail(v, source, left)
         total = total + v
         source += step
-    vstore_part(target, total, left)
+    vstore_tail(target, total, left)
 
 
 cdef inline void sum_run(
-    const real* source, dim n, dim step, dim length, bint add, real* target, vec* lane,
+    const real* source, dim n, dim step, dim length, bint add, real* target, vec* tag,
 ) noexcept nogil:
     """target (+)= the sum of n runs of numbers, one ``step`` after the other."""
-    cdef dim size = VBYTES // sizeof(real), k = 0
+    cdef dim size = lanes(sizeof(real)), k = 0
     while k + size <= length:
         sum_vector[real, vec](source + k, n, step, size, add, target + k, NULL)
         k += size
@@ -151,7 +150,7 @@ cdef inline void sum_run(
 cdef inline void sum_row(
     const real* col, dim ld, dim down, dim step,    # the `down` entries on a row, in column 0
     dim ow, dim line, real* lines, const Run* runs, dim across_step,
-    real* dx, dim w, dim c, dim channels, bint add, vec* lane,
+    real* dx, dim w, dim c, dim channels, bint add, vec* tag,
 ) noexcept nogil:
     """Do the work of `col2im_rows` for a row of pixels: sum down, then across."""
     cdef dim j, x
@@ -168,18 +167,18 @@ cdef dim col2im_space(dim ow, dim w, dim kw, dim channels, dim itemsize) noexcep
 
 
 cdef void col2im_rows(
-    const real* col, dim ld, dim i0, dim i1,        # rows i0 to i1 - 1 of places; step of rows
+    const real* col, dim ld, dim i0, dim i1,        # of rows i0 to i1 - 1 of windows; step of rows
     dim oh, dim ow, Window window,
     real* dx, dim h, dim w, dim c, dim channels,    # an image, from the first of `channels`
     void* space,                                    # workspace, see col2im_space
 ) noexcept nogil:
-    """Add up what col holds of each pixel; after the last rows of places, dx is complete.
+    """Add up what col holds of each pixel; after the last rows of windows, dx is complete.
 
     Not window by window: that would read again and again what has only just been written.
     """
     cdef Steps rows = steps_of(window.sh, window.dh), columns = steps_of(window.sw, window.dw)
-    cdef dim line = window.kw * channels, down_step = rows.entries * line - rows.places * ow * ld
-    cdef dim across_step = columns.entries * channels - columns.places * line
+    cdef dim line = window.kw * channels, down_step = rows.entries * line - rows.windows * ow * ld
+    cdef dim across_step = columns.entries * channels - columns.windows * line
     cdef dim y = i0 * window.sh - window.top if i0 > 0 else 0, y1 = h, x, a, b, i, j, down
     cdef Run* runs = <Run*> space
     cdef real* lines = <real*> (runs + w)
@@ -225,10 +224,11 @@ def im2col(
         raise ValueError("x, col and the window do not belong to one im2col")
     if rows == 0 or columns == 0:
         return
-    for b in prange((rows + BLOCK - 1) // BLOCK, nogil=True, schedule="static",
+    for b in prange(blocks_of(rows, BLOCK_ROWS), nogil=True, schedule="static",
                     num_threads=threads_for(<double> rows * columns / 4)):
-        im2col_rows(&x[0, 0, 0, 0], h, w, c, c, oh, ow, window, b * BLOCK,
-                    least(BLOCK, rows - b * BLOCK), 0, columns, &col[b * BLOCK, 0], columns)
+        im2col_rows(&x[0, 0, 0, 0], h, w, c, c, oh, ow, window, b * BLOCK_ROWS,
+                    least(BLOCK_ROWS, rows - b * BLOCK_ROWS), 0, columns, &col[b * BLOCK_ROWS, 0],
+                    columns)
 
 
 def col2im(
@@ -242,7 +242,7 @@ def col2im(
     cdef Window window = Window(kh, kw, sh, sw, top, left, dh, dw)
     cdef int threads
     cdef dim space
-    cdef Block workspace
+    cdef Buffer workspace
     if not usable(window) or not belong(rows, columns, n, oh, ow, kh, kw, c):
         raise ValueError("col, dx and the window do not belong to one im2col")
     if rows == 0 or columns == 0 or h == 0 or w == 0:
@@ -250,7 +250,7 @@ def col2im(
         return
     threads = threads_for(<double> rows * columns / 2)
     space = col2im_space(ow, w, kw, c, sizeof(real))
-    workspace = Block(threads * space)
+    workspace = Buffer(threads * space)
     for image in prange(n, nogil=True, schedule="static", num_threads=threads):
         col2im_rows(&col[image * oh * ow, 0], columns, 0, oh, oh, ow, window, &dx[image, 0, 0, 0],
                     h, w, c, c, <char*> workspace.memory + threadid() * space)

@@ -1,41 +1,44 @@
-"""Memory for activations that is used again: a block returns when the last array on it dies.
+# compiled once: it computes nothing
+"""Memory for activations that is used again: a buffer returns when the last array on it dies.
 
 A training step allocates the same large arrays over and over. Fresh ones come from the operating
-system page by page, zeroed at first touch, which takes longer than many a kernel does to fill
-them. No layer owns a buffer: whoever holds the array, or a view of it, holds the block.
+system page by page, zeroed at first touch, which takes longer than most kernels take to fill
+them. No layer owns memory: whoever holds the array, or a view of it, holds the buffer.
 
-Blocks have sizes of 1, 1.25, 1.5 or 1.75 times a power of two, and one stack of idle ones each.
+Buffers have sizes of 1, 1.25, 1.5 or 1.75 times a power of two, and one stack of idle ones each.
 """
 from libc.stddef cimport size_t
 
-from cnn_core.simd cimport line_free, line_malloc
+cdef extern from "aligned_memory.h":
+    void* line_malloc(size_t bytes) nogil
+    void line_free(void* memory) nogil
 
 cdef extern from "Python.h":
     int PyBuffer_FillInfo(
         Py_buffer* view, object exporter, void* memory, Py_ssize_t n, int readonly, int flags,
     ) except -1
 
-cdef dict idle = {}                 # size of a block: stack of blocks' addresses
-cdef size_t idle_bytes = 0
-cdef size_t most_idle = 1 << 30     # beyond this, blocks go back to the operating system
+cdef dict idle = {}                 # size of a buffer: stack of buffers' addresses
+cdef size_t idle_bytes = 0           # of all idle buffers
+cdef size_t most_idle = 1 << 30     # beyond this, buffers go back to the operating system
 
 
 cdef size_t rounded(size_t n) noexcept:
-    """Return the smallest size of a block that holds n bytes."""
+    """Return the smallest size of a buffer that holds n bytes."""
     cdef size_t step = 4096
     while step * 8 < n:
         step *= 2
     return (n + step - 1) // step * step
 
 
-cdef class Block:
+cdef class Buffer:
     """Bytes on a cache line, through the buffer protocol; what is in them is arbitrary."""
 
     def __cinit__(self, Py_ssize_t length):
         global idle_bytes
         cdef list stack
         if length < 0:
-            raise ValueError("a block cannot have a negative size")
+            raise ValueError("a buffer cannot have a negative size")
         self.length = length
         self.size = rounded(length)
         stack = idle.get(self.size)
@@ -65,7 +68,7 @@ cdef class Block:
 
 
 def release():
-    """Give all idle blocks back to the operating system."""
+    """Give all idle buffers back to the operating system."""
     global idle_bytes
     for stack in idle.values():
         while stack:

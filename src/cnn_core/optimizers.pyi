@@ -4,11 +4,14 @@ from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[Any]
 
+norm: int
 sgd: int
 momentum: int
+dampened_momentum: int
+nesterov: int
 squares: int
-centered: int
 squares_momentum: int
+centered: int
 centered_momentum: int
 adadelta: int
 adam: int
@@ -17,15 +20,14 @@ adamax: int
 lion: int
 lamb_moments: int
 lamb: int
-norm: int
 
 def step(
     kind: int,
     w: Array,
     g: Array,
-    a: Array | None,
-    b: Array | None,
-    c: Array | None,
+    state0: Array | None,
+    state1: Array | None,
+    state2: Array | None,
     cleared: Array | None,
     pieces: Array,
     groups: Array,
@@ -33,12 +35,5 @@ def step(
     sums: Array,
     lr: float,
     bound: float,
-    p0: float = ...,
-    p1: float = ...,
-    p2: float = ...,
-    p3: float = ...,
-    p4: float = ...,
-    p5: float = ...,
-    p6: float = ...,
-    p7: float = ...,
+    constants: tuple[float, ...],
 ) -> None: ...

@@ -4,7 +4,11 @@ from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[Any]
 
-def winner_words(
+mean_of_pixels: int
+mean_with_padding: int
+mean_undivided: int
+
+def argmax_words(
     ow: int,
     kh: int,
     kw: int,
@@ -13,7 +17,7 @@ def winner_words(
 def max_pool2d_forward(
     x: Array,
     y: Array,
-    winners: Array | None,
+    argmax: Array | None,
     kh: int,
     kw: int,
     sh: int,
@@ -23,7 +27,7 @@ def max_pool2d_forward(
 ) -> None: ...
 def max_pool2d_backward(
     dy: Array,
-    winners: Array,
+    argmax: Array,
     dx: Array,
     kh: int,
     kw: int,
@@ -44,7 +48,7 @@ def avg_pool2d_forward(
     left: int,
     bottom: int,
     right: int,
-    count: int,
+    mean: int,
 ) -> None: ...
 def avg_pool2d_backward(
     dy: Array,
@@ -57,5 +61,5 @@ def avg_pool2d_backward(
     left: int,
     bottom: int,
     right: int,
-    count: int,
+    mean: int,
 ) -> None: ...

@@ -10,13 +10,12 @@ from cython.parallel cimport prange
 from libc.math cimport cos, log, sin, sqrt
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from cnn_core.simd cimport VBYTES, vload, vstore
+from cnn_core.simd cimport VBYTES, vecu, vfill_u, vjoin_low, vload, vmultiply_low, vstore
 from cnn_core.threads cimport threads_for
 from cnn_core.types cimport dim, least, real
-from cnn_core.vmath cimport vecu, vfill_u, vjoin_low, vmultiply_low
 
 cdef enum:
-    ROUNDS = 10
+    ROUNDS = 10         # of Philox4x32-10
     PAIR = 2            # vectors mixed at a time: one alone waits for its own products
 
 cdef double TWO_PI = 6.283185307179586
@@ -149,7 +148,7 @@ cdef void fill(
 
 
 cdef enum:
-    BLOCK = 1024        # entries per unit of work
+    BLOCK = 1024        # entries per task
 
 
 def uniform(

@@ -8,26 +8,22 @@
 #define CNN_CORE_SIMD_H
 
 #include <stddef.h>
-#include <stdlib.h>
+#include <stdint.h>
 #include <string.h>
 #if defined(__AVX__)
 #include <immintrin.h>
 #elif defined(__SSE2__)
 #include <emmintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 #if defined(__AVX512F__)
 #define VBYTES 64
-#define TILE_ROWS 14 /* 28 of 32 registers hold a 14 x 2 tile, 2 hold the row of b */
 #elif defined(__AVX__)
 #define VBYTES 32
-#define TILE_ROWS 6 /* 12 of 16 registers hold a 6 x 2 tile */
-#elif defined(__aarch64__)
-#define VBYTES 16
-#define TILE_ROWS 14
 #else
 #define VBYTES 16
-#define TILE_ROWS 6
 #endif
 
 typedef float vecf __attribute__((vector_size(VBYTES), aligned(4), may_alias));
@@ -35,6 +31,11 @@ typedef double vecd __attribute__((vector_size(VBYTES), aligned(8), may_alias));
 
 /* A short vector, for the last columns of a matrix. */
 typedef float shortf __attribute__((vector_size(16), aligned(4), may_alias));
+
+/* As shortf, for two numbers of double precision, and for one number, where channels are few. */
+typedef double shortd __attribute__((vector_size(16), aligned(8), may_alias));
+typedef float onef __attribute__((vector_size(4), aligned(4), may_alias));
+typedef double oned __attribute__((vector_size(8), aligned(8), may_alias));
 
 #define vload(v, p) ((v) = *(const __typeof__(v) *)(p))
 #define vprefetch(p) __builtin_prefetch(p)
@@ -55,14 +56,14 @@ static const volatile char vzeros[VBYTES] __attribute__((aligned(VBYTES)));
 #define offset(table, i) ((table)[i])
 #endif
 
-/* Comparisons give 0 or all bits per element. What the first rejects becomes 0: NaN stays, as in
- * `x < 0 ? 0 : x`; the second keeps v where w > 0. */
+/* ReLU, where NaN stays NaN, as in `x < 0 ? 0 : x`; and its gradient v, kept where w > 0.
+ * Comparisons give 0 or all bits per element. */
 #define VBITS(v) __typeof__((v) < (v))
 #define vrelu(v, zero) ((v) = (__typeof__(v))((VBITS(v))(v) & ~((v) < (zero))))
-#define vgate(v, w, zero) ((v) = (__typeof__(v))((VBITS(v))(v) & ((w) > (zero))))
+#define vdrelu(v, w, zero) ((v) = (__typeof__(v))((VBITS(v))(v) & ((w) > (zero))))
 
-/* The first `count` elements of a vector, or none, or all; loading fills up with zeros. Both
- * work in units of 4 bytes, and by one masked instruction where there is one. */
+/* The first words of 4 bytes of a vector, from none to all; loading fills up with zeros. One masked
+ * instruction each where there is one. */
 #if defined(__AVX512F__)
 static inline void load_some(void *v, size_t size, const void *from, size_t words)
 {
@@ -138,8 +139,77 @@ static inline void store_some(void *to, const void *v, size_t size, size_t words
     memcpy(to, v, words * 4);
 }
 #endif
-#define vload_some(v, p, count) load_some(&(v), sizeof(v), p, (count) * sizeof((v)[0]) / 4)
-#define vstore_some(p, v, count) store_some(p, &(v), sizeof(v), (count) * sizeof((v)[0]) / 4)
+#define vload_some(v, p, n) load_some(&(v), sizeof(v), p, (n) * sizeof((v)[0]) / 4)
+#define vstore_some(p, v, n) store_some(p, &(v), sizeof(v), (n) * sizeof((v)[0]) / 4)
+
+/* The tail of an array in a vector: its first n elements, or all of them if n is larger. Loading
+ * fills up with zeros, storing leaves what follows in memory untouched. */
+#define HAS_MORE(v, n) ((ptrdiff_t)(sizeof(v) / sizeof((v)[0])) > (n))
+#define vload_tail(v, p, n)            \
+    do {                               \
+        if (HAS_MORE(v, n))            \
+            vload_some(v, p, n);       \
+        else                           \
+            vload(v, p);               \
+    } while (0)
+#define vstore_tail(p, v, n)           \
+    do {                               \
+        if (HAS_MORE(v, n))            \
+            vstore_some(p, v, n);      \
+        else                           \
+            vstore(p, v);              \
+    } while (0)
+
+/* Whole numbers of 64 bits, what Philox multiplies: the product of two low halves. */
+typedef uint64_t vecu __attribute__((vector_size(VBYTES), aligned(8), may_alias));
+#if defined(__AVX512F__)
+#define vmultiply_low(v, a, b) ((v) = (vecu)_mm512_mul_epu32((__m512i)(a), (__m512i)(b)))
+#elif defined(__AVX2__)
+#define vmultiply_low(v, a, b) ((v) = (vecu)_mm256_mul_epu32((__m256i)(a), (__m256i)(b)))
+#elif defined(__SSE2__) && VBYTES == 16
+#define vmultiply_low(v, a, b) ((v) = (vecu)_mm_mul_epu32((__m128i)(a), (__m128i)(b)))
+#else
+#define vmultiply_low(v, a, b) ((v) = ((a) & 0xffffffff) * ((b) & 0xffffffff))
+#endif
+#define vfill_u(v, i) ((v) = (vecu){0} + (uint64_t)(i))
+#define vjoin_low(v, a, b) ((v) = ((a) & 0xffffffff) | ((b) << 32))
+
+/* Comparisons give a mask: all bits of an element set, or none. Masks, and whole numbers as patterns
+ * of bits, travel in variables of the floating type: code fused over it needs no other type then. */
+#define ELEMENT(v) __typeof__((v)[0])
+#define BIT(v) __typeof__(_Generic((v)[0], float: (int32_t)0, double: (int64_t)0))
+#define BITS(v) ((BIT(v) __attribute__((vector_size(sizeof(v)))))(v))
+#define FROM_BITS(v, bits) ((v) = (__typeof__(v))(bits))
+
+#define vadd(v, a, b) ((v) = (a) + (b))
+#define vmultiply(v, a, b) ((v) = (a) * (b))
+#define vgreater(mask, a, b) FROM_BITS(mask, (a) > (b))
+#define vat_least(mask, a, b) FROM_BITS(mask, (a) >= (b))
+#define vunordered(mask, a) FROM_BITS(mask, (a) != (a))
+#define vselect(v, mask, a, b) FROM_BITS(v, (BITS(mask) & BITS(a)) | (~BITS(mask) & BITS(b)))
+
+#define vfill_bits(v, i) FROM_BITS(v, BITS((__typeof__(v)){0}) + (BIT(v))(i))
+#define vequal_bits(mask, a, b) FROM_BITS(mask, BITS(a) == BITS(b))
+#define vand_bits(v, a, b) FROM_BITS(v, BITS(a) & BITS(b))
+#define vor_bits(v, a, b) FROM_BITS(v, BITS(a) | BITS(b))
+
+/* Square roots, exact to the last bit as the standard asks. */
+#if defined(__AVX512F__)
+#define ROOT_FLOAT(a) _mm512_sqrt_ps(a)
+#define ROOT_DOUBLE(a) _mm512_sqrt_pd(a)
+#elif defined(__AVX__)
+#define ROOT_FLOAT(a) _mm256_sqrt_ps(a)
+#define ROOT_DOUBLE(a) _mm256_sqrt_pd(a)
+#elif defined(__SSE2__)
+#define ROOT_FLOAT(a) _mm_sqrt_ps(a)
+#define ROOT_DOUBLE(a) _mm_sqrt_pd(a)
+#elif defined(__aarch64__)
+#define ROOT_FLOAT(a) vsqrtq_f32(a)
+#define ROOT_DOUBLE(a) vsqrtq_f64(a)
+#endif
+static inline vecf root_f(vecf a) { return (vecf)ROOT_FLOAT(a); }
+static inline vecd root_d(vecd a) { return (vecd)ROOT_DOUBLE(a); }
+#define vsqrt(v, a) ((v) = _Generic((v)[0], float: root_f, double: root_d)(a))
 
 /* to[p, j] = from[j, p] for four times four numbers. */
 static inline void transpose_f(float *to, ptrdiff_t to_step, const float *from, ptrdiff_t from_step)
@@ -168,38 +238,7 @@ static inline void transpose_d(double *to, ptrdiff_t to_step, const double *from
         for (int j = 0; j < 4; j++)
             to[p * to_step + j] = from[j * from_step + p];
 }
-#define transpose(to, to_step, from, from_step) \
+#define transpose_4x4(to, to_step, from, from_step) \
     _Generic((to), float *: transpose_f, double *: transpose_d)(to, to_step, from, from_step)
-
-/* `cdef inline` means it here: a register tile is one function whose literal arguments (its height
- * and width) unroll the loops, and only inlining makes them literals. Left to itself GCC 12 made a
- * shared copy with variable bounds instead, at 0.8 times the speed. */
-#undef CYTHON_INLINE
-#define CYTHON_INLINE __inline__ __attribute__((always_inline))
-
-/* Memory on a cache line; NULL when there is none left. */
-#if defined(_WIN32)
-#include <malloc.h>
-static inline void *line_malloc(size_t bytes) { return _aligned_malloc(bytes ? bytes : 1, 64); }
-static inline void line_free(void *memory) { _aligned_free(memory); }
-#else
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
-static inline void *line_malloc(size_t bytes)
-{
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-    const size_t huge = (size_t)1 << 21; /* a large page: fewer of them are fewer look-ups */
-    if (bytes >= 2 * huge) {
-        void *memory = aligned_alloc(huge, (bytes + 64) / 64 * 64);
-        if (memory != NULL)
-            (void)madvise(memory, bytes / huge * huge, MADV_HUGEPAGE);
-        return memory;
-    }
-#endif
-    return aligned_alloc(64, (bytes + 64) / 64 * 64);
-}
-static inline void line_free(void *memory) { free(memory); }
-#endif
 
 #endif

@@ -5,27 +5,54 @@ A function fused over ``real`` and ``vec`` is one body for both precisions. Thei
 between instruction-set levels: keep them out of the signatures in a public .pxd.
 """
 
+cdef extern from "inline.h":            # `cdef inline` functions are always inlined
+    pass
+
 cdef extern from "simd.h" nogil:
     ctypedef float vecf
     ctypedef double vecd
     ctypedef long double shortf         # 4 floats: Cython tells the types apart by what it is told
+    ctypedef struct shortd:             # 2 doubles; likewise, as structs
+        pass
+    ctypedef struct onef:               # 1 float
+        pass
+    ctypedef struct oned:               # 1 double
+        pass
+    ctypedef unsigned long long vecu    # VBYTES of 64-bit whole numbers; shift and combine like one
     enum:
         VBYTES                          # bytes of a vector
-        TILE_ROWS                       # rows of a register tile
     void vload(...)                     # vload(v, pointer)
+    void vstore(...)                    # vstore(pointer, v)
+    void vload_tail(...)                # vload_tail(v, pointer, n): the first n elements, or all
+    void vstore_tail(...)               # vstore_tail(pointer, v, n)
+    void vload_some(...)                # vload_some(v, pointer, n): as vload_tail, but n fit in v
+    void vstore_some(...)               # vstore_some(pointer, v, n)
     void vprefetch(...)                 # vprefetch(pointer): it will be needed soon
     void vprefetch_l2(...)              # only into the second-level cache
     Py_ssize_t offset(const Py_ssize_t* table, Py_ssize_t i)    # table[i], read from memory
-    void vstore(...)                    # vstore(pointer, v)
     void vfill(...)                     # vfill(v, number)
     void vzero(...)                     # vzero(v): v = 0, not kept in a register from before
+    void vadd(...)                      # vadd(v, a, b): for types that Cython does not know to add
+    void vmultiply(...)                 # vmultiply(v, a, b)
+    void vsqrt(...)                     # vsqrt(v, a)
     void vrelu(...)                     # vrelu(v, zero): v = 0 where v < 0
-    void vgate(...)                     # vgate(v, w, zero): v = 0 unless w > 0
-    void vload_some(...)                # vload_some(v, pointer, count)
-    void vstore_some(...)               # vstore_some(pointer, v, count)
-    void transpose(...)                 # transpose(to, step, from, step): 4 x 4 numbers
-    void* line_malloc(size_t bytes)     # on a cache line, or NULL
-    void line_free(void* memory)
+    void vdrelu(...)                    # vdrelu(v, w, zero): v = 0 unless w > 0
+    void vgreater(...)                  # vgreater(mask, a, b): a > b
+    void vat_least(...)                 # vat_least(mask, a, b): a >= b
+    void vunordered(...)                # vunordered(mask, a): a is NaN
+    void vselect(...)                   # vselect(v, mask, a, b): a where mask, else b
+    void vfill_bits(...)                # vfill_bits(v, whole number)
+    void vequal_bits(...)               # vequal_bits(mask, a, b)
+    void vand_bits(...)                 # vand_bits(v, a, b): bit by bit
+    void vor_bits(...)                  # vor_bits(v, a, b)
+    void vfill_u(...)                   # vfill_u(v, whole number)
+    void vmultiply_low(...)             # vmultiply_low(v, a, b): product of the lower 32 bits
+    void vjoin_low(...)                 # vjoin_low(v, a, b): lower 32 bits of a, then those of b
+    void transpose_4x4(...)             # transpose_4x4(to, step, from, step): 4 x 4 numbers
+
+cdef enum:
+    MAX_LANES = 16                      # elements of a vector, at most
+    SHORT_LANES = 4                     # floats of a shortf
 
 ctypedef fused vec:
     vecf
@@ -35,3 +62,16 @@ ctypedef fused anyvec:
     vecf
     vecd
     shortf
+
+ctypedef fused vector:                  # of any width
+    vecf
+    shortf
+    onef
+    vecd
+    shortd
+    oned
+
+
+cdef inline Py_ssize_t lanes(Py_ssize_t itemsize) noexcept nogil:
+    """Return how many elements of ``itemsize`` bytes a vector holds."""
+    return VBYTES // itemsize

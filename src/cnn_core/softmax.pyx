@@ -9,32 +9,31 @@ from cython.parallel cimport prange
 from libc.math cimport log
 from libc.stdint cimport int64_t
 
-from cnn_core.simd cimport VBYTES, vec, vecd, vecf, vfill, vstore
+from cnn_core.simd cimport lanes, vec, vecd, vecf, vfill, vload_tail, vstore, vstore_tail
 from cnn_core.threads cimport threads_for
 from cnn_core.types cimport dim, real, same_shape
-from cnn_core.vmath cimport exponential, vload_part, vstore_part
-
+from cnn_core.vmath cimport exponential
 
 cdef enum:
-    LANES = 16          # of the widest vector: partial results that do not wait for each other
+    MAX_LANES = 16      # elements of the widest vector: partial results that wait for no other
 
 
 cdef inline double exponentials(
-    const real* x, real top, real* y, dim c, vec* lane,     # y or NULL; lane: only names a type
+    const real* x, real top, real* y, dim c, vec* tag,      # y or NULL; tag: NULL, names a type
 ) noexcept nogil:
     """y = exp(x - top); return their sum, in double."""
-    cdef double sums[LANES]
-    cdef real e[LANES]
-    cdef dim size = VBYTES // sizeof(real), i = 0, half = size // 2, k
+    cdef double sums[MAX_LANES]
+    cdef real e[MAX_LANES]
+    cdef dim size = lanes(sizeof(real)), i = 0, half = size // 2, k
     cdef vec v, t
     vfill(t, top)
     for k in range(size):
         sums[k] = 0
     while i < c:
-        vload_part(v, x + i, c - i)
+        vload_tail(v, x + i, c - i)
         v = exponential(v - t)
         if y != NULL:
-            vstore_part(y + i, v, c - i)
+            vstore_tail(y + i, v, c - i)
         vstore(e, v)
         if i + size <= c:
             for k in range(size):
@@ -59,17 +58,17 @@ cdef double exponentials_of(const real* x, real top, real* y, dim c) noexcept no
 
 cdef real largest(const real* x, dim c) noexcept nogil:
     """Return the largest number, or any if there is a NaN: the sum will be NaN then."""
-    cdef real tops[LANES]
+    cdef real tops[MAX_LANES]
     cdef real top = x[0]
     cdef dim i = 0, k
-    if c >= 2 * LANES:
-        for k in range(LANES):
+    if c >= 2 * MAX_LANES:
+        for k in range(MAX_LANES):
             tops[k] = x[k]
-        while i + LANES <= c:
-            for k in range(LANES):
+        while i + MAX_LANES <= c:
+            for k in range(MAX_LANES):
                 tops[k] = x[i + k] if x[i + k] > tops[k] else tops[k]
-            i += LANES
-        for k in range(LANES):
+            i += MAX_LANES
+        for k in range(MAX_LANES):
             top = tops[k] if tops[k] > top else top
     for k in range(i, c):
         top = x[k] if x[k] > top else top
@@ -84,6 +83,16 @@ cdef void softmax_row(const real* x, real* y, dim c) noexcept nogil:
         y[k] = y[k] * scale
 
 
+cdef void softmax_gradient_row(const real* y, const real* dy, real* dx, dim c) noexcept nogil:
+    """dx = y (dy - sum(y dy))."""
+    cdef double dot = 0
+    cdef dim k
+    for k in range(c):
+        dot = dot + y[k] * dy[k]
+    for k in range(c):
+        dx[k] = y[k] * (dy[k] - <real> dot)
+
+
 cdef void log_softmax_row(const real* x, real* y, dim c) noexcept nogil:
     """y = x - max(x) - log(sum(exp(x - max(x))))."""
     cdef real top = largest(x, c)
@@ -94,20 +103,20 @@ cdef void log_softmax_row(const real* x, real* y, dim c) noexcept nogil:
 
 
 cdef inline void log_softmax_gradient_row(
-    const real* y, const real* dy, real* dx, dim c, vec* lane,
+    const real* y, const real* dy, real* dx, dim c, vec* tag,
 ) noexcept nogil:
     """dx = dy - exp(y) sum(dy)."""
-    cdef dim size = VBYTES // sizeof(real), i = 0, k
+    cdef dim size = lanes(sizeof(real)), i = 0, k
     cdef double total = 0
     cdef vec v, g, s
     for k in range(c):
         total += dy[k]
     vfill(s, total)
     while i < c:
-        vload_part(v, y + i, c - i)
-        vload_part(g, dy + i, c - i)
+        vload_tail(v, y + i, c - i)
+        vload_tail(g, dy + i, c - i)
         v = g - exponential(v) * s
-        vstore_part(dx + i, v, c - i)
+        vstore_tail(dx + i, v, c - i)
         i += size
 
 
@@ -130,10 +139,10 @@ cdef double cross_entropy_row(
 
 
 cdef inline void cross_entropy_gradient_row(
-    const real* p, const real* target, dim label, real scale, real* dx, dim c, vec* lane,
+    const real* p, const real* target, dim label, real scale, real* dx, dim c, vec* tag,
 ) noexcept nogil:
     """dx = scale (p sum(target) - target), or scale (p - 1 at the label); 0 where scale is."""
-    cdef dim size = VBYTES // sizeof(real), i = 0, k
+    cdef dim size = lanes(sizeof(real)), i = 0, k
     cdef real total = 0
     cdef vec v, t, s, f
     if scale == 0:
@@ -143,9 +152,9 @@ cdef inline void cross_entropy_gradient_row(
     vfill(f, scale)
     if target == NULL:
         while i < c:
-            vload_part(v, p + i, c - i)
+            vload_tail(v, p + i, c - i)
             v = f * v
-            vstore_part(dx + i, v, c - i)
+            vstore_tail(dx + i, v, c - i)
             i += size
         dx[label] = scale * (p[label] - 1)
         return
@@ -153,10 +162,10 @@ cdef inline void cross_entropy_gradient_row(
         total = total + target[k]
     vfill(s, total)
     while i < c:
-        vload_part(v, p + i, c - i)
-        vload_part(t, target + i, c - i)
+        vload_tail(v, p + i, c - i)
+        vload_tail(t, target + i, c - i)
         v = f * (v * s - t)
-        vstore_part(dx + i, v, c - i)
+        vstore_tail(dx + i, v, c - i)
         i += size
 
 
@@ -186,24 +195,18 @@ def softmax_backward(
     bint logarithm=False,
 ):
     """Write y * (dy - sum(y * dy)) of each row to ``dx``, or dy - exp(y) * sum(dy)."""
-    cdef dim n = y.shape[0], c = y.shape[1], i, k
-    cdef double dot
+    cdef dim n = y.shape[0], c = y.shape[1], i
     if not (same_shape(&y.shape[0], &dy.shape[0], 2) and same_shape(&y.shape[0], &dx.shape[0], 2)):
         raise ValueError("y, dy and dx must have one shape")
     if c == 0:
         return
     for i in prange(n, nogil=True, schedule="static", num_threads=threads_for(<double> n * c)):
-        if logarithm:
-            if real is float:
-                log_softmax_gradient_row(&y[i, 0], &dy[i, 0], &dx[i, 0], c, <vecf*> NULL)
-            else:
-                log_softmax_gradient_row(&y[i, 0], &dy[i, 0], &dx[i, 0], c, <vecd*> NULL)
-            continue
-        dot = 0
-        for k in range(c):
-            dot = dot + y[i, k] * dy[i, k]
-        for k in range(c):
-            dx[i, k] = y[i, k] * (dy[i, k] - <real> dot)
+        if not logarithm:
+            softmax_gradient_row(&y[i, 0], &dy[i, 0], &dx[i, 0], c)
+        elif real is float:
+            log_softmax_gradient_row(&y[i, 0], &dy[i, 0], &dx[i, 0], c, <vecf*> NULL)
+        else:
+            log_softmax_gradient_row(&y[i, 0], &dy[i, 0], &dx[i, 0], c, <vecd*> NULL)
 
 
 def cross_entropy_forward(

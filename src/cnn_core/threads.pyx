@@ -1,12 +1,15 @@
+# compiled once: it computes nothing
 """How many threads a kernel may use. The one place that decides.
 
 A kernel states its work, about the nanoseconds it would take one thread; `threads_for` answers 1
 below the break-even and, above it, the number the user set. Results never depend on the answer, so
-it may change from kernel to kernel: where other programs want the processors, a kernel on several
-threads waits for the one that cannot run, and one thread alone is faster. `decide` notices.
+it may change from kernel to kernel: `threads_watch.pxd` notices where other programs want the
+processors, and keeps kernels on one thread for a while.
 """
 import math
 import os
+
+from cnn_core.threads_watch cimport WINDOW, Watch, clock_now, decide, own_watch, sleeps_now
 
 cdef extern from *:
     """
@@ -14,56 +17,11 @@ cdef extern from *:
     #include <omp.h>
     /* Asks the library, so that this module loads it: see _load_openmp in __init__.py. */
     static int openmp_level(void) { return omp_get_max_threads() > 0 ? _OPENMP : 0; }
-    static double clock_now(void) { return omp_get_wtime(); }
     #else
     static int openmp_level(void) { return 0; }
-    static double clock_now(void) { return 0; }
     #endif
-
-    #ifdef __linux__
-    #include <sys/resource.h>
-    /* How often this thread has gone to sleep: after a kernel, once it has spun in vain. */
-    static long sleeps_now(void) {
-        struct rusage usage;
-        return getrusage(RUSAGE_THREAD, &usage) ? 0 : usage.ru_nvcsw;
-    }
-    #else
-    static long sleeps_now(void) { return 0; }
-    #endif
-
-    #ifdef _MSC_VER
-    #define PER_THREAD __declspec(thread)
-    #else
-    #define PER_THREAD __thread
-    #endif
-    typedef struct {
-        int kernels, alone, trial;
-        long sleeps;
-        double began, work, rate, until, pause;
-    } Watch;
-    static PER_THREAD Watch own_watch;
     """
-    ctypedef struct Watch:      # what a thread that calls kernels knows of them
-        int kernels             # since the beginning of a window
-        bint alone              # they run on one thread
-        bint trial              # ... for this window, to compare
-        long sleeps             # of the thread, when the window began
-        double began            # seconds, when it did
-        double work             # nanoseconds of one thread, of its kernels
-        double rate             # seconds per nanosecond of work, of the last window on several
-        double until            # seconds, before which nothing changes
-        double pause            # seconds that the next change will last, unless it is 0
     int openmp_level()
-    double clock_now() nogil
-    long sleeps_now() nogil
-    Watch own_watch
-
-cdef enum:
-    WINDOW = 16                    # kernels that are judged together
-
-cdef double SHORTEST = 0.05        # seconds
-cdef double LONGEST = 2.0
-cdef double GAIN = 1.5             # how much faster one thread must be to be chosen
 
 cdef double break_even = 15e3      # nanoseconds: waking a second thread costs about a third of it
 cdef int limit = 1                 # threads a kernel may use
@@ -85,30 +43,6 @@ cdef int threads_for(double work) noexcept nogil:
         decide(&own_watch, clock_now(), sleeps_now())
         own_watch.work = work
     return 1 if own_watch.alone else limit
-
-
-cdef void decide(Watch* watch, double now, long sleeps) noexcept nogil:
-    """Choose between one thread and several, and begin a new window.
-
-    If the calling thread went to sleep in most kernels, others hold the processors, or the work is
-    shared out badly; so the next window is tried on one thread. If that is much faster it stays so
-    for a while, else it is not tried again for a while; both become longer as they are repeated.
-    """
-    cdef double rate = (now - watch.began) / watch.work
-    if watch.trial:
-        watch.trial = False
-        watch.alone = rate * GAIN < watch.rate
-        watch.pause = min(2 * watch.pause, LONGEST) if watch.pause else SHORTEST
-        watch.until = now + watch.pause
-    elif watch.alone:
-        watch.alone = now < watch.until
-    elif watch.began and 2 * (sleeps - watch.sleeps) > WINDOW:
-        watch.alone = watch.trial = now >= watch.until
-        watch.rate = rate
-    else:
-        watch.pause = 0
-    watch.kernels, watch.work = 1, 0
-    watch.began, watch.sleeps = now, sleeps
 
 
 def decisions(window, int count):

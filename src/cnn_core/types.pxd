@@ -8,6 +8,7 @@ ctypedef Py_ssize_t dim   # an extent, a step or an index
 
 
 cdef inline bint same_shape(const dim* a, const dim* b, int ndim) noexcept nogil:
+    """Return whether two shapes of ``ndim`` extents are equal."""
     cdef int k
     for k in range(ndim):
         if a[k] != b[k]:
@@ -16,6 +17,7 @@ cdef inline bint same_shape(const dim* a, const dim* b, int ndim) noexcept nogil
 
 
 cdef inline dim least(dim a, dim b) noexcept nogil:
+    """Return the smaller of two extents."""
     return a if a < b else b
 
 

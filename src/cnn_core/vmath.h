@@ -1,97 +1,18 @@
-/* What the vectors of simd.h do besides adding and multiplying: compare, choose, work on bits, and
- * take powers of 2. Cython sees it through vmath.pxd.
- *
- * A comparison gives a mask: all bits of a lane set, or none. Masks, and whole numbers as patterns
- * of bits, travel in variables of the floating type: code fused over it needs no other type then.
+/* What the exponential, the logarithm and the normal distribution of vmath.pxd are made of: rounding,
+ * powers of 2, and the coefficients of their polynomials.
  */
 #ifndef CNN_CORE_VMATH_H
 #define CNN_CORE_VMATH_H
 
-#include <stdint.h>
-
 #include "simd.h"
-
-/* Whole numbers of 64 bits, what Philox multiplies: the product of two low halves. */
-typedef uint64_t vecu __attribute__((vector_size(VBYTES), aligned(8), may_alias));
-#if defined(__AVX512F__)
-#define vmultiply_low(v, a, b) ((v) = (vecu)_mm512_mul_epu32((__m512i)(a), (__m512i)(b)))
-#elif defined(__AVX2__)
-#define vmultiply_low(v, a, b) ((v) = (vecu)_mm256_mul_epu32((__m256i)(a), (__m256i)(b)))
-#elif defined(__SSE2__) && VBYTES == 16
-#include <emmintrin.h>
-#define vmultiply_low(v, a, b) ((v) = (vecu)_mm_mul_epu32((__m128i)(a), (__m128i)(b)))
-#else
-#define vmultiply_low(v, a, b) ((v) = ((a) & 0xffffffff) * ((b) & 0xffffffff))
-#endif
-#define vfill_u(v, i) ((v) = (vecu){0} + (uint64_t)(i))
-#define vjoin_low(v, a, b) ((v) = ((a) & 0xffffffff) | ((b) << 32))
-
-/* As shortf, for two numbers of double precision, and for one number, where channels are few. */
-typedef double shortd __attribute__((vector_size(16), aligned(8), may_alias));
-typedef float onef __attribute__((vector_size(4), aligned(4), may_alias));
-typedef double oned __attribute__((vector_size(8), aligned(8), may_alias));
-
-#define LANE(v) __typeof__((v)[0])
-#define BIT(v) __typeof__(_Generic((v)[0], float: (int32_t)0, double: (int64_t)0))
-#define BITS(v) ((BIT(v) __attribute__((vector_size(sizeof(v)))))(v))
-#define FROM_BITS(v, bits) ((v) = (__typeof__(v))(bits))
-
-#define vadd(v, a, b) ((v) = (a) + (b))
-#define vmultiply(v, a, b) ((v) = (a) * (b))
-#define vgreater(mask, a, b) FROM_BITS(mask, (a) > (b))
-#define vat_least(mask, a, b) FROM_BITS(mask, (a) >= (b))
-#define vunordered(mask, a) FROM_BITS(mask, (a) != (a))
-#define vselect(v, mask, a, b) FROM_BITS(v, (BITS(mask) & BITS(a)) | (~BITS(mask) & BITS(b)))
-
-#define vfill_bits(v, i) FROM_BITS(v, BITS((__typeof__(v)){0}) + (BIT(v))(i))
-#define vequal_bits(mask, a, b) FROM_BITS(mask, BITS(a) == BITS(b))
-#define vand_bits(v, a, b) FROM_BITS(v, BITS(a) & BITS(b))
-#define vor_bits(v, a, b) FROM_BITS(v, BITS(a) | BITS(b))
-
-/* Square roots, exact to the last bit as the standard asks. */
-#if defined(__AVX512F__)
-#define ROOT_FLOAT(a) _mm512_sqrt_ps(a)
-#define ROOT_DOUBLE(a) _mm512_sqrt_pd(a)
-#elif defined(__AVX__)
-#define ROOT_FLOAT(a) _mm256_sqrt_ps(a)
-#define ROOT_DOUBLE(a) _mm256_sqrt_pd(a)
-#elif defined(__SSE2__)
-#include <emmintrin.h>
-#define ROOT_FLOAT(a) _mm_sqrt_ps(a)
-#define ROOT_DOUBLE(a) _mm_sqrt_pd(a)
-#elif defined(__aarch64__)
-#include <arm_neon.h>
-#define ROOT_FLOAT(a) vsqrtq_f32(a)
-#define ROOT_DOUBLE(a) vsqrtq_f64(a)
-#endif
-static inline vecf root_f(vecf a) { return (vecf)ROOT_FLOAT(a); }
-static inline vecd root_d(vecd a) { return (vecd)ROOT_DOUBLE(a); }
-#define vsqrt(v, a) ((v) = _Generic((v)[0], float: root_f, double: root_d)(a))
 
 /* a without the lower half of its digits: the square of the rest is exact. */
 #define vhigh_half(v, a) FROM_BITS(v, BITS(a) & ~(BIT(v))(sizeof((v)[0]) == 4 ? 0xfff : 0x7ffffff))
 
-/* The first n lanes, or all if there are no more than n; loading makes the others 0. */
-#define HAS_MORE(v, n) ((ptrdiff_t)(sizeof(v) / sizeof((v)[0])) > (n))
-#define vload_part(v, p, n)            \
-    do {                               \
-        if (HAS_MORE(v, n))            \
-            vload_some(v, p, n);       \
-        else                           \
-            vload(v, p);               \
-    } while (0)
-#define vstore_part(p, v, n)           \
-    do {                               \
-        if (HAS_MORE(v, n))            \
-            vstore_some(p, v, n);      \
-        else                           \
-            vstore(p, v);              \
-    } while (0)
-
 /* Adding 1.5 2^m, m the bits of a mantissa, leaves a whole number in the last bits: subtracting it
  * again rounds; a shift puts the number into the exponent. */
 #define IS_FLOAT(v) (sizeof((v)[0]) == 4)
-#define SHIFTER(v) ((LANE(v))(IS_FLOAT(v) ? 0x1.8p23 : 0x1.8p52))
+#define SHIFTER(v) ((ELEMENT(v))(IS_FLOAT(v) ? 0x1.8p23 : 0x1.8p52))
 #define BIAS(v) ((BIT(v))(IS_FLOAT(v) ? 127 : 1023)) /* added before the shift: no overflow */
 #define vround(v, a) ((v) = ((a) + SHIFTER(v)) - SHIFTER(v))
 #define vpower_of_2(v, n) FROM_BITS(v, (BITS((n) + SHIFTER(v)) + BIAS(v)) << (IS_FLOAT(v) ? 23 : 52))
@@ -106,7 +27,7 @@ static inline vecd scale_d(vecd a, vecd n) { return (vecd)_mm512_scalef_pd((__m5
 #define vscale(v, a, n)                        \
     do {                                       \
         __typeof__(v) half_, first_, second_;  \
-        vround(half_, (n) * (LANE(v))0.5);     \
+        vround(half_, (n) * (ELEMENT(v))0.5);     \
         vpower_of_2(first_, half_);            \
         vpower_of_2(second_, (n) - half_);     \
         (v) = (a) * first_ * second_;          \

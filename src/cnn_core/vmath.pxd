@@ -1,34 +1,12 @@
-"""The operations of vmath.h, as Cython sees them, and the functions built on them.
+"""Exponential, logarithm and normal distribution of vectors.
 
 Errors are in units in the last place of the result, the largest measured.
 """
-from cnn_core.simd cimport shortf, vec, vecd, vecf, vfill
+from cnn_core.simd cimport vec, vecf, vfill, vgreater, vor_bits, vselect
+from cnn_core.types cimport real
 
 cdef extern from "vmath.h" nogil:
-    ctypedef struct shortd:             # 2 doubles; as structs, Cython tells these types apart
-        pass
-    ctypedef struct onef:               # 1 float
-        pass
-    ctypedef struct oned:
-        pass
-    ctypedef unsigned long long vecu    # VBYTES of 64-bit whole numbers; shift and combine like one
-    void vfill_u(...)                   # vfill_u(v, whole number)
-    void vmultiply_low(...)             # vmultiply_low(v, a, b): product of the lower 32 bits
-    void vjoin_low(...)                 # vjoin_low(v, a, b): lower 32 bits of a, then those of b
-    void vadd(...)                      # vadd(v, a, b): for types that Cython does not know to add
-    void vmultiply(...)                 # vmultiply(v, a, b)
-    void vgreater(...)                  # vgreater(mask, a, b): a > b
-    void vat_least(...)                 # vat_least(mask, a, b): a >= b
-    void vunordered(...)                # vunordered(mask, a): a is NaN
-    void vselect(...)                   # vselect(v, mask, a, b): a where mask, else b
-    void vfill_bits(...)                # vfill_bits(v, whole number)
-    void vequal_bits(...)               # vequal_bits(mask, a, b)
-    void vand_bits(...)                      # vand_bits(v, a, b): bit by bit
-    void vor_bits(...)                       # vor_bits(v, a, b)
-    void vsqrt(...)                     # vsqrt(v, a)
     void vhigh_half(...)                # vhigh_half(v, a): a, the lower half of its digits 0
-    void vload_part(...)                # vload_part(v, pointer, n): the first n lanes, or all
-    void vstore_part(...)               # vstore_part(pointer, v, n)
     void vround(...)                    # vround(v, a): a as whole numbers, abs(a) < 2^22
     void vpower_of_2(...)               # vpower_of_2(v, n): 2^n for whole n, if that is normal
     void vscale(...)                    # vscale(v, a, n): a 2^n for whole n
@@ -40,14 +18,6 @@ cdef extern from "vmath.h" nogil:
     const float* NORMAL_UNDER_FLOAT
     const double* NORMAL_OVER_DOUBLE
     const double* NORMAL_UNDER_DOUBLE
-
-ctypedef fused vector:                  # of any width
-    vecf
-    shortf
-    onef
-    vecd
-    shortd
-    oned
 
 
 cdef inline vec absolute(vec x) noexcept nogil:
@@ -76,6 +46,20 @@ cdef inline vec at_most(vec x, double high) noexcept nogil:
     return x
 
 
+cdef inline vec horner(
+    vec x, const real* table,
+    int n,                              # a literal: the loop unrolls
+) noexcept nogil:
+    """Return table[0] + table[1] x + ... + table[n - 1] x^(n - 1)."""
+    cdef vec p, a
+    cdef int i
+    vfill(p, table[n - 1])
+    for i in range(n - 2, -1, -1):
+        vfill(a, table[i])
+        p = p * x + a
+    return p
+
+
 cdef inline void split_exponential(vec x, vec rest, vec* n, vec* p) noexcept nogil:
     """exp(x - rest) = 2^n (1 + p), n whole, and p as exact for small x as x itself.
 
@@ -83,7 +67,6 @@ cdef inline void split_exponential(vec x, vec rest, vec* n, vec* p) noexcept nog
     subtracted n times in two parts, the first of so few bits that its product with n is exact.
     """
     cdef vec a, r
-    cdef int i
     vfill(a, 1.4426950408889634)        # 1 / ln 2
     vround(n[0], (x - rest) * a)
     if vec is vecf:
@@ -91,19 +74,13 @@ cdef inline void split_exponential(vec x, vec rest, vec* n, vec* p) noexcept nog
         r = x - n[0] * a
         vfill(a, -2.12194440e-4)
         r = r - n[0] * a - rest
-        vfill(p[0], EXP_FLOAT[5])
-        for i in range(4, -1, -1):
-            vfill(a, EXP_FLOAT[i])
-            p[0] = p[0] * r + a
+        p[0] = horner(r, EXP_FLOAT, 6)
     else:
         vfill(a, 6.93147180369123816490e-01)
         r = x - n[0] * a
         vfill(a, 1.90821492927058770002e-10)
         r = r - n[0] * a - rest
-        vfill(p[0], EXP_DOUBLE[10])
-        for i in range(9, -1, -1):
-            vfill(a, EXP_DOUBLE[i])
-            p[0] = p[0] * r + a
+        p[0] = horner(r, EXP_DOUBLE, 11)
     p[0] = p[0] * (r * r) + r
 
 
@@ -139,20 +116,13 @@ cdef inline vec exponential_less_1(vec x) noexcept nogil:
 cdef inline vec logarithm_of_1_plus(vec z) noexcept nogil:
     """Return log(1 + z) for 0 <= z <= 1; small z lose no digits (measured with exp: 2.4)."""
     cdef vec t, u, p, a
-    cdef int i
     vfill(a, 2)
     t = (z + z) / (a + z)
     u = t * t
     if vec is vecf:
-        vfill(p, LOG_FLOAT[4])
-        for i in range(3, -1, -1):
-            vfill(a, LOG_FLOAT[i])
-            p = p * u + a
+        p = horner(u, LOG_FLOAT, 5)
     else:
-        vfill(p, LOG_DOUBLE[9])
-        for i in range(8, -1, -1):
-            vfill(a, LOG_DOUBLE[i])
-            p = p * u + a
+        p = horner(u, LOG_DOUBLE, 10)
     return t * (u * p) + t
 
 
@@ -162,27 +132,14 @@ cdef inline void normal(vec a, vec* e, vec* q) noexcept nogil:
     q is the part of a standard normal distribution above a. Its relative error would grow with
     a^2, were a^2 rounded: the exponential gets it in two parts, the first of them exact.
     """
-    cdef vec high, half, over, under, c
-    cdef int i
+    cdef vec high, half, over, under
     vfill(half, 0.5)
     vhigh_half(high, a)
     e[0] = exponential_of_difference(-(high * high) * half, (a - high) * (a + high) * half)
     if vec is vecf:
-        vfill(over, NORMAL_OVER_FLOAT[4])
-        vfill(under, NORMAL_UNDER_FLOAT[5])
-        for i in range(4, -1, -1):
-            vfill(c, NORMAL_UNDER_FLOAT[i])
-            under = under * a + c
-        for i in range(3, -1, -1):
-            vfill(c, NORMAL_OVER_FLOAT[i])
-            over = over * a + c
+        over = horner(a, NORMAL_OVER_FLOAT, 5)
+        under = horner(a, NORMAL_UNDER_FLOAT, 6)
     else:
-        vfill(over, NORMAL_OVER_DOUBLE[10])
-        vfill(under, NORMAL_UNDER_DOUBLE[11])
-        for i in range(10, -1, -1):
-            vfill(c, NORMAL_UNDER_DOUBLE[i])
-            under = under * a + c
-        for i in range(9, -1, -1):
-            vfill(c, NORMAL_OVER_DOUBLE[i])
-            over = over * a + c
+        over = horner(a, NORMAL_OVER_DOUBLE, 11)
+        under = horner(a, NORMAL_UNDER_DOUBLE, 12)
     q[0] = e[0] * (over / under)

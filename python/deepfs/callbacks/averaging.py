@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from .._arrays import Array
 from .._check import number, whole
 from ..layers import BatchNorm, Container, Layer
-from ..optimizers._plan import zeros_like
+from ..optimizers import zeros_like
 from ._base import Callback
 
 PIECE = 2**15  # entries that stay in the CPU cache from one operation to the next

@@ -70,7 +70,7 @@ class Row:
         See `Model.summary`. After the layers come ``loss``, ``optimizer``, ``rest`` (metrics,
         checks, zeroing gradients, calls between layers) and ``step``, the whole step.
     algorithm : str
-        Name of the algorithm of a convolution, else "-".
+        Algorithm of the forward pass of a convolution, see `Conv2D.algorithm_for`; else "-".
     calls : int
         Number of forward passes in a step: 2 for a layer that occurs twice, whose row has the sums;
         0 for a layer that is fused into the layer before it, whose row includes its time.

@@ -18,7 +18,7 @@ from ._fusion import PLAIN, Epilogue
 from ._window import Placement, checked_window, place_window
 
 # What describes a window to every kernel: see `Conv2D._window`.
-Window: TypeAlias = tuple[int, int, int, int, int, int, int, bool]
+Window: TypeAlias = tuple[int, int, int, int, int, int, int, str]
 
 
 @dataclass(eq=False)
@@ -102,12 +102,7 @@ class Conv2D(Layer):
         self.groups = whole(self.groups, "groups")
         self.bias = flag(self.bias, "bias")
         initializers.get(self.initializer)
-        one_of(self.algorithm, "algorithm", ("auto", "direct", "winograd"))
-        if self.algorithm == "winograd" and not self._winograd_serves():
-            raise ValueError(
-                f'{self.label} with algorithm="winograd" must have 3x3 windows at stride 1, '
-                f"without dilation and groups, got {self}"
-            )
+        check_algorithm(self)
 
     def _out_shape(self, in_shape: Shape) -> Shape:
         check_channels(self, in_shape, self.filters, self.groups)
@@ -128,41 +123,31 @@ class Conv2D(Layer):
         kernel_size: Any = self.kernel_size
         return prod(self.out_shape(in_shape)) * in_shape[0] // self.groups * prod(kernel_size)
 
-    def _winograd_serves(self) -> bool:
-        settings = (self.kernel_size, self.stride, self.dilation, self.groups)
-        return settings == ((3, 3), (1, 1), (1, 1), 1)
-
-    def _winograd(self, channels: int, place: Placement) -> bool:
-        """Return whether to convolve by Winograd's algorithm: here, and nowhere else, is decided.
-
-        With fewer than 8 channels on a side most of a vector would be padding; with 5 x 5 outputs,
-        say, most of the four tiles that cover them. The batch does not count: the result for an
-        image never depends on its company.
-        """
-        if self.algorithm != "auto":
-            return self.algorithm == "winograd"
-        tiles = -(-place.oh // 4) * -(-place.ow // 4)
-        pays = min(channels, self.filters) >= 8 and 2 * place.oh * place.ow >= 16 * tiles
-        return config.winograd and self._winograd_serves() and pays
-
-    def _window(self, place: Placement, channels: int) -> Window:
-        """Return what describes the window to every kernel, after the arrays."""
+    def _window(self, place: Placement) -> Window:
+        """Return the arguments that describe the window to every kernel, after the arrays."""
         stride: Any = self.stride
         dilation: Any = self.dilation
-        algorithm = self._winograd(channels, place)
-        return (*stride, place.top, place.left, *dilation, self.groups, algorithm)
+        request = self.algorithm if config.winograd or self.algorithm != "auto" else "direct"
+        return (*stride, place.top, place.left, *dilation, self.groups, request)
 
-    def algorithm_for(self, in_shape: Shape) -> str:
-        """Return how a built layer convolves images: "winograd", "depthwise" or "direct"."""
-        if 1 < in_shape[0] == self.groups == self.filters:
-            return "depthwise"
-        winograd = self._winograd(in_shape[0], self._place(*in_shape[1:]))
-        return "winograd" if winograd and self.built_dtype == np.float32 else "direct"
+    def algorithm_for(self, in_shape: Shape, pass_name: str = "forward") -> str:
+        """Return how a built layer computes a pass: one of ``cnn_core.conv.ALGORITHMS``.
+
+        The kernel chooses, for "forward", "backward_input" (the gradient of the images) and
+        "backward_weight" alike.
+        """
+        place = self._place(*in_shape[1:])
+        kernel_size: Any = self.kernel_size
+        (kh, kw), c, co = kernel_size, in_shape[0], self.filters
+        window, itemsize = self._window(place), np.dtype(self.built_dtype).itemsize
+        return conv.algorithm(
+            pass_name, c, co, place.oh, place.ow, kh, kw, *window, itemsize=itemsize
+        )
 
     def _forward(self, x: Array, training: bool, end: Epilogue = PLAIN) -> tuple[Array, Any]:
         self.check_shape(x)
         place = self._place(*x.shape[2:])
-        window = self._window(place, x.shape[1])
+        window = self._window(place)
         x = channels_last(x)
         y = empty((len(x), place.oh, place.ow, self.filters), x.dtype)
         bias = self.learned["bias"].storage if self.bias else None
@@ -181,10 +166,21 @@ class Conv2D(Layer):
             return None
         dx = empty(x.shape, x.dtype)
         conv.conv2d_backward_input(
-            dy, weight.storage, dx, *window, gate=x if end.drelu else None,
-            plus=None if end.residual is None else channels_last(end.residual),
+            dy, weight.storage, dx, *window, drelu=x if end.drelu else None,
+            residual=None if end.residual is None else channels_last(end.residual),
         )  # fmt: skip
         return channels_first(dx)
+
+
+def check_algorithm(layer: Any) -> None:
+    """Raise ValueError if the algorithm that a convolution asks for does not exist or serve it."""
+    one_of(layer.algorithm, "algorithm", ("auto", "direct", "winograd"))
+    settings = (*layer.kernel_size, *layer.stride, *layer.dilation, layer.groups)
+    if layer.algorithm == "winograd" and not conv.takes_winograd(*settings):
+        raise ValueError(
+            f'{layer.label} with algorithm="winograd" must have 3x3 windows at stride 1, '
+            f"without dilation and groups, got {layer}"
+        )
 
 
 def check_channels(layer: Layer, in_shape: Shape, filters: int, groups: int) -> None:

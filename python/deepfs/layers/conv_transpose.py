@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from cnn_core import conv, dense
+from cnn_core import conv, reduce
 
 from .. import initializers
 from .._arrays import Array, Shape, channels_first, channels_last, empty
-from .._check import LARGEST, flag, one_of, pair, whole
+from .._check import LARGEST, flag, pair, whole
 from ._base import Layer
 from ._window import checked_window
-from .conv import Conv2D, check_channels
+from .conv import Conv2D, check_algorithm, check_channels
 
 
 @dataclass(eq=False)
@@ -101,14 +101,8 @@ class ConvTranspose2D(Layer):
         self.groups = whole(self.groups, "groups")
         self.bias = flag(self.bias, "bias")
         initializers.get(self.initializer)
-        one_of(self.algorithm, "algorithm", ("auto", "direct", "winograd"))
+        check_algorithm(self)
         self.output_padding = pair(self.output_padding, "output_padding", 0)
-        settings = (self.kernel_size, self.stride, self.dilation, self.groups)
-        if self.algorithm == "winograd" and settings != ((3, 3), (1, 1), (1, 1), 1):
-            raise ValueError(
-                f'{self.label} with algorithm="winograd" must have 3x3 windows at stride 1, '
-                f"without dilation and groups, got {self}"
-            )
         steps = [max(pair) for pair in zip(window[1], window[3], strict=True)]
         if self.padding == "same":
             steps = [1, 1]
@@ -150,14 +144,14 @@ class ConvTranspose2D(Layer):
             self.add_parameter("bias", (self.filters,), dtype)
 
     def algorithm_for(self, in_shape: Shape) -> str:
-        return self._adjoint.algorithm_for(self._out_shape(in_shape))
+        return self._adjoint.algorithm_for(self._out_shape(in_shape), "backward_input")
 
     def multiply_adds(self, in_shape: Shape) -> int:
         return self._adjoint.multiply_adds(self._out_shape(in_shape))
 
     def _window(self, oh: int, ow: int) -> tuple[Any, ...]:
         """Return what describes the window of the adjoint to every kernel, after the arrays."""
-        return self._adjoint._window(self._adjoint._place(oh, ow), self.filters)
+        return self._adjoint._window(self._adjoint._place(oh, ow))
 
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         self.check_shape(x)
@@ -176,7 +170,7 @@ class ConvTranspose2D(Layer):
         conv.conv2d_backward_weight(dy, x, weight.dstorage, None, *window)
         if self.bias:
             rows = dy.reshape(-1, self.filters)
-            dense.add_column_sums(rows, self.learned["bias"].dstorage)
+            reduce.add_column_sums(rows, self.learned["bias"].dstorage)
         if not need_dx:
             return None
         dx = empty(x.shape, x.dtype)

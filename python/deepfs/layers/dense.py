@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from cnn_core import dense, gemm
+from cnn_core import dense
 
 from .. import initializers
 from .._arrays import Array, Shape, empty, flat_rows
@@ -87,7 +87,7 @@ class Dense(Layer):
         flat = flat_rows(x)
         y = empty((len(x), self.units), x.dtype)
         bias = self.learned["bias"].storage if self.bias else None
-        gemm.gemm(flat, self.learned["weight"].storage, y, bias, relu=end.relu)
+        dense.dense_forward(flat, self.learned["weight"].storage, bias, y, end.relu)
         return y, (flat, x.shape)
 
     def _backward(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cnn_core import dense, dropout, gemm
+from cnn_core import dropout, gemm, reduce
 
 from .. import initializers
 from .._arrays import Array, Shape, empty, flat_rows, ignore_overflow
@@ -107,7 +107,7 @@ class DropConnect(RandomLayer):
         with ignore_overflow():
             weight.dstorage += self._masked(dweight, draw)
         if self.bias:
-            dense.add_column_sums(dy, self.learned["bias"].dstorage)
+            reduce.add_column_sums(dy, self.learned["bias"].dstorage)
         if not need_dx:
             return None
         dx = empty(x.shape, x.dtype)

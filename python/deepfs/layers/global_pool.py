@@ -13,7 +13,7 @@ from .._arrays import Array, Shape, channels_first, channels_last, empty
 from .._check import pair
 from ._base import Layer
 from ._fusion import PLAIN, Epilogue
-from .pool import PIXELS, max_pool_backward, max_pool_forward
+from .pool import max_pool_backward, max_pool_forward
 
 SHARED = (0, 0, 0, 0)  # adaptive: the kernel derives windows and strides from the sizes
 
@@ -66,7 +66,7 @@ class GlobalAvgPool2D(_Global):
         self.check_shape(x)
         n, c, h, w = x.shape
         y = empty((n, 1, 1, c), x.dtype)
-        pool.avg_pool2d_forward(channels_last(x), y, h, w, 1, 1, 0, 0, 0, 0, PIXELS)
+        pool.avg_pool2d_forward(channels_last(x), y, h, w, 1, 1, 0, 0, 0, 0, pool.mean_of_pixels)
         return y.reshape(n, c), x.shape
 
     def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
@@ -75,7 +75,7 @@ class GlobalAvgPool2D(_Global):
         n, c, h, w = cache
         dx = empty((n, h, w, c), dy.dtype)
         dy = np.ascontiguousarray(dy).reshape(n, 1, 1, c)
-        pool.avg_pool2d_backward(dy, dx, h, w, 1, 1, 0, 0, 0, 0, PIXELS)
+        pool.avg_pool2d_backward(dy, dx, h, w, 1, 1, 0, 0, 0, 0, pool.mean_of_pixels)
         return channels_first(dx)
 
 
@@ -186,7 +186,7 @@ class AdaptiveAvgPool2D(Layer):
         self.check_shape(x)
         output_size: Any = self.output_size
         y = empty((len(x), *output_size, x.shape[1]), x.dtype)
-        pool.avg_pool2d_forward(channels_last(x), y, *SHARED, 0, 0, 0, 0, PIXELS)
+        pool.avg_pool2d_forward(channels_last(x), y, *SHARED, 0, 0, 0, 0, pool.mean_of_pixels)
         return channels_first(y), x.shape
 
     def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
@@ -194,5 +194,5 @@ class AdaptiveAvgPool2D(Layer):
             return None
         n, c, h, w = cache
         dx = empty((n, h, w, c), dy.dtype)
-        pool.avg_pool2d_backward(channels_last(dy), dx, *SHARED, 0, 0, 0, 0, PIXELS)
+        pool.avg_pool2d_backward(channels_last(dy), dx, *SHARED, 0, 0, 0, 0, pool.mean_of_pixels)
         return channels_first(dx)

@@ -13,9 +13,6 @@ from ._base import Layer
 from ._fusion import PLAIN, Epilogue
 from ._window import Placement, checked_window, place_window
 
-# What a mean divides by: the pixels under its window, those of the padding too, or nothing at all.
-PIXELS, ALL, NOTHING = 0, 1, 2
-
 
 class _Pool(Layer):
     """Base of max and average pooling: the window."""
@@ -132,7 +129,7 @@ def max_pool_forward(
     n, c = x.shape[:2]
     y, argmax = empty((n, oh, ow, c), x.dtype), None
     if keep_argmax:
-        words = pool.winner_words(ow, window[0], window[1], x.itemsize)
+        words = pool.argmax_words(ow, window[0], window[1], x.itemsize)
         argmax = empty((n, oh, words, c), x.dtype)
     pool.max_pool2d_forward(channels_last(x), y, argmax, *window)
     return y, argmax
@@ -207,7 +204,8 @@ class AvgPool2D(_Pool):
         kernel_size: Any = self.kernel_size
         stride: Any = self.stride
         sides = (place.top, place.left, place.bottom, place.right)
-        return (*kernel_size, *stride, *sides, ALL if self.count_include_pad else PIXELS)
+        mean = pool.mean_with_padding if self.count_include_pad else pool.mean_of_pixels
+        return (*kernel_size, *stride, *sides, mean)
 
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         self.check_shape(x)

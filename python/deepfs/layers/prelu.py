@@ -1,4 +1,4 @@
-"""The rectifier that learns. Kernels: ``src/cnn_core/activation.pyx``, ``dense.pyx``."""
+"""The rectifier that learns. Kernels: ``src/cnn_core/activation.pyx``, ``reduce.pyx``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cnn_core import activation, dense
+from cnn_core import activation, reduce
 
 from .._arrays import Array, Shape, channels_first, channels_last, empty
 from .._check import flag
@@ -86,7 +86,7 @@ class PReLU(Layer):
         shares = empty(x.shape, x.dtype)  # of each number in the gradient of its slope
         activation.backward(activation.slope, x, dy, shares)
         sums = np.zeros(cache.shape[-1], x.dtype)
-        dense.add_column_sums(shares.reshape(prod(cache.shape[:-1]), cache.shape[-1]), sums)
+        reduce.add_column_sums(shares.reshape(prod(cache.shape[:-1]), cache.shape[-1]), sums)
         slope.dstorage += sums if self.per_channel else sums.sum(dtype=np.float64)
         if not need_dx:
             return None

@@ -11,7 +11,6 @@ from .._arrays import Array, Shape, channels_first, channels_last, empty
 from .._check import LARGEST, pair
 from ._base import Layer
 from .global_pool import check_pixels
-from .pool import NOTHING
 
 
 @dataclass(eq=False)
@@ -72,7 +71,7 @@ class Upsample2D(Layer):
 
     def _window(self) -> tuple[int, ...]:
         """Return the window of the pooling that adds up the copies of a pixel."""
-        return (*self._factors(), *self._factors(), 0, 0, 0, 0, NOTHING)
+        return (*self._factors(), *self._factors(), 0, 0, 0, 0, pool.mean_undivided)
 
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         self.check_shape(x)

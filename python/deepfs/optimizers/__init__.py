@@ -1,10 +1,15 @@
 """Optimizers: rules that turn gradients into better weights."""
 
-from ._base import Arena, Optimizer
-from ._plan import Group
+from ._arena import Arena, zeros_like
+from ._base import Optimizer
+from ._context import StepContext
+from ._groups import Group
 from .adagrad import AdaDelta, AdaGrad, RMSProp
-from .adam import LAMB, Adam, Adamax, AdamW, NAdam, RAdam
+from .adam import Adam, Adamax, AdamW
+from .lamb import LAMB
 from .lion import Lion
+from .nadam import NAdam
+from .radam import RAdam
 from .sgd import SGD, Momentum, Nesterov
 
 __all__ = [
@@ -24,4 +29,6 @@ __all__ = [
     "Optimizer",
     "RAdam",
     "RMSProp",
+    "StepContext",
+    "zeros_like",
 ]

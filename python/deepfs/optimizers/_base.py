@@ -1,4 +1,4 @@
-"""What an optimizer is, and the one buffer it works on. READ FIRST to write one."""
+"""What an optimizer is. READ FIRST to write one."""
 
 from __future__ import annotations
 
@@ -6,120 +6,68 @@ import copy
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import inf, isfinite
+from math import inf, isfinite, sqrt
 from typing import Any, ClassVar
 
 import numpy as np
 
 from .._arrays import Array
 from .._check import number, whole
-from .._settings import Settings, setting_names
-from ..layers._parameter import Parameter, structure
+from .._settings import Settings
 from ..regularizers import L2, WeightDecay
 from ..schedules import Schedule
-from ._plan import Group, Pass, Plan, Span, check_names, global_norm, zeros, zeros_like
-
-
-class Arena:
-    """All parameters of a network in one buffer, their gradients in a second.
-
-    So an optimizer step is one kernel call, and clearing the gradients one pass. Parameters become
-    views into the buffers; values and gradients are kept.
-
-    Parameters
-    ----------
-    parameters : dict of Parameter
-        By name. One that stands under several names, of a layer used twice, is taken once.
-
-    Raises
-    ------
-    ValueError
-        If the parameters have different dtypes.
-    """
-
-    def __init__(self, parameters: dict[str, Parameter]) -> None:
-        self.parameters: dict[str, Parameter] = {}
-        for name, parameter in parameters.items():
-            if not any(parameter is known for known in self.parameters.values()):
-                self.parameters[name] = parameter
-        dtypes = {p.storage.dtype for p in self.parameters.values()}
-        if len(dtypes) > 1:
-            raise ValueError(f"a network must have one dtype, got {sorted(map(str, dtypes))}")
-        size = sum(p.storage.size for p in self.parameters.values())
-        self.values = zeros(size, dtypes.pop() if dtypes else np.dtype(np.float32))
-        self.grads = zeros_like(self.values)
-        self.spans: list[Span] = []  # where each lies
-        start = 0
-        for name, p in self.parameters.items():
-            span = Span(name, start, p.storage.shape, p.axes)
-            p.move_to(self.values[start : span.stop], self.grads[start : span.stop])
-            self.spans.append(span)
-            start = span.stop
-
-    def has(self, parameters: dict[str, Parameter]) -> bool:
-        """Return whether these are the parameters that this arena was made of."""
-        return {id(p) for p in parameters.values()} == {id(p) for p in self.parameters.values()}
-
-    def holds(self, parameters: dict[str, Parameter]) -> bool:
-        """Return whether these parameters lie here: a copy or another arena moves them."""
-        values, grads = owner(self.values), owner(self.grads)
-        return self.has(parameters) and all(
-            p.storage.base is values and p.dstorage.base is grads for p in self.parameters.values()
-        )
-
-    def split(self, flat: Array) -> dict[str, Array]:
-        """Return views into an array that lies like the arena, by parameter, as people read it."""
-        return {span.name: span.seen(flat) for span in self.spans}
-
-
-def owner(array: Array) -> Array:
-    """Return the array whose memory this is: what NumPy makes the base of all its views."""
-    return array if array.base is None else array.base
+from ._arena import Span
+from ._context import StepContext
+from ._groups import Group, check_names
+from ._plan import Plan
 
 
 @dataclass(eq=False)
 class Optimizer(Settings):
-    r"""A rule that turns gradients into better weights.
+    r"""Base class of optimizers: rules that turn gradients into better weights.
 
-    An optimizer is a dataclass whose fields are its settings. Write one with two functions: `init`
-    makes the state of a flat array of parameters, `_step` changes both by a gradient. What all
-    have in common is done around or inside its pass: clipping, regularisation, learning rates that
-    follow a schedule or differ between layers, frozen layers.
+    An optimizer is a dataclass whose fields are its settings. To write one, write two functions:
+    `init` makes the state of a flat array of parameters, `_step` changes parameters and state by a
+    gradient, see `StepContext`. The base class does the rest: clipping, regularisation, learning
+    rates that follow a schedule or differ between layers, frozen layers.
 
     Parameters
     ----------
     lr : float or Schedule
-        Step size, above 0; or what gives it, see `deepfs.schedules`.
+        Learning rate, above 0; or a schedule of it, see `deepfs.schedules`.
     weight_decay : float
-        Rate of decay of all weights, at least 0; biases and the parameters of norms are left out
-        (PyTorch decays them too). It is `deepfs.regularizers.L2`, and in AdamW, Lion and LAMB
+        Rate of decay of all weights, at least 0. Biases and the parameters of norms do not decay
+        (in PyTorch they do). It is `deepfs.regularizers.L2`, and in AdamW, Lion and LAMB
         `deepfs.regularizers.WeightDecay`.
     clip_norm : float, optional
-        Largest norm of all gradients together, above 0: they are multiplied by
+        Largest norm of all gradients together, above 0. Gradients are multiplied by
         min(1, clip_norm / (norm + 1e-6)), as in PyTorch.
     clip_each : float, optional
-        The same for the gradient of each array on its own.
+        Largest norm of the gradient of each array, above 0.
     clip_value : float, optional
         Largest absolute value of an entry of a gradient, above 0.
     groups : sequence of Group
-        Parameters with settings of their own: frozen, slower, regularised otherwise.
+        Parameters with settings of their own: frozen, or with another learning rate or
+        regularisation.
 
     Notes
     -----
-    In a `deepfs.Model` the state lives with the model, in arrays that lie like the parameters.
-    `update` is for plain arrays; there the optimizer keeps it, by name.
+    A `deepfs.Model` keeps the state itself, in arrays that lie like the parameters, and calls
+    `step`. `update` is for plain arrays; there the optimizer keeps the state, by name.
 
     Examples
     --------
-    >>> class SignDescent(Optimizer):
+    >>> from deepfs.optimizers import Optimizer, zeros_like
+    >>> class SignMomentum(Optimizer):
     ...     def init(self, w):
-    ...         return {}
+    ...         return {"m": zeros_like(w)}
     ...
-    ...     def _step(self, this):
-    ...         for w, g, state, lr in this.parts():
-    ...             w -= lr * np.sign(g)
+    ...     def _step(self, context):
+    ...         for w, g, state, lr in context.parts():
+    ...             state["m"] += 0.1 * (g - state["m"])
+    ...             w -= lr * np.sign(state["m"])
     >>> params = {"W": np.array([1.0, -1.0])}
-    >>> SignDescent(0.25).update(params, {"W": np.array([3.0, -0.1])})
+    >>> SignMomentum(0.25).update(params, {"W": np.array([3.0, -0.1])})
     >>> params["W"]
     array([ 0.75, -0.75])
     """
@@ -131,9 +79,8 @@ class Optimizer(Settings):
     clip_value: float | None = field(default=None, kw_only=True)
     groups: Sequence[Group] = field(default=(), kw_only=True)
 
-    state_version: ClassVar[int] = 0  # another number: the state starts anew, see `_changed`
-    decoupled: ClassVar[bool] = False  # weight_decay goes past the gradient
-    apart: ClassVar[bool] = False  # the rule needs sums over each array
+    decoupled: ClassVar[bool] = False  # weight_decay changes the weights, not the gradient
+    per_array: ClassVar[bool] = False  # the rule needs sums over each array
 
     def __post_init__(self) -> None:
         if not isinstance(self.lr, Schedule):
@@ -151,32 +98,13 @@ class Optimizer(Settings):
             if not isinstance(group, Group):
                 raise TypeError(f"groups must be deepfs Groups, got {group!r}")
 
-    def _set(self, name: str, value: Any) -> None:
-        """Change a setting; let the state start anew if it no longer belongs to the rule.
-
-        Numbers change in mid-training. A name or a flag chooses another rule, as ``form`` does, and
-        RMSProp's ``momentum`` decides whether there is an array for it.
-        """
-        if name in setting_names(Optimizer):  # they have no state
-            return super()._set(name, value)
-        w = np.zeros(1, np.float32)
-        before, arrays = getattr(self, name), self.init(w).keys()
-        super()._set(name, value)
-        now = getattr(self, name)
-        if (isinstance(now, (str, bool)) and now != before) or self.init(w).keys() != arrays:
-            for kept in ("kept", "updates"):  # by `update`
-                vars(self).pop(kept, None)
-            vars(self)["state_version"] = self.state_version + 1
-            structure.change()
-        return None
-
     @abstractmethod
     def init(self, w: Array) -> dict[str, Array]:
         """Return the state before the first step, by name, for a flat array of parameters."""
 
     @abstractmethod
-    def _step(self, this: Pass) -> None:
-        """Change ``this.w`` and ``this.state`` in place by ``this.g``: see `Pass`."""
+    def _step(self, context: StepContext) -> None:
+        """Change ``context.w`` and ``context.state`` in place by ``context.g``."""
 
     def rate(self, t: int, epoch: int = 0) -> float:
         """Return the learning rate of step ``t``, counted from 1, after ``epoch`` whole epochs."""
@@ -185,7 +113,7 @@ class Optimizer(Settings):
         return self.lr.at(t - 1, epoch) if isinstance(self.lr, Schedule) else self.lr
 
     def observe(self, logs: Mapping[str, float]) -> None:
-        """Let the schedule know what an epoch came to; `deepfs.schedules.Plateau` asks for it."""
+        """Tell the schedule the results of an epoch: `deepfs.schedules.Plateau` needs them."""
         if isinstance(self.lr, Schedule):
             self.lr.observe(logs)
 
@@ -194,16 +122,14 @@ class Optimizer(Settings):
         spans: Sequence[Span],
         known: Plan | None = None,
         frozen: frozenset[str] = frozenset(),
-        buffers: Sequence[str] = (),
     ) -> Plan:
-        """Return what a step runs over; the plan that is known, if the settings are still its.
+        """Return the plan of a step: the known one, unless the settings have changed.
 
-        ``frozen`` are the names of the parameters of frozen layers; ``buffers`` are those of
-        buffers, which a `Group` that freezes may name, too.
+        ``frozen`` are the names of the parameters of frozen layers.
         """
         plan = self._plan(spans, known, frozen)
         if plan is not known:
-            check_names([*(span.name for span in spans), *buffers], self.groups)
+            check_names([span.name for span in spans], self.groups)
         return plan
 
     def _plan(
@@ -212,19 +138,14 @@ class Optimizer(Settings):
         known: Plan | None,
         frozen: frozenset[str] = frozenset(),
     ) -> Plan:
-        apart = self.apart or self.clip_each is not None
-        made_for = (self.weight_decay, self.decoupled, apart, frozen, tuple(self.groups))
+        per_array = self.per_array or self.clip_each is not None
+        made_for = (self.weight_decay, self.decoupled, per_array, frozen, tuple(self.groups))
         if known is not None and known.made_for == made_for:
             return known
         decay = WeightDecay if self.decoupled else L2
-        made_for = (*made_for[:-1], copy.deepcopy(self.groups))  # they may change in place
-        return Plan(spans, decay(self.weight_decay).terms(), self.groups, apart, made_for, frozen)
-
-    def _pass(
-        self, w: Array, g: Array, state: dict[str, Array], t: int, lr: float, plan: Plan
-    ) -> Pass:
-        bound = inf if self.clip_value is None else self.clip_value
-        return Pass(w, g, state, t, lr, plan, plan.ones, bound)
+        made_for = (*made_for[:-1], tuple(map(copy.copy, self.groups)))  # they may change in place
+        terms = decay(self.weight_decay).terms()
+        return Plan(spans, terms, self.groups, per_array, made_for, frozen)
 
     def step(
         self,
@@ -247,16 +168,17 @@ class Optimizer(Settings):
         t : int
             Number of the step, from 1.
         plan : Plan, optional
-            Which entries are whose. Without it they are one weight, called ``*``.
+            Where each parameter lies, made by `plan`. Without it all entries are one weight, called
+            ``*``.
         epoch : int
             Whole epochs before this step, for schedules by epoch.
         clear : bool
-            Set the gradients to 0 on the way.
+            Set the gradients to 0 in the same pass.
 
         Returns
         -------
         float or None
-            The norm of all gradients before clipping, where it is by norm.
+            The norm of all gradients before clipping, if the optimizer clips by norm.
 
         Raises
         ------
@@ -267,39 +189,36 @@ class Optimizer(Settings):
             t = whole(t, "t")
             check_flat(type(self).__name__, w, {"g": g, **state})
             plan = self._plan([Span("*", 0, (1, w.size), (0, 1))], None)
-        this = self._pass(w, g, state, t, self.rate(t, epoch), plan)
-        this.cleared = g if clear else None
-        norm = None
-        if self.clip_norm is not None or self.clip_each is not None:
-            norms = this.norms()
-            norm = global_norm(norms)
-            this.factors = self._factors(norms, norm, t)
-        self._take(this)
+        bound = inf if self.clip_value is None else self.clip_value
+        cleared = g if clear else None
+        context = StepContext(w, g, state, t, self.rate(t, epoch), plan, bound, cleared)
+        norm = self._clip([context], t)
+        self._step(context)
+        context.finish()
         return norm
 
-    def _factors(self, norms: Array, norm: float, t: int) -> Array:
-        """Return what the gradient of each array is to be multiplied by."""
+    def _clip(self, contexts: Sequence[StepContext], t: int) -> float | None:
+        """Set the factors that clip gradients by norm; return the norm of all together."""
+        if self.clip_norm is None and self.clip_each is None:
+            return None
+        norms = [context.gradient_norms() for context in contexts]
+        norm = sqrt(float(np.square(np.concatenate([*norms, np.zeros(0)])).sum()))
         if not isfinite(norm):
             raise FloatingPointError(
                 f"the norm of the gradients at step {t} is {norm}: they cannot be clipped; "
                 "the weights are those of the step before"
             )
-        if self.clip_each is not None:
-            return np.minimum(1.0, self.clip_each / (norms + 1e-6))
-        assert self.clip_norm is not None
-        return np.full_like(norms, min(1.0, self.clip_norm / (norm + 1e-6)))
-
-    def _take(self, this: Pass) -> None:
-        self._step(this)
-        this.plan.limit_norms(this.w)
-        if this.cleared is not None:
-            for span in this.plan.frozen:
-                this.cleared[span.start : span.stop] = 0
+        for context, own in zip(contexts, norms, strict=True):
+            if self.clip_norm is not None:
+                context.factors = np.full_like(own, min(1.0, self.clip_norm / (norm + 1e-6)))
+            elif self.clip_each is not None:
+                context.factors = np.minimum(1.0, self.clip_each / (own + 1e-6))
+        return norm
 
     def update(
         self, params: Mapping[str, Array], grads: Mapping[str, Array], epoch: int = 0
     ) -> float | None:
-        """Take a step on plain arrays, in place, as the textbook writes it.
+        """Take a step on plain arrays in place, as in the textbook: ``update(params, grads)``.
 
         Parameters
         ----------
@@ -312,7 +231,7 @@ class Optimizer(Settings):
         Returns
         -------
         float or None
-            The norm of all gradients before clipping, where it is by norm.
+            The norm of all gradients before clipping, if the optimizer clips by norm.
 
         Raises
         ------
@@ -331,37 +250,32 @@ class Optimizer(Settings):
         array([[0.71, 0.71],
                [0.71, 0.71]])
         """
-        who = type(self).__name__
-        kept: dict[str, Kept] = vars(self).get("kept", {})
-        check_arrays(who, params, grads, kept)
-        check_names(params, self.groups)
+        states: dict[str, ArrayState] = dict(vars(self).get("array_states", {}))
         updates = vars(self).get("updates", 0) + 1
-        lr = self.rate(updates, epoch)
-        passes = []
+        check_arrays(type(self).__name__, params, grads, states)
+        check_names(params, self.groups)
+        lr, bound = self.rate(updates, epoch), inf if self.clip_value is None else self.clip_value
+        contexts = []
         for name, w in params.items():
-            mine = kept.get(name) or Kept(w.shape, self.init(np.zeros(w.size, w.dtype)))
-            kept = kept | {name: mine}
-            span = Span(name, 0, w.shape, tuple(range(w.ndim)))
-            mine.plan = self._plan([span], mine.plan)
+            if name not in states:
+                states[name] = ArrayState(w.shape, self.init(np.zeros(w.size, w.dtype)))
+            own = states[name]
+            own.plan = self._plan([Span(name, 0, w.shape, tuple(range(w.ndim)))], own.plan)
             flat, g = (np.ascontiguousarray(array).reshape(-1) for array in (w, grads[name]))
-            passes.append(self._pass(flat, g, mine.state, mine.t + 1, lr, mine.plan))
-        norm = None
-        if self.clip_norm is not None or self.clip_each is not None:
-            norms = [this.norms() for this in passes]
-            norm = global_norm(np.concatenate([*norms, np.zeros(0)]))
-            for this, own in zip(passes, norms, strict=True):
-                this.factors = self._factors(own, norm, updates)
-        for (name, w), this in zip(params.items(), passes, strict=True):
-            self._take(this)
-            if not np.may_share_memory(this.w, w):
-                w[...] = this.w.reshape(w.shape)
-            kept[name].t += 1
-        vars(self).update(kept=kept, updates=updates)
+            contexts.append(StepContext(flat, g, own.state, own.t + 1, lr, own.plan, bound))
+        norm = self._clip(contexts, updates)
+        for (name, w), context in zip(params.items(), contexts, strict=True):
+            self._step(context)
+            context.finish()
+            if not np.may_share_memory(context.w, w):
+                w[...] = context.w.reshape(w.shape)
+            states[name].t += 1
+        vars(self).update(array_states=states, updates=updates)
         return norm
 
 
 @dataclass
-class Kept:
+class ArrayState:
     """What `Optimizer.update` keeps of an array between steps."""
 
     shape: tuple[int, ...]
@@ -388,7 +302,10 @@ def check_flat(who: str, w: Array, others: Mapping[str, Array]) -> None:
 
 
 def check_arrays(
-    who: str, params: Mapping[str, Array], grads: Mapping[str, Array], kept: Mapping[str, Kept]
+    who: str,
+    params: Mapping[str, Array],
+    grads: Mapping[str, Array],
+    states: Mapping[str, ArrayState],
 ) -> None:
     """Refuse what `Optimizer.update` cannot take, before anything is changed."""
     if params.keys() != grads.keys():
@@ -407,9 +324,9 @@ def check_arrays(
             raise ValueError(
                 f"the gradient of {name!r} must be {w.dtype}{w.shape}, got {g.dtype}{g.shape}"
             )
-        if name in kept:
-            before, dtype = kept[name].shape, w.dtype
-            dtype = next((array.dtype for array in kept[name].state.values()), dtype)
+        if name in states:
+            before, dtype = states[name].shape, w.dtype
+            dtype = next((array.dtype for array in states[name].state.values()), dtype)
             if before != w.shape or dtype != w.dtype:
                 raise ValueError(
                     f"{who} has a state of {dtype}{before} for {name!r}, got {w.dtype}{w.shape}"

@@ -1,4 +1,4 @@
-"""AdaGrad and its heirs AdaDelta and RMSProp. Kernel: ``src/cnn_core/optimizers.pyx``."""
+"""AdaGrad, and its successors AdaDelta and RMSProp. Kernel: ``src/cnn_core/optimizers.pyx``."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from cnn_core import optimizers
 from .._arrays import Array
 from .._check import flag, number
 from ..schedules import Schedule
+from ._arena import zeros_like
 from ._base import Optimizer
-from ._plan import Pass, zeros_like
+from ._context import StepContext
 
 
 @dataclass(eq=False)
 class AdaGrad(Optimizer):
-    r"""Divide each step by the root of the sum of all squared gradients so far.
+    r"""AdaGrad optimizer: divide each step by the root of the sum of all squared gradients.
 
     .. math::
         h_t = h_{t-1} + g_t^2, \quad w_t = w_{t-1} - \eta \frac{g_t}{\sqrt{h_t} + \epsilon}
@@ -26,8 +27,8 @@ class AdaGrad(Optimizer):
         Step size :math:`\eta`, above 0.
     eps : float
         Term :math:`\epsilon` outside the root, above 0.
-    **frame
-        As of every `Optimizer`: weight_decay, clip_norm, clip_each, clip_value, groups.
+    **options
+        Settings of every `Optimizer`: weight_decay, clip_norm, clip_each, clip_value, groups.
 
     Raises
     ------
@@ -61,13 +62,13 @@ class AdaGrad(Optimizer):
     def init(self, w: Array) -> dict[str, Array]:
         return {"h": zeros_like(w)}
 
-    def _step(self, this: Pass) -> None:
-        this.run(optimizers.squares, ("h",), 1.0, 1.0, self.eps)
+    def _step(self, context: StepContext) -> None:
+        context.apply(optimizers.squares, ("h",), keep=1.0, gain=1.0, eps=self.eps)
 
 
 @dataclass(eq=False)
 class AdaDelta(Optimizer):
-    r"""Step by the gradient times the ratio of the running sizes of steps and gradients.
+    r"""AdaDelta optimizer: scale gradients by the ratio of mean step size to mean gradient size.
 
     .. math::
         h_t &= \rho h_{t-1} + (1 - \rho) g_t^2 \\
@@ -78,13 +79,14 @@ class AdaDelta(Optimizer):
     Parameters
     ----------
     lr : float or Schedule
-        Factor :math:`\eta` of the step, above 0; 1 in the paper.
+        Step size :math:`\eta`, above 0; 1 in the paper.
     rho : float
         Decay per step of both means, :math:`\rho` in [0, 1).
     eps : float
-        Term :math:`\epsilon` inside both roots, above 0. The first steps are about its root.
-    **frame
-        As of every `Optimizer`: weight_decay, clip_norm, clip_each, clip_value, groups.
+        Term :math:`\epsilon` inside both roots, above 0. The first steps are about as large as its
+        root.
+    **options
+        Settings of every `Optimizer`: weight_decay, clip_norm, clip_each, clip_value, groups.
 
     Raises
     ------
@@ -119,13 +121,13 @@ class AdaDelta(Optimizer):
     def init(self, w: Array) -> dict[str, Array]:
         return {"h": zeros_like(w), "d": zeros_like(w)}
 
-    def _step(self, this: Pass) -> None:
-        this.run(optimizers.adadelta, ("h", "d"), self.rho, 1 - self.rho, self.eps)
+    def _step(self, context: StepContext) -> None:
+        context.apply(optimizers.adadelta, ("h", "d"), rho=self.rho, eps=self.eps)
 
 
 @dataclass(eq=False)
 class RMSProp(Optimizer):
-    r"""Divide each step by the root of the running mean of squared gradients.
+    r"""RMSProp optimizer: divide each step by the root of the running mean of squared gradients.
 
     .. math::
         v_t &= \rho v_{t-1} + (1 - \rho) g_t^2 \\
@@ -140,13 +142,13 @@ class RMSProp(Optimizer):
     eps : float
         Term :math:`\epsilon` outside the root, above 0.
     centered : bool
-        Divide by the deviation from the running mean :math:`m` of the gradient,
-        :math:`\sqrt{v_t - m_t^2}`; below 0 by rounding counts as 0.
+        Divide by the standard deviation of the gradient, :math:`\sqrt{v_t - m_t^2}`, where
+        :math:`m` is its running mean. A difference below 0, by rounding, counts as 0.
     momentum : float
-        :math:`\mu` in [0, 1): above 0, the quotient pushes a velocity
-        :math:`b_t = \mu b_{t-1} + g_t / (\sqrt{v_t} + \epsilon)`, and the step is :math:`\eta b_t`.
-    **frame
-        As of every `Optimizer`: weight_decay, clip_norm, clip_each, clip_value, groups.
+        :math:`\mu` in [0, 1). Above 0, the step is :math:`\eta b_t` with the velocity
+        :math:`b_t = \mu b_{t-1} + g_t / (\sqrt{v_t} + \epsilon)`.
+    **options
+        Settings of every `Optimizer`: weight_decay, clip_norm, clip_each, clip_value, groups.
 
     Raises
     ------
@@ -189,11 +191,13 @@ class RMSProp(Optimizer):
     def init(self, w: Array) -> dict[str, Array]:
         return {name: zeros_like(w) for name in self._names()}
 
-    def _step(self, this: Pass) -> None:
+    def _step(self, context: StepContext) -> None:
+        names = self._names()
         kind = {
             ("v",): optimizers.squares,
-            ("v", "m"): optimizers.centered,
             ("v", "b"): optimizers.squares_momentum,
+            ("v", "m"): optimizers.centered,
             ("v", "m", "b"): optimizers.centered_momentum,
-        }[self._names()]
-        this.run(kind, self._names(), self.rho, 1 - self.rho, self.eps, self.momentum)
+        }[names]
+        rho = self.rho
+        context.apply(kind, names, keep=rho, gain=1 - rho, eps=self.eps, mu=self.momentum)

@@ -1,4 +1,4 @@
-"""Lion. Kernel: ``src/cnn_core/optimizers.pyx``."""
+"""Lion optimizer. Kernel: ``src/cnn_core/optimizers.pyx``."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from cnn_core import optimizers
 from .._arrays import Array
 from .._check import number
 from ..schedules import Schedule
+from ._arena import zeros_like
 from ._base import Optimizer
-from ._plan import Pass, zeros_like
+from ._context import StepContext
 
 
 @dataclass(eq=False)
 class Lion(Optimizer):
-    r"""Step by one size in every entry, in the direction of a mean of gradients.
+    r"""Lion optimizer: step by the sign of a mean of gradients, as far in every entry.
 
     .. math::
         w_t &= (1 - \eta \lambda) w_{t-1}
@@ -26,15 +27,15 @@ class Lion(Optimizer):
     Parameters
     ----------
     lr : float or Schedule
-        Size of the step :math:`\eta`, above 0: three to ten times less than for `AdamW`.
+        Step size :math:`\eta`, above 0: three to ten times less than for `AdamW`.
     beta1 : float
-        Part of the mean in the direction, in [0, 1).
+        Share of the mean in the sum whose sign is the step, in [0, 1).
     beta2 : float
         Decay per step of the mean, in [0, 1).
     weight_decay : float
         :math:`\lambda`, at least 0: three to ten times more than for `AdamW`.
-    **frame
-        As of every `Optimizer`: clip_norm, clip_each, clip_value, groups.
+    **options
+        Settings of every `Optimizer`: clip_norm, clip_each, clip_value, groups.
 
     Raises
     ------
@@ -71,6 +72,5 @@ class Lion(Optimizer):
     def init(self, w: Array) -> dict[str, Array]:
         return {"m": zeros_like(w)}
 
-    def _step(self, this: Pass) -> None:
-        means = (self.beta1, 1 - self.beta1, self.beta2, 1 - self.beta2)
-        this.run(optimizers.lion, ("m",), *means)
+    def _step(self, context: StepContext) -> None:
+        context.apply(optimizers.lion, ("m",), beta1=self.beta1, beta2=self.beta2)

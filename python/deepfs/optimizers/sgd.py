@@ -1,4 +1,4 @@
-"""SGD, Momentum, Nesterov. Kernel: ``src/cnn_core/optimizers.pyx``."""
+"""Stochastic gradient descent, plain and with momentum. Kernel: ``src/cnn_core/optimizers.pyx``."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from cnn_core import optimizers
 from .._arrays import Array
 from .._check import number, one_of
 from ..schedules import Schedule
+from ._arena import zeros_like
 from ._base import Optimizer
-from ._plan import Pass, zeros_like
+from ._context import StepContext
 
 
 @dataclass(eq=False)
 class SGD(Optimizer):
-    r"""Step against the gradient.
+    r"""Stochastic gradient descent (SGD).
 
     .. math:: w_t = w_{t-1} - \eta g_t
 
@@ -23,8 +24,8 @@ class SGD(Optimizer):
     ----------
     lr : float or Schedule
         Step size :math:`\eta`, above 0.
-    **frame
-        As of every `Optimizer`: weight_decay, clip_norm, clip_each, clip_value, groups.
+    **options
+        Settings of every `Optimizer`: weight_decay, clip_norm, clip_each, clip_value, groups.
 
     Raises
     ------
@@ -52,13 +53,13 @@ class SGD(Optimizer):
     def init(self, w: Array) -> dict[str, Array]:
         return {}
 
-    def _step(self, this: Pass) -> None:
-        this.run(optimizers.sgd)
+    def _step(self, context: StepContext) -> None:
+        context.apply(optimizers.sgd)
 
 
 @dataclass(eq=False)
 class Momentum(Optimizer):
-    r"""Step along a velocity that gradients push.
+    r"""Stochastic gradient descent with momentum.
 
     .. math::
         \text{classic:} \quad v_t &= \alpha v_{t-1} - \eta g_t, & w_t &= w_{t-1} + v_t \\
@@ -70,13 +71,14 @@ class Momentum(Optimizer):
     lr : float or Schedule
         Step size :math:`\eta`, above 0.
     momentum : float
-        What a step keeps of the velocity, :math:`\alpha`, in [0, 1).
+        Factor :math:`\alpha` of the velocity in each step, in [0, 1).
     form : {"classic", "ema", "torch"}
-        Which of the three.
+        Which of the three formulas.
     dampening : float
-        Of the form "torch", :math:`d` in [0, 1]: the first velocity is the gradient all the same.
-    **frame
-        As of every `Optimizer`: weight_decay, clip_norm, clip_each, clip_value, groups.
+        :math:`d` of the form "torch", in [0, 1]. It does not apply to the first step, whose
+        velocity is the gradient.
+    **options
+        Settings of every `Optimizer`: weight_decay, clip_norm, clip_each, clip_value, groups.
 
     Raises
     ------
@@ -85,10 +87,11 @@ class Momentum(Optimizer):
 
     Notes
     -----
-    State: ``v``. At constant :math:`\eta` all go the same way: "torch" without dampening has
-    :math:`-1 / \eta` times the classic velocity, and "ema" at :math:`\eta / (1 - \alpha)` has
-    :math:`1 - \alpha` times that. When :math:`\eta` changes, the classic velocity remembers the
-    old one. Twin: `deepfs.reference.momentum`.
+    State: ``v``. At constant :math:`\eta` all forms take the same steps: the velocity of "torch"
+    without dampening is :math:`-1 / \eta` times the classic one, and that of "ema" with rate
+    :math:`\eta / (1 - \alpha)` is :math:`1 - \alpha` times that of "torch". After a change of
+    :math:`\eta`, the classic velocity still contains steps of the old size.
+    Twin: `deepfs.reference.momentum`.
 
     References
     ----------
@@ -121,22 +124,21 @@ class Momentum(Optimizer):
     def init(self, w: Array) -> dict[str, Array]:
         return {"v": zeros_like(w)}
 
-    def _step(self, this: Pass) -> None:
-        # v = keep v + (gain + gain_lr lr) g; w += (share + share_lr lr) v + past_lr lr g
+    def _step(self, context: StepContext) -> None:
+        alpha = self.momentum
         if self.form == "classic":
-            gain, gain_lr, share, share_lr = 0.0, -1.0, 1.0, 0.0
-        else:
-            first = this.t == 1 and self.form == "torch"
-            lost = self.momentum if self.form == "ema" else 0.0 if first else self.dampening
-            gain, gain_lr, share, share_lr = 1 - lost, 0.0, 0.0, -1.0
-        this.run(optimizers.momentum, ("v",), self.momentum, gain, gain_lr, share, share_lr)
+            context.apply(optimizers.momentum, ("v",), alpha=alpha)
+            return
+        dampening = alpha if self.form == "ema" else 0.0 if context.t == 1 else self.dampening
+        context.apply(optimizers.dampened_momentum, ("v",), alpha=alpha, dampening=dampening)
 
 
 @dataclass(eq=False)
 class Nesterov(Optimizer):
-    r"""Step along a velocity whose gradient is taken where the velocity leads.
+    r"""Stochastic gradient descent with Nesterov momentum.
 
-    With the weights that are kept, :math:`w = \theta + \alpha v`, already there:
+    The gradient is taken at the point to which the velocity leads. The weights of the network are
+    that point, :math:`w = \theta + \alpha v`:
 
     .. math::
         v_t = \alpha v_{t-1} - \eta g_t, \quad
@@ -147,9 +149,9 @@ class Nesterov(Optimizer):
     lr : float or Schedule
         Step size :math:`\eta`, above 0.
     momentum : float
-        What a step keeps of the velocity, :math:`\alpha`, in [0, 1).
-    **frame
-        As of every `Optimizer`: weight_decay, clip_norm, clip_each, clip_value, groups.
+        Factor :math:`\alpha` of the velocity in each step, in [0, 1).
+    **options
+        Settings of every `Optimizer`: weight_decay, clip_norm, clip_each, clip_value, groups.
 
     Raises
     ------
@@ -185,5 +187,5 @@ class Nesterov(Optimizer):
     def init(self, w: Array) -> dict[str, Array]:
         return {"v": zeros_like(w)}
 
-    def _step(self, this: Pass) -> None:
-        this.run(optimizers.momentum, ("v",), self.momentum, 0.0, -1.0, self.momentum, 0.0, -1.0)
+    def _step(self, context: StepContext) -> None:
+        context.apply(optimizers.nesterov, ("v",), alpha=self.momentum)

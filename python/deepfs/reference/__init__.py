@@ -25,7 +25,7 @@ from .activation import (
     tanh,
     tanh_backward,
 )
-from .batch_norm import batch_norm
+from .batch_norm import batch_norm, batch_norm_backward
 from .branches import branches, branches_backward
 from .conv import conv2d, conv2d_backward
 from .conv1d import conv1d, conv1d_backward
@@ -113,6 +113,7 @@ __all__ = [
     "avg_pool2d",
     "avg_pool2d_backward",
     "batch_norm",
+    "batch_norm_backward",
     "binary_cross_entropy",
     "binary_cross_entropy_backward",
     "branches",

@@ -1,6 +1,6 @@
 """Time optimizer steps: against the speed of a copy, and deepfs against PyTorch.
 
-    python benchmarks/bench_optim.py --threads 1 2
+    python benchmarks/bench_optimizers.py --threads 1 2
 
 Two cases, float32: *large*, one array of 10 million parameters, where a step can be no faster than
 its arrays come from memory; *small*, the 270,000 parameters of a ResNet-20 cut into 200 arrays,

@@ -1,0 +1,124 @@
+"""What the rule of an optimizer works on in one step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import inf
+
+import numpy as np
+
+from cnn_core import optimizers
+
+from .._arrays import Array
+from ._plan import Plan
+
+
+class StepContext:
+    """One step of an optimizer: what `Optimizer._step` is given.
+
+    A rule in plain NumPy goes through `parts`; a compiled rule is run by `apply`.
+
+    Attributes
+    ----------
+    w, g : array (n,)
+        Parameters and gradients, flat.
+    state : dict of array (n,)
+        What `Optimizer.init` made.
+    t : int
+        Number of the step, from 1.
+    lr : float
+        Learning rate of this step; groups may scale it.
+
+    Examples
+    --------
+    `Optimizer` shows a rule that uses it.
+    """
+
+    __slots__ = ("bound", "cleared", "factors", "g", "lr", "plan", "state", "t", "w")
+
+    def __init__(
+        self,
+        w: Array,
+        g: Array,
+        state: dict[str, Array],
+        t: int,
+        lr: float,
+        plan: Plan,
+        bound: float = inf,
+        cleared: Array | None = None,
+    ) -> None:
+        self.w, self.g, self.state, self.t, self.lr, self.plan = w, g, state, t, lr, plan
+        self.factors = plan.ones  # of the gradient of each array: they clip
+        self.bound = bound  # of each entry of the gradient: it clips
+        self.cleared = cleared  # the gradients, if the pass is to set them to 0
+
+    def parts(self) -> Iterator[tuple[Array, Array, dict[str, Array], float]]:
+        """Yield ``w, g, state, lr`` of each run of parameters with one group.
+
+        Yields
+        ------
+        w : array
+            View of the parameters, to be changed in place.
+        g : array
+            Copy of their gradient: clipped, and with what L1 and L2 regularisation add.
+        state : dict of array
+            Views of the state, to be changed in place.
+        lr : float
+            Learning rate of the group.
+
+        Notes
+        -----
+        The rest of regularisation is done before and after each part.
+        """
+        for start, stop, group, array in self.plan.runs:
+            scale, l2, l1, decay, shrink = self.plan.groups[group].tolist()
+            lr, part = self.lr * scale, slice(start, stop)
+            w = self.w[part]
+            g = np.clip(self.g[part] * w.dtype.type(self.factors[array]), -self.bound, self.bound)
+            g += l2 * w + l1 * np.sign(w)
+            w *= 1 - lr * decay
+            yield w, g, {name: values[part] for name, values in self.state.items()}, lr
+            w -= np.clip(w, -lr * shrink, lr * shrink)
+            if self.cleared is not None:
+                self.cleared[part] = 0
+
+    def apply(
+        self,
+        kind: int,
+        state: Sequence[str] = (),
+        factors: Array | None = None,
+        /,
+        **constants: float,
+    ) -> None:
+        """Run a compiled rule over everything.
+
+        Parameters
+        ----------
+        kind : int
+            A rule of `cnn_core.optimizers`, such as ``optimizers.adam``.
+        state : sequence of str
+            Names of the state arrays, in the order of the rule.
+        factors : array, optional
+            A factor for each array, instead of those that clip.
+        **constants : float
+            Constants of the rule, by its names and in its order.
+        """
+        plan = self.plan
+        state0, state1, state2 = (*map(self.state.__getitem__, state), None, None, None)[:3]
+        optimizers.step(
+            kind, self.w, self.g, state0, state1, state2, self.cleared, plan.pieces, plan.groups,
+            self.factors if factors is None else factors, plan.sums, self.lr, self.bound,
+            tuple(constants.values()),
+        )  # fmt: skip
+
+    def gradient_norms(self) -> Array:
+        """Return the norm of the gradient of each array of the plan, before clipping."""
+        self.apply(optimizers.norm, (), self.plan.ones)
+        return self.plan.norms()[0]
+
+    def finish(self) -> None:
+        """Do what follows the rule: limit norms, and clear gradients of frozen parameters."""
+        self.plan.limit_norms(self.w)
+        if self.cleared is not None:
+            for span in self.plan.frozen:
+                self.cleared[span.start : span.stop] = 0

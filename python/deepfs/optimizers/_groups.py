@@ -1,0 +1,117 @@
+"""Groups: parameters with settings of their own, and how the groups of one parameter combine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from math import inf
+from typing import NamedTuple
+
+from .._check import flag, number
+from ..regularizers import Regularizer, Terms, terms_of
+
+NO_DECAY = ("bias", "gamma", "beta", "slope")  # last parts of names that are not weights
+LISTED = 6  # names in a message
+
+
+@dataclass(eq=True)
+class Group:
+    """Parameter group: settings of the parameters whose names match a pattern.
+
+    Parameters
+    ----------
+    names : str or sequence of str
+        Patterns as in a shell: ``"conv2d_1.weight"``, ``"head.*"``, ``"*.weight"``. A parameter of
+        a layer that is used twice has the name of its first use.
+    lr_scale : float, optional
+        Factor of the learning rate, at least 0.
+    frozen : bool, optional
+        Leave them, their state and their gradients out of every step. (Batch norm's running
+        statistics are no parameters, and go on.)
+    regularizer : Regularizer or sequence of them, optional
+        Instead of the optimizer's ``weight_decay``; ``()`` is none.
+    biases : bool
+        Regularise more than weights: arrays of one axis, too, and all that is called ``bias``,
+        ``gamma``, ``beta`` or ``slope``.
+
+    Notes
+    -----
+    Where several groups name a parameter, each setting is that of the last group that gives it.
+
+    Examples
+    --------
+    >>> from deepfs.regularizers import L1
+    >>> groups = [Group("conv2d_*", frozen=True), Group("*.weight", regularizer=L1(1e-5))]
+    """
+
+    names: str | Sequence[str]
+    lr_scale: float | None = None
+    frozen: bool | None = None
+    regularizer: Regularizer | Sequence[Regularizer] | None = None
+    biases: bool = False
+
+    def __post_init__(self) -> None:
+        self.patterns  # noqa: B018 - checks them
+        if self.lr_scale is not None:
+            self.lr_scale = number(self.lr_scale, "lr_scale", "[0, inf)")
+        if self.frozen is not None:
+            flag(self.frozen, "frozen")
+        if isinstance(self.regularizer, list):
+            self.regularizer = tuple(self.regularizer)
+        for each in self.regularizers or ():
+            if not isinstance(each, Regularizer):
+                raise TypeError(f"Group takes deepfs regularizers, got {each!r}")
+        flag(self.biases, "biases")
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        names = (self.names,) if isinstance(self.names, str) else self.names
+        if not isinstance(names, Sequence) or not all(isinstance(n, str) for n in names):
+            raise TypeError(f"Group takes names of parameters, got {self.names!r}")
+        return tuple(names)
+
+    @property
+    def regularizers(self) -> tuple[Regularizer, ...] | None:
+        if isinstance(self.regularizer, Sequence):
+            return tuple(self.regularizer)
+        return None if self.regularizer is None else (self.regularizer,)
+
+    def matches(self, name: str) -> bool:
+        return any(fnmatchcase(name, pattern) for pattern in self.patterns)
+
+
+class ParameterSettings(NamedTuple):
+    """ParameterSettings of one parameter, after all groups."""
+
+    lr_scale: float
+    frozen: bool
+    terms: Terms
+
+    def row(self) -> tuple[float, ...]:
+        """Return the numbers of a group as the kernel takes them."""
+        t = self.terms
+        return (self.lr_scale, t.l2, t.l1, t.decay, t.shrink)
+
+
+def settings_of(name: str, ndim: int, default: Terms, groups: Sequence[Group]) -> ParameterSettings:
+    """Combine the groups of a parameter of this name and number of axes."""
+    weight = ndim > 1 and name.rsplit(".", 1)[-1] not in NO_DECAY
+    lr_scale, frozen, terms = 1.0, False, default if weight else Terms()
+    for group in groups:
+        if group.matches(name):
+            lr_scale = lr_scale if group.lr_scale is None else group.lr_scale
+            frozen = frozen if group.frozen is None else group.frozen
+            if group.regularizers is not None and (weight or group.biases):
+                terms = terms_of(group.regularizers)
+    return ParameterSettings(lr_scale, frozen, terms if ndim > 1 else terms._replace(limit=inf))
+
+
+def check_names(names: Iterable[str], groups: Sequence[Group]) -> None:
+    """Refuse a pattern that matches no parameter: it is a slip of the pen."""
+    names = list(names)
+    for group in groups:
+        for pattern in group.patterns:
+            if not any(fnmatchcase(name, pattern) for name in names):
+                listed = ", ".join(names[:LISTED]) + (", ..." if len(names) > LISTED else "")
+                raise ValueError(f"no parameter matches {pattern!r} of a Group; there are {listed}")

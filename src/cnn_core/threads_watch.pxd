@@ -1,0 +1,83 @@
+"""Whether several threads pay while other programs want the processors; a part of `threads`.
+
+A kernel on several threads waits for the one that cannot run, and one thread alone is faster. Each
+thread that calls kernels has a `Watch`, and `decide` judges its kernels by windows of WINDOW.
+"""
+
+cdef extern from *:
+    """
+    #ifdef _OPENMP
+    #include <omp.h>
+    static double clock_now(void) { return omp_get_wtime(); }
+    #else
+    static double clock_now(void) { return 0; }
+    #endif
+
+    #ifdef __linux__
+    #include <sys/resource.h>
+    /* How often this thread has gone to sleep: after a kernel, once it has spun in vain. */
+    static long sleeps_now(void) {
+        struct rusage usage;
+        return getrusage(RUSAGE_THREAD, &usage) ? 0 : usage.ru_nvcsw;
+    }
+    #else
+    static long sleeps_now(void) { return 0; }
+    #endif
+
+    #ifdef _MSC_VER
+    #define PER_THREAD __declspec(thread)
+    #else
+    #define PER_THREAD __thread
+    #endif
+    typedef struct {
+        int kernels, alone, trial;
+        long sleeps;
+        double began, work, rate, until, pause;
+    } Watch;
+    static PER_THREAD Watch own_watch;
+
+    static const double FIRST_PAUSE = 0.05, LONGEST_PAUSE = 2.0, MIN_GAIN = 1.5;
+    """
+    ctypedef struct Watch:      # what a thread that calls kernels knows of them
+        int kernels             # since the beginning of a window
+        bint alone              # they run on one thread
+        bint trial              # ... for this window, to compare
+        long sleeps             # of the thread, when the window began
+        double began            # seconds, when it did
+        double work             # nanoseconds of one thread, of its kernels
+        double rate             # seconds per nanosecond of work, of the last window on several
+        double until            # seconds, before which nothing changes
+        double pause            # seconds that the next change will last, unless it is 0
+    Watch own_watch             # of the calling thread
+    double clock_now() nogil    # seconds
+    long sleeps_now() nogil
+    const double FIRST_PAUSE    # seconds that a choice is kept at first
+    const double LONGEST_PAUSE  # seconds that it is kept at most
+    const double MIN_GAIN       # how many times as fast one thread must be to be chosen
+
+cdef enum:
+    WINDOW = 16                 # kernels that are judged together
+
+
+cdef inline void decide(Watch* watch, double now, long sleeps) noexcept nogil:
+    """Choose between one thread and several, and begin a new window.
+
+    If the calling thread went to sleep in most kernels, others hold the processors, or the work is
+    shared out badly; so the next window is tried on one thread. If that is much faster it stays so
+    for a while, else it is not tried again for a while; both become longer as they are repeated.
+    """
+    cdef double rate = (now - watch.began) / watch.work
+    if watch.trial:
+        watch.trial = False
+        watch.alone = rate * MIN_GAIN < watch.rate
+        watch.pause = min(2 * watch.pause, LONGEST_PAUSE) if watch.pause else FIRST_PAUSE
+        watch.until = now + watch.pause
+    elif watch.alone:
+        watch.alone = now < watch.until
+    elif watch.began and 2 * (sleeps - watch.sleeps) > WINDOW:
+        watch.alone = watch.trial = now >= watch.until
+        watch.rate = rate
+    else:
+        watch.pause = 0
+    watch.kernels, watch.work = 1, 0
+    watch.began, watch.sleeps = now, sleeps
