@@ -14,7 +14,7 @@ from cnn_core import softmax
 
 from ._arrays import Array, Shape
 from ._check import flag, number, whole
-from ._settings import Settings
+from ._settings import ExplainedSettings
 from .callbacks import Callback
 from .layers import Layer, Sequential, Softmax
 from .losses import Loss
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from .inspection.profile import Profile
 
 
-class Model(Settings):
+class Model(ExplainedSettings):
     """A network with a loss and an optimizer: it trains, evaluates, predicts and saves.
 
     Parameters

@@ -6,13 +6,14 @@ optimizer is short for `L2` of rate r on all weights (for AdamW, Lion and LAMB: 
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
 
 from ._check import flag, number
+from ._settings import ExplainedSettings
 
 __all__ = ["L1", "L2", "ElasticNet", "MaxNorm", "Regularizer", "WeightDecay"]
 
@@ -43,7 +44,7 @@ class Terms(NamedTuple):
         return (self.l1 + self.shrink) * absolute + self.l2 / 2 * squares
 
 
-class Regularizer(ABC):
+class Regularizer(ExplainedSettings):
     """A rule that keeps weights small, as the `Terms` that the pass over the weights applies."""
 
     @abstractmethod
@@ -51,7 +52,7 @@ class Regularizer(ABC):
         """Return what it comes to."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class L2(Regularizer):
     r"""Add :math:`\frac{\lambda}{2} \sum w^2` to the objective, so :math:`\lambda w` to a gradient.
 
@@ -79,13 +80,13 @@ class L2(Regularizer):
     rate: float
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "rate", number(self.rate, "rate", "[0, inf)"))
+        self.rate = number(self.rate, "rate", "[0, inf)")
 
     def terms(self) -> Terms:
         return Terms(l2=self.rate)
 
 
-@dataclass(frozen=True)
+@dataclass
 class L1(Regularizer):
     r"""Add :math:`\lambda \sum |w|` to the objective: many weights end near 0, or at it.
 
@@ -126,14 +127,14 @@ class L1(Regularizer):
     proximal: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "rate", number(self.rate, "rate", "[0, inf)"))
+        self.rate = number(self.rate, "rate", "[0, inf)")
         flag(self.proximal, "proximal")
 
     def terms(self) -> Terms:
         return Terms(shrink=self.rate) if self.proximal else Terms(l1=self.rate)
 
 
-@dataclass(frozen=True)
+@dataclass
 class ElasticNet(Regularizer):
     """Add the penalties of `L1` and `L2`.
 
@@ -164,15 +165,15 @@ class ElasticNet(Regularizer):
     proximal: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "l1", number(self.l1, "l1", "[0, inf)"))
-        object.__setattr__(self, "l2", number(self.l2, "l2", "[0, inf)"))
+        self.l1 = number(self.l1, "l1", "[0, inf)")
+        self.l2 = number(self.l2, "l2", "[0, inf)")
         flag(self.proximal, "proximal")
 
     def terms(self) -> Terms:
         return L1(self.l1, self.proximal).terms()._replace(l2=self.l2)
 
 
-@dataclass(frozen=True)
+@dataclass
 class WeightDecay(Regularizer):
     r"""Multiply weights by :math:`1 - \eta \lambda` before each step, whatever their gradients.
 
@@ -199,13 +200,13 @@ class WeightDecay(Regularizer):
     rate: float
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "rate", number(self.rate, "rate", "[0, inf)"))
+        self.rate = number(self.rate, "rate", "[0, inf)")
 
     def terms(self) -> Terms:
         return Terms(decay=self.rate)
 
 
-@dataclass(frozen=True)
+@dataclass
 class MaxNorm(Regularizer):
     """Scale the weights into a unit down to a norm of at most ``limit`` after each step.
 
@@ -238,7 +239,7 @@ class MaxNorm(Regularizer):
     limit: float
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "limit", number(self.limit, "limit", "(0, inf)"))
+        self.limit = number(self.limit, "limit", "(0, inf)")
 
     def terms(self) -> Terms:
         return Terms(limit=self.limit)

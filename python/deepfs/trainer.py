@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
@@ -59,9 +61,11 @@ class Trainer:
         self.arena: Arena | None = None
         self.state: dict[str, Array] = {}
         self._state_owner: Optimizer | None = None
+        self._state_version = 0
         self._plan: Plan | None = None
         self._plan_frozen: frozenset[str] = frozenset()
         self._buffers: list[Array] = []
+        self._buffer_names: tuple[str, ...] = ()
         self._norms: list[BatchNorm] = []  # that a `Group` freezes
         self._seen: tuple[object, ...] = ()  # network, optimizer, version that all this belongs to
         self._cleared = -1  # version of the gradients when the last step zeroed them
@@ -74,7 +78,7 @@ class Trainer:
         """Return the arena of the built network; make it anew if the parameters have moved.
 
         Other parameters than those of the last step, as of a layer that was exchanged, make the
-        optimizer start without state, and so does another optimizer.
+        optimizer start without state, and so does another optimizer, or another rule of the same.
         """
         seen = self.network, self.optimizer, structure.number
         if self.arena is not None and self._seen == seen:
@@ -84,11 +88,14 @@ class Trainer:
             if self.arena is not None and not self.arena.has(parameters):
                 self._state_owner = None
             self.arena, self._cleared = Arena(parameters), -1
-        if self._state_owner is not self.optimizer:
+        version = self.optimizer.state_version
+        if self._state_owner is not self.optimizer or self._state_version != version:
             self.state = self.optimizer.init(self.arena.values)
-            self._state_owner, self.state_since = self.optimizer, self.steps
+            self._state_owner, self._state_version = self.optimizer, version
+            self.state_since = self.steps
             self.epochs = 0
-        self._buffers = list(self.network.buffers().values())
+        buffers = self.network.buffers()
+        self._buffers, self._buffer_names = list(buffers.values()), tuple(buffers)
         self._plan = None
         self._seen = self.network, self.optimizer, structure.number
         return self.arena
@@ -107,18 +114,21 @@ class Trainer:
             If the loss is not finite (or, with ``check_finite``, a gradient). After any error
             parameters and buffers are those of the step before.
         """
+        if self.loss.reduction == "none":  # since the loss was set
+            check_kinds(self.loss, "loss")
         self.network.prepare(batches[0][0][:1])
         arena = self.prepare()
         plan = self._planned(arena)
+        learns = not plan.frozen or len(plan.frozen) < len(arena.spans)
         if self._cleared != gradients.number:
             arena.grads.fill(0)
         buffers = [(buffer, buffer.copy()) for buffer in self._buffers]
         mean, loss, total = Mean(), 0.0, 0.0
         try:
-            for norm in self._norms:
-                vars(norm)["held"] = True
+            if self._norms:
+                self._hold(True)
             for x, y in batches:
-                outputs, cache = self.network.forward(x, training=True)
+                outputs, cache = self.network.forward(x, training=learns)
                 value, loss_cache = self.loss.forward(outputs, y)
                 self._check_loss(value)
                 logs = {"loss": value} | self.measure(outputs, y)
@@ -127,8 +137,9 @@ class Trainer:
                     divisor = self.loss.divisor(loss_cache)
                     mean.add(logs, self.counted(y))
                     loss, total = loss + value * divisor, total + divisor
-                dy = self.loss.backward(loss_cache, divisor)
-                self.network.backward(dy, cache, need_dx=False)
+                if learns:
+                    dy = self.loss.backward(loss_cache, divisor)
+                    self.network.backward(dy, cache, need_dx=False)
             if len(batches) > 1:
                 averaged = self.loss.reduction == "mean"
                 if averaged and total:
@@ -148,8 +159,8 @@ class Trainer:
                 buffer[...] = before
             raise
         finally:
-            for norm in self._norms:
-                vars(norm)["held"] = False
+            if self._norms:
+                self._hold(False)
         if norm_before is not None:
             logs["gradient_norm"] = norm_before
         self.steps += 1
@@ -160,7 +171,7 @@ class Trainer:
         """Return the optimizer's plan; note which batch norms its groups freeze."""
         known = self._plan
         frozen = self._plan_frozen if known is not None else self._frozen_names()
-        plan = self.optimizer.plan(arena.spans, known, frozen)
+        plan = self.optimizer.plan(arena.spans, known, frozen, self._buffer_names)
         if plan is not known:
             self._plan, self._plan_frozen = plan, frozen
             names = {span.name for span in plan.frozen}
@@ -170,6 +181,22 @@ class Trainer:
                 if isinstance(layer, BatchNorm) and self._held(name, layer, names)
             ]
         return plan
+
+    def _hold(self, held: bool) -> None:
+        """Let the batch norms that a `Group` freezes know it; other models may train them."""
+        for norm in self._norms:
+            vars(norm)["held"] = held
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Let them know it inside a ``with`` block."""
+        if self.network.built_dtype is not None:
+            self._planned(self.prepare())
+        self._hold(True)
+        try:
+            yield
+        finally:
+            self._hold(False)
 
     def _frozen_names(self) -> frozenset[str]:
         """Return the names of the parameters of frozen layers."""
@@ -226,6 +253,7 @@ class Trainer:
 
     def evaluate(self, x: Array, y: Array, batch_size: int) -> dict[str, float]:
         """Return loss and metrics over a data set, as in inference."""
+        check_kinds(self.loss, "loss")
         total, weight, mean = 0.0, 0.0, Mean()
         for outputs, targets in self.outputs(x, y, batch_size):
             values, counted, _ = self.loss.terms(outputs, targets)
@@ -290,6 +318,8 @@ def named_metrics(metrics: Any, name: str = "metrics") -> dict[str, Metric]:
         metrics = ()
     if isinstance(metrics, str) or callable(metrics):
         metrics = (metrics,)
+    if isinstance(metrics, Mapping):  # those of another model
+        metrics = metrics.values()
     named = [metrics_module.get(metric) for metric in metrics]
     names = ["loss", *(found for found, _ in named)]
     for found in names:
@@ -313,7 +343,9 @@ class Delegated(Generic[T]):
     def __get__(self, model: Any, owner: type | None = None) -> T:
         if model is None:
             return self  # type: ignore[return-value]
-        value: T = getattr(model.trainer, self.name)
+        value: Any = getattr(model.trainer, self.name)
+        if isinstance(value, dict) and self.check is not None:
+            value = MappingProxyType(value)  # an assignment is checked, a change inside would not
         return value
 
     def __set__(self, model: Any, value: Any) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .._settings import Settings
+from .._settings import ExplainedSettings
 
 if TYPE_CHECKING:
     from ..model import Model
 
 
-class Callback(Settings):
+class Callback(ExplainedSettings):
     """Something to do at certain moments of `deepfs.Model.fit`. Override what you need.
 
     Attributes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -26,11 +27,10 @@ class WeightAverage(Callback):
     one. Without `fit`, call `set_model` once and `update` after each step.
     """
 
-    def __init__(self) -> None:
-        self.updates = 0
-        self._average: Array | None = None
-        self._in_use = False  # it holds the weights, and the parameters the average
-        self._testing = ExitStack()
+    updates: int = 0
+    _average: Array | None = None
+    _in_use: bool = False  # it holds the weights, and the parameters the average
+    _testing: ExitStack | None = None  # holds the average in place during a validation
 
     @abstractmethod
     def _share(self) -> float:
@@ -120,10 +120,13 @@ class WeightAverage(Callback):
 
     def on_test_begin(self, logs: dict[str, float]) -> None:
         if self.updates:
+            self._testing = ExitStack()
             self._testing.enter_context(self.swapped())
 
     def on_test_end(self, logs: dict[str, float]) -> None:
-        self._testing.close()
+        if self._testing is not None:
+            self._testing.close()
+            self._testing = None
 
     def state(self) -> dict[str, Any]:
         if self._average is None:
@@ -140,6 +143,7 @@ class WeightAverage(Callback):
                 view[...] = state[name]
 
 
+@dataclass(eq=False)
 class EMA(WeightAverage):
     """Exponential moving average of the weights: average = decay average + (1 - decay) weights.
 
@@ -174,9 +178,10 @@ class EMA(WeightAverage):
     True
     """
 
-    def __init__(self, decay: float = 0.999) -> None:
-        super().__init__()
-        self.decay = number(decay, "decay", "[0, 1)")
+    decay: float = 0.999
+
+    def __post_init__(self) -> None:
+        self.decay = number(self.decay, "decay", "[0, 1)")
 
     def _share(self) -> float:
         return 1 - self.decay
@@ -185,6 +190,7 @@ class EMA(WeightAverage):
         self.update()
 
 
+@dataclass(eq=False)
 class SWA(WeightAverage):
     """Stochastic weight averaging: the mean of the weights after some epochs.
 
@@ -225,29 +231,33 @@ class SWA(WeightAverage):
     >>> average.apply()
     """
 
-    def __init__(
-        self, start: int, every: int = 1, data: ArrayLike | None = None, batch_size: int = 256
-    ) -> None:
-        super().__init__()
-        self.start, self.every = whole(start, "start", 0), whole(every, "every")
-        self.data = None if data is None else np.asarray(data)
-        self.batch_size = whole(batch_size, "batch_size")
+    start: int
+    every: int = 1
+    data: ArrayLike | None = field(default=None, repr=False)
+    batch_size: int = 256
+
+    def __post_init__(self) -> None:
+        self.start, self.every = whole(self.start, "start", 0), whole(self.every, "every")
+        self.data = None if self.data is None else np.asarray(self.data)
+        self.batch_size = whole(self.batch_size, "batch_size")
 
     def _share(self) -> float:
         return 1 / (self.updates + 1)
 
     def _settle(self) -> None:
-        if batch_norms(self.model.network):
-            update_bn(self.model.network, self._inputs(), self.batch_size)
+        with self.model.trainer.holding():
+            if moving_norms(self.model.network):
+                update_bn(self.model.network, self._inputs(), self.batch_size)
 
-    def _inputs(self) -> Array:
+    def _inputs(self) -> ArrayLike:
         if self.data is None:
             raise ValueError("SWA needs data for the running statistics of BatchNorm, got None")
         return self.data
 
     def on_train_begin(self, logs: dict[str, float]) -> None:
-        if batch_norms(self.model.network):
-            self._inputs()
+        with self.model.trainer.holding():
+            if moving_norms(self.model.network):
+                self._inputs()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         if epoch >= self.start and (epoch - self.start) % self.every == 0:
@@ -255,7 +265,9 @@ class SWA(WeightAverage):
 
 
 def update_bn(network: Layer, x: ArrayLike, batch_size: int = 256) -> None:
-    """Measure the running statistics of all batch norms anew: the plain mean over batches.
+    """Measure the running statistics of batch norms anew: the plain mean over batches.
+
+    Those of frozen and fixed ones stay.
 
     Parameters
     ----------
@@ -287,7 +299,7 @@ def update_bn(network: Layer, x: ArrayLike, batch_size: int = 256) -> None:
     if x.ndim < 1 or len(x) == 0:
         raise ValueError(f"update_bn needs at least 1 sample, got inputs of shape {x.shape}")
     network.prepare(x[:1])
-    norms = batch_norms(network)
+    norms = moving_norms(network)
     own = {id(buffer) for norm in norms for buffer in norm.buffers().values()}
     others = [(b, b.copy()) for b in network.buffers().values() if id(b) not in own]
     before = [norm.statistics for norm in norms]
@@ -304,11 +316,11 @@ def update_bn(network: Layer, x: ArrayLike, batch_size: int = 256) -> None:
             buffer[...] = value
 
 
-def batch_norms(layer: Layer) -> list[BatchNorm]:
-    """Return the batch norms in a layer."""
+def moving_norms(layer: Layer) -> list[BatchNorm]:
+    """Return the batch norms in a layer whose statistics move in training."""
     if isinstance(layer, Container):
-        return [norm for part in layer.named_parts().values() for norm in batch_norms(part)]
-    return [layer] if isinstance(layer, BatchNorm) else []
+        return [norm for part in layer.named_parts().values() for norm in moving_norms(part)]
+    return [layer] if isinstance(layer, BatchNorm) and not layer.fixed else []
 
 
 def pieces(*arrays: Array) -> Iterator[tuple[Array, ...]]:

@@ -165,7 +165,7 @@ class Layer(Stateful):
         finally:
             del vars(self)["_budget"]
         for parameter in self.learned.values():
-            parameter.frozen = self._frozen
+            parameter._frozen = self._frozen
         vars(self).update(in_shape=tuple(in_shape), built_dtype=wanted)
         _parameter.structure.change()
 
@@ -202,12 +202,16 @@ class Layer(Stateful):
         """Return the multiply-adds of one forward of one sample, as textbooks count them."""
         return 0
 
-    def _changed(self, name: str) -> None:
+    def _check_change(self, name: str) -> None:
+        self._refuse_change(name)
         if self.in_shape is not None and self.built_dtype is not None:
+            check_name(self)
             if self.learned or self.buffered:
                 self.out_shape(self.in_shape)
-            else:  # there are no arrays to lose: all checks once more
+            else:  # there are no arrays to lose: build anew
                 self.build(self.in_shape, self.built_dtype)
+
+    def _changed(self, name: str) -> None:
         _parameter.structure.change()
 
 

@@ -70,22 +70,49 @@ class Container(Layer):
         first, _, rest = name.partition(".")
         parts = self.named_parts()
         if first not in parts:
-            raise KeyError(f"{self.label} has no part {name!r}: it has {', '.join(parts)}")
-        if rest:
-            inner = parts[first]
-            if not isinstance(inner, Container):
-                raise KeyError(f"{inner.label} has no parts")
-            return inner.replace(rest, layer)
-        if not isinstance(layer, Layer):
-            raise TypeError(f"{self.label} takes layers, got {layer!r}")
+            raise KeyError(f"{self.label} has no part {first!r}: it has {', '.join(parts)}")
         old = parts[first]
-        for name in setting_names(type(self)):
-            value = getattr(self, name)
+        if rest:
+            if not isinstance(old, Container):
+                raise KeyError(f"{old.label} has no parts")
+            before = {n: getattr(old, n) for n in setting_names(type(old))}
+            replaced = old.replace(rest, layer)
+            try:
+                if self.in_shape is not None:
+                    self.out_shape(self.in_shape)
+            except ValueError:
+                for setting, value in before.items():
+                    if getattr(old, setting) is not value:
+                        setattr(old, setting, value)
+                raise
+            return replaced
+        for setting in setting_names(type(self)):
+            value = getattr(self, setting)
             if value is old:
-                setattr(self, name, layer)
+                setattr(self, setting, layer)
             elif isinstance(value, tuple) and any(part is old for part in value):
-                setattr(self, name, tuple(layer if part is old else part for part in value))
+                setattr(self, setting, tuple(layer if part is old else part for part in value))
         return old
+
+    def _set(self, name: str, value: Any) -> None:
+        """Change a setting; what is refused leaves new parts as they were, not built or named."""
+        parts = list(all_parts(value))
+        if any(part is self for part in parts):
+            raise ValueError(f"{self.label} cannot be a part of itself")
+        before = [(part, dict(vars(part))) for part in parts]
+        try:
+            super()._set(name, value)
+        except BaseException:
+            for part, attributes in before:
+                for new in vars(part).keys() - attributes.keys():
+                    del vars(part)[new]
+                vars(part).update(attributes)
+            raise
+
+    def _changed(self, name: str) -> None:
+        for part_name, part in self.named_parts().items():
+            vars(part)["given_name"] = part_name
+        super()._changed(name)
 
     def parameters(self) -> dict[str, Parameter]:
         return {
@@ -177,6 +204,16 @@ def name_parts(parts: Sequence[Layer], who: str) -> dict[str, Layer]:
         named[name] = part
         vars(part).setdefault("given_name", name)
     return named
+
+
+def all_parts(value: Any) -> Iterator[Layer]:
+    """Yield the layers in a setting, and all that they are made of."""
+    parts = value if isinstance(value, (list, tuple)) else [value]
+    for part in parts:
+        if isinstance(part, Layer):
+            yield part
+        if isinstance(part, Container):
+            yield from all_parts(list(part.named_parts().values()))
 
 
 def walk(layer: Layer, name: str, in_shape: Shape) -> Iterator[tuple[str, Layer, Shape]]:

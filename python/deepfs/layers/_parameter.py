@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .._arrays import Array, Shape
+from .._names import hint
 
 _numbers = count(1)
 
@@ -56,13 +57,13 @@ class Parameter:
     6.0
     """
 
-    __slots__ = ("axes", "dstorage", "frozen", "storage")
+    __slots__ = ("_frozen", "axes", "dstorage", "storage")
 
     def __init__(self, value: Array, axes: tuple[int, ...] | None = None) -> None:
         self.axes = axes or tuple(range(value.ndim))
         self.storage: Array = np.array(value.transpose(self.axes), order="C")
         self.dstorage: Array = np.zeros_like(self.storage)
-        self.frozen = False  # left out of every step: see `Layer.freeze`
+        self._frozen = False
 
     @classmethod
     def blank(
@@ -115,5 +116,25 @@ class Parameter:
             raise ValueError(f"a parameter of shape {to.shape} cannot take {np.shape(new)}")
         to[...] = new
 
+    @property
+    def frozen(self) -> bool:
+        """Whether it is left out of every step; see `Layer.freeze`."""
+        return self._frozen
+
+    if not TYPE_CHECKING:
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            try:
+                object.__setattr__(self, name, value)
+            except AttributeError:
+                raise AttributeError(_refusal(name)) from None
+
     def __repr__(self) -> str:
         return f"Parameter{self.value.shape} {self.storage.dtype}"
+
+
+def _refusal(name: str) -> str:
+    """Return what to say of an attribute that a parameter does not have, or not for assignment."""
+    if name == "frozen":
+        return "Parameter.frozen cannot be assigned: call freeze() or unfreeze() of the layer"
+    return f"Parameter has no attribute {name!r}{hint(name, ('value', 'grad'))}"

@@ -120,21 +120,24 @@ class Stateful(Settings):
     def _freeze(self, frozen: bool) -> None:
         vars(self)["_frozen"] = frozen
         for parameter in self.parameters().values():
-            parameter.frozen = frozen
+            parameter._frozen = frozen
         structure.change()
 
-    def _fixed(self, name: str) -> str | None:
+    def _refuse_change(self, name: str) -> None:
+        """Refuse to change a setting on which arrays depend, or others; say what to do instead."""
         if name == "name" and "given_name" in vars(self):
-            return "it stands in a container under its name; give it when the layer is made"
-        if self.built_dtype is None or name in self.changeable:
-            return None
-        if not self.learned and not self.buffered and name != "dtype":
-            return None
-        kind = type(self).__name__
-        return (
-            f"the layer has been built with it. Make a new layer, {kind}(..., {name}=...), and put "
-            "it in this one's place: network.replace(name, layer)"
-        )
+            raise AttributeError(
+                f"{type(self).__name__}.name cannot change: the layer stands in a container as "
+                f"{self.given_name!r}. Give the name when the layer is made"
+            )
+        arrays = self.built_dtype is not None and bool(self.learned or self.buffered)
+        fixed = arrays and name not in self.changeable and name != "name"
+        if fixed or (self.built_dtype is not None and name == "dtype"):
+            raise AttributeError(
+                f"{self.label}.{name} cannot change: the layer has been built with it. Make a new "
+                f"layer, {type(self).__name__}(..., {name}=...), and put it in this one's place, "
+                "by replace(name, layer) of the network"
+            )
 
     @property
     def label(self) -> str:

@@ -151,6 +151,7 @@ class LayerNorm(_Norm):
     affine: bool = True
 
     input_rank = (2, 3, 4)
+    changeable = frozenset({"eps"})
 
     def __post_init__(self) -> None:
         self.axes = whole(self.axes, "axes", 1, 3)
@@ -239,6 +240,7 @@ class GroupNorm(_ChannelNorm):
     affine: bool = True
 
     input_rank = (2, 3, 4)
+    changeable = frozenset({"groups", "eps"})
 
     def __post_init__(self) -> None:
         self.groups = whole(self.groups, "groups")
@@ -302,6 +304,7 @@ class InstanceNorm(_ChannelNorm):
     affine: bool = True
 
     input_rank = (3, 4)
+    changeable = frozenset({"eps"})
 
     def __post_init__(self) -> None:
         self.eps = number(self.eps, "eps", "(0, inf)")

@@ -120,9 +120,9 @@ class Sequential(Container):
             steps.append(
                 Step(part, RELU if relu else PLAIN, done, drelu and isinstance(part, ReLU))
             )
-        learns = (i for i, part in enumerate(self.layers) if part.parameters() and not part.frozen)
+        learns = [any(not p.frozen for p in part.parameters().values()) for part in self.layers]
         inference = [step for step in steps if not step.done]
-        plan = Plan(version, steps, inference, next(learns, len(steps)))
+        plan = Plan(version, steps, inference, [*learns, True].index(True))
         vars(self)["_plan"] = plan
         return plan
 

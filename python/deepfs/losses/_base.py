@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from .._arrays import Array, Shape, dtype_of, ignore_overflow
 from .._check import array
-from .._settings import Settings
+from .._settings import ExplainedSettings
 
 REDUCTIONS = ("mean", "sum", "none")
 
@@ -18,7 +18,7 @@ Scale: TypeAlias = float | Array
 Terms: TypeAlias = tuple[Array, float, Any]
 
 
-class Loss(Settings):
+class Loss(ExplainedSettings):
     """What a loss is: a term per sample, and what the terms are divided by.
 
     Write one with `terms` and `_gradient`; prove it with `deepfs.testing.check_loss`. ``reduction``

@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import initializers, layers, losses, optimizers, regularizers, schedules
 from .._check import whole
+from .._settings import setting_names
 from .tensors import CheckpointError
 
 MAX_LAYERS = 10_000  # of a network in a file, each counted wherever it stands
@@ -47,9 +48,8 @@ def to_config(value: Any, seen: list[layers.Layer] | None = None) -> Any:
         for number, layer in enumerate(seen):
             if layer is value:
                 return {"kind": SAME, "number": number}
-        names = [field.name for field in dataclasses.fields(value)]
         config: dict[str, Any] = {"kind": kind_of(type(value))}
-        for name in names:
+        for name in setting_names(type(value)):
             setting = getattr(value, name)
             own = callable(setting) and not dataclasses.is_dataclass(setting)
             if name == "initializer" and own:  # a function: the weights are in the file anyway

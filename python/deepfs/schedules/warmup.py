@@ -49,6 +49,8 @@ class Warmup(Schedule):
         self.length = whole(self.length, "length")
         if not isinstance(self.then, Schedule):
             self.then = Constant(number(self.then, "then", "(0, inf)"), by=self.by)
+        elif isinstance(self.then, Constant) and self.then.by != self.by:  # it counts nothing
+            self.then = Constant(self.then.lr, by=self.by)
         self.start = number(self.start, "start", "[0, 1]")
         if self.by == "epoch" and self.then.by == "step":
             raise ValueError("Warmup by epoch takes what follows by epoch, got a schedule by step")
