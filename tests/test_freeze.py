@@ -25,8 +25,8 @@ def network(affine=True, dropout=True):
     body = [L.Conv2D(4, 3, padding=1), L.BatchNorm(affine=affine), L.ReLU(),
             L.Residual(L.Sequential([L.Conv2D(4, 3, padding=1), L.BatchNorm(affine=affine)])),
             L.MaxPool2D(2)]  # fmt: skip
-    return L.Sequential([L.Sequential(body, name="body"),
-                         *([L.Dropout(0.5)] if dropout else []), L.Dense(3, name="head")])  # fmt: skip
+    drop = [L.Dropout(0.5)] if dropout else []
+    return L.Sequential([L.Sequential(body, name="body"), *drop, L.Dense(3, name="head")])
 
 
 def model(net, optimizer=None, **options):
@@ -102,8 +102,12 @@ def test_no_gradients_below_the_lowest_layer_that_learns():
     body.layers[1].freeze()
     calls = []
     for layer in body.layers:
-        hook = layer._backward
-        vars(layer)["_backward"] = lambda *a, hook=hook, layer=layer: calls.append(layer) or hook(*a)
+
+        def noted(*arguments, hook=layer._backward, layer=layer):
+            calls.append(layer)
+            return hook(*arguments)
+
+        vars(layer)["_backward"] = noted
 
     def backward():
         calls.clear()
@@ -172,8 +176,8 @@ def test_models_that_share_layers_do_not_disturb_each_other():
     before = bits(net.layers[0])
     frozen.train_on_batch(x, y)
     assert bits(net.layers[0]) == before
-    twin.network.layers[-1].parameters()["weight"].value = net.layers[-1].parameters()["weight"].value
-    twin.network.layers[-1].parameters()["bias"].value = net.layers[-1].parameters()["bias"].value
+    for name, parameter in twin.network.parameters().items():
+        parameter.value = net.parameters()[name].value
     for _ in range(2):
         train.train_on_batch(x, y)
         twin.train_on_batch(x, y)

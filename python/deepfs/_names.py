@@ -114,7 +114,7 @@ def hint(name: str, known: Collection[str]) -> str:
     --------
     >>> hint("learning_rate", ["lr", "momentum"])
     ": it is called 'lr' here"
-    >>> hint("momemtum", ["lr", "momentum"])
+    >>> hint("momentun", ["lr", "momentum"])
     ": did you mean 'momentum'?"
     """
     sure = meant(name, known)

@@ -14,7 +14,7 @@ from math import inf
 from typing import NamedTuple
 
 from ._check import flag, number
-from ._settings import Settings
+from ._settings import ExplainedSettings
 
 __all__ = ["L1", "L2", "ElasticNet", "MaxNorm", "Regularizer", "WeightDecay"]
 
@@ -45,7 +45,7 @@ class Terms(NamedTuple):
         return (self.l1 + self.shrink) * absolute + self.l2 / 2 * squares
 
 
-class Regularizer(Settings):
+class Regularizer(ExplainedSettings):
     """Base class of regularizers. To write one, define `terms`."""
 
     @abstractmethod

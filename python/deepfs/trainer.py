@@ -115,7 +115,8 @@ class Trainer:
             If the loss is not finite, or, with ``check_finite``, a gradient. After any error,
             parameters and buffers are those of the step before.
         """
-        check_kinds(self.loss, "loss")  # its reduction may have changed
+        if self.loss.reduction == "none":  # since the loss was set
+            check_kinds(self.loss, "loss")
         self.network.prepare(batches[0][0][:1])
         arena = self.prepare()
         plan = self._planned(arena)
@@ -125,7 +126,8 @@ class Trainer:
         buffers = [(buffer, buffer.copy()) for buffer in self._buffers]
         mean, loss, total = Mean(), 0.0, 0.0
         try:
-            self._hold(True)
+            if self._norms:
+                self._hold(True)
             for x, y in batches:
                 outputs, cache = self.network.forward(x, training=learns)
                 value, loss_cache = self.loss.forward(outputs, y)
@@ -158,7 +160,8 @@ class Trainer:
                 buffer[...] = before
             raise
         finally:
-            self._hold(False)
+            if self._norms:
+                self._hold(False)
         if norm_before is not None:
             logs["gradient_norm"] = norm_before
         self.steps += 1
@@ -345,7 +348,7 @@ class Delegated(Generic[T]):
         value: Any = getattr(model.trainer, self.name)
         if isinstance(value, dict) and self.check is not None:
             value = MappingProxyType(value)  # an assignment is checked, a change inside would not
-        return value  # type: ignore[no-any-return]
+        return value
 
     def __set__(self, model: Any, value: Any) -> None:
         if self.check is None:

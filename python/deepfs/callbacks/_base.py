@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .._settings import Settings
+from .._settings import ExplainedSettings
 
 if TYPE_CHECKING:
     from ..model import Model
 
 
-class Callback(Settings):
+class Callback(ExplainedSettings):
     """Base class of callbacks: override the hooks you need and pass it to `deepfs.Model.fit`.
 
     Attributes

@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import sqrt
 
-from .._settings import Settings
+from .._settings import ExplainedSettings
 from ..random import Random
 from ._base import Array, fans
 from .drawn import Normal, Uniform
 
 
 @dataclass
-class LecunNormal(Settings):
+class LecunNormal(ExplainedSettings):
     """LeCun normal initializer: normal numbers of standard deviation sqrt(1 / fan_in).
 
     Raises
@@ -44,7 +44,7 @@ class LecunNormal(Settings):
 
 
 @dataclass
-class LecunUniform(Settings):
+class LecunUniform(ExplainedSettings):
     """LeCun uniform initializer: uniform numbers in [-a, a), a = sqrt(3 / fan_in).
 
     Raises
@@ -72,7 +72,7 @@ class LecunUniform(Settings):
 
 
 @dataclass
-class GlorotNormal(Settings):
+class GlorotNormal(ExplainedSettings):
     """Glorot (Xavier) normal initializer: standard deviation sqrt(2 / (fan_in + fan_out)).
 
     Raises
@@ -102,7 +102,7 @@ class GlorotNormal(Settings):
 
 
 @dataclass
-class GlorotUniform(Settings):
+class GlorotUniform(ExplainedSettings):
     """Glorot (Xavier) uniform initializer: [-a, a), a = sqrt(6 / (fan_in + fan_out)).
 
     Raises
@@ -131,7 +131,7 @@ class GlorotUniform(Settings):
 
 
 @dataclass
-class HeNormal(Settings):
+class HeNormal(ExplainedSettings):
     """He (Kaiming) normal initializer: standard deviation sqrt(2 / fan_in), made for ReLU.
 
     Raises
@@ -160,7 +160,7 @@ class HeNormal(Settings):
 
 
 @dataclass
-class HeUniform(Settings):
+class HeUniform(ExplainedSettings):
     """He (Kaiming) uniform initializer: uniform numbers in [-a, a), a = sqrt(6 / fan_in).
 
     Raises

@@ -8,13 +8,13 @@ import numpy as np
 
 from .._check import number
 from .._check import shape as shape_of
-from .._settings import Settings
+from .._settings import ExplainedSettings
 from ..random import Random
 from ._base import Array
 
 
 @dataclass
-class Constant(Settings):
+class Constant(ExplainedSettings):
     """Constant initializer: the same value for every entry.
 
     Parameters
@@ -52,7 +52,7 @@ class Constant(Settings):
 
 
 @dataclass
-class Zeros(Settings):
+class Zeros(ExplainedSettings):
     """Zeros initializer: for biases, not for weights, whose units would all stay equal.
 
     Notes
@@ -75,7 +75,7 @@ class Zeros(Settings):
 
 
 @dataclass
-class Ones(Settings):
+class Ones(ExplainedSettings):
     """Ones initializer.
 
     Notes

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._check import number
-from .._settings import Settings
+from .._settings import ExplainedSettings
 from ..random import Random
 from ._base import Array
 
 
 @dataclass
-class Normal(Settings):
+class Normal(ExplainedSettings):
     """Normal (Gaussian) initializer: mean 0 and standard deviation ``std``.
 
     Parameters
@@ -52,7 +52,7 @@ class Normal(Settings):
 
 
 @dataclass
-class Uniform(Settings):
+class Uniform(ExplainedSettings):
     """Uniform initializer in [-limit, limit), of standard deviation limit / sqrt(3).
 
     Parameters
@@ -90,7 +90,7 @@ class Uniform(Settings):
 
 
 @dataclass
-class TruncatedNormal(Settings):
+class TruncatedNormal(ExplainedSettings):
     """Truncated normal initializer: no entry is beyond ``cut`` times ``std``.
 
     Parameters

@@ -9,13 +9,13 @@ import numpy as np
 
 from .._check import number
 from .._check import shape as shape_of
-from .._settings import Settings
+from .._settings import ExplainedSettings
 from ..random import Random
 from ._base import Array
 
 
 @dataclass
-class Orthogonal(Settings):
+class Orthogonal(ExplainedSettings):
     """Orthogonal initializer: a uniformly random orthogonal matrix times ``gain``.
 
     Parameters

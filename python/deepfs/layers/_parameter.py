@@ -130,9 +130,6 @@ class Parameter:
             except AttributeError:
                 raise AttributeError(_refusal(name)) from None
 
-        def __getattr__(self, name: str) -> Any:
-            raise AttributeError(_refusal(name))
-
     def __repr__(self) -> str:
         return f"Parameter{self.value.shape} {self.storage.dtype}"
 

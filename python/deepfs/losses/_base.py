@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from .._arrays import Array, Shape, dtype_of, ignore_overflow
 from .._check import array
-from .._settings import Settings
+from .._settings import ExplainedSettings
 
 REDUCTIONS = ("mean", "sum", "none")
 
@@ -18,7 +18,7 @@ Scale: TypeAlias = float | Array
 Terms: TypeAlias = tuple[Array, float, Any]
 
 
-class Loss(Settings):
+class Loss(ExplainedSettings):
     """Base class of losses: a term per sample, and a rule that makes one number of the terms.
 
     To write one, define `terms` and `_gradient`; `deepfs.testing.check_loss` checks it.

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .._check import number, one_of
-from .._settings import Settings
+from .._settings import ExplainedSettings
 
 MOVES = {"moves": True}  # marks a field that training changes; a resumed run restores it
 
 
 @dataclass
-class Schedule(Settings):
+class Schedule(ExplainedSettings):
     """Base class of schedules: a learning rate as a function of steps or epochs.
 
     To write one, define `__call__`.
