@@ -114,7 +114,7 @@ def test_backward_kernel(n, k, units, dtype, tolerance, threads, rng):
     # dweight and dbias are added to, dx is overwritten
     dweight, dbias, dx = before.copy(), np.ones(units, dtype), np.full((n, k), np.nan, dtype)
     close = {"rtol": 0, "atol": tolerance["atol"] * 10}
-    dense.dense_backward(x, dy, weight, dweight, dbias, dx, True)  # drelu
+    dense.dense_backward(x, dy, weight, dweight, dbias, dx, drelu=True)
     wanted = reference.dense_backward(x, weight, dy)
     assert_allclose(dx, np.where(x > 0, wanted[0], 0), **close)
     assert_allclose(dweight - before, wanted[1], **close)

@@ -1,8 +1,8 @@
 """What a layer is. Read this file first; then `dense.py`, the simplest layer with weights.
 
-A layer computes y = f(x) for a batch x. Backward, it turns dy, the gradient of the loss with
-respect to y, into dx, the gradient with respect to x, and adds the gradient of each of its weights
-to the sum kept beside the weight. Three rules hold for every layer:
+A layer computes y = f(x) for a batch x. In backward, it computes from dy, the gradient of the loss
+with respect to y, the gradient dx with respect to x, and adds the gradients of its weights to sums
+that are kept beside the weights. Three rules hold for every layer:
 
 - `forward` returns what `backward` needs of it, as a cache. Nothing is kept on the layer.
 - The first input decides the shapes and the dtype of the weights: it *builds* the layer.
@@ -37,7 +37,7 @@ class Layer(Stateful):
 
     A layer is a dataclass whose fields are its settings, checked in ``__post_init__``. Because the
     cache carries what `backward` needs, a layer may be used twice, nested, pickled, and called from
-    many threads. Layers are final: combine them, do not inherit from them.
+    many threads. Built-in layers are final: combine them, do not inherit from them.
 
     To write one, define the hooks `_out_shape`, `_forward` and `_backward`, and `_build` if the
     layer has weights; then run `deepfs.testing.check_layer`. The names of these hooks are stable,
@@ -149,7 +149,7 @@ class Layer(Stateful):
     def prepare(self, x: ArrayLike) -> Array:
         """Return ``x`` as an array of the layer's dtype; build the layer if it is new."""
         if type(x) is np.ndarray and x.dtype is self.built_dtype and x.ndim > 0:
-            return x  # the short way of every step but the first
+            return x  # the fast path, of all steps but the first
         x = array(x, self.label)
         dtype = dtype_of(x, self.label)
         if x.ndim == 0:

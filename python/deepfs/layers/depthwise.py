@@ -96,7 +96,7 @@ class DepthwiseConv2D(DepthwiseStage):
     stride : int or (int, int)
         Step from window to window, in pixels.
     padding : int, (int, int), (top, bottom, left, right), "same" or "valid"
-        Zeros around the image, in pixels, as of `Conv2D`.
+        Zeros around the image, in pixels, as in `Conv2D`.
     dilation : int or (int, int)
         Step from entry to entry of the window, in pixels.
     multiplier : int
@@ -114,7 +114,7 @@ class DepthwiseConv2D(DepthwiseStage):
 
     Notes
     -----
-    Shapes: ``(n, c, h, w)`` to ``(n, c * multiplier, oh, ow)``, oh as of `Conv2D`.
+    Shapes: ``(n, c, h, w)`` to ``(n, c * multiplier, oh, ow)``, oh as in `Conv2D`.
     ``weight`` is ``(c * multiplier, 1, kh, kw)``, ``bias`` ``(c * multiplier,)``.
     NumPy reference: `deepfs.reference.depthwise_conv2d`.
 

@@ -35,7 +35,7 @@ class SeparableConv2D(DepthwiseStage):
     stride : int or (int, int)
         Step from window to window, in pixels.
     padding : int, (int, int), (top, bottom, left, right), "same" or "valid"
-        Zeros around the image, in pixels, as of `Conv2D`.
+        Zeros around the image, in pixels, as in `Conv2D`.
     dilation : int or (int, int)
         Step from entry to entry of the window, in pixels.
     multiplier : int
@@ -53,7 +53,7 @@ class SeparableConv2D(DepthwiseStage):
 
     Notes
     -----
-    Shapes: ``(n, c, h, w)`` to ``(n, filters, oh, ow)``, oh as of `Conv2D`.
+    Shapes: ``(n, c, h, w)`` to ``(n, filters, oh, ow)``, oh as in `Conv2D`.
     ``depthwise_weight`` is ``(c * multiplier, 1, kh, kw)``, ``pointwise_weight``
     ``(filters, c * multiplier, 1, 1)``, ``bias`` ``(filters,)``.
     NumPy reference: `deepfs.reference.separable_conv2d`.
