@@ -184,7 +184,7 @@ def test_averages_refuse(data):
     with pytest.raises(RuntimeError, match="EMA has averaged nothing yet"), average.swapped():
         pass
     average.update()
-    with average.swapped(), pytest.raises(RuntimeError, match="its average in the place of the"):
+    with average.swapped(), pytest.raises(RuntimeError, match="its average in place of the w"):
         average.update()
     average.set_model(dfs.Model(L.Dense(3), dfs.losses.CrossEntropy(), dfs.optimizers.SGD()))
     average.model.train_on_batch(np.ones((3, 2)), np.arange(3))

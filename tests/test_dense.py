@@ -1,4 +1,10 @@
-"""Dense layers: against NumPy, inputs of any rank, and what they refuse."""
+"""Dense layers: against the NumPy reference, inputs of any rank, and what they refuse.
+
+What every layer must do (gradients by finite differences, any memory layout, pickles...) is tested
+for all of them in `test_layers.py`, from the table `every_layer.py`. The fixtures ``dtype``,
+``tolerance``, ``threads`` and ``rng`` are in `conftest.py`: each test runs in float32 and float64,
+on 1, 2 and 4 threads.
+"""
 
 import re
 
@@ -11,6 +17,7 @@ from deepfs import reference
 from deepfs.layers import Dense
 
 
+# rows, sequences and images; no samples; one number; more than a block of the matrix product
 @pytest.mark.parametrize("shape", [(5, 7), (4, 2, 3), (3, 2, 4, 5), (0, 7), (1, 1), (70, 130)])
 @pytest.mark.parametrize("units", [1, 6, 33])
 def test_matches_numpy(units, shape, dtype, tolerance, threads, rng):
@@ -27,16 +34,16 @@ def test_matches_numpy(units, shape, dtype, tolerance, threads, rng):
         reference.dense(x, weight.value, bias.value),
         *reference.dense_backward(x, weight.value, dy),
     )
-    for mine, twin in zip(got, wanted, strict=True):
-        assert mine.dtype == dtype
-        assert_allclose(mine, twin, rtol=0, atol=10 * tolerance["atol"])
+    for array, expected in zip(got, wanted, strict=True):
+        assert array.dtype == dtype
+        assert_allclose(array, expected, rtol=0, atol=10 * tolerance["atol"])
 
 
-def test_channels_last_images_count_as_people_read_them(rng):
+def test_images_are_flattened_in_logical_order(rng):
     x = rng.standard_normal((2, 3, 4, 5))
     layer = Dense(2)
-    last = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
-    assert_array_equal(layer(last), layer(x))
+    channels_last = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    assert_array_equal(layer(channels_last), layer(x))
 
 
 @pytest.mark.parametrize("shape", [(0,), (3, 0)])
@@ -49,7 +56,7 @@ def test_refuses_samples_without_numbers(shape):
 def test_refuses_samples_of_another_size():
     layer = Dense(2, name="top")
     layer(np.zeros((1, 6)))
-    assert layer(np.zeros((1, 2, 3))).shape == (1, 2)
+    assert layer(np.zeros((1, 2, 3))).shape == (1, 2)  # 2 * 3 = 6 numbers as well
     with pytest.raises(ValueError, match=r'Dense "top" takes inputs of 6 numbers, got shape \(7,'):
         layer(np.zeros((1, 7)))
 
@@ -104,14 +111,15 @@ def test_forward_kernel_refuses_what_would_crash(x, weight, bias, y):
 def test_backward_kernel(n, k, units, dtype, tolerance, threads, rng):
     x, dy = (rng.standard_normal((n, size)).astype(dtype) for size in (k, units))
     weight, before = rng.standard_normal((2, k, units)).astype(dtype)
+    # dweight and dbias are added to, dx is overwritten
     dweight, dbias, dx = before.copy(), np.ones(units, dtype), np.full((n, k), np.nan, dtype)
     close = {"rtol": 0, "atol": tolerance["atol"] * 10}
-    dense.dense_backward(x, dy, weight, dweight, dbias, dx, True)
+    dense.dense_backward(x, dy, weight, dweight, dbias, dx, drelu=True)
     wanted = reference.dense_backward(x, weight, dy)
     assert_allclose(dx, np.where(x > 0, wanted[0], 0), **close)
     assert_allclose(dweight - before, wanted[1], **close)
     assert_allclose(dbias - 1, wanted[2], **close)
-    dense.dense_backward(x, dy, weight, dweight, None, None)
+    dense.dense_backward(x, dy, weight, dweight, None, None)  # without bias, without dx
     assert_allclose(dweight - before, 2 * wanted[1], **close)
     with pytest.raises(ValueError, match="do not belong to one dense layer"):
         dense.dense_backward(x, dy, weight, dweight[1:], dbias, dx)

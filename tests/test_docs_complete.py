@@ -1,4 +1,4 @@
-"""Everything public is documented: sections, settings, examples, twins, a page that explains it.
+"""Everything public is documented: sections, settings, examples, references, a page.
 
 Names come from ``__all__``, so what is new is asked for these without a word here. Rows in the
 tables of the common tests are asked for beside the tables; the examples run in `test_package`.
@@ -15,11 +15,13 @@ import pytest
 
 from cnn_core import conv
 from deepfs import (
+    Model,
     callbacks,
     initializers,
     layers,
     losses,
     metrics,
+    networks,
     optimizers,
     reference,
     regularizers,
@@ -110,8 +112,8 @@ def test_has_every_section(where, kind):
     if where.startswith(("layers.", "losses.", "initializers.")):
         needed |= {"Notes", "References"}
         assert "Shapes: " in found.get("Notes", "")
-    if where.startswith(("layers.", "losses.")) and "Twin" not in found["Notes"]:
-        assert issubclass(kind, layers.Container), f"{where} names no twin"
+    if where.startswith(("layers.", "losses.")) and "NumPy reference:" not in found["Notes"]:
+        assert issubclass(kind, layers.Container), f"{where} names no reference"
     assert not needed - found.keys(), f"{where} has no {sorted(needed - found.keys())}"
     assert ">>> " in found["Examples"]
     assert kind.__name__ in found["Examples"]
@@ -120,7 +122,7 @@ def test_has_every_section(where, kind):
 
 
 @every
-def test_its_twin_exists(where, kind):
+def test_its_reference_exists(where, kind):
     for name in re.findall(r"`deepfs\.reference\.(\w+)`", inspect.getdoc(kind)):
         assert callable(getattr(reference, name)), name
 
@@ -147,3 +149,38 @@ def test_the_page_on_convolution_names_every_algorithm():
     page = PAGES.joinpath("maths", "conv.md").read_text("utf-8")
     for name in conv.ALGORITHMS:
         assert f"| `{name}` | `conv_{name}.pyx` |" in page
+
+
+METHODS = (
+    *("fit", "train_on_batch", "evaluate", "predict", "predict_proba", "predict_classes"),
+    *("summary", "profile", "lr_find", "save"),
+)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_of_a_model_has_every_section(name):
+    method = getattr(Model, name)
+    found, signature = sections(inspect.getdoc(method)), inspect.signature(method)
+    needed = {"Parameters", "Raises", "Examples"}
+    needed |= set() if signature.return_annotation == "None" else {"Returns"}
+    assert not needed - found.keys(), f"Model.{name} has no {sorted(needed - found.keys())}"
+    missing = set(signature.parameters) - {"self"} - explained(method)
+    assert not missing, f"Model.{name} does not explain {sorted(missing)}"
+    assert f".{name}(" in found["Examples"]
+
+
+def test_no_public_method_of_a_model_is_left_out():
+    inherited = dir(Model.__mro__[-2])  # of Settings and object
+    public = {name for name in dir(Model) if name[0] != "_" and callable(getattr(Model, name))}
+    assert public - set(inherited) == set(METHODS)
+
+
+@pytest.mark.parametrize("name", networks.__all__)
+def test_every_network_has_every_section(name):
+    network = getattr(networks, name)
+    found = sections(inspect.getdoc(network))
+    needed = {"Parameters", "Raises", "Notes", "Examples"}
+    assert not needed - found.keys(), f"{name} has no {sorted(needed - found.keys())}"
+    assert "Shapes: " in found["Notes"]
+    assert explained(network) == set(inspect.signature(network).parameters)
+    assert f"{name}(" in found["Examples"]

@@ -31,7 +31,7 @@ RULES = [
 # Layers of modules, lowest first: a module imports from the lines above its own, and from its own
 # package. A folder stands for all that lies in it.
 ORDER = """
-    _check _labels _version reference datasets
+    _check _labels _names _version reference datasets
     _arrays _settings config random
     initializers metrics regularizers schedules
     layers
@@ -39,6 +39,7 @@ ORDER = """
     trainer testing
     callbacks inspection saving
     training
+    predictor
     model
     _load
     cli
@@ -206,7 +207,7 @@ STEMS = sorted(p.stem for p in (PACKAGE / "layers").glob("*.py") if p.stem[0] !=
 
 
 @pytest.mark.parametrize("stem", STEMS)
-def test_one_stem_finds_a_layer_and_its_test_twin_and_page(stem):
+def test_one_stem_finds_a_layer_and_its_test_reference_and_page(stem):
     """`layers/pool.py`: `tests/test_pool.py`, `reference/pool.py`, `docs/maths/pool.md`."""
     module = importlib.import_module(f"deepfs.layers.{stem}")
     public = (getattr(L, name) for name in L.__all__)
@@ -217,9 +218,9 @@ def test_one_stem_finds_a_layer_and_its_test_twin_and_page(stem):
     for kind in kinds:
         assert re.search(rf"\b{kind.__name__}\b", test), f"test_{stem}.py does not use it"
         assert f"`{kind.__name__}" in page, f"{stem}.md does not name {kind.__name__}"
-        twin = re.search(r"Twin:\s+`deepfs\.reference\.(\w+)`", kind.__doc__)
-        assert twin, f"{kind.__name__} names no twin"
-        assert getattr(reference, twin[1]).__module__ == f"deepfs.reference.{stem}"
+        named = re.search(r"NumPy reference:\s+`deepfs\.reference\.(\w+)`", kind.__doc__)
+        assert named, f"{kind.__name__} names no reference"
+        assert getattr(reference, named[1]).__module__ == f"deepfs.reference.{stem}"
 
 
 class Frames:

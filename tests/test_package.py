@@ -53,15 +53,6 @@ def test_readme_runs(tmp_path, monkeypatch, capsys):
     assert names["history"]["val_accuracy"][-1] > 0.9
 
 
-def test_the_page_on_adding_a_layer_runs(tmp_path, monkeypatch):
-    page = Path(__file__).parents[1] / "docs" / "add_a_layer.md"
-    code = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
-    (tmp_path / "power_of_the_page.py").write_text("\n".join(code))
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
-    importlib.import_module("power_of_the_page")  # a module, so that its class can be pickled
-
-
 @pytest.mark.parametrize("name", dfs.__all__)
 def test_every_public_name_is_there_and_documented(name):
     assert getattr(dfs, name).__doc__

@@ -147,7 +147,7 @@ def test_plateau_looks_at_validation_where_there_is_some():
     for value in (1.0, 2.0):
         plateau.observe({"loss": 0.5 / value, "val_loss": value})
     assert (plateau.best, plateau.cuts) == (1.0, 1)
-    with pytest.raises(ValueError, match="Plateau looks at 'val_auc', the epoch has loss, accur"):
+    with pytest.raises(ValueError, match="Plateau monitors 'val_auc', but the epoch has loss, acc"):
         Plateau(1.0, monitor="val_auc").observe({"loss": 1.0, "accuracy": 0.5})
 
 

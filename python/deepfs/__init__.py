@@ -1,4 +1,4 @@
-"""Convolutional networks on CPUs: small, exact, readable, fast.
+"""Training of convolutional networks on CPUs.
 
 >>> import deepfs as dfs
 >>> from deepfs import layers as L
@@ -9,7 +9,8 @@
 >>> model.evaluate(xt[:100], yt[:100])["accuracy"] > 0.2
 True
 
-Submodules and names load when they are first used: ``import deepfs`` costs little more than
+`Model` trains, evaluates, predicts and saves; `layers` and `networks` are what it trains.
+Submodules are imported when they are first used, so ``import deepfs`` takes little more time than
 ``import numpy``.
 """
 

@@ -1,13 +1,13 @@
-"""What ``deepfs`` and ``python -m deepfs`` start: the command, once it can be imported."""
+"""Entry point of ``deepfs`` and ``python -m deepfs``."""
 
 import sys
 
 
 def main() -> int:
-    """Run the command; return 2 after one line if this machine cannot load it."""
+    """Run the command; print one line and return 2 if the kernels cannot be loaded."""
     try:
         from .cli import main as run
-    except ImportError as error:  # kernels that are not there, such as those DEEPFS_ISA asks for
+    except ImportError as error:  # for instance, kernels of the level in DEEPFS_ISA do not exist
         print(f"deepfs: error: {error}", file=sys.stderr)
         return 2
     return run()

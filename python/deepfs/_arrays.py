@@ -1,9 +1,9 @@
-"""How arrays lie in memory, and which dtypes deepfs computes in.
+"""Memory layout of arrays, and the dtypes that deepfs computes in.
 
-The *logical* axes of images are ``(n, c, h, w)``: what people index. The *physical* order is
-channels-last, ``(n, h, w, c)``, because every kernel vectorises over channels. `channels_last` and
-`channels_first` go from one to the other and copy only what does not lie channels-last yet.
-(oneDNN and PyTorch use the same words.)
+The *logical* axes of images are ``(n, c, h, w)``, for indexing. The *physical* order in memory is
+channels-last, ``(n, h, w, c)``, because every kernel vectorises over channels. `channels_last`
+converts from the first to the second, and copies only if the array is not channels-last yet;
+`channels_first` returns a view. (oneDNN and PyTorch use the same words.)
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from cnn_core.memory import Buffer
 Array: TypeAlias = NDArray[Any]
 Shape: TypeAlias = tuple[int, ...]
 
-REUSED = 2**13  # entries from which `empty` takes memory that an earlier array gave back
+REUSED = 2**13  # entries from which `empty` reuses memory of earlier arrays
 
 
 def channels_last(x: Array) -> Array:
-    """Return an array ``(n, c, ...)`` C-contiguous as ``(n, ..., c)``; a copy only if needed.
+    """Return an array ``(n, c, ...)`` as a C-contiguous ``(n, ..., c)``; a copy only if needed.
 
     Examples
     --------
@@ -58,17 +58,17 @@ def channels_first(x: Array) -> Array:
 
 
 def physical(x: Array) -> Array:
-    """Return ``x`` C-contiguous for an element-wise kernel: images channels-last, others as is."""
+    """Return ``x`` C-contiguous for an element-wise kernel; images channels-last."""
     return channels_last(x) if x.ndim == 4 else np.ascontiguousarray(x)
 
 
 def logical(x: Array) -> Array:
-    """Return a view of the result of a kernel that ran over `physical`, with its logical axes."""
+    """Return a view with logical axes of an array that lies like the result of `physical`."""
     return channels_first(x) if x.ndim == 4 else x
 
 
 def flat_rows(x: Array) -> Array:
-    """Return samples as rows ``(n, entries)`` in logical order; a copy only if needed."""
+    """Return samples as rows ``(n, entries)``, in logical order; a copy only if needed."""
     if x.ndim == 2:
         return np.ascontiguousarray(x)
     if x.ndim == 4 and _kernel_dtype(x) and not x.flags.c_contiguous:
@@ -88,7 +88,7 @@ def _kernel_dtype(x: Array) -> bool:
 def empty(shape: Shape, dtype: DTypeLike) -> Array:
     """Return an array with arbitrary content; a large one reuses memory of an earlier array.
 
-    Fresh memory costs a page fault per 4096 bytes at its first use, which is as slow as many
+    New memory costs a page fault per 4096 bytes at its first use, which takes as long as many
     kernels.
 
     Raises
@@ -115,7 +115,10 @@ def empty(shape: Shape, dtype: DTypeLike) -> Array:
 
 
 def ignore_overflow() -> np.errstate:
-    """Let results become infinite or NaN without a warning: the loss reports them."""
+    """Return a context in which results become infinite or NaN without a warning.
+
+    The loss is checked for them.
+    """
     return np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
@@ -125,7 +128,7 @@ def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     Raises
     ------
     ValueError
-        If it is another.
+        If it is another dtype.
     """
     named = isinstance(dtype, str) and dtype in ("float32", "float64")
     try:  # NumPy knows more names, and warns of some of them
@@ -138,7 +141,7 @@ def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
 
 
 def dtype_of(x: Array, who: str) -> np.dtype[Any]:
-    """Return the dtype to compute with: float64 for float64, else float32.
+    """Return the dtype to compute in: float64 for float64, else float32.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Checks of what comes from outside: each says who must what, and what came."""
+"""Checks of arguments. Each error says which one must be what, and what it got."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-LARGEST = 2**30 - 1  # largest extent, step or padding that a kernel takes
+LARGEST = 2**30 - 1  # largest extent, stride or padding that a kernel takes
 
 
 def shown(value: Any) -> str:
-    """Return what a message says of ``value``: one line, and not a long one."""
+    """Return ``value`` as text for a message: one line of at most 100 characters."""
     text = " ".join(repr(value).split())
     return text if len(text) <= 100 else f"{text[:70]}...{text[-20:]}"
 
@@ -35,7 +35,7 @@ def whole(value: Any, name: str, least: float = 1, most: float = 2**62) -> int:
 
 
 def pair(value: int | Sequence[int], name: str, least: int = 1) -> tuple[int, int]:
-    """Return one int as two, and two as they are."""
+    """Return an int or two ints as two ints, each at least ``least``."""
     entries = tuple(value) if isinstance(value, Sequence) else (value, value)
     try:
         if isinstance(value, str) or len(entries) != 2:
@@ -51,7 +51,7 @@ def pair(value: int | Sequence[int], name: str, least: int = 1) -> tuple[int, in
 
 
 def type_or_value(value: Any) -> type[Exception]:
-    """Return ValueError for ints out of range or of the wrong number, TypeError for the rest."""
+    """Return ValueError for wrong ints or a wrong number of them, TypeError for anything else."""
     entries = value if isinstance(value, (list, tuple)) else [value]
     try:
         for entry in entries:
@@ -81,7 +81,7 @@ def padding(value: str | int | Sequence[int]) -> str | tuple[int, int, int, int]
 
 
 def number(value: Any, name: str, interval: str) -> float:
-    """Return ``value`` as a float in an interval written as in mathematics, ``"[0, 1)"``."""
+    """Return ``value`` as a float in an interval in mathematical notation, such as ``"[0, 1)"``."""
     real = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not real:
         raise TypeError(f"{name} must be a number in {interval}, got {shown(value)}")
@@ -113,7 +113,7 @@ def one_of(value: Any, name: str, choices: Sequence[str | None]) -> Any:
 
 
 def shape(value: Any, name: str = "shape") -> tuple[int, ...]:
-    """Return ints as the shape of an array that can exist."""
+    """Return ints as a shape; raise MemoryError if no array can have it."""
     if not isinstance(value, (tuple, list)):
         raise TypeError(f"{name} must be a tuple of ints, got {shown(value)}")
     extents = tuple(whole(entry, f"each entry of {name}", 0) for entry in value)
@@ -123,7 +123,7 @@ def shape(value: Any, name: str = "shape") -> tuple[int, ...]:
 
 
 def array(value: ArrayLike, who: str) -> NDArray[Any]:
-    """Return ``value`` as an array; lists in a list must be of one length."""
+    """Return ``value`` as an array; nested lists must have equal lengths."""
     try:
         return np.asarray(value)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Images to columns and back, as the textbook writes convolution. Kernel: ``im2col.pyx``."""
+"""im2col and col2im: convolution as a matrix product. Kernel: ``im2col.pyx``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .layers._window import Placement, place_window
 def _geometry(
     who: str, shape: tuple[int, ...], kernel_size: Any, stride: Any, padding: Any, dilation: Any
 ) -> tuple[tuple[int, int], Placement, tuple[int, ...]]:
-    """Return the window, where it stands, and what describes both to the kernel."""
+    """Return the window, its output size and padding, and the arguments of both for the kernel."""
     if len(shape) != 4:
         raise ValueError(f"{who} takes images (n, c, h, w), got shape {shape}")
     window, step = pair(kernel_size, "kernel_size"), pair(stride, "stride")
@@ -34,24 +34,27 @@ def im2col(
     padding: str | int | tuple[int, int] | tuple[int, int, int, int] = 0,
     dilation: int | tuple[int, int] = 1,
 ) -> Array:
-    """Write the pixels under each window of images to a row, so that convolution is a product.
+    """Image to columns: copy the pixels under each window to a row of a matrix.
+
+    The product of that matrix and the weights, as a matrix, is a convolution.
 
     Parameters
     ----------
     x : array (n, c, h, w)
         Images.
     kernel_size, stride, padding, dilation
-        As of `deepfs.layers.Conv2D`.
+        See `deepfs.layers.Conv2D`.
 
     Returns
     -------
     array (n * oh * ow, c * kh * kw)
-        Rows ordered by image, then place; columns by channel, then row and column of the window.
+        Rows ordered by image, then output pixel; columns by channel, then row and column of the
+        window.
 
     Raises
     ------
     ValueError
-        If ``x`` is not images, or the window exceeds them.
+        If ``x`` has not four axes, or the window exceeds the images.
 
     Examples
     --------
@@ -64,7 +67,7 @@ def im2col(
     n, c = x.shape[:2]
     col = np.empty((n * place.oh * place.ow, kh * kw * c), x.dtype)
     kernel.im2col(channels_last(x), col, *geometry)
-    # the kernel's columns run over (kh, kw, c): the channels of a pixel lie together
+    # the kernel orders columns by (kh, kw, c): the channels of a pixel lie side by side
     return col.reshape(len(col), kh, kw, c).transpose(0, 3, 1, 2).reshape(len(col), c * kh * kw)
 
 
@@ -76,26 +79,26 @@ def col2im(
     padding: str | int | tuple[int, int] | tuple[int, int, int, int] = 0,
     dilation: int | tuple[int, int] = 1,
 ) -> Array:
-    """Add every entry of columns to the pixel that `im2col` took it from: its exact adjoint.
+    """Columns to image: add each entry to the pixel that `im2col` copied it from (its adjoint).
 
     Parameters
     ----------
     col : array (n * oh * ow, c * kh * kw)
-        As `im2col` returns it.
+        A matrix as `im2col` returns it.
     shape : (n, c, h, w)
-        Of the images.
+        Shape of the images.
     kernel_size, stride, padding, dilation
-        As given to `im2col`.
+        As for `im2col`.
 
     Returns
     -------
     array (n, c, h, w)
-        Sums; a pixel under several windows is counted several times.
+        Sums: a pixel under several windows is the sum of several entries.
 
     Raises
     ------
     ValueError
-        If ``col`` is not what `im2col` makes of such images.
+        If ``col`` does not have the shape that `im2col` returns for such images.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Labels of classes: the one place that checks them, for losses and metrics."""
+"""Checks of class labels, for losses and metrics."""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ from numpy.typing import NDArray
 def known_labels(
     labels: NDArray[Any], classes: int, who: str, ignore_index: int | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_] | None]:
-    """Return labels as C-contiguous int64, the ignored ones as 0, and which are kept; None: all.
+    """Return labels as C-contiguous int64, ignored ones as 0, and a mask of the others.
+
+    The mask is None if no label is ignored.
 
     Raises
     ------
     TypeError
         If the labels are not integers.
     ValueError
-        If one is neither a class nor to be ignored: the first of them is named.
+        If a label is neither a class nor ignored. The message names the first such label.
     """
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{who} takes integer labels, got an array of {labels.dtype}")
     if ignore_index is None:
         found = np.ascontiguousarray(labels, np.int64)
-        if not labels.size or found.view(np.uint64).max() < classes:  # negative ones are huge there
+        if not labels.size or found.view(np.uint64).max() < classes:  # negative ones become huge
             return found, None
     keep = None if ignore_index is None else labels != ignore_index
     wrong = (labels < 0) | (labels >= classes)

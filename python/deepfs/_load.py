@@ -1,4 +1,4 @@
-"""Reading a model from a file."""
+"""Load a model from a file."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from .saving.model import read
 
 
 def load(path: str | Path, layers: Iterable[type] = ()) -> Model:
-    """Read a model that `Model.save` wrote, or `Model.fit` as a checkpoint.
+    """Load a model that `Model.save` wrote, or a checkpoint of `Model.fit`.
 
-    Every byte of the file is checked before it is used. It takes no more memory than the file and
-    64 MB, and gradients, which are none before the first step.
+    The checksums of the whole file are compared before it is used. Loading takes no more memory
+    than the size of the file plus 64 MB; gradients take memory from the first step on.
 
     Parameters
     ----------
     path : str or Path
-        Of the file.
+        The file.
     layers : iterable of classes
-        Layers, losses, optimizers and schedules of your own that the file may name. Nothing else
-        that it names is looked up or imported.
+        Your own classes of layers, losses, optimizers and schedules that the file may name. Other
+        names in the file are never looked up or imported.
 
     Returns
     -------
     Model
-        As it was saved, the optimizer's state included.
+        The model as it was saved, with the optimizer's state.
 
     Raises
     ------
@@ -45,8 +45,8 @@ def load(path: str | Path, layers: Iterable[type] = ()) -> Model:
     >>> y = model.predict(x)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     model.save(f"{folder}/m.safetensors")
-    ...     twin = dfs.load(f"{folder}/m.safetensors")
-    >>> bool((twin.predict(x) == y).all())
+    ...     loaded = dfs.load(f"{folder}/m.safetensors")
+    >>> bool((loaded.predict(x) == y).all())
     True
     """
     trainer, lost = read(path, layers)

@@ -1,4 +1,4 @@
-"""The command ``deepfs``: train, evaluate, predict, info."""
+"""The command line interface ``deepfs``: train, evaluate, predict, info."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CLOTHES = [  # of Fashion-MNIST, Xiao, Rasul and Vollgraf 2017
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return 0, or 2 after one line that says what was wrong."""
+    """Run the command; return 0, or print one line with the error and return 2."""
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
@@ -52,7 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("deepfs", description="Convolutional networks on CPUs.")
+    parser = argparse.ArgumentParser(
+        "deepfs", description="Train and use convolutional networks on CPUs."
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name: str, run: Any, text: str) -> argparse.ArgumentParser:
@@ -62,44 +64,49 @@ def _parser() -> argparse.ArgumentParser:
 
     train = command("train", _train, "Train a network and save it.")
     train.add_argument("dataset", nargs="?", default="mnist_mini", choices=DATASETS,
-                       help="mnist_mini, the default, comes with deepfs")  # fmt: skip
+                       help="data set (default: mnist_mini, which comes with deepfs)")  # fmt: skip
     train.add_argument("--network", choices=NETWORKS, default=None,
                        help="mini_convnet for mnist_mini, else simple_convnet")  # fmt: skip
-    train.add_argument("--epochs", type=_count, default=10, help="times each image is seen: 10")
+    train.add_argument("--epochs", type=_count, default=10,
+                       help="passes over the training images (default: 10)")  # fmt: skip
     train.add_argument("--batch-size", type=_count, default=None,
-                       help="images per step: 50 for mnist_mini, else 100")  # fmt: skip
+                       help="images per step (default: 50 for mnist_mini, else 100)")  # fmt: skip
     train.add_argument(
         "--optimizer",
         choices=tuple(OPTIMIZERS),
         default="adam",
         metavar="NAME",
-        help=f"step rule, adam by default: {', '.join(OPTIMIZERS)}",
+        help=f"optimizer (default: adam): {', '.join(OPTIMIZERS)}",
     )
-    train.add_argument(
-        "--lr", type=float, default=None, help="step size, if not the optimizer's own default"
-    )
-    train.add_argument("--threads", type=_count, default=None, help="all processors, if not given")
-    train.add_argument("--seed", type=int, default=0, help="of weights, order and dropout: 0")
-    train.add_argument("--data", default=None, help="folder that holds the data set's files")
+    train.add_argument("--lr", type=float, default=None,
+                       help="learning rate (default: that of the optimizer)")  # fmt: skip
+    train.add_argument("--threads", type=_count, default=None,
+                       help="number of threads (default: all processors)")  # fmt: skip
+    train.add_argument("--seed", type=int, default=0,
+                       help="seed of weights, shuffling and dropout (default: 0)")  # fmt: skip
+    train.add_argument("--data", default=None,
+                       help="folder with the data set (default: download)")  # fmt: skip
     train.add_argument("--checkpoint", metavar="FOLDER", default=None,
-                       help="keep the run here after each epoch, and go on with the one that is "
-                       "here")  # fmt: skip
-    train.add_argument("--out", default=".", help="folder to save the model in: this one")
+                       help="write a checkpoint to this folder after each epoch; resume from the "
+                       "last one, if there is one")  # fmt: skip
+    train.add_argument("--out", default=".",
+                       help="folder for the trained model (default: this one)")  # fmt: skip
 
-    evaluate = command("evaluate", _evaluate, "Measure a saved model on the test images.")
+    evaluate = command("evaluate", _evaluate, "Measure a saved model on test images.")
     evaluate.add_argument("model", help="file that train saved")
-    evaluate.add_argument("dataset", choices=DATASETS, help="whose test images")
-    evaluate.add_argument("--data", default=None, help="folder that holds the data set's files")
-    evaluate.add_argument(
-        "--threads", type=_count, default=None, help="all processors, if not given"
-    )
+    evaluate.add_argument("dataset", choices=DATASETS, help="data set with the test images")
+    evaluate.add_argument("--data", default=None,
+                          help="folder with the data set (default: download)")  # fmt: skip
+    evaluate.add_argument("--threads", type=_count, default=None,
+                          help="number of threads (default: all processors)")  # fmt: skip
 
-    predict = command("predict", _predict, "Say what is on images.")
+    predict = command("predict", _predict, "Predict the classes of images.")
     predict.add_argument("model", help="file that train saved")
-    predict.add_argument("images", nargs="+", metavar="IMAGE", help="PNG, JPEG or .npy")
+    predict.add_argument("images", nargs="+", metavar="IMAGE", help="PNG, JPEG or .npy file")
     predict.add_argument("--invert", action="store_true",
-                         help="for dark on light: training images are light on dark")  # fmt: skip
-    command("info", lambda options: show_config(), "Show versions, instruction set, threads.")
+                         help="invert dark digits on a light background, since training images are "
+                         "light on dark")  # fmt: skip
+    command("info", lambda options: show_config(), "Show versions, instruction set and threads.")
     return parser
 
 
@@ -146,12 +153,12 @@ def _train(options: argparse.Namespace) -> None:
             checkpoint=options.checkpoint, resume=options.checkpoint is not None,
         )  # fmt: skip
     except FloatingPointError as error:
-        path = path.with_stem(f"{path.stem}-diverged")  # never over a good one
+        path = path.with_stem(f"{path.stem}-diverged")  # do not overwrite a good model
         model.save(path)
         raise FloatingPointError(f"{error}; saved as {path}") from error
     seconds = time.monotonic() - started
     if history.interrupted:
-        print(f"\ninterrupted: {model.steps} steps are kept")
+        print(f"\ninterrupted after {model.steps} steps")
     model.save(path)
     accuracy = model.evaluate(xt, yt)["accuracy"]
     print(f"\ntest accuracy {accuracy:.2%} after {seconds:.1f} s, saved as {path}\n")
@@ -191,14 +198,14 @@ def _class(model: str, k: int) -> str:
 
 
 def read_image(name: str, c: int, h: int, w: int) -> Array:
-    """Return the image or images of a file as ``(n, c, h, w)`` from 0 to 1.
+    """Return the image or images of a file as ``(n, c, h, w)``, floats from 0 to 1.
 
     Raises
     ------
     ImportError
         If the file is a picture and Pillow is not installed.
     ValueError
-        If it is not a picture, or an array of another size.
+        If it is neither a picture nor an array of the right size.
     """
     path = Path(name)
     if not path.is_file():

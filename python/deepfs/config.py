@@ -1,4 +1,4 @@
-"""What deepfs runs on: threads, versions, instruction set."""
+"""Configuration: number of threads, versions, instruction set."""
 
 from __future__ import annotations
 
@@ -14,37 +14,46 @@ from cnn_core import threads as _threads
 from ._check import whole
 from ._version import __version__
 
-winograd = True  # may Conv2D choose Winograd's algorithm by itself? False: direct sums only
+winograd = True  # False: Conv2D with algorithm="auto" never uses Winograd's algorithm
 
-EXTRAS = {"images": "PIL"}  # extra of the package: the module that shows it is installed
+EXTRAS = {"images": "PIL"}  # extra of the package: a module that it installs
 
 
 def set_num_threads(n: int) -> None:
-    """Let every kernel use up to ``n`` threads. Results are the same bits for any ``n``.
+    """Set the number of threads that a kernel may use. Results have the same bits for any number.
 
     Parameters
     ----------
     n : int
-        At least 1. The default is ``OMP_NUM_THREADS``, or else the processors this process may use.
+        At least 1. The default is ``OMP_NUM_THREADS``, or else the number of processors that this
+        process may use.
 
     Raises
     ------
     ValueError, TypeError
         If ``n`` is not an int of at least 1.
     RuntimeError
-        If this process was forked from one whose kernels ran on several threads, and ``n`` > 1.
+        If ``n`` > 1 and this process was forked from one whose kernels ran on several threads.
 
     Notes
     -----
-    Small kernels run on one thread. So do all for up to 2 seconds where threads mostly wait for one
-    another, as beside a program that wants the same processors, and one thread has been measured to
-    be 1.5 times faster.
+    Small kernels run on one thread. If threads mostly wait for each other, because another program
+    uses the same processors, and one thread is measured to be 1.5 times faster, all kernels run on
+    one thread for up to 2 seconds.
+
+    Examples
+    --------
+    >>> before = get_num_threads()
+    >>> set_num_threads(1)
+    >>> get_num_threads()
+    1
+    >>> set_num_threads(before)
     """
     _threads.set_num_threads(whole(n, "the number of threads", 1, 4096))
 
 
 def get_num_threads() -> int:
-    """Return how many threads a kernel may use."""
+    """Return the number of threads that a kernel may use."""
     return _threads.get_num_threads()
 
 
@@ -67,7 +76,7 @@ def threads(n: int) -> Iterator[None]:
 
 
 def show_config() -> None:
-    """Print versions, instruction-set level, threads and which extras are installed."""
+    """Print versions, instruction set, number of threads and installed extras."""
     if _threads.has_openmp():
         openmp = f"on, {get_num_threads()} of {_threads.usable_cpus()} processors"
     else:

@@ -1,4 +1,4 @@
-"""A network, a loss and an optimizer: training, evaluation, prediction, files."""
+"""Model: train, evaluate, predict and save a network."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from numpy.typing import ArrayLike
 
 from ._arrays import Array, Shape
 from ._check import flag, number, whole
-from ._settings import Settings
 from .callbacks import Callback
 from .inspection.summary import print_summary
-from .layers import Layer, Sequential, Softmax
+from .layers import Layer
 from .losses import Loss
 from .optimizers import Arena, Optimizer
+from .predictor import Predictor
 from .saving.checkpoints import Checkpoints
 from .trainer import Delegated, Metric, Trainer, check_kinds, named_metrics
 from .training.fit import Run
@@ -27,7 +27,6 @@ from .training.inputs import (
     check_targets,
     checked_batch,
     checked_callbacks,
-    checked_inputs,
     checked_pairs,
     checked_validation,
 )
@@ -38,44 +37,45 @@ if TYPE_CHECKING:
     from .inspection.profile import Profile
 
 
-class Model(Settings):
-    """A network with a loss and an optimizer: it trains, evaluates, predicts and saves.
+class Model(Predictor):
+    """A network with a loss and an optimizer: train, evaluate, predict, save.
 
     Parameters
     ----------
     network : Layer
-        Its outputs are what the loss takes: for `losses.CrossEntropy`, logits.
+        Its outputs must be what the loss takes: logits for `losses.CrossEntropy`.
     loss : Loss
-        Minimized by training.
+        The loss that training minimizes.
     optimizer : Optimizer
-        The rule of a step.
+        The update rule of a step.
     metrics : sequence of str or function
-        Measured besides: names of `deepfs.metrics`, or functions
-        ``(outputs, targets) -> (n,)``. Labels that the loss ignores are taken out first: then
-        outputs are rows ``(m, classes)``, one for each label that counts.
+        Numbers to measure beside the loss: names of `deepfs.metrics`, or functions
+        ``(outputs, targets) -> (n,)``. Samples whose labels the loss ignores are removed first:
+        then outputs are rows ``(m, classes)``, one for each label that is not ignored.
     check_finite : bool
-        Check every gradient at every step, and name the parameter that is not finite. The loss is
-        always checked.
+        Check all gradients at every step, and raise an error that names the parameter whose
+        gradient is not finite. The loss is always checked.
     report_penalty : bool
-        Measure what L1 and L2 add to the objective, too: ``penalty`` beside ``loss``, which stays
-        without it.
+        Also measure the L1 and L2 penalties, as ``penalty``. The ``loss`` does not include them.
 
     Attributes
     ----------
     steps : int
-        Steps taken so far.
+        Number of steps taken so far.
+    epochs : int
+        Number of whole epochs trained so far.
     history : History
-        Of the last `fit`.
+        Logs of the last `fit`.
     stop_training : bool
         Set it to True in a callback to end `fit` after the current step.
     trainer : Trainer
-        The arrays behind: parameters, gradients, state of the optimizer.
+        The arrays of the training: parameters, gradients, state of the optimizer.
 
     Raises
     ------
     TypeError, ValueError
-        If a part is not of its kind, a metric is not known, or two have one name. The same holds
-        when a part is exchanged later, as by ``model.optimizer = ...``.
+        If an argument is of the wrong kind, a metric is not known, or two metrics have the same
+        name. The same holds when one is replaced later, as by ``model.optimizer = ...``.
 
     Examples
     --------
@@ -139,55 +139,58 @@ class Model(Settings):
         resume: bool = False,
         gradient_accumulation_steps: int = 1,
     ) -> History:
-        """Train on a data set, epoch by epoch.
+        """Train on a data set for a number of epochs.
 
         Parameters
         ----------
         x, y : array (n, ...)
             Inputs and targets.
         batch_size : int
-            Samples per step; the last step of an epoch takes what is left.
+            Samples per batch; the last batch of an epoch may be smaller.
         epochs : int
-            How often every sample is seen.
+            Number of passes over the data.
         validation_data : (array, array), optional
             Inputs and targets to evaluate after each epoch.
         shuffle : bool
-            Draw a new order for each epoch.
+            Use a new random order of the samples in each epoch.
         verbose : {"auto", 0, 1, 2}
-            Silent, a bar, or a line per epoch; "auto" is a bar on a terminal and lines elsewhere.
+            0 is silent, 1 a progress bar, 2 a line per epoch; "auto" is a bar on a terminal and
+            lines elsewhere.
         callbacks : sequence of Callback
-            What else to do meanwhile, in this order; see `deepfs.callbacks`.
+            Their hooks are called in this order; see `deepfs.callbacks`.
         checkpoint : str or Path, optional
-            A folder for the model and where the run stands: after each epoch and on Ctrl-C. The
-            last two are kept. `deepfs.load` reads each of them as a model.
+            Folder for checkpoints, one after each epoch and one on Ctrl-C. The last two are kept.
+            `deepfs.load` reads each of them as a model.
         checkpoint_every : int, optional
-            Steps from one checkpoint to the next, besides.
+            Write a checkpoint every ``checkpoint_every`` steps, too.
         resume : bool
-            Go on from the last checkpoint in the folder, if there is one, to the bits of a run that
-            was never interrupted. Everything but ``epochs`` must be as it was.
+            Continue from the last checkpoint in the folder, if there is one; the result has the
+            same bits as a run that was never interrupted. All arguments but ``epochs`` must be the
+            same.
         gradient_accumulation_steps : int
-            Batches whose gradients a step of the optimizer takes together, as if they were one;
-            only batch norm knows them apart. The name is Keras's.
+            Number of batches whose gradients are combined for one step, as if they were one batch;
+            only batch norm treats them separately. The name is Keras's.
 
         Returns
         -------
         History
-            Ctrl-C ends the run after the current step: everything up to it is kept, and so is the
-            history so far. That of a resumed run begins with the first epoch.
+            Loss and metrics of each epoch. Ctrl-C ends the run after the current step and keeps its
+            results. The history of a resumed run starts with the first epoch.
 
         Raises
         ------
-        ValueError
-            If the data is empty, not finite, of unequal lengths, or does not fit the network.
+        TypeError, ValueError
+            If an argument is of the wrong kind or out of range, or if the data is empty, not
+            finite, of unequal lengths, or does not fit the network.
         FloatingPointError
-            If the loss is no longer finite: the step that would have followed is not taken, and
-            ``model.history`` holds the epochs before.
+            If the loss is not finite. Then the step is not taken, and ``model.history`` holds the
+            epochs before.
         FileExistsError
-            If the folder has checkpoints, and they are not to be resumed.
+            If the folder has checkpoints and ``resume`` is False.
         CheckpointError
-            If all of them are damaged, or the last is of another run: then nothing has changed.
+            If all checkpoints are damaged, or the last is of another run. Then nothing has changed.
         OSError
-            If a checkpoint cannot be written; those before are left.
+            If a checkpoint cannot be written. Earlier ones are kept.
 
         Examples
         --------
@@ -232,7 +235,7 @@ class Model(Settings):
             return run.run(last)
 
     def train_on_batch(self, x: ArrayLike, y: ArrayLike) -> dict[str, float]:
-        """Take one step: forward, backward, optimizer, which leaves all gradients 0.
+        """Take one training step on a batch: forward, backward, optimizer, zero the gradients.
 
         Parameters
         ----------
@@ -242,100 +245,67 @@ class Model(Settings):
         Returns
         -------
         dict of float
-            ``loss`` and metrics of the batch, before the step; ``gradient_norm`` before clipping,
-            where the optimizer clips by norm.
+            ``loss`` and metrics of the batch before the step; also ``gradient_norm`` before
+            clipping, if the optimizer clips by norm.
 
         Raises
         ------
         ValueError
             If the batch is empty or does not fit the network.
         FloatingPointError
-            If the loss is not finite (or, with ``check_finite``, a gradient; or the norm to clip
-            by): no step is taken.
+            If the loss is not finite, or the norm to clip by, or, with ``check_finite``, a
+            gradient. Then no step is taken.
+
+        Examples
+        --------
+        >>> import deepfs as dfs
+        >>> model = Model(dfs.layers.Dense(2), dfs.losses.CrossEntropy(), dfs.optimizers.SGD(0.1))
+        >>> x, y = np.eye(4), np.array([0, 1, 0, 1])
+        >>> first, second = model.train_on_batch(x, y), model.train_on_batch(x, y)
+        >>> second["loss"] < first["loss"], model.steps
+        (True, 2)
         """
         return self.trainer.step([checked_batch(x, y, "train_on_batch")])
 
-    def evaluate(self, x: ArrayLike, y: ArrayLike, batch_size: int = 256) -> dict[str, float]:
-        """Measure loss and metrics on a data set, as in inference.
-
-        Parameters
-        ----------
-        x, y : array (n, ...)
-            Inputs and targets.
-        batch_size : int
-            Samples at a time: bounds the memory, changes nothing else.
-
-        Returns
-        -------
-        dict of float
-            ``loss`` and metrics, over all samples alike.
-
-        Raises
-        ------
-        ValueError
-            If the data is empty, not finite, or does not fit the network.
-        """
-        x, y = checked_pairs(x, y)
-        return self.trainer.evaluate(x, y, whole(batch_size, "batch_size"))
-
-    def predict(self, x: ArrayLike, batch_size: int = 256) -> Array:
-        """Return the outputs of the network, ``(n, ...)``, as in inference.
-
-        Parameters
-        ----------
-        x : array (n, ...)
-            Inputs.
-        batch_size : int
-            Samples at a time: bounds the memory, changes nothing else.
-        """
-        x = checked_inputs(x)
-        outputs = self.trainer.outputs(x, x, whole(batch_size, "batch_size"))
-        return np.concatenate([output for output, _ in outputs])
-
-    def predict_proba(self, x: ArrayLike, batch_size: int = 256) -> Array:
-        """Return the probability of each class, ``(n, classes)``; parameters as of `predict`."""
-        outputs = self.predict(x, batch_size)
-        last = self.network
-        while isinstance(last, Sequential):
-            last = last.layers[-1]
-        if isinstance(last, Softmax):
-            return outputs
-        if outputs.ndim != 2:
-            raise ValueError(f"probabilities need outputs (n, classes), got {outputs.shape}")
-        return Softmax()(outputs)
-
-    def predict_classes(self, x: ArrayLike, batch_size: int = 256) -> Array:
-        """Return the most probable class of each sample, ``(n,)``; parameters as of `predict`."""
-        return self.predict(x, batch_size).argmax(axis=1)
-
     def summary(self, in_shape: Shape | None = None) -> None:
-        """Print a row per layer: name, kind, output shape, algorithm of convolutions, parameters.
+        """Print a table of the layers: name, class, output shape, algorithm, number of parameters.
 
         Parameters
         ----------
         in_shape : tuple of int, optional
-            Of an input, without the batch axis: builds the network if it has seen no data yet.
+            Shape of an input without the batch axis. The network is built for it if it is not built
+            yet.
 
         Raises
         ------
         RuntimeError
             If the network is not built and ``in_shape`` is not given.
+
+        Examples
+        --------
+        >>> import deepfs as dfs
+        >>> net = dfs.layers.Sequential([dfs.layers.Dense(8), dfs.layers.ReLU()])
+        >>> model = Model(net, dfs.losses.CrossEntropy(), dfs.optimizers.SGD())
+        >>> model.summary((4,))
+        layer    kind   output   algorithm  parameters
+        dense_1  Dense  (n, 8)   -                  40
+        relu_1   ReLU   (n, 8)   -                   -
+        40 parameters, float32
         """
         print_summary(self.network, in_shape)
 
     def profile(self, x: ArrayLike, y: ArrayLike, repeats: int = 10) -> Profile:
-        """Measure where the time of a training step goes, layer by layer.
+        """Measure the time of a training step, layer by layer.
 
-        A copy of the model takes the steps, always the same one: weights, gradients, buffers, the
-        optimizer's state, `steps` and `history` stay as they are, whatever happens. Only a network
-        that has seen no data yet is built for ``x``, as by any other method.
+        A copy of the model takes the steps, so the model does not change, except that its network
+        is built if it is not built yet.
 
         Parameters
         ----------
         x, y : array (n, ...)
             One batch of inputs and targets.
         repeats : int
-            Steps to take the medians of, after one that is not timed.
+            Number of timed steps, whose medians are reported. One step before them is not timed.
 
         Returns
         -------
@@ -344,8 +314,8 @@ class Model(Settings):
 
         Raises
         ------
-        ValueError, FloatingPointError
-            As `train_on_batch`.
+        TypeError, ValueError, FloatingPointError
+            As `train_on_batch`, and if ``repeats`` is not an int of at least 1.
 
         Examples
         --------
@@ -375,10 +345,10 @@ class Model(Settings):
         steps: int = 100,
         stop: float = 4.0,
     ) -> RangeTest:
-        """Try learning rates from small to large, a step at each: the range test of Smith (2017).
+        """Learning rate range test: take one step at each of many rates, from small to large.
 
-        A copy of the model takes the steps: nothing of the model itself changes, nor do the random
-        numbers that follow. Only a network that has seen no data yet is built for ``x``.
+        A copy of the model takes the steps, so neither the model nor the random numbers that follow
+        change, except that the network is built if it is not built yet.
 
         Parameters
         ----------
@@ -387,22 +357,22 @@ class Model(Settings):
         batch_size : int
             Samples per step.
         min_lr, max_lr : float
-            The first rate and the last, above 0; those between are a factor apart.
+            The first and the last rate, above 0. The rates between grow by a constant factor.
         steps : int
-            At most; at least 2.
+            Number of rates, at least 2.
         stop : float
-            The test ends when the smoothed loss is ``stop`` times its least, above 1.
+            The test ends early when the smoothed loss exceeds ``stop`` times its minimum; above 1.
 
         Returns
         -------
         RangeTest
-            ``lrs``, ``losses`` and ``smooth`` to look at, and a ``suggestion``: where the loss
-            falls fastest.
+            ``lrs``, ``losses`` and ``smooth`` to plot, and ``suggestion``: the rate at which the
+            loss falls fastest.
 
         Raises
         ------
-        ValueError
-            If a setting is out of range, or the data as for `fit`.
+        TypeError, ValueError
+            If an argument is of the wrong kind or out of range, or the data does not suit `fit`.
 
         References
         ----------
@@ -428,22 +398,34 @@ class Model(Settings):
         return range_test(self.trainer, x, y, batch_size, np.geomspace(low, high, steps), stop)
 
     def save(self, path: str | Path) -> None:
-        """Write network, weights and the optimizer's state to a safetensors file.
+        """Save network, weights and the optimizer's state to a safetensors file.
 
-        The file is complete or not there: it is written under another name and then renamed.
-        `deepfs.load` reads it.
+        The file is written under another name and then renamed, so it is either complete or not
+        there. `deepfs.load` reads it.
 
         Parameters
         ----------
         path : str or Path
-            Of the file; by custom it ends in ``.safetensors``.
+            The file, by convention with the ending ``.safetensors``.
 
         Raises
         ------
         RuntimeError
-            If the network has seen no data yet, and so has no weights.
+            If the network is not built yet, and so has no weights.
         OSError
-            If the file cannot be written; what was there before is left.
+            If the file cannot be written. An earlier file of that name is kept.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import deepfs as dfs
+        >>> model = Model(dfs.layers.Dense(2), dfs.losses.CrossEntropy(), dfs.optimizers.SGD())
+        >>> logs = model.train_on_batch(np.eye(4), np.array([0, 1, 0, 1]))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.save(f"{folder}/model.safetensors")
+        ...     loaded = dfs.load(f"{folder}/model.safetensors")
+        >>> loaded.steps
+        1
         """
         from .saving.model import save
 

@@ -1,8 +1,8 @@
-"""Random numbers that a seed, a stream and a call determine, on any number of threads.
+"""Random numbers, determined by a seed, a stream and a call, on any number of threads.
 
-Kernels: ``src/cnn_core/random.pyx``. One seed holds for the process; whoever draws (the
-initialisation of a parameter, a dropout layer, the shuffling of one `fit`) has a stream of its
-own, numbered in the order in which they first ask.
+Kernels: ``src/cnn_core/random.pyx``. The process has one seed. Everything that draws (the initial
+values of a parameter, a dropout layer, the shuffling of one `fit`) has a stream of its own,
+numbered in the order in which they are made.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from ._check import shape as shape_of
 from ._check import whole
 
 _seed = int.from_bytes(os.urandom(8)) >> 1
-_streams = 0  # that somebody draws from
+_streams = 0  # number of streams in use
 _lock = threading.Lock()
 
 
 def set_seed(seed: int) -> None:
-    """Make everything random that follows depend on ``seed`` alone.
+    """Set the random seed of this process.
 
     Parameters
     ----------
     seed : int
-        From 0 to 2**63 - 1. Until this is called, each process draws a seed of its own.
+        From 0 to 2**63 - 1. Without this call, each process has a random seed.
 
     Raises
     ------
     TypeError, ValueError
-        If ``seed`` is not such an int.
+        If ``seed`` is not an int in this range.
 
     Notes
     -----
-    Initial weights, shuffling and dropout follow from it; NumPy's own generators do not.
+    Initial weights, shuffling and dropout depend on it; NumPy's own generators do not.
 
     Examples
     --------
@@ -55,13 +55,13 @@ def set_seed(seed: int) -> None:
 
 
 def get_state() -> tuple[int, int]:
-    """Return the seed of this process, and how many streams are taken."""
+    """Return the seed of this process and the number of streams in use."""
     with _lock:
         return _seed, _streams
 
 
 def set_state(state: tuple[int, int]) -> None:
-    """Go on from where `get_state` was called."""
+    """Restore what `get_state` returned."""
     global _seed, _streams
     with _lock:
         _seed, _streams = state
@@ -73,7 +73,7 @@ def get_seed() -> int:
 
 
 def new_stream() -> int:
-    """Return the number of a stream that nobody draws from yet."""
+    """Return the number of a new stream."""
     global _streams
     with _lock:
         _streams += 1
@@ -81,12 +81,12 @@ def new_stream() -> int:
 
 
 class Random:
-    """A stream of random numbers: each call to it draws new ones.
+    """A stream of random numbers. Each call of a method draws new ones.
 
     Parameters
     ----------
     seed, stream : int, optional
-        Which numbers they are. By default the seed of the process and a new stream.
+        They determine the numbers. By default the seed of the process and a new stream.
 
     Examples
     --------

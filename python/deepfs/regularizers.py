@@ -1,35 +1,37 @@
-"""Regularizers: what keeps weights small. An optimizer applies them in the pass of its step.
+"""Regularizers: penalties and constraints that keep weights small.
 
-Give one, or several, to a `deepfs.optimizers.Group` of parameters. ``weight_decay=r`` of an
-optimizer is short for `L2` of rate r on all weights (for AdamW, Lion and LAMB: `WeightDecay`).
+Pass one or several to a `deepfs.optimizers.Group` of parameters; the optimizer applies them in its
+step. ``weight_decay=r`` of an optimizer is short for `L2` of rate r on all weights (in AdamW, Lion
+and LAMB: `WeightDecay`).
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
 
 from ._check import flag, number
+from ._settings import ExplainedSettings
 
 __all__ = ["L1", "L2", "ElasticNet", "MaxNorm", "Regularizer", "WeightDecay"]
 
 
 class Terms(NamedTuple):
-    """What regularizers come to in a step of rate lr.
+    """The combined effect of regularizers on a step with learning rate lr.
 
     Attributes
     ----------
     l2, l1 : float
-        The gradient gets l2 w + l1 sign(w).
+        l2 w + l1 sign(w) is added to the gradient.
     decay : float
-        The weight, before the step, becomes (1 - lr decay) w.
+        Before the step, the weight is multiplied by 1 - lr decay.
     shrink : float
-        The weight, after the step, goes lr shrink nearer to 0, and no further.
+        After the step, the weight moves towards 0 by lr shrink, and not across.
     limit : float
-        Largest norm of the weights into a unit, after all that.
+        Largest norm of the weights of a unit, applied last.
     """
 
     l2: float = 0.0
@@ -39,21 +41,21 @@ class Terms(NamedTuple):
     limit: float = inf
 
     def penalty(self, absolute: float, squares: float) -> float:
-        """Return what the objective has for weights of these sums."""
+        """Return the penalty for weights with these sums of absolute values and of squares."""
         return (self.l1 + self.shrink) * absolute + self.l2 / 2 * squares
 
 
-class Regularizer(ABC):
-    """A rule that keeps weights small, as the `Terms` that the pass over the weights applies."""
+class Regularizer(ExplainedSettings):
+    """Base class of regularizers. To write one, define `terms`."""
 
     @abstractmethod
     def terms(self) -> Terms:
-        """Return what it comes to."""
+        """Return its effect on a step."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class L2(Regularizer):
-    r"""Add :math:`\frac{\lambda}{2} \sum w^2` to the objective, so :math:`\lambda w` to a gradient.
+    r"""L2 regularization (ridge): add :math:`\frac{\lambda}{2} \sum w^2` to the objective.
 
     Parameters
     ----------
@@ -63,12 +65,13 @@ class L2(Regularizer):
     Raises
     ------
     TypeError, ValueError
-        If a setting is of another kind, or out of its range.
+        If a setting is of the wrong kind or out of range.
 
     Notes
     -----
-    The gradient goes through the optimizer's own scaling: in Adam, weights with large gradients
-    are held back less. `WeightDecay` treats all alike. Twin: `deepfs.reference.l2`.
+    :math:`\lambda w` is added to the gradient and scaled with it by the optimizer: in Adam, weights
+    with large gradients decay less. `WeightDecay` treats all weights alike. NumPy reference:
+    `deepfs.reference.l2`.
 
     Examples
     --------
@@ -79,34 +82,34 @@ class L2(Regularizer):
     rate: float
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "rate", number(self.rate, "rate", "[0, inf)"))
+        self.rate = number(self.rate, "rate", "[0, inf)")
 
     def terms(self) -> Terms:
         return Terms(l2=self.rate)
 
 
-@dataclass(frozen=True)
+@dataclass
 class L1(Regularizer):
-    r"""Add :math:`\lambda \sum |w|` to the objective: many weights end near 0, or at it.
+    r"""L1 regularization (lasso): add :math:`\lambda \sum |w|` to the objective.
 
     Parameters
     ----------
     rate : float
         :math:`\lambda`, at least 0.
     proximal : bool
-        Move a weight by :math:`\eta \lambda` towards 0 after the step (:math:`\eta` its learning
-        rate), and never across: zeros are exact, and stay until a gradient is large enough.
-        Otherwise the gradient gets :math:`\lambda \, \mathrm{sign}(w)`, which is 0 at 0.
+        Move each weight towards 0 by :math:`\eta \lambda` after the step (:math:`\eta` is its
+        learning rate), and not across: weights become exactly 0, and stay so until a gradient is
+        large enough. Otherwise :math:`\lambda \, \mathrm{sign}(w)` is added to the gradient.
 
     Raises
     ------
     TypeError, ValueError
-        If a setting is of another kind, or out of its range.
+        If a setting is of the wrong kind or out of range.
 
     Notes
     -----
-    In optimizers that scale each entry, the proximal step is not scaled, as a decoupled decay is
-    not. Twin: `deepfs.reference.soft_threshold`.
+    Optimizers that scale each entry of the gradient do not scale the proximal step, like decoupled
+    decay. NumPy reference: `deepfs.reference.soft_threshold`.
 
     References
     ----------
@@ -126,28 +129,28 @@ class L1(Regularizer):
     proximal: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "rate", number(self.rate, "rate", "[0, inf)"))
+        self.rate = number(self.rate, "rate", "[0, inf)")
         flag(self.proximal, "proximal")
 
     def terms(self) -> Terms:
         return Terms(shrink=self.rate) if self.proximal else Terms(l1=self.rate)
 
 
-@dataclass(frozen=True)
+@dataclass
 class ElasticNet(Regularizer):
-    """Add the penalties of `L1` and `L2`.
+    """Elastic net regularization: the sum of the penalties of `L1` and `L2`.
 
     Parameters
     ----------
     l1, l2 : float
         Their rates, at least 0.
     proximal : bool
-        As of `L1`.
+        See `L1`.
 
     Raises
     ------
     TypeError, ValueError
-        If a setting is of another kind, or out of its range.
+        If a setting is of the wrong kind or out of range.
 
     References
     ----------
@@ -164,27 +167,27 @@ class ElasticNet(Regularizer):
     proximal: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "l1", number(self.l1, "l1", "[0, inf)"))
-        object.__setattr__(self, "l2", number(self.l2, "l2", "[0, inf)"))
+        self.l1 = number(self.l1, "l1", "[0, inf)")
+        self.l2 = number(self.l2, "l2", "[0, inf)")
         flag(self.proximal, "proximal")
 
     def terms(self) -> Terms:
         return L1(self.l1, self.proximal).terms()._replace(l2=self.l2)
 
 
-@dataclass(frozen=True)
+@dataclass
 class WeightDecay(Regularizer):
-    r"""Multiply weights by :math:`1 - \eta \lambda` before each step, whatever their gradients.
+    r"""Decoupled weight decay: multiply weights by :math:`1 - \eta \lambda` before each step.
 
     Parameters
     ----------
     rate : float
-        :math:`\lambda`, at least 0. LAMB makes it a part of the step instead.
+        :math:`\lambda`, at least 0. LAMB adds the decay to its step instead.
 
     Raises
     ------
     TypeError, ValueError
-        If a setting is of another kind, or out of its range.
+        If a setting is of the wrong kind or out of range.
 
     References
     ----------
@@ -199,31 +202,31 @@ class WeightDecay(Regularizer):
     rate: float
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "rate", number(self.rate, "rate", "[0, inf)"))
+        self.rate = number(self.rate, "rate", "[0, inf)")
 
     def terms(self) -> Terms:
         return Terms(decay=self.rate)
 
 
-@dataclass(frozen=True)
+@dataclass
 class MaxNorm(Regularizer):
-    """Scale the weights into a unit down to a norm of at most ``limit`` after each step.
+    """Max-norm constraint: bound the norm of the weights of each unit after each step.
 
     Parameters
     ----------
     limit : float
-        Above 0; 3 and 4 are common.
+        Largest norm, above 0; 3 and 4 are common.
 
     Raises
     ------
     TypeError, ValueError
-        If a setting is of another kind, or out of its range.
+        If a setting is of the wrong kind or out of range.
 
     Notes
     -----
-    A unit is a column of a matrix (in, out), and a filter ``weight[i]`` of an array of more axes;
-    of a transposed convolution that is all an input channel goes to. It adds nothing to the
-    objective. Twin: `deepfs.reference.max_norm`.
+    A unit is a column of a matrix (in, out), or a filter ``weight[i]`` of an array with more axes;
+    in a transposed convolution, ``weight[i]`` belongs to an input channel. Nothing is added to the
+    objective. NumPy reference: `deepfs.reference.max_norm`.
 
     References
     ----------
@@ -238,14 +241,14 @@ class MaxNorm(Regularizer):
     limit: float
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "limit", number(self.limit, "limit", "(0, inf)"))
+        self.limit = number(self.limit, "limit", "(0, inf)")
 
     def terms(self) -> Terms:
         return Terms(limit=self.limit)
 
 
 def terms_of(regularizers: Iterable[Regularizer]) -> Terms:
-    """Return what several come to together: rates add up, the lowest limit counts."""
+    """Return the combined effect of several: rates are added, the lowest limit holds."""
     total = Terms()
     for regularizer in regularizers:
         new = regularizer.terms()

@@ -1,9 +1,11 @@
-"""A step of training: network, loss and optimizer over one buffer of parameters."""
+"""Trainer: a training step of network, loss and optimizer, and all arrays that it changes."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
@@ -24,22 +26,22 @@ Metric: TypeAlias = Callable[[Array, Array], ArrayLike]
 
 
 class Trainer:
-    """The parts of a training, and all arrays that a step changes.
+    """Network, loss, optimizer and metrics, and all arrays that a training step changes.
 
     Attributes
     ----------
     steps : int
         Steps taken by the optimizer.
     epochs : int
-        Whole epochs since the state was new, for schedules by epoch.
+        Whole epochs since the optimizer's state was made, for schedules by epoch.
     arena : Arena or None
-        Parameters and gradients; None before the network is built. Ask `prepare` for it.
+        Parameters and gradients; None before the network is built. Use `prepare` to get it.
     state : dict of array
-        Of the optimizer, arrays that lie like the arena.
+        State of the optimizer: arrays in the layout of the arena.
     state_since : int
-        Steps taken before that state was new.
+        Value of ``steps`` when that state was made.
     stop_training : bool
-        Asks a running `fit` to end after the current step.
+        True asks a running `fit` to end after the current step.
     """
 
     def __init__(
@@ -59,22 +61,25 @@ class Trainer:
         self.arena: Arena | None = None
         self.state: dict[str, Array] = {}
         self._state_owner: Optimizer | None = None
+        self._state_version = 0
         self._plan: Plan | None = None
         self._plan_frozen: frozenset[str] = frozenset()
         self._buffers: list[Array] = []
-        self._norms: list[BatchNorm] = []  # that a `Group` freezes
-        self._seen: tuple[object, ...] = ()  # network, optimizer, version that all this belongs to
+        self._buffer_names: tuple[str, ...] = ()
+        self._norms: list[BatchNorm] = []  # batch norms that a `Group` freezes
+        self._seen: tuple[object, ...] = ()  # network, optimizer and version these belong to
         self._cleared = -1  # version of the gradients when the last step zeroed them
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what a copy gets: its arrays lie elsewhere, so it looks at everything anew."""
+        """Return the state for a copy, whose arrays lie elsewhere, without what refers to them."""
         return vars(self) | {"_seen": (), "_cleared": -1, "_plan": None}
 
     def prepare(self) -> Arena:
-        """Return the arena of the built network; make it anew if the parameters have moved.
+        """Return the arena of the built network; make a new one if the parameters have moved.
 
-        Other parameters than those of the last step, as of a layer that was exchanged, make the
-        optimizer start without state, and so does another optimizer.
+        The optimizer starts with a new state if the parameters are not those of the last step, for
+        instance after a layer was exchanged; if it is another optimizer; or if its rule has
+        changed.
         """
         seen = self.network, self.optimizer, structure.number
         if self.arena is not None and self._seen == seen:
@@ -84,17 +89,20 @@ class Trainer:
             if self.arena is not None and not self.arena.has(parameters):
                 self._state_owner = None
             self.arena, self._cleared = Arena(parameters), -1
-        if self._state_owner is not self.optimizer:
+        version = self.optimizer.state_version
+        if self._state_owner is not self.optimizer or self._state_version != version:
             self.state = self.optimizer.init(self.arena.values)
-            self._state_owner, self.state_since = self.optimizer, self.steps
+            self._state_owner, self._state_version = self.optimizer, version
+            self.state_since = self.steps
             self.epochs = 0
-        self._buffers = list(self.network.buffers().values())
+        buffers = self.network.buffers()
+        self._buffers, self._buffer_names = list(buffers.values()), tuple(buffers)
         self._plan = None
         self._seen = self.network, self.optimizer, structure.number
         return self.arena
 
     def step(self, batches: Sequence[Batch]) -> dict[str, float]:
-        """Take a step on one or more batches, as if they were one; zero the gradients.
+        """Take one step on one or more batches, as if they were one; zero the gradients.
 
         Returns
         -------
@@ -104,31 +112,35 @@ class Trainer:
         Raises
         ------
         FloatingPointError
-            If the loss is not finite (or, with ``check_finite``, a gradient). After any error
+            If the loss is not finite, or, with ``check_finite``, a gradient. After any error,
             parameters and buffers are those of the step before.
         """
+        if self.loss.reduction == "none":  # since the loss was set
+            check_kinds(self.loss, "loss")
         self.network.prepare(batches[0][0][:1])
         arena = self.prepare()
         plan = self._planned(arena)
+        learns = not plan.frozen or len(plan.frozen) < len(arena.spans)
         if self._cleared != gradients.number:
             arena.grads.fill(0)
         buffers = [(buffer, buffer.copy()) for buffer in self._buffers]
         mean, loss, total = Mean(), 0.0, 0.0
         try:
-            for norm in self._norms:
-                vars(norm)["held"] = True
+            if self._norms:
+                self._hold(True)
             for x, y in batches:
-                outputs, cache = self.network.forward(x, training=True)
+                outputs, cache = self.network.forward(x, training=learns)
                 value, loss_cache = self.loss.forward(outputs, y)
                 self._check_loss(value)
                 logs = {"loss": value} | self.measure(outputs, y)
                 divisor = 1.0
-                if len(batches) > 1:  # gradients of sums: what divides them is known at the end
+                if len(batches) > 1:  # gradients of sums: their divisor is known at the end
                     divisor = self.loss.divisor(loss_cache)
                     mean.add(logs, self.counted(y))
                     loss, total = loss + value * divisor, total + divisor
-                dy = self.loss.backward(loss_cache, divisor)
-                self.network.backward(dy, cache, need_dx=False)
+                if learns:
+                    dy = self.loss.backward(loss_cache, divisor)
+                    self.network.backward(dy, cache, need_dx=False)
             if len(batches) > 1:
                 averaged = self.loss.reduction == "mean"
                 if averaged and total:
@@ -148,8 +160,8 @@ class Trainer:
                 buffer[...] = before
             raise
         finally:
-            for norm in self._norms:
-                vars(norm)["held"] = False
+            if self._norms:
+                self._hold(False)
         if norm_before is not None:
             logs["gradient_norm"] = norm_before
         self.steps += 1
@@ -160,7 +172,7 @@ class Trainer:
         """Return the optimizer's plan; note which batch norms its groups freeze."""
         known = self._plan
         frozen = self._plan_frozen if known is not None else self._frozen_names()
-        plan = self.optimizer.plan(arena.spans, known, frozen)
+        plan = self.optimizer.plan(arena.spans, known, frozen, self._buffer_names)
         if plan is not known:
             self._plan, self._plan_frozen = plan, frozen
             names = {span.name for span in plan.frozen}
@@ -171,13 +183,29 @@ class Trainer:
             ]
         return plan
 
+    def _hold(self, held: bool) -> None:
+        """Let the batch norms that a `Group` freezes know it; other models may train them."""
+        for norm in self._norms:
+            vars(norm)["held"] = held
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Let them know it inside a ``with`` block."""
+        if self.network.built_dtype is not None:
+            self._planned(self.prepare())
+        self._hold(True)
+        try:
+            yield
+        finally:
+            self._hold(False)
+
     def _frozen_names(self) -> frozenset[str]:
         """Return the names of the parameters of frozen layers."""
         parameters = self.network.parameters()
         return frozenset(name for name, parameter in parameters.items() if parameter.frozen)
 
     def _held(self, name: str, norm: BatchNorm, frozen: set[str]) -> bool:
-        """Return whether groups freeze all parameters of a batch norm; without any, its buffers."""
+        """Return whether groups freeze all parameters of a batch norm, or match its buffers."""
         own = {f"{name}.{key}".lstrip(".") for key in norm.parameters()}
         if own:
             return own <= frozen
@@ -215,17 +243,18 @@ class Trainer:
 
     @property
     def _ignored(self) -> int | None:
-        """The label that the loss leaves out, if there is one."""
+        """The label that the loss ignores, or None."""
         return getattr(self.loss, "ignore_index", None)
 
     def counted(self, y: Array) -> int:
-        """Return how many samples of a batch, or pixels, the loss does not ignore."""
+        """Return the number of samples of a batch, or pixels, that the loss does not ignore."""
         if self._ignored is None or y.dtype.kind not in "iu":
             return len(y)
         return int((y != self._ignored).sum())
 
     def evaluate(self, x: Array, y: Array, batch_size: int) -> dict[str, float]:
-        """Return loss and metrics over a data set, as in inference."""
+        """Return loss and metrics over a data set, in inference mode."""
+        check_kinds(self.loss, "loss")
         total, weight, mean = 0.0, 0.0, Mean()
         for outputs, targets in self.outputs(x, y, batch_size):
             values, counted, _ = self.loss.terms(outputs, targets)
@@ -236,7 +265,7 @@ class Trainer:
         return {"loss": total / divisor if divisor else 0.0} | mean.values()
 
     def outputs(self, x: Array, y: Array, batch_size: int) -> Iterator[Batch]:
-        """Yield outputs as in inference, and targets, a batch at a time."""
+        """Yield outputs in inference mode, and targets, a batch at a time."""
         for start in range(0, len(x), batch_size):
             part = slice(start, start + batch_size)
             yield self.network(x[part]), y[part]
@@ -250,7 +279,7 @@ class Mean:
         self.samples = 0
 
     def add(self, logs: dict[str, float], samples: int) -> None:
-        """Add the means over ``samples`` more."""
+        """Add means over another ``samples`` samples."""
         for name, value in logs.items():
             self.totals[name] = self.totals.get(name, 0.0) + value * samples
         self.samples += samples
@@ -261,7 +290,7 @@ class Mean:
 
 
 def mean_of(values: ArrayLike) -> float:
-    """Return np.mean(values), for a third of its overhead."""
+    """Return np.mean(values), with a third of its overhead."""
     values = np.asarray(values)
     return float(np.add.reduce(values, axis=None, dtype=np.float64)) / max(values.size, 1)
 
@@ -270,12 +299,12 @@ KINDS = {"network": Layer, "loss": Loss, "optimizer": Optimizer}
 
 
 def check_kinds(part: Any, name: str) -> Any:
-    """Return a part of a trainer if it is of its kind.
+    """Return a network, loss or optimizer if it is one.
 
     Raises
     ------
     TypeError, ValueError
-        If it is not, or if it is a loss that is not one number.
+        If it is not, or if the loss has ``reduction="none"``.
     """
     if not isinstance(part, KINDS[name]):
         raise TypeError(f"Model needs a deepfs {KINDS[name].__name__}, got {part!r}")
@@ -285,11 +314,13 @@ def check_kinds(part: Any, name: str) -> Any:
 
 
 def named_metrics(metrics: Any, name: str = "metrics") -> dict[str, Metric]:
-    """Return metrics by name; refuse unknown ones, and two of one name."""
+    """Return metrics by name; raise ValueError for unknown ones and for two of the same name."""
     if metrics is None:
         metrics = ()
     if isinstance(metrics, str) or callable(metrics):
         metrics = (metrics,)
+    if isinstance(metrics, Mapping):  # those of another model
+        metrics = metrics.values()
     named = [metrics_module.get(metric) for metric in metrics]
     names = ["loss", *(found for found, _ in named)]
     for found in names:
@@ -299,9 +330,10 @@ def named_metrics(metrics: Any, name: str = "metrics") -> dict[str, Metric]:
 
 
 class Delegated(Generic[T]):
-    """An attribute of a `deepfs.Model` that lives in its trainer.
+    """An attribute of a `deepfs.Model` that is stored in its trainer.
 
-    ``check(value, name)`` returns what is to be set, or raises; without it nothing can be set.
+    ``check(value, name)`` returns the value to set, or raises; without it the attribute is
+    read-only.
     """
 
     def __init__(self, check: Callable[[Any, str], Any] | None = None) -> None:
@@ -313,7 +345,9 @@ class Delegated(Generic[T]):
     def __get__(self, model: Any, owner: type | None = None) -> T:
         if model is None:
             return self  # type: ignore[return-value]
-        value: T = getattr(model.trainer, self.name)
+        value: Any = getattr(model.trainer, self.name)
+        if isinstance(value, dict) and self.check is not None:
+            value = MappingProxyType(value)  # an assignment is checked, a change inside would not
         return value
 
     def __set__(self, model: Any, value: Any) -> None:

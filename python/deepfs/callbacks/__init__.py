@@ -1,4 +1,4 @@
-"""Callbacks: what else happens while `deepfs.Model.fit` runs."""
+"""Callbacks: code that runs at given moments of `deepfs.Model.fit`."""
 
 from ._base import Callback
 from .averaging import EMA, SWA, update_bn

@@ -1,35 +1,35 @@
-"""What a callback is: Keras's hooks, and a state that a checkpoint keeps."""
+"""Callback, the base class: Keras's hooks, and a state that checkpoints keep."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .._settings import Settings
+from .._settings import ExplainedSettings
 
 if TYPE_CHECKING:
     from ..model import Model
 
 
-class Callback(Settings):
-    """Something to do at certain moments of `deepfs.Model.fit`. Override what you need.
+class Callback(ExplainedSettings):
+    """Base class of callbacks: override the hooks you need and pass it to `deepfs.Model.fit`.
 
     Attributes
     ----------
     model : Model
-        That is trained, from before the first hook on. ``model.stop_training = True`` ends the
-        training after the batch.
+        The model that is trained, set before the first hook is called. ``model.stop_training =
+        True`` ends the training after the current step.
 
     Notes
     -----
-    The hooks have Keras's names and arguments: ``epoch`` and ``batch`` count from 0, a batch is
-    one step of the optimizer, ``logs`` is what has been measured. What a callback adds to the logs
-    of an epoch is kept in the history. ``on_test_begin`` and ``on_test_end`` stand around the
-    validation after an epoch.
+    The hooks have Keras's names and arguments: ``epoch`` and ``batch`` count from 0, a batch is one
+    step of the optimizer, and ``logs`` holds numbers by name. Numbers that a callback adds to the
+    logs of an epoch are kept in the history. ``on_test_begin`` and ``on_test_end`` are called
+    before and after the validation of an epoch.
 
-    A resumed run calls ``on_train_begin``, then `load_state`, and goes on where it was:
+    A resumed run calls ``on_train_begin``, then `load_state`, and continues at its position:
     ``on_epoch_begin`` is not called again for an epoch that had begun. So a callback whose
-    attributes move overrides `state` and `load_state`.
+    attributes change during training must define `state` and `load_state`.
 
     References
     ----------
@@ -49,36 +49,36 @@ class Callback(Settings):
     model: Model
 
     def set_model(self, model: Model) -> None:
-        """Take note of the model that is about to be trained."""
+        """Set the model that is about to be trained."""
         self.model = model
 
     def on_train_begin(self, logs: dict[str, float]) -> None:
-        """Before the first epoch."""
+        """Run before the first epoch."""
 
     def on_train_end(self, logs: dict[str, float]) -> None:
-        """After the last epoch, with its logs; also after Ctrl-C."""
+        """Run after the last epoch, with its logs; also after Ctrl-C."""
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float]) -> None:
-        """Before the first step of an epoch."""
+        """Run before the first step of an epoch."""
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        """After an epoch and its validation, with the means over it."""
+        """Run after an epoch and its validation, with the means over the epoch."""
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, float]) -> None:
-        """Before a step."""
+        """Run before a step."""
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
-        """After a step, with what was measured on its batch."""
+        """Run after a step, with loss and metrics of its batch."""
 
     def on_test_begin(self, logs: dict[str, float]) -> None:
-        """Before the validation after an epoch."""
+        """Run before the validation of an epoch."""
 
     def on_test_end(self, logs: dict[str, float]) -> None:
-        """After it, with what it measured; also if it failed, without logs."""
+        """Run after the validation, with its logs; with empty logs if it failed."""
 
     def state(self) -> dict[str, Any]:
-        """Return what a checkpoint must keep: numbers, text, None, lists of them, and arrays."""
+        """Return the state for a checkpoint: numbers, text, None, lists of them, and arrays."""
         return {}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state` returned."""
+        """Restore what `state` returned."""

@@ -1,10 +1,11 @@
-"""Averages of the weights over the steps of a training: often better than the last of them."""
+"""Weight averaging: exponential moving average (EMA) and stochastic weight averaging (SWA)."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,36 +17,35 @@ from ..layers import BatchNorm, Container, Layer
 from ..optimizers import zeros_like
 from ._base import Callback
 
-PIECE = 2**15  # entries that stay in a cache from one operation to the next
+PIECE = 2**15  # entries that stay in the CPU cache from one operation to the next
 
 
 class WeightAverage(Callback):
-    """What `EMA` and `SWA` share: an array that lies like the parameters, and its way to them.
+    """Base of `EMA` and `SWA`: an average of the parameters, in the layout of the arena.
 
-    In `deepfs.Model.fit` the validation after each epoch measures the average, as soon as there is
+    In `deepfs.Model.fit`, the validation after each epoch measures the average, as soon as there is
     one. Without `fit`, call `set_model` once and `update` after each step.
     """
 
-    def __init__(self) -> None:
-        self.updates = 0
-        self._average: Array | None = None
-        self._in_use = False  # it holds the weights, and the parameters the average
-        self._testing = ExitStack()
+    updates: int = 0
+    _average: Array | None = None
+    _in_use: bool = False  # True while the average and the weights are exchanged
+    _testing: ExitStack | None = None  # holds the average in place during a validation
 
     @abstractmethod
     def _share(self) -> float:
-        """Return the share in the new average of the weights that are now taken into it."""
+        """Return the share of the current weights in the new average."""
 
     def _settle(self) -> None:
-        """Make the buffers of the network fit its new weights."""
+        """Recompute the buffers of the network for its averaged weights."""
 
     def update(self) -> None:
-        """Take the weights as they are into the average; the first ones are the average.
+        """Add the current weights to the average. The first call copies them.
 
         Raises
         ------
         RuntimeError
-            If the average is in use, if there is no model, or if it has other weights now.
+            If the average is in use, there is no model, or the model has other parameters now.
         """
         values = self._values()
         if self._average is None:
@@ -61,12 +61,12 @@ class WeightAverage(Callback):
 
     @contextmanager
     def swapped(self) -> Iterator[None]:
-        """Have the average in the place of the weights inside a ``with`` block.
+        """Use the average in place of the weights inside a ``with`` block.
 
         Raises
         ------
         RuntimeError
-            If nothing has been averaged yet, or this is such a block already.
+            If nothing has been averaged yet, or the average is in use already.
         """
         values, buffers = self._values(), self._buffers()
         before = [buffer.copy() for buffer in buffers]
@@ -82,7 +82,7 @@ class WeightAverage(Callback):
                 buffer[...] = value
 
     def apply(self) -> None:
-        """Let the average be the weights for good; the next one begins anew.
+        """Replace the weights by the average for good, and start a new average.
 
         Raises
         ------
@@ -106,10 +106,10 @@ class WeightAverage(Callback):
             a[:], w[:] = w.copy(), a.copy()
 
     def _values(self) -> Array:
-        """Return the weights, if they are there to be averaged."""
+        """Return the weights; raise RuntimeError if they cannot be averaged now."""
         who = type(self).__name__
         if self._in_use:
-            raise RuntimeError(f"{who} has its average in the place of the weights already")
+            raise RuntimeError(f"{who} has its average in place of the weights already")
         if not hasattr(self, "model"):
             raise RuntimeError(f"{who} needs a model: give it to fit, or call set_model")
         values = self.model.trainer.prepare().values
@@ -120,10 +120,13 @@ class WeightAverage(Callback):
 
     def on_test_begin(self, logs: dict[str, float]) -> None:
         if self.updates:
+            self._testing = ExitStack()
             self._testing.enter_context(self.swapped())
 
     def on_test_end(self, logs: dict[str, float]) -> None:
-        self._testing.close()
+        if self._testing is not None:
+            self._testing.close()
+            self._testing = None
 
     def state(self) -> dict[str, Any]:
         if self._average is None:
@@ -140,15 +143,17 @@ class WeightAverage(Callback):
                 view[...] = state[name]
 
 
+@dataclass(eq=False)
 class EMA(WeightAverage):
-    """Exponential moving average of the weights: average = decay average + (1 - decay) weights.
+    """Exponential moving average (EMA) of the weights, updated after every step.
 
-    After every step. Running statistics of batch norm are those of the model itself.
+    average = decay average + (1 - decay) weights. The running statistics of batch norm are not
+    averaged: they stay those of the model.
 
     Parameters
     ----------
     decay : float
-        In [0, 1): about 1 / (1 - decay) steps have a say.
+        In [0, 1): the average covers about 1 / (1 - decay) steps.
 
     Raises
     ------
@@ -174,9 +179,10 @@ class EMA(WeightAverage):
     True
     """
 
-    def __init__(self, decay: float = 0.999) -> None:
-        super().__init__()
-        self.decay = number(decay, "decay", "[0, 1)")
+    decay: float = 0.999
+
+    def __post_init__(self) -> None:
+        self.decay = number(self.decay, "decay", "[0, 1)")
 
     def _share(self) -> float:
         return 1 - self.decay
@@ -185,28 +191,30 @@ class EMA(WeightAverage):
         self.update()
 
 
+@dataclass(eq=False)
 class SWA(WeightAverage):
-    """Stochastic weight averaging: the mean of the weights after some epochs.
+    """Stochastic weight averaging (SWA): the mean of the weights after several epochs.
 
-    It goes with a learning rate that stays high, or comes back: `deepfs.schedules`.
+    Use it with a constant or cyclic learning rate, see `deepfs.schedules`.
 
     Parameters
     ----------
     start : int
-        Epochs, at least 0, before the first whose weights are averaged.
+        Number of epochs before the first one whose weights are averaged, at least 0.
     every : int
-        Epochs from one of them to the next.
+        Epochs from one averaged epoch to the next.
     data : array (n, ...), optional
-        Training inputs: the running statistics of batch norm are none of the averaged weights, and
-        are measured anew on these, by `update_bn`, whenever the average is put in place.
+        Training inputs, required if the network has a batch norm: its running statistics do not fit
+        averaged weights, so `update_bn` measures them again on these inputs when the average is
+        used.
     batch_size : int
-        For that.
+        Samples at a time in `update_bn`.
 
     Raises
     ------
     TypeError, ValueError
-        If a setting is out of range; when the training begins, if the network has a batch norm and
-        there is no ``data``.
+        If a setting is of the wrong kind or out of range; ValueError when the training begins, if
+        the network has a batch norm and there is no ``data``.
 
     References
     ----------
@@ -225,29 +233,33 @@ class SWA(WeightAverage):
     >>> average.apply()
     """
 
-    def __init__(
-        self, start: int, every: int = 1, data: ArrayLike | None = None, batch_size: int = 256
-    ) -> None:
-        super().__init__()
-        self.start, self.every = whole(start, "start", 0), whole(every, "every")
-        self.data = None if data is None else np.asarray(data)
-        self.batch_size = whole(batch_size, "batch_size")
+    start: int
+    every: int = 1
+    data: ArrayLike | None = field(default=None, repr=False)
+    batch_size: int = 256
+
+    def __post_init__(self) -> None:
+        self.start, self.every = whole(self.start, "start", 0), whole(self.every, "every")
+        self.data = None if self.data is None else np.asarray(self.data)
+        self.batch_size = whole(self.batch_size, "batch_size")
 
     def _share(self) -> float:
         return 1 / (self.updates + 1)
 
     def _settle(self) -> None:
-        if batch_norms(self.model.network):
-            update_bn(self.model.network, self._inputs(), self.batch_size)
+        with self.model.trainer.holding():
+            if moving_norms(self.model.network):
+                update_bn(self.model.network, self._inputs(), self.batch_size)
 
-    def _inputs(self) -> Array:
+    def _inputs(self) -> ArrayLike:
         if self.data is None:
             raise ValueError("SWA needs data for the running statistics of BatchNorm, got None")
         return self.data
 
     def on_train_begin(self, logs: dict[str, float]) -> None:
-        if batch_norms(self.model.network):
-            self._inputs()
+        with self.model.trainer.holding():
+            if moving_norms(self.model.network):
+                self._inputs()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         if epoch >= self.start and (epoch - self.start) % self.every == 0:
@@ -255,16 +267,18 @@ class SWA(WeightAverage):
 
 
 def update_bn(network: Layer, x: ArrayLike, batch_size: int = 256) -> None:
-    """Measure the running statistics of all batch norms anew: the plain mean over batches.
+    """Recompute the running statistics of batch norms, as the plain mean over batches.
+
+    Frozen batch norms, and those with fixed statistics, keep theirs.
 
     Parameters
     ----------
     network : Layer
-        With weights that its running statistics do not belong to.
+        A network whose weights were changed, for instance averaged.
     x : array (n, ...)
-        Training inputs, taken in batches of almost the same size.
+        Training inputs, divided into batches of nearly equal size.
     batch_size : int
-        The largest.
+        Largest number of samples of a batch.
 
     Raises
     ------
@@ -287,7 +301,7 @@ def update_bn(network: Layer, x: ArrayLike, batch_size: int = 256) -> None:
     if x.ndim < 1 or len(x) == 0:
         raise ValueError(f"update_bn needs at least 1 sample, got inputs of shape {x.shape}")
     network.prepare(x[:1])
-    norms = batch_norms(network)
+    norms = moving_norms(network)
     own = {id(buffer) for norm in norms for buffer in norm.buffers().values()}
     others = [(b, b.copy()) for b in network.buffers().values() if id(b) not in own]
     before = [norm.statistics for norm in norms]
@@ -304,14 +318,14 @@ def update_bn(network: Layer, x: ArrayLike, batch_size: int = 256) -> None:
             buffer[...] = value
 
 
-def batch_norms(layer: Layer) -> list[BatchNorm]:
-    """Return the batch norms in a layer."""
+def moving_norms(layer: Layer) -> list[BatchNorm]:
+    """Return the batch norms of a layer and its parts whose statistics change in training."""
     if isinstance(layer, Container):
-        return [norm for part in layer.named_parts().values() for norm in batch_norms(part)]
-    return [layer] if isinstance(layer, BatchNorm) else []
+        return [norm for part in layer.named_parts().values() for norm in moving_norms(part)]
+    return [layer] if isinstance(layer, BatchNorm) and not layer.fixed else []
 
 
 def pieces(*arrays: Array) -> Iterator[tuple[Array, ...]]:
-    """Give the same pieces of flat arrays, one after the other."""
+    """Yield the same slices of flat arrays, `PIECE` entries at a time."""
     for start in range(0, len(arrays[0]), PIECE):
         yield tuple(array[start : start + PIECE] for array in arrays)

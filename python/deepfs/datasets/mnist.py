@@ -63,7 +63,7 @@ def mnist(
         if that variable is set, else a folder in the user's cache (or in ``$DEEPFS_CACHE``), into
         which the files are downloaded once.
     dtype : {"float32", "float64", "uint8"}
-        Of the images: floats in [0, 1], or the raw bytes 0 to 255.
+        dtype of the images: floats in [0, 1], or raw bytes from 0 to 255.
 
     Returns
     -------
@@ -106,7 +106,7 @@ def fashion_mnist(
         ``$DEEPFS_DATA/fashion_mnist`` if that variable is set, else a folder in the user's cache
         (or in ``$DEEPFS_CACHE``), into which the files are downloaded once.
     dtype : {"float32", "float64", "uint8"}
-        Of the images: floats in [0, 1], or the raw bytes 0 to 255.
+        dtype of the images: floats in [0, 1], or raw bytes from 0 to 255.
 
     Returns
     -------
@@ -142,7 +142,7 @@ def mnist_mini(dtype: str = "float32") -> tuple[Split, Split]:
     Parameters
     ----------
     dtype : {"float32", "float64", "uint8"}
-        Of the images: floats in [0, 1], or the raw bytes 0 to 255.
+        dtype of the images: floats in [0, 1], or raw bytes from 0 to 255.
 
     Returns
     -------

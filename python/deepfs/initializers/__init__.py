@@ -1,10 +1,10 @@
-"""Initial values of parameters: functions ``(shape, rng) -> array``.
+"""Initializers: initial values of parameters, as functions ``(shape, rng) -> array``.
 
-A `Dense` weight (in, out) has fan_in = in and fan_out = out; a convolution's (co, ci/groups, kh,
-kw) has fan_in = ci/groups * kh * kw and fan_out = co * kh * kw. Normal ones are plain, not
-truncated (Keras truncates its own). Wherever a layer takes an initializer, it takes an object of
-this module, its name in snake case (``"he_normal"``), or any function of that form. `deepfs.lsuv`
-starts a whole network from data.
+A `Dense` weight (in, out) has fan_in = in and fan_out = out; the weight of a convolution
+(co, ci/groups, kh, kw) has fan_in = ci/groups * kh * kw and fan_out = co * kh * kw. Normal
+distributions are not truncated (Keras truncates them). Wherever a layer takes an initializer, it
+takes an object of this module, its name in snake case (``"he_normal"``), or any function of that
+form. `deepfs.lsuv` initializes a whole network from data.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ def _snake(name: str) -> str:
 
 
 def get(initializer: str | Initializer) -> Initializer:
-    """Return the initializer of a name, and a function as it is.
+    """Return the initializer of a name; return a function unchanged.
 
     Raises
     ------
     ValueError
-        If there is none of that name.
+        If no initializer has that name.
     TypeError
-        If it is neither a name nor a function; a class needs its brackets.
+        If it is neither a name nor a function, such as a class: write ``HeNormal()``.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What an initializer is, and how many inputs and outputs a weight has."""
+"""The type of an initializer, and fan-in and fan-out of a weight."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Initializer: TypeAlias = Callable[[tuple[int, ...], Random], Array]
 
 
 def fans(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Return how many inputs an output sees, and how many outputs an input reaches.
+    """Return fan-in and fan-out: the inputs of an output, and the outputs that an input reaches.
 
     Parameters
     ----------
     shape : tuple of int
-        Of a weight: (in, out), or (co, ci/groups, ...) with the axes of a window.
+        Shape of a weight: (in, out), or (co, ci/groups, ...) with the axes of a window.
 
     Raises
     ------

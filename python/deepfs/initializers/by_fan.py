@@ -1,7 +1,7 @@
-"""Random values whose spread follows from the shape, so that signals keep their size.
+"""LeCun, Glorot (Xavier) and He initializers: the variance follows from the shape of the weight.
 
-A unit that adds up fan_in independent products has fan_in times their variance. Backward, a
-gradient is a sum over fan_out. Each class here keeps one of the two, or a mean of both.
+The sum of fan_in independent products has fan_in times their variance. In backward, a gradient is a
+sum over fan_out. Each class keeps one of these two variances, or a compromise of both.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import sqrt
 
-from .._settings import Settings
+from .._settings import ExplainedSettings
 from ..random import Random
 from ._base import Array, fans
 from .drawn import Normal, Uniform
 
 
 @dataclass
-class LecunNormal(Settings):
-    """Draw normal numbers of standard deviation sqrt(1 / fan_in): what the textbook calls Xavier.
+class LecunNormal(ExplainedSettings):
+    """LeCun normal initializer: normal numbers of standard deviation sqrt(1 / fan_in).
 
     Raises
     ------
@@ -26,7 +26,7 @@ class LecunNormal(Settings):
 
     Notes
     -----
-    Shapes: (in, out) or (co, ci/groups, kh, kw); see `fans`.
+    Shapes: (in, out) or (co, ci/groups, kh, kw); see `fans`. Some textbooks call this one Xavier.
 
     References
     ----------
@@ -44,8 +44,8 @@ class LecunNormal(Settings):
 
 
 @dataclass
-class LecunUniform(Settings):
-    """Draw uniform numbers of at most sqrt(3 / fan_in), the standard deviation of `LecunNormal`.
+class LecunUniform(ExplainedSettings):
+    """LeCun uniform initializer: uniform numbers in [-a, a), a = sqrt(3 / fan_in).
 
     Raises
     ------
@@ -72,8 +72,8 @@ class LecunUniform(Settings):
 
 
 @dataclass
-class GlorotNormal(Settings):
-    """Draw normal numbers of standard deviation sqrt(2 / (fan_in + fan_out)).
+class GlorotNormal(ExplainedSettings):
+    """Glorot (Xavier) normal initializer: standard deviation sqrt(2 / (fan_in + fan_out)).
 
     Raises
     ------
@@ -83,7 +83,7 @@ class GlorotNormal(Settings):
     Notes
     -----
     Shapes: (in, out) or (co, ci/groups, kh, kw); see `fans`. Made for tanh and sigmoid, which are
-    straight near 0. Also called ``"xavier_normal"``, by the author's first name.
+    nearly linear around 0. Also ``"xavier_normal"``, after the author's first name.
 
     References
     ----------
@@ -102,8 +102,8 @@ class GlorotNormal(Settings):
 
 
 @dataclass
-class GlorotUniform(Settings):
-    """Draw uniform numbers of at most sqrt(6 / (fan_in + fan_out)).
+class GlorotUniform(ExplainedSettings):
+    """Glorot (Xavier) uniform initializer: [-a, a), a = sqrt(6 / (fan_in + fan_out)).
 
     Raises
     ------
@@ -112,7 +112,7 @@ class GlorotUniform(Settings):
 
     Notes
     -----
-    Shapes: (in, out) or (co, ci/groups, kh, kw); see `fans`. Also called ``"xavier_uniform"``.
+    Shapes: (in, out) or (co, ci/groups, kh, kw); see `fans`. Also ``"xavier_uniform"``.
 
     References
     ----------
@@ -131,8 +131,8 @@ class GlorotUniform(Settings):
 
 
 @dataclass
-class HeNormal(Settings):
-    """Draw normal numbers of standard deviation sqrt(2 / fan_in), made for ReLU.
+class HeNormal(ExplainedSettings):
+    """He (Kaiming) normal initializer: standard deviation sqrt(2 / fan_in), made for ReLU.
 
     Raises
     ------
@@ -141,8 +141,8 @@ class HeNormal(Settings):
 
     Notes
     -----
-    Shapes: (in, out) or (co, ci/groups, kh, kw); see `fans`. ReLU halves the mean square of what it
-    is given; the 2 makes up for that.
+    Shapes: (in, out) or (co, ci/groups, kh, kw); see `fans`. ReLU halves the mean square of its
+    input; the factor 2 compensates for that. This is the default of layers with weights.
 
     References
     ----------
@@ -160,8 +160,8 @@ class HeNormal(Settings):
 
 
 @dataclass
-class HeUniform(Settings):
-    """Draw uniform numbers of at most sqrt(6 / fan_in), the standard deviation of `HeNormal`.
+class HeUniform(ExplainedSettings):
+    """He (Kaiming) uniform initializer: uniform numbers in [-a, a), a = sqrt(6 / fan_in).
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The same value everywhere."""
+"""Constant initializers."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ import numpy as np
 
 from .._check import number
 from .._check import shape as shape_of
-from .._settings import Settings
+from .._settings import ExplainedSettings
 from ..random import Random
 from ._base import Array
 
 
 @dataclass
-class Constant(Settings):
-    """Give every entry one value.
+class Constant(ExplainedSettings):
+    """Constant initializer: the same value for every entry.
 
     Parameters
     ----------
     value : float
-        That value, finite.
+        The value, finite.
 
     Raises
     ------
     ValueError, TypeError
-        If ``value`` is not such a number.
+        If ``value`` is not a finite number.
 
     Notes
     -----
@@ -52,8 +52,8 @@ class Constant(Settings):
 
 
 @dataclass
-class Zeros(Settings):
-    """Give every entry 0: for biases, not for weights, whose units would stay alike.
+class Zeros(ExplainedSettings):
+    """Zeros initializer: for biases, not for weights, whose units would all stay equal.
 
     Notes
     -----
@@ -75,8 +75,8 @@ class Zeros(Settings):
 
 
 @dataclass
-class Ones(Settings):
-    """Give every entry 1.
+class Ones(ExplainedSettings):
+    """Ones initializer.
 
     Notes
     -----

@@ -1,4 +1,4 @@
-"""Random values of a spread that the user gives."""
+"""Random initializers with a given standard deviation or limit."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._check import number
-from .._settings import Settings
+from .._settings import ExplainedSettings
 from ..random import Random
 from ._base import Array
 
 
 @dataclass
-class Normal(Settings):
-    """Draw from the normal distribution of mean 0 and standard deviation ``std``.
+class Normal(ExplainedSettings):
+    """Normal (Gaussian) initializer: mean 0 and standard deviation ``std``.
 
     Parameters
     ----------
     std : float
-        Standard deviation, at least 0. The textbook's first networks use 0.01.
+        Standard deviation, at least 0.
 
     Raises
     ------
     ValueError, TypeError
-        If ``std`` is not such a number.
+        If ``std`` is not a finite number of at least 0.
 
     Notes
     -----
@@ -52,18 +52,18 @@ class Normal(Settings):
 
 
 @dataclass
-class Uniform(Settings):
-    """Draw from the uniform distribution in [-limit, limit), of standard deviation limit / sqrt(3).
+class Uniform(ExplainedSettings):
+    """Uniform initializer in [-limit, limit), of standard deviation limit / sqrt(3).
 
     Parameters
     ----------
     limit : float
-        Largest size of an entry, at least 0.
+        Largest absolute value of an entry, at least 0.
 
     Raises
     ------
     ValueError, TypeError
-        If ``limit`` is not such a number.
+        If ``limit`` is not a finite number of at least 0.
 
     Notes
     -----
@@ -90,25 +90,25 @@ class Uniform(Settings):
 
 
 @dataclass
-class TruncatedNormal(Settings):
-    """Draw from the normal distribution until the entry is not beyond ``cut`` times ``std``.
+class TruncatedNormal(ExplainedSettings):
+    """Truncated normal initializer: no entry is beyond ``cut`` times ``std``.
 
     Parameters
     ----------
     std : float
-        Standard deviation before anything is cut off, at least 0. With ``cut=2`` that of the
-        result is 0.88 times as large.
+        Standard deviation before truncation, at least 0. With ``cut=2``, that of the result is
+        0.88 times as large.
     cut : float
-        Largest size of an entry, in units of ``std``, at least 0.1.
+        Largest absolute value of an entry, in units of ``std``, at least 0.1.
 
     Raises
     ------
     ValueError, TypeError
-        If a setting is not such a number.
+        If a setting is not a number, or out of range.
 
     Notes
     -----
-    Shapes: any. Entries beyond the cut are drawn again, so none pile up at it.
+    Shapes: any. Entries beyond the cut are drawn again, not clipped to it.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Weights that turn signals and do not stretch them."""
+"""Orthogonal initializer."""
 
 from __future__ import annotations
 
@@ -9,31 +9,32 @@ import numpy as np
 
 from .._check import number
 from .._check import shape as shape_of
-from .._settings import Settings
+from .._settings import ExplainedSettings
 from ..random import Random
 from ._base import Array
 
 
 @dataclass
-class Orthogonal(Settings):
-    """Draw an orthogonal matrix, any as likely as any other, times ``gain``.
+class Orthogonal(ExplainedSettings):
+    """Orthogonal initializer: a uniformly random orthogonal matrix times ``gain``.
 
     Parameters
     ----------
     gain : float
-        Length of its rows or columns, at least 0. The square root of 2 suits ReLU.
+        Length of the rows or columns, at least 0. The square root of 2 suits ReLU.
 
     Raises
     ------
     ValueError, TypeError
-        If ``gain`` is not such a number, or, on call, if the shape has fewer than two axes.
+        If ``gain`` is not a finite number of at least 0, or, on call, if the shape has fewer than
+        two axes.
 
     Notes
     -----
-    Shapes: (in, out) as it is; (co, ci/groups, kh, kw) as a matrix (co, ci/groups * kh * kw). The
-    shorter of its sides is orthonormal: rows if they are fewer than columns. It is the Q of a QR
+    Shapes: (in, out) as it is; (co, ci/groups, kh, kw) as a matrix (co, ci/groups * kh * kw). Its
+    rows are orthonormal if they are fewer than the columns, else its columns. It is the Q of a QR
     decomposition of normal numbers, with the signs that make the diagonal of R positive.
-    Twin: `deepfs.reference.orthogonal`, by Gram and Schmidt.
+    NumPy reference: `deepfs.reference.orthogonal`, by the Gram-Schmidt method.
 
     References
     ----------

@@ -1,1 +1,1 @@
-"""A network as tables: what it is made of, and where the time of a step goes."""
+"""Tables of a network: its layers (summary) and their times (profile)."""

@@ -1,4 +1,4 @@
-"""What `Model.profile` wraps around the layers of a network: counters of their work, and clocks."""
+"""Counters and clocks that `Model.profile` wraps around the layers of a network."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ..layers._container import walk
 
 
 class Meter:
-    """A function: its work in a step, and its seconds in each of several steps."""
+    """Work of a function in one step, and its seconds in each of several steps."""
 
     def __init__(self) -> None:
         self.multiply_adds = self.nbytes = 0
         self.calls = 0  # in this step
         self.seconds = 0.0
-        self.steps: list[tuple[int, float]] = []  # calls and seconds of those before
+        self.steps: list[tuple[int, float]] = []  # calls and seconds of earlier steps
 
     def end_step(self) -> None:
         """Begin the next step."""
@@ -29,13 +29,13 @@ class Meter:
 
 
 class Stopwatch:
-    """Times functions, each without the timed functions that it calls."""
+    """Times functions, without the time of the timed functions that they call."""
 
     def __init__(self) -> None:
         self.inside = 0.0  # seconds in the functions that the running one has called
 
     def timed(self, call: Callable[..., Any], meter: Meter) -> Callable[..., Any]:
-        """Return the function with its seconds going to a meter."""
+        """Return the function, wrapped so that its seconds are added to a meter."""
 
         def wrapper(*args: Any, **kwargs: Any) -> Any:
             outside, self.inside = self.inside, 0.0
@@ -51,7 +51,7 @@ class Stopwatch:
 
 
 class Probe:
-    """Wraps the inner functions of a layer. What a container hands them goes through untouched."""
+    """Wraps `_forward` and `_backward` of a layer; passes all their arguments on."""
 
     def __init__(self, name: str, layer: Layer) -> None:
         self.name, self.layer, self.algorithm = name, layer, "-"
@@ -61,7 +61,7 @@ class Probe:
         self._counted: list[tuple[int, int]] = []  # bytes of inputs, multiply-adds on them
 
     def count(self) -> None:
-        """Count the work of the calls that follow; that of a container is its parts'."""
+        """Count the work of the calls that follow; a container's work is that of its parts."""
         if not isinstance(self.layer, Container):
             vars(self.layer).update(_forward=self._count_forward, _backward=self._count_backward)
 
@@ -95,7 +95,7 @@ class Probe:
 
 
 def probes_of(network: Layer) -> list[Probe]:
-    """Return a probe per layer; one in several places has one, named as the first of them."""
+    """Return a probe per layer. A layer that occurs twice has one, named after its first place."""
     probes: dict[int, Probe] = {}
     for name, layer, _ in walk(network, "", network.in_shape or ()):
         if id(layer) not in probes:

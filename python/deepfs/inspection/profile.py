@@ -1,7 +1,7 @@
-"""Where the time of a training step goes: what `Model.profile` measures and prints.
+"""The profile of a training step: time, GFLOP/s and GB/s of each layer. See `Model.profile`.
 
-A copy of the model takes the steps, so the model itself cannot change. One of them counts the work
-of each layer, the others are timed, by what `meters.py` wraps around the layers of the copy.
+A copy of the model takes the steps, so the model itself cannot change. The first step counts the
+work of each layer, the others are timed, by wrappers around the layers of the copy (`meters.py`).
 """
 
 from __future__ import annotations
@@ -25,29 +25,30 @@ from ..config import get_num_threads
 from ..trainer import Trainer
 from .meters import Meter, Stopwatch, probes_of
 
-WIDTH = 100  # of a printed table, at most
+WIDTH = 100  # largest width of a printed table
 
 
 @dataclass(frozen=True)
 class Pass:
-    """A layer in one direction, over one step.
+    """The forward or backward pass of a layer in one step.
 
     Attributes
     ----------
     ms : float
         Milliseconds, the median over the repeats.
     multiply_adds : int
-        As textbooks count them, whatever algorithm runs; see `Layer.multiply_adds`. Backward counts
-        the gradient of the weights and, where it is asked for, that of the input.
+        Multiply-adds as textbooks count them, whatever algorithm runs; see `Layer.multiply_adds`.
+        Backward counts the gradient of the weights and, if it is needed, that of the input.
     nbytes : int
-        Of the arrays that must be read or written, each once. Forward: input, output, parameters.
-        Backward: both gradients; of a layer that learns also the gradients of its parameters, the
-        input and, where the gradient of the input is asked for, the parameters.
+        Bytes of the arrays that must be read or written, each counted once. Forward: input, output,
+        parameters. Backward: both gradients; for a layer with parameters also their gradients, the
+        input and, if the gradient of the input is needed, the parameters.
     gflops, peak_share : float or None
-        2e-9 multiply-adds per second, and that over the peak. None without any.
+        GFLOP/s, at 2 operations per multiply-add, and its share of the peak. None if there are
+        none.
     gbs, copy_share : float or None
-        1e-9 bytes per second, and that over the speed of a copy: above 1 where caches hold the
-        arrays. None without any, as of a layer that returns a view.
+        GB/s, and its share of the speed of a copy, which is above 1 if caches hold the arrays. None
+        if no bytes move, for instance for a layer that returns a view.
     """
 
     ms: float
@@ -61,23 +62,23 @@ class Pass:
 
 @dataclass(frozen=True)
 class Row:
-    """A layer, or another part of a step.
+    """A row of the profile: a layer, or another part of a step.
 
     Attributes
     ----------
     name, kind : str
-        As in `Model.summary`. After the layers come ``loss``, ``optimizer``, ``rest`` (metrics,
-        checks, clearing gradients, what happens between layers) and ``step``, which is all of it.
+        See `Model.summary`. After the layers come ``loss``, ``optimizer``, ``rest`` (metrics,
+        checks, zeroing gradients, calls between layers) and ``step``, the whole step.
     algorithm : str
-        How the forward pass of a convolution is computed, as `Conv2D.algorithm_for` says; else "-".
+        Algorithm of the forward pass of a convolution, see `Conv2D.algorithm_for`; else "-".
     calls : int
-        Forwards in a step: 2 for a layer in two places, whose row, named as the first of them, has
-        the sums; 0 for one that is fused into the layer before it, whose row has its time.
+        Number of forward passes in a step: 2 for a layer that occurs twice, whose row has the sums;
+        0 for a layer that is fused into the layer before it, whose row includes its time.
     ms, share : float
-        Milliseconds, forward and backward, and that over those of the step. Medians do not add up
-        exactly to the median of the step. Those of a container are without its parts.
+        Milliseconds of forward and backward, and their share of the step. Medians do not add up
+        exactly to the median of the step. Times of a container exclude its parts.
     forward, backward : Pass or None
-        None where the step has none, as no backward below the first layer that learns.
+        None if the step has no such pass: there is no backward before the first layer that learns.
     """
 
     name: str
@@ -92,20 +93,20 @@ class Row:
 
 @dataclass(frozen=True, repr=False)
 class Profile:
-    """What `Model.profile` measured: rows to compute with, a table to print.
+    """Result of `Model.profile`: rows for programs, and a table when it is printed.
 
     Attributes
     ----------
     rows : list of Row
         In the order of the network.
     samples, repeats, threads : int
-        Of the batch; timed steps; what kernels were allowed.
+        Samples of the batch; number of timed steps; number of threads that kernels could use.
     dtype : str
-        Of the network.
+        dtype of the network.
     peak_gflops : float
-        The best of several matrix products of 512x512x512 in that dtype with as many threads.
+        GFLOP/s of the fastest of several matrix products of 512x512x512 in that dtype.
     copy_gbs : float
-        The best of several copies of 64 MB with as many threads, bytes read plus bytes written.
+        GB/s of the fastest of several copies of 64 MB, bytes read plus bytes written.
     """
 
     rows: list[Row]
@@ -123,7 +124,7 @@ class Profile:
         raise KeyError(f"the profile has no row {name!r}")
 
     def as_dict(self) -> dict[str, Any]:
-        """Return everything as dicts, lists and numbers, as JSON can hold them."""
+        """Return everything as dicts, lists and numbers, for instance for JSON."""
         return dataclasses.asdict(self)
 
     def __repr__(self) -> str:
@@ -132,7 +133,7 @@ class Profile:
 
 @dataclass
 class Part:
-    """What a row of the profile is made of."""
+    """The meters of a row of the profile."""
 
     name: str
     kind: str
@@ -198,13 +199,13 @@ def profile(trainer: Trainer, x: Array, y: Array, repeats: int) -> Profile:
 
 
 def milliseconds(meters: Sequence[Meter]) -> float:
-    """Return the median over steps of what functions took together."""
+    """Return the median over steps of the total time of functions."""
     steps = zip(*(meter.steps for meter in meters), strict=True)
     return 1e3 * median(sum(seconds for _, seconds in step) for step in steps)
 
 
 def pass_of(meters: Sequence[Meter], peak: float, speed: float) -> Pass | None:
-    """Return what functions did together; None if they were not called."""
+    """Return the total of functions; None if they were not called."""
     if not any(meter.steps[0][0] for meter in meters):
         return None
     ms = milliseconds(meters)
@@ -249,7 +250,7 @@ TITLES = {"ms": slice(2, 6), "GFLOP/s": slice(6, 10), "GB/s": slice(10, 14)}  # 
 
 
 def table(profile: Profile) -> str:
-    """Return the rows, two lines of head above them, and below them how they were measured."""
+    """Return the table: two header lines, the rows, and two lines on the measurement."""
     step_ms = profile.rows[-1].ms
     digits = 1 if step_ms >= 100 else 2 if step_ms >= 10 else 3
     rows = [HEAD, *(cells_of(row, digits) for row in profile.rows)]
@@ -292,12 +293,12 @@ def cells_of(row: Row, digits: int) -> tuple[str, ...]:
 
 
 def percent(share: float | None) -> str:
-    """Return a share in %, or "-" for none."""
+    """Return a share in %, or "-" for None."""
     return figures(None if share is None else 100 * share)
 
 
 def figures(value: float | None) -> str:
-    """Return a number with one decimal where it is below 10, or "-" for none."""
+    """Return a number, with one decimal if it is below 10, or "-" for None."""
     if value is None:
         return "-"
     return f"{value:.1f}" if value < 9.95 else f"{value:.0f}"

@@ -1,4 +1,4 @@
-"""A network as a table: what `Model.summary` prints."""
+"""The table of `Model.summary`."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ def print_summary(network: Layer, in_shape: Shape | None = None) -> None:
                 "Model.summary needs in_shape, such as (1, 28, 28), before the first data"
             )
         network.build(tuple(in_shape))
-    places = walk(network, "", network.in_shape or ())
-    rows = [HEAD, *(row_of(*place) for place in places)]
+    rows = [HEAD, *(row_of(*found) for found in walk(network, "", network.in_shape or ()))]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for *cells, last in rows:
         padded = [f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=False)]
@@ -28,7 +27,7 @@ def print_summary(network: Layer, in_shape: Shape | None = None) -> None:
 
 
 def row_of(name: str, layer: Layer, in_shape: Shape) -> tuple[str, ...]:
-    """Return the cells of a layer; a container leaves to its parts what they have."""
+    """Return the cells of a layer; a container's parameters are listed for its parts."""
     shape = str(("n", *layer.out_shape(in_shape))).replace("'", "")
     if isinstance(layer, Container):
         return name, type(layer).__name__, shape, "", ""

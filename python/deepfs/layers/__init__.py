@@ -1,11 +1,11 @@
-"""Layers: the steps of a network with their derivatives. `Layer` says what they have in common.
+"""Layers: the steps of a network with their derivatives. `Layer` describes what all have in common.
 
-Here is also all that a layer of your own calls: how arrays lie (`channels_last`, `channels_first`,
+For layers of your own there are functions for memory layout (`channels_last`, `channels_first`,
 `physical`, `logical`, `flat_rows`, `empty`), `Container` for a layer made of layers, `Epilogue` for
 fused operations, and checks of settings (`whole`, `number`, `flag`, `one_of`, `pair`, `padding`).
 """
 
-# what layers of one's own call: public, but not for `import *`
+# for layers of your own: public, but not part of `import *`
 from .._arrays import Array as Array
 from .._arrays import Shape as Shape
 from .._arrays import channels_first as channels_first

@@ -1,4 +1,16 @@
-"""What a layer is. Read this file first; then `dense.py`, a layer."""
+"""What a layer is. Read this file first; then `dense.py`, the simplest layer with weights.
+
+A layer computes y = f(x) for a batch x. In backward, it computes from dy, the gradient of the loss
+with respect to y, the gradient dx with respect to x, and adds the gradients of its weights to sums
+that are kept beside the weights. Three rules hold for every layer:
+
+- `forward` returns what `backward` needs of it, as a cache. Nothing is kept on the layer.
+- The first input decides the shapes and the dtype of the weights: it *builds* the layer.
+- The public methods check; the hooks, whose names begin with an underscore, compute.
+
+Where the weights themselves live: `_parameter.py`. How a setting is checked when it is assigned:
+``deepfs/_settings.py``. Layers made of layers: `_container.py`.
+"""
 
 from __future__ import annotations
 
@@ -16,42 +28,43 @@ from . import _parameter
 from ._fusion import PLAIN, Epilogue
 from ._state import Budget, Stateful
 
-_building = threading.RLock()
+_building = threading.RLock()  # one for all layers: a container builds its parts
 
 
 @dataclass(eq=False)
 class Layer(Stateful):
-    """One step of a network, with its derivative.
+    """Base class of layers: one step of a network, with its derivative.
 
-    A layer is a dataclass whose fields are its settings, checked in ``__post_init__``. What
-    `backward` needs of `forward` travels in the cache between them, so a layer may be used twice,
-    nested, pickled, and called from many threads. Layers are final: combine them, do not inherit
-    from them.
+    A layer is a dataclass whose fields are its settings, checked in ``__post_init__``. Because the
+    cache carries what `backward` needs, a layer may be used twice, nested, pickled, and called from
+    many threads. Built-in layers are final: combine them, do not inherit from them.
 
-    Write one with the hooks `_out_shape`, `_forward`, `_backward`, and `_build` if it learns; prove
-    it with `deepfs.testing.check_layer`. These four names will not change; nor will what they call:
-    `add_parameter`, `add_buffer`, `check_shape`, and the functions of `deepfs.layers`.
+    To write one, define the hooks `_out_shape`, `_forward` and `_backward`, and `_build` if the
+    layer has weights; then run `deepfs.testing.check_layer`. The names of these hooks are stable,
+    and so are those of what they call: `add_parameter`, `add_buffer`, `check_shape` and the
+    functions of `deepfs.layers`. ``docs/add_a_layer.md`` shows it step by step.
 
     Parameters
     ----------
     name : str, optional
         Name of the layer in parameter names and messages.
     dtype : {"float32", "float64"}, optional
-        Of parameters and results. By default that of the first input; float32 for integers.
+        dtype of parameters and outputs. By default that of the first input; float32 for integers.
 
     Attributes
     ----------
     learned : dict of Parameter
-        Parameters of a built layer by name, those of its parts left out.
+        The layer's own parameters by name, without those of its parts. Made by `_build`.
     buffered : dict of array
-        Its buffers, likewise: arrays that are saved, but not learned.
+        The layer's own buffers by name: arrays that are saved, but not learned.
     changeable : frozenset of str
-        For classes: settings that `_forward` and `_backward` read anew each time, so that they may
-        be assigned after `_build` has made parameters or buffers.
+        Class attribute: settings that `_forward` and `_backward` read anew each time, so that they
+        may be assigned after `_build` has made parameters or buffers.
     input_rank : tuple of int or None
-        For classes: axes that ``x`` may have, the batch included. None: any.
+        Class attribute: numbers of axes that ``x`` may have, the batch included. None: any.
     fuses_forward, fuses_backward : frozenset of str
-        For classes: fields of `Epilogue` that `_forward` and `_backward` take as argument ``end``.
+        Class attributes: fields of `Epilogue` that `_forward` and `_backward` take as the argument
+        ``end``.
 
     Examples
     --------
@@ -80,20 +93,20 @@ class Layer(Stateful):
     changeable: ClassVar[frozenset[str]] = frozenset()
     fuses_forward: ClassVar[frozenset[str]] = frozenset()
     fuses_backward: ClassVar[frozenset[str]] = frozenset()
-    in_shape: ClassVar[Shape | None] = None  # that it was built for, without the batch axis
-    built_dtype: ClassVar[np.dtype[Any] | None] = None
+    in_shape: ClassVar[Shape | None] = None  # input shape it was built for, without the batch axis
+    built_dtype: ClassVar[np.dtype[Any] | None] = None  # None before it is built
 
     def __call__(self, x: ArrayLike) -> Array:
-        """Return the output for the batch ``x``, as in inference."""
+        """Return the output for the batch ``x`` in inference mode."""
         return self._infer(self.prepare(x))
 
     def forward(self, x: ArrayLike, training: bool = False) -> tuple[Array, Any]:
-        """Return the output for the batch ``x`` and the cache that `backward` will need."""
+        """Return the output for the batch ``x``, and the cache that `backward` needs."""
         y, cache = self._forward(self.prepare(x), training)
         return y, (y.shape, cache)
 
     def backward(self, dy: ArrayLike, cache: Any, need_dx: bool = True) -> Array | None:
-        """Add to the gradient of each parameter; return the gradient of ``x`` if it is needed."""
+        """Add to the gradient of each parameter; return dx, or None if ``need_dx`` is False."""
         if self.built_dtype is None:
             raise RuntimeError(f"{self.label}.backward needs the cache of a forward, got none yet")
         shape, inner = cache
@@ -108,25 +121,25 @@ class Layer(Stateful):
         _parameter.gradients.change()
         return self._backward(dy, inner, need_dx)
 
-    # The hooks: what a layer of one's own defines.
+    # The hooks: what a layer defines.
 
     @abstractmethod
     def _out_shape(self, in_shape: Shape) -> Shape:
-        """Return the output shape for ``in_shape``; raise ValueError if it does not fit."""
+        """Return the output shape, without the batch axis; raise ValueError for a wrong input."""
 
     def _build(self, in_shape: Shape, dtype: np.dtype[Any]) -> None:
         """Make parameters and buffers with `add_parameter` and `add_buffer`."""
 
     @abstractmethod
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
-        """Return the output for an ``x`` of the right dtype, and a cache. Never write to ``x``."""
+        """Return the output for ``x`` of the layer's dtype, and a cache. Never write to ``x``."""
 
     @abstractmethod
     def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
-        """Add to ``dstorage`` of each parameter; return a new array dx, or None if not needed."""
+        """Add to ``dstorage`` of each parameter; return dx, a new array, or None if not needed."""
 
     def _infer(self, x: Array, end: Epilogue = PLAIN) -> Array:
-        """Return the output alone. A layer that can have it for less overrides this."""
+        """Return the output alone. A layer that can compute it faster overrides this."""
         if end is PLAIN:
             return self._forward(x, False)[0]
         return self._forward(x, False, end)[0]  # type: ignore[call-arg]
@@ -136,7 +149,7 @@ class Layer(Stateful):
     def prepare(self, x: ArrayLike) -> Array:
         """Return ``x`` as an array of the layer's dtype; build the layer if it is new."""
         if type(x) is np.ndarray and x.dtype is self.built_dtype and x.ndim > 0:
-            return x  # as in every step but the first
+            return x  # the fast path, of all steps but the first
         x = array(x, self.label)
         dtype = dtype_of(x, self.label)
         if x.ndim == 0:
@@ -150,9 +163,10 @@ class Layer(Stateful):
     def build(
         self, in_shape: Shape, dtype: DTypeLike = np.float32, budget: Budget | None = None
     ) -> None:
-        """Make parameters and buffers for inputs of ``in_shape``, the batch axis left out.
+        """Make parameters and buffers for inputs of ``in_shape``, without the batch axis.
 
-        A ``budget`` limits the memory, and leaves parameters blank: their values come from a file.
+        `deepfs.load` passes a ``budget``, which limits the memory; parameters then stay blank until
+        they are read from the file.
         """
         wanted = float_dtype(dtype if self.dtype is None else self.dtype)
         check_name(self)
@@ -165,7 +179,7 @@ class Layer(Stateful):
         finally:
             del vars(self)["_budget"]
         for parameter in self.learned.values():
-            parameter.frozen = self._frozen
+            parameter._frozen = self._frozen
         vars(self).update(in_shape=tuple(in_shape), built_dtype=wanted)
         _parameter.structure.change()
 
@@ -185,33 +199,37 @@ class Layer(Stateful):
 
     def check_shape(self, x: Array) -> None:
         """Raise ValueError if the layer cannot take ``x``."""
-        if x.shape[1:] != self.in_shape:  # that one it can
+        if x.shape[1:] != self.in_shape:  # the shape it was built for was checked then
             self.out_shape(x.shape[1:])
 
     def check_training(self, shape: Shape) -> None:
-        """Raise ValueError if the layer takes a batch of ``shape``, but not in training.
+        """Raise ValueError if the layer cannot train on a batch of ``shape``.
 
-        A container asks its parts first, so that all refuse before the buffers of one have moved.
+        A container asks all its parts before any of them runs, so no buffer changes in vain.
         """
 
     def algorithm_for(self, in_shape: Shape) -> str:
-        """Return how a built layer computes where there is a choice, for a table; else "-"."""
+        """Return the name of the algorithm that a built layer uses, "-" if it has no choice."""
         return "-"
 
     def multiply_adds(self, in_shape: Shape) -> int:
-        """Return the multiply-adds of one forward of one sample, as textbooks count them."""
+        """Return the multiply-adds of the forward pass of one sample, as textbooks count them."""
         return 0
 
-    def _changed(self, name: str) -> None:
+    def _check_change(self, name: str) -> None:
+        self._refuse_change(name)
         if self.in_shape is not None and self.built_dtype is not None:
+            check_name(self)
             if self.learned or self.buffered:
                 self.out_shape(self.in_shape)
-            else:  # there are no arrays to lose: all checks once more
+            else:  # there are no arrays to lose: build again, with all checks
                 self.build(self.in_shape, self.built_dtype)
+
+    def _changed(self, name: str) -> None:
         _parameter.structure.change()
 
 
 def check_name(layer: Layer) -> None:
-    """Raise TypeError if a layer has a name that is no string."""
+    """Raise TypeError if the name of a layer is not a string."""
     if not isinstance(layer.name, str | None):
         raise TypeError(f"the name of a layer must be a str, got {layer.name!r}")

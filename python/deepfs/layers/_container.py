@@ -1,4 +1,4 @@
-"""What layers made of layers have in common."""
+"""Container: the base class of layers made of layers."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from ._parameter import Parameter
 
 
 class Container(Layer):
-    """A layer made of layers, its parts. They own its parameters and buffers.
+    """Base class of layers made of layers, its parts, which own its parameters and buffers.
 
-    Write one with `named_parts`, `part_shapes` and the hooks of `Layer`. `_forward` calls the
-    `_forward` of its parts, so that the input is checked once.
+    To write one, define `named_parts`, `part_shapes` if a part does not get the container's input,
+    and the hooks of `Layer`. `_forward` calls the `_forward` of the parts, so that the input is
+    checked once. ``docs/add_a_layer.md`` has an example.
     """
 
-    # what follows from the structure, with the version it was found for; not copied, not pickled
+    # derived from the structure of this version; not copied, not pickled
     _trains_on_one: ClassVar[int] = -1
     _plan: ClassVar[Any] = None
 
@@ -34,28 +35,28 @@ class Container(Layer):
 
     @abstractmethod
     def named_parts(self) -> dict[str, Layer]:
-        """Return the layers this one is made of, by name."""
+        """Return the parts by name."""
 
     def part_shapes(self, in_shape: Shape) -> list[Shape]:
-        """Return the input shape of each part; here, that of the container."""
+        """Return the input shape of each part. By default, each gets the input of the container."""
         return [in_shape for _ in self.named_parts()]
 
     def replace(self, name: str, layer: Layer) -> Layer:
-        """Put a layer in the place of a part, and return the one that stood there.
+        """Replace a part by another layer; return the old one.
 
         Parameters
         ----------
         name : str
-            Of a part, as in names of parameters: ``"dense_2"``, ``"residual_1.body"``.
+            Name of a part, as in parameter names: ``"dense_2"``, ``"residual_1.body"``.
         layer : Layer
-            It is built at once if the container is, and keeps the weights it has.
+            The new part. If the container is built, it is built too, unless it has weights already.
 
         Raises
         ------
         KeyError
-            If there is no such part.
+            If there is no part of that name.
         TypeError, ValueError
-            If it is no layer, or does not fit; then nothing has changed.
+            If ``layer`` is not a layer, or does not fit. Then nothing has changed.
 
         Examples
         --------
@@ -70,22 +71,49 @@ class Container(Layer):
         first, _, rest = name.partition(".")
         parts = self.named_parts()
         if first not in parts:
-            raise KeyError(f"{self.label} has no part {name!r}: it has {', '.join(parts)}")
-        if rest:
-            inner = parts[first]
-            if not isinstance(inner, Container):
-                raise KeyError(f"{inner.label} has no parts")
-            return inner.replace(rest, layer)
-        if not isinstance(layer, Layer):
-            raise TypeError(f"{self.label} takes layers, got {layer!r}")
+            raise KeyError(f"{self.label} has no part {first!r}: it has {', '.join(parts)}")
         old = parts[first]
-        for name in setting_names(type(self)):
-            value = getattr(self, name)
+        if rest:
+            if not isinstance(old, Container):
+                raise KeyError(f"{old.label} has no parts")
+            before = {n: getattr(old, n) for n in setting_names(type(old))}
+            replaced = old.replace(rest, layer)
+            try:
+                if self.in_shape is not None:
+                    self.out_shape(self.in_shape)
+            except ValueError:
+                for setting, value in before.items():
+                    if getattr(old, setting) is not value:
+                        setattr(old, setting, value)
+                raise
+            return replaced
+        for setting in setting_names(type(self)):
+            value = getattr(self, setting)
             if value is old:
-                setattr(self, name, layer)
+                setattr(self, setting, layer)
             elif isinstance(value, tuple) and any(part is old for part in value):
-                setattr(self, name, tuple(layer if part is old else part for part in value))
+                setattr(self, setting, tuple(layer if part is old else part for part in value))
         return old
+
+    def _set(self, name: str, value: Any) -> None:
+        """Change a setting; what is refused leaves new parts as they were, not built or named."""
+        parts = list(all_parts(value))
+        if any(part is self for part in parts):
+            raise ValueError(f"{self.label} cannot be a part of itself")
+        before = [(part, dict(vars(part))) for part in parts]
+        try:
+            super()._set(name, value)
+        except BaseException:
+            for part, attributes in before:
+                for new in vars(part).keys() - attributes.keys():
+                    del vars(part)[new]
+                vars(part).update(attributes)
+            raise
+
+    def _changed(self, name: str) -> None:
+        for part_name, part in self.named_parts().items():
+            vars(part)["given_name"] = part_name
+        super()._changed(name)
 
     def parameters(self) -> dict[str, Parameter]:
         return {
@@ -103,7 +131,7 @@ class Container(Layer):
 
     @property
     def frozen(self) -> bool:
-        """Whether all parts are frozen; see `freeze`."""
+        """True if all parts are frozen; see `freeze`."""
         return all(part.frozen for part in self.named_parts().values())
 
     @frozen.setter
@@ -123,7 +151,7 @@ class Container(Layer):
         return y, (y.shape, cache)
 
     def _check_one(self, x: Array) -> None:
-        """Refuse a single sample before any buffer has moved, if a part cannot train on it."""
+        """Refuse a single sample before any buffer changes, if a part cannot train on it."""
         known = self._trains_on_one == _parameter.structure.number
         if not known or x.shape[1:] != self.in_shape:
             self.check_shape(x)
@@ -145,7 +173,7 @@ class Container(Layer):
         yield from zip(self.named_parts().values(), self.part_shapes(in_shape), strict=True)
 
     def _build_part(self, part: Layer, in_shape: Shape, dtype: DTypeLike) -> None:
-        """Build a part, unless it is built: a layer may stand in two places."""
+        """Build a part, unless it is built already: a layer may occur twice."""
         wanted = part.built_dtype or float_dtype(part.dtype or dtype)
         if wanted != dtype:
             raise ValueError(
@@ -158,7 +186,7 @@ class Container(Layer):
 
 
 def name_parts(parts: Sequence[Layer], who: str) -> dict[str, Layer]:
-    """Return layers by name: their own, or their kind and their number among it."""
+    """Return layers by name: their own, or their class and a number, such as ``conv2d_1``."""
     numbers: Counter[str] = Counter()
     named: dict[str, Layer] = {}
     for part in parts:
@@ -168,19 +196,29 @@ def name_parts(parts: Sequence[Layer], who: str) -> dict[str, Layer]:
         kind = type(part).__name__.lower()
         numbers[kind] += 1
         name = part.name or f"{kind}_{numbers[kind]}"
-        if named.get(name) is part:  # the same layer once more
+        if named.get(name) is part:  # the same layer again
             name = f"{name}_{numbers[kind]}"
         if name in named:
             raise ValueError(f"{who} must have parts of different names, got {name!r} twice")
         if "." in name:
-            raise ValueError(f"{who} must have parts without '.' in their name, got {name!r}")
+            raise ValueError(f"{who} must have parts without '.' in their names, got {name!r}")
         named[name] = part
         vars(part).setdefault("given_name", name)
     return named
 
 
+def all_parts(value: Any) -> Iterator[Layer]:
+    """Yield the layers in a setting, and all that they are made of."""
+    parts = value if isinstance(value, (list, tuple)) else [value]
+    for part in parts:
+        if isinstance(part, Layer):
+            yield part
+        if isinstance(part, Container):
+            yield from all_parts(list(part.named_parts().values()))
+
+
 def walk(layer: Layer, name: str, in_shape: Shape) -> Iterator[tuple[str, Layer, Shape]]:
-    """Yield name, layer and input shape, parts below the container they belong to.
+    """Yield name, layer and input shape of a layer and all its parts, depth first.
 
     A Sequential computes nothing itself, and appears only in the names of its parts.
     """

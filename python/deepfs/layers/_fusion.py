@@ -1,8 +1,8 @@
-"""Operations that a layer does at the end of its own pass, in the place of a neighbour.
+"""Epilogues: operations that a layer does at the end of its own pass, in place of a neighbour.
 
-An element-wise layer that runs by itself reads and writes a whole array; at the end of a kernel the
-numbers are still in registers. The bits are the same. (CUTLASS and cuBLASLt call this an epilogue,
-oneDNN a post-op; DRELU is cuBLASLt's name for the gradient of a ReLU.)
+An element-wise layer on its own reads and writes a whole array; at the end of a kernel the numbers
+are still in registers. The bits are the same. (CUTLASS and cuBLASLt call this an epilogue, oneDNN a
+post-op; DRELU is cuBLASLt's name for the gradient of a ReLU.)
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from .._arrays import Array
 
 
 class Epilogue(NamedTuple):
-    """What a layer does besides, at the end of `Layer._forward` or `Layer._backward`.
+    """Operations fused into the end of `Layer._forward` or `Layer._backward`.
 
-    A layer gets only those that its ``fuses_forward`` and ``fuses_backward`` name.
+    A layer is asked only for those that its ``fuses_forward`` and ``fuses_backward`` name.
     """
 
     relu: bool = False  # forward: y = max(y + residual, 0)
@@ -23,4 +23,4 @@ class Epilogue(NamedTuple):
     drelu: bool = False  # backward: dx = 0 where the input x is not above 0
 
 
-PLAIN = Epilogue()
+PLAIN = Epilogue()  # nothing is fused

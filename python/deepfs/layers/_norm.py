@@ -1,7 +1,7 @@
-"""What normalisation inside each sample shares. Kernel: ``src/cnn_core/group_norm.pyx``.
+"""Base of layer, group and instance normalization. Kernel: ``src/cnn_core/group_norm.pyx``.
 
 The three layers are one computation: rows of pixels x columns, whose columns fall into groups that
-each have their own mean and variance. A layer says how its input is read that way.
+each have their own mean and variance. A layer says how its input is arranged that way.
 """
 
 from __future__ import annotations
@@ -19,21 +19,22 @@ from ._base import Layer
 
 
 class SampleNorm(Layer):
-    """What the layers below share: all but their settings and how they read their input."""
+    """Base of the layers below: everything but their settings and the arrangement of the input."""
 
-    eps: Any  # what __post_init__ makes of the fields that the layers below declare
+    eps: Any  # types of the fields of the layers below, once __post_init__ has run
     affine: Any
 
     @abstractmethod
     def _rows(self, x: Array) -> tuple[Array, int, int]:
-        """Return ``x`` as C-contiguous (rows, pixels, c), and two numbers that go with it.
+        """Return ``x`` as C-contiguous (rows, pixels, c), and two numbers.
 
-        Into how many groups c falls, and to how many columns a number of gamma belongs.
+        The numbers are the groups that the c columns fall into, and the columns that share an entry
+        of gamma.
         """
 
     @abstractmethod
     def _logical(self, rows: Array, shape: Shape) -> Array:
-        """Return the array of ``shape`` that `_rows` would turn into ``rows``."""
+        """Return the array of ``shape`` from which `_rows` makes ``rows``: its inverse."""
 
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         self.check_shape(x)
@@ -77,7 +78,7 @@ class SampleNorm(Layer):
 
 
 class ChannelNorm(SampleNorm):
-    """What normalisation of groups of channels adds: a gamma and a beta for each channel."""
+    """Base of group and instance normalization: a gamma and a beta for each channel."""
 
     def _build(self, in_shape: Shape, dtype: np.dtype[Any]) -> None:
         self._learn(in_shape[:1], dtype)

@@ -1,34 +1,36 @@
-"""Learned arrays, and the numbers that tell whether something about them has changed."""
+"""Parameters: learned arrays. Versions: numbers that tell whether one of them has changed."""
 
 from __future__ import annotations
 
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .._arrays import Array, Shape
+from .._names import hint
 
 _numbers = count(1)
 
 
 class Version:
-    """A number that is new after every change; who compares two of them sees whether one happened.
+    """A number that increases with every change, so that comparing two tells whether one happened.
 
-    One holds for the process: a layer does not know which models train it.
+    There is one per kind of change and process, because a layer does not know which models train
+    it.
     """
 
     def __init__(self) -> None:
         self.number = 0
 
     def change(self) -> None:
-        """Note a change."""
+        """Record a change."""
         self.number = next(_numbers)
 
 
-gradients = Version()  # somebody may have written to a gradient
-structure = Version()  # settings or parts of a layer, or where an array lies
+gradients = Version()  # a gradient may have been written to
+structure = Version()  # a setting or part of a layer has changed, or an array has moved
 
 
 class Parameter:
@@ -37,10 +39,10 @@ class Parameter:
     Parameters
     ----------
     value : array
-        The first value.
+        Initial value, with logical axes.
     axes : tuple of int, optional
-        The physical order of the logical axes, where they differ: the weight of a convolution,
-        ``(co, ci, kh, kw)``, lies as ``(kh, kw, ci, co)``, axes (2, 3, 1, 0).
+        Physical order of the logical axes, if it differs: the weight of a convolution,
+        ``(co, ci, kh, kw)``, is stored as ``(kh, kw, ci, co)``, axes (2, 3, 1, 0).
 
     Notes
     -----
@@ -56,13 +58,13 @@ class Parameter:
     6.0
     """
 
-    __slots__ = ("axes", "dstorage", "frozen", "storage")
+    __slots__ = ("_frozen", "axes", "dstorage", "storage")
 
     def __init__(self, value: Array, axes: tuple[int, ...] | None = None) -> None:
         self.axes = axes or tuple(range(value.ndim))
         self.storage: Array = np.array(value.transpose(self.axes), order="C")
         self.dstorage: Array = np.zeros_like(self.storage)
-        self.frozen = False  # left out of every step: see `Layer.freeze`
+        self._frozen = False
 
     @classmethod
     def blank(
@@ -70,29 +72,29 @@ class Parameter:
     ) -> Parameter:
         """Return a parameter that takes no memory until `move_to` gives it some.
 
-        Its storage is one 0 broadcast to the shape: for values that come from a file.
+        Its storage is one 0, broadcast to the shape. `deepfs.load` reads the values later.
         """
         made = cls(np.zeros((0,) * len(shape), dtype), axes)
-        lies = [shape[axis] for axis in made.axes]
-        made.storage = made.dstorage = np.broadcast_to(np.zeros((), dtype), lies)
+        physical = [shape[axis] for axis in made.axes]
+        made.storage = made.dstorage = np.broadcast_to(np.zeros((), dtype), physical)
         return made
 
     def logical(self, storage: Array) -> Array:
-        """Return a view, with logical axes, of an array that lies like this parameter."""
+        """Return a view, with logical axes, of an array in the physical order of this parameter."""
         return storage.transpose(np.argsort(self.axes))
 
     def move_to(self, storage: Array, dstorage: Array) -> None:
-        """Take flat arrays as storage from now on; value and gradient are kept."""
+        """Use flat arrays as storage from now on; value and gradient are copied into them."""
         structure.change()
         np.copyto(storage.reshape(self.storage.shape), self.storage)
-        if self.dstorage.any():  # pages that nobody has written to cost nothing: leave them alone
+        if self.dstorage.any():  # untouched pages cost nothing: do not fault them in
             dstorage[:] = self.dstorage.reshape(-1)
         self.storage = storage.reshape(self.storage.shape)
         self.dstorage = dstorage.reshape(self.storage.shape)
 
     @property
     def value(self) -> Array:
-        """The array itself, a view."""
+        """The array with its logical axes, a view of ``storage``. Assignment copies."""
         return self.logical(self.storage)
 
     @value.setter
@@ -101,7 +103,7 @@ class Parameter:
 
     @property
     def grad(self) -> Array:
-        """The sum of gradients, a view with the axes of ``value``."""
+        """The sum of gradients, a view of ``dstorage`` with the axes of ``value``."""
         gradients.change()  # the caller may write to it
         return self.logical(self.dstorage)
 
@@ -115,5 +117,25 @@ class Parameter:
             raise ValueError(f"a parameter of shape {to.shape} cannot take {np.shape(new)}")
         to[...] = new
 
+    @property
+    def frozen(self) -> bool:
+        """Whether it is left out of every step; see `Layer.freeze`."""
+        return self._frozen
+
+    if not TYPE_CHECKING:
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            try:
+                object.__setattr__(self, name, value)
+            except AttributeError:
+                raise AttributeError(_refusal(name)) from None
+
     def __repr__(self) -> str:
         return f"Parameter{self.value.shape} {self.storage.dtype}"
+
+
+def _refusal(name: str) -> str:
+    """Return what to say of an attribute that a parameter does not have, or not for assignment."""
+    if name == "frozen":
+        return "Parameter.frozen cannot be assigned: call freeze() or unfreeze() of the layer"
+    return f"Parameter has no attribute {name!r}{hint(name, ('value', 'grad'))}"

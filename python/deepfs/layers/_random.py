@@ -1,4 +1,4 @@
-"""What layers that are random in training have in common."""
+"""Base class of layers that are random in training."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ._base import Layer
 class RandomLayer(Layer):
     """A layer with a stream of random numbers of its own.
 
-    Buffers: ``key``, seed and stream, and ``calls``, how often it has drawn. They determine the
-    next draw, on any number of threads.
+    Buffer ``key`` holds seed and stream, buffer ``calls`` the number of draws so far. They
+    determine the next draw on any number of threads.
     """
 
     def _build(self, in_shape: Shape, dtype: np.dtype[Any]) -> None:
@@ -23,7 +23,7 @@ class RandomLayer(Layer):
         self.add_buffer("calls", (1,), np.int64)
 
     def _new_draw(self) -> tuple[int, ...]:
-        """Return seed, stream and call of numbers that have not been drawn yet."""
+        """Return seed, stream and call of the next draw, and count it."""
         seed, stream = map(int, self.buffered["key"])
         call = int(self.buffered["calls"][0]) % 2**32
         self.buffered["calls"] += 1
@@ -31,5 +31,5 @@ class RandomLayer(Layer):
 
 
 def scale_of(p: float) -> float:
-    """Return the factor of the entries that stay, which keeps the mean; p = 1 keeps none."""
+    """Return the factor of the entries that are kept, so that the mean stays; p = 1 keeps none."""
     return 1 / (1 - p) if p < 1 else 1.0

@@ -1,4 +1,4 @@
-"""What a layer owns: parameters, buffers, and whether they are frozen."""
+"""The state of a layer: parameters, buffers, and whether they are frozen."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from ._parameter import Parameter, structure
 
 
 class Budget(Protocol):
-    """A limit to the memory of layers whose values come from a file; see `Layer.build`."""
+    """Limit of the memory that layers may take while a file is read: see `Layer.build`."""
 
     def take(self, shape: Shape, dtype: DTypeLike) -> None:
-        """Count an array that is about to be made; raise ValueError to refuse it."""
+        """Count an array before it is made; raise ValueError to refuse it."""
 
 
 class Stateful(Settings):
-    """The arrays of a layer. `Layer.build` makes them, by `add_parameter` and `add_buffer`."""
+    """The arrays of a layer. `Layer.build` makes them with `add_parameter` and `add_buffer`."""
 
     changeable: ClassVar[frozenset[str]] = frozenset()
     built_dtype: ClassVar[np.dtype[Any] | None] = None
     name: str | None
-    given_name: ClassVar[str | None] = None  # by its container
+    given_name: ClassVar[str | None] = None  # the name that its container gave it
     learned: dict[str, Parameter]
     buffered: dict[str, Array]
     _budget: ClassVar[Budget | None] = None
@@ -42,20 +42,20 @@ class Stateful(Settings):
         initializer: str | float | initializers.Initializer = 0.0,
         axes: tuple[int, ...] | None = None,
     ) -> Parameter:
-        """Make a learned array.
+        """Make a learned array; for use in `_build`.
 
         Parameters
         ----------
         name : str
-            Of the parameter in ``learned`` and in files.
+            Key of the parameter in ``learned``, and its name in files.
         shape : tuple of int
-            Its logical axes.
+            Logical shape.
         dtype : dtype
-            As `_build` was given it.
+            The argument of `_build`.
         initializer : str, function or number
             A name of `deepfs.initializers`, a function ``(shape, rng) -> array``, or one value.
         axes : tuple of int, optional
-            The physical order of the axes, see `Parameter`.
+            Physical order of the axes, see `Parameter`.
 
         Raises
         ------
@@ -77,7 +77,7 @@ class Stateful(Settings):
         return made
 
     def add_buffer(self, name: str, shape: Shape, dtype: DTypeLike, value: Any = 0) -> Array:
-        """Make an array that is saved but not learned, filled with ``value``."""
+        """Make an array that is saved but not learned; for use in `_build`."""
         if self._budget is not None:
             self._budget.take(shape, dtype)
         made: Array = np.full(shape, value, dtype)
@@ -85,16 +85,19 @@ class Stateful(Settings):
         return made
 
     def parameters(self) -> dict[str, Parameter]:
-        """Return what this layer learns, by name."""
+        """Return the parameters by name; none before the layer is built."""
         return {} if self.built_dtype is None else dict(self.learned)
 
     def buffers(self) -> dict[str, Array]:
-        """Return the arrays that are saved but not learned; only training forwards change them."""
+        """Return the buffers by name: arrays that are saved, but not learned.
+
+        Only forward passes in training change them.
+        """
         return {} if self.built_dtype is None else dict(self.buffered)
 
     @property
     def frozen(self) -> bool:
-        """Whether training leaves this layer as it is; see `freeze`."""
+        """True if training does not change this layer; see `freeze`."""
         return self._frozen
 
     @frozen.setter
@@ -102,7 +105,10 @@ class Stateful(Settings):
         self._freeze(flag(value, "frozen"))
 
     def freeze(self) -> None:
-        """Leave the parameters out of every step; a batch norm uses and keeps its statistics.
+        """Exclude the layer from training: no step changes its parameters.
+
+        A frozen batch norm uses its running statistics in training and does not change them. For
+        parameters chosen by name, see `deepfs.optimizers.Group`.
 
         Examples
         --------
@@ -114,31 +120,34 @@ class Stateful(Settings):
         self._freeze(True)
 
     def unfreeze(self) -> None:
-        """Train the parameters again."""
+        """Undo `freeze`."""
         self._freeze(False)
 
     def _freeze(self, frozen: bool) -> None:
         vars(self)["_frozen"] = frozen
         for parameter in self.parameters().values():
-            parameter.frozen = frozen
+            parameter._frozen = frozen
         structure.change()
 
-    def _fixed(self, name: str) -> str | None:
+    def _refuse_change(self, name: str) -> None:
+        """Raise AttributeError for a setting on which arrays depend; say what to do instead."""
         if name == "name" and "given_name" in vars(self):
-            return "it stands in a container under its name; give it when the layer is made"
-        if self.built_dtype is None or name in self.changeable:
-            return None
-        if not self.learned and not self.buffered and name != "dtype":
-            return None
-        kind = type(self).__name__
-        return (
-            f"the layer has been built with it. Make a new layer, {kind}(..., {name}=...), and put "
-            "it in this one's place: network.replace(name, layer)"
-        )
+            raise AttributeError(
+                f"{type(self).__name__}.name cannot change: the layer stands in a container as "
+                f"{self.given_name!r}. Give the name when the layer is made"
+            )
+        arrays = self.built_dtype is not None and bool(self.learned or self.buffered)
+        fixed = arrays and name not in self.changeable and name != "name"
+        if fixed or (self.built_dtype is not None and name == "dtype"):
+            raise AttributeError(
+                f"{self.label}.{name} cannot change: the layer has been built with it. Make a new "
+                f"layer, {type(self).__name__}(..., {name}=...), and put it in this one's place by "
+                "replace(name, layer) of the network"
+            )
 
     @property
     def label(self) -> str:
-        """Name of this layer in messages: its kind, and its name if it has one."""
+        """Name of this layer in messages: its class, and its name if it has one."""
         name = self.name if isinstance(self.name, str) and self.name else self.given_name
         return f'{type(self).__name__} "{name}"' if name else type(self).__name__
 

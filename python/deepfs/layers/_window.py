@@ -1,4 +1,4 @@
-"""A sliding window: its settings, and how often it fits: one rule for convolution and pooling."""
+"""Sliding windows: settings and output size, the same rule for convolution and pooling."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .._check import pair
 def checked_window(
     kernel_size: Any, stride: Any, padding: Any, dilation: Any = 1
 ) -> tuple[Any, Any, Any, Any]:
-    """Return the settings of a window as pairs, the padding as four numbers or a name.
+    """Return the settings of a window as pairs, and the padding as four numbers or a name.
 
     Raises
     ------
     TypeError, ValueError
-        If a setting is not of its kind or out of range.
+        If a setting is of the wrong kind or out of range.
     """
     return (
         pair(kernel_size, "kernel_size"),
@@ -28,7 +28,7 @@ def checked_window(
 
 
 class Placement(NamedTuple):
-    """Output pixels of a window on an image, and the padding in pixels that they need."""
+    """Size of the output of a window over an image, and the padding on each side, in pixels."""
 
     oh: int
     ow: int
@@ -38,7 +38,7 @@ class Placement(NamedTuple):
     right: int
 
 
-@lru_cache(maxsize=4096)  # asked twice per step by every layer, always the same
+@lru_cache(maxsize=4096)  # every layer asks twice per step, with the same arguments
 def place_window(
     who: str,
     image: tuple[int, int],
@@ -48,10 +48,10 @@ def place_window(
     dilation: tuple[int, int] = (1, 1),
     ceil_mode: bool = False,
 ) -> Placement:
-    """Return how often a window fits.
+    """Return the output size of a window, and its padding.
 
-    oh = floor((h + top + bottom - dh (kh - 1) - 1) / sh) + 1, likewise across. ``"same"`` pads by
-    max((ceil(h / s) - 1) s + dh (kh - 1) + 1 - h, 0) in all, the odd row at the bottom (as
+    oh = floor((h + top + bottom - dh (kh - 1) - 1) / sh) + 1, and ow likewise. ``"same"`` pads by
+    max((ceil(h / sh) - 1) sh + dh (kh - 1) + 1 - h, 0) rows in total, an odd row at the bottom (as
     TensorFlow). ``ceil_mode`` rounds up, but drops a window that would begin beyond the image and
     its leading padding (as PyTorch and ONNX).
 
@@ -71,18 +71,18 @@ def place_window(
             first = last = 0
         else:
             first, last = int(padding[2 * axis]), int(padding[2 * axis + 1])
-        room = size + first + last - extent
-        places = room // step + 1
-        if ceil_mode and room % step and places * step < size + first:
-            places += 1
-        if places < 1 or size < 1:
+        free = size + first + last - extent  # pixels beyond the first window
+        windows = free // step + 1
+        if ceil_mode and free % step and windows * step < size + first:
+            windows += 1
+        if windows < 1 or size < 1:
             padded = f" padded to {image[0]}x{image[1]} + {padding}" if padding != "valid" else ""
             wide = f" dilated by {dilation[0]}x{dilation[1]}" if dilation != (1, 1) else ""
             raise ValueError(
                 f"{who} window {kernel[0]}x{kernel[1]}{wide} exceeds the image, "
                 f"{image[0]}x{image[1]}{padded if first or last else ''}"
             )
-        out.append(places)
+        out.append(windows)
         before.append(first)
         after.append(last)
     return Placement(out[0], out[1], before[0], after[0], before[1], after[1])

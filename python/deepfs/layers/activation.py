@@ -1,8 +1,8 @@
-"""Activations: functions of each number alone. Kernel: ``src/cnn_core/activation.pyx``.
+"""Element-wise activations: ReLU and the like. Kernel: ``src/cnn_core/activation.pyx``.
 
-Those that multiply their input by a gate are in `gelu`, the one that learns in `prelu`, the one
-that takes the largest of several channels in `maxout`, those of whole rows in `softmax`. `Step`
-and `Identity` are plain NumPy: nothing trains through the one, and the other does nothing.
+SiLU, GELU and hard swish are in `gelu`, the ReLU with learned slopes in `prelu`, the maximum over
+channels in `maxout`, softmax in `softmax`. `Step` and `Identity` are plain NumPy: no gradient
+passes the one, and the other does nothing.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from ._base import Layer
 
 
 class Elementwise(Layer):
-    """A function of each number alone. The kernel knows whether its gradient needs x or y."""
+    """Base of element-wise activations. The kernel says whether the gradient needs x or y."""
 
-    kind: int  # what the kernel calls it
+    kind: int  # number of the function in the kernel
 
     def _out_shape(self, in_shape: Shape) -> Shape:
         return in_shape
 
     def _setting(self) -> float | None:
-        """Return the number that the function has besides x, if it has one."""
+        """Return the parameter of the function, such as a slope; None if it has none."""
         return None
 
     def _build(self, in_shape: Shape, dtype: np.dtype[Any]) -> None:
         setting = self._setting() or 0.0
         if abs(setting) > float(np.finfo(dtype).max):
-            raise ValueError(f"{self.label} computes in {dtype}, which has no number {setting}")
+            raise ValueError(f"{self.label} computes in {dtype}, which cannot hold {setting}")
 
     def _array(self, dtype: np.dtype[Any]) -> Array | None:
-        """Return the setting as kernels take it."""
+        """Return the parameter as an array of one entry, as kernels take it."""
         setting = self._setting()
         return None if setting is None else np.array([setting], dtype)
 
@@ -60,15 +60,15 @@ class Elementwise(Layer):
 
 @dataclass(eq=False)
 class Step(Layer):
-    r"""Decide: 1 for what is positive, else 0.
+    r"""Heaviside step activation: 1 for positive numbers, 0 for others.
 
     .. math:: y = 1 \text{ where } x > 0, \text{ else } 0, \quad dx = 0
 
     Notes
     -----
-    Shapes: any, unchanged. At 0 it is 0; NaN stays NaN. The derivative is 0 wherever there is one,
-    and so is the gradient of everything below: a network does not learn through it. It is what
-    the perceptron had before `Sigmoid` made it smooth. Twin: `deepfs.reference.step`.
+    Shapes: any, unchanged. At 0 it is 0; NaN stays NaN. The gradient is 0 everywhere, so layers
+    before it do not learn. The perceptron used it before `Sigmoid` replaced it by a smooth
+    function. NumPy reference: `deepfs.reference.step`.
 
     References
     ----------
@@ -93,14 +93,14 @@ class Step(Layer):
 
 @dataclass(eq=False)
 class Identity(Layer):
-    """Pass on what comes.
+    """Identity layer: return the input unchanged.
 
     y = x, dx = dy
 
     Notes
     -----
-    Shapes: any, unchanged. Where a layer must stand but nothing is to happen: the output of a
-    regression, say. Twin: `deepfs.reference.identity`.
+    Shapes: any, unchanged. Use it where a layer is required but nothing is to be computed, such as
+    the shortcut of `Branches`. NumPy reference: `deepfs.reference.identity`.
 
     References
     ----------
@@ -125,13 +125,13 @@ class Identity(Layer):
 
 @dataclass(eq=False)
 class Sigmoid(Elementwise):
-    r"""Squash to (0, 1).
+    r"""Sigmoid activation (logistic function): map every number to (0, 1).
 
     .. math:: y = \frac{1}{1 + e^{-x}}, \quad dx = dy\, y (1 - y)
 
     Notes
     -----
-    Shapes: any, unchanged. No input overflows. Twin: `deepfs.reference.sigmoid`.
+    Shapes: any, unchanged. No input causes overflow. NumPy reference: `deepfs.reference.sigmoid`.
 
     References
     ----------
@@ -149,13 +149,13 @@ class Sigmoid(Elementwise):
 
 @dataclass(eq=False)
 class Tanh(Elementwise):
-    r"""Squash to (-1, 1).
+    r"""Tanh activation (hyperbolic tangent): map every number to (-1, 1).
 
     .. math:: y = \tanh x, \quad dx = dy\, (1 - y^2)
 
     Notes
     -----
-    Shapes: any, unchanged. Twin: `deepfs.reference.tanh`.
+    Shapes: any, unchanged. NumPy reference: `deepfs.reference.tanh`.
 
     References
     ----------
@@ -173,14 +173,14 @@ class Tanh(Elementwise):
 
 @dataclass(eq=False)
 class ReLU(Elementwise):
-    r"""Keep what is positive.
+    r"""Rectified linear unit (ReLU) activation: max(x, 0).
 
     .. math:: y = \max(x, 0), \quad dx = dy \text{ where } x > 0, \text{ else } 0
 
     Notes
     -----
     Shapes: any, unchanged. The derivative at 0 is 0; NaN stays NaN.
-    Twin: `deepfs.reference.relu`.
+    NumPy reference: `deepfs.reference.relu`.
 
     References
     ----------
@@ -198,7 +198,7 @@ class ReLU(Elementwise):
 
 @dataclass(eq=False)
 class LeakyReLU(Elementwise):
-    r"""Keep what is positive and a little of what is not.
+    r"""Leaky rectified linear unit (LeakyReLU): a small slope for negative numbers.
 
     .. math::
         y = x \text{ where } x > 0, \text{ else } s x, \quad
@@ -207,7 +207,7 @@ class LeakyReLU(Elementwise):
     Parameters
     ----------
     slope : float
-        Slope :math:`s` below 0, any finite number.
+        Slope :math:`s` for x below 0, any finite number.
 
     Raises
     ------
@@ -217,7 +217,7 @@ class LeakyReLU(Elementwise):
     Notes
     -----
     Shapes: any, unchanged. The derivative at 0 is the slope; NaN stays NaN.
-    Twin: `deepfs.reference.leaky_relu`.
+    NumPy reference: `deepfs.reference.leaky_relu`.
 
     References
     ----------
@@ -243,7 +243,7 @@ class LeakyReLU(Elementwise):
 
 @dataclass(eq=False)
 class ELU(Elementwise):
-    r"""Keep what is positive; bend the rest towards a lowest value.
+    r"""Exponential linear unit (ELU): negative numbers approach -alpha.
 
     .. math::
         y = x \text{ where } x > 0, \text{ else } \alpha (e^x - 1), \quad
@@ -262,9 +262,9 @@ class ELU(Elementwise):
 
     Notes
     -----
-    Shapes: any, unchanged. The derivative at 0 is alpha; NaN stays NaN. ONNX, Keras and PyTorch
-    define it so, with alpha as a factor of the whole negative side.
-    Twin: `deepfs.reference.elu`.
+    Shapes: any, unchanged. The derivative at 0 is alpha; NaN stays NaN. The definition is that of
+    ONNX, Keras and PyTorch: alpha multiplies the whole negative side.
+    NumPy reference: `deepfs.reference.elu`.
 
     References
     ----------
@@ -291,7 +291,7 @@ class ELU(Elementwise):
 
 @dataclass(eq=False)
 class SELU(Elementwise):
-    r"""Apply the ELU whose constants pull mean and variance towards 0 and 1.
+    r"""Scaled exponential linear unit (SELU): pulls mean and variance towards 0 and 1.
 
     .. math::
         y = \lambda x \text{ where } x > 0, \text{ else } \lambda \alpha (e^x - 1), \quad
@@ -300,9 +300,9 @@ class SELU(Elementwise):
     Notes
     -----
     Shapes: any, unchanged. :math:`\lambda = 1.0507009873554805`,
-    :math:`\alpha = 1.6732632423543772`: an input of mean 0 and variance 1 keeps both. The weights
-    below must have mean 0 and variance 1 / fan_in: `deepfs.initializers.LecunNormal`.
-    Twin: `deepfs.reference.selu`.
+    :math:`\alpha = 1.6732632423543772`: an input of mean 0 and variance 1 keeps both. Weights of
+    the layers before must have mean 0 and variance 1 / fan_in: `deepfs.initializers.LecunNormal`.
+    NumPy reference: `deepfs.reference.selu`.
 
     References
     ----------
@@ -320,15 +320,15 @@ class SELU(Elementwise):
 
 @dataclass(eq=False)
 class Softplus(Elementwise):
-    r"""Smooth the corner of the ReLU.
+    r"""Softplus activation: a smooth ReLU.
 
     .. math:: y = \ln(1 + e^x), \quad dx = dy\, \frac{1}{1 + e^{-x}} = dy\, (1 - e^{-y})
 
     Notes
     -----
-    Shapes: any, unchanged. Computed as :math:`\max(x, 0) + \ln(1 + e^{-|x|})`: no input
-    overflows, and far below 0 no digit is lost. (PyTorch returns x itself from its ``threshold``
-    of 20 on, 2e-9 less.) Twin: `deepfs.reference.softplus`.
+    Shapes: any, unchanged. Computed as :math:`\max(x, 0) + \ln(1 + e^{-|x|})`, which cannot
+    overflow and keeps all digits far below 0. (PyTorch returns x itself above its ``threshold`` of
+    20, which is 2e-9 less.) NumPy reference: `deepfs.reference.softplus`.
 
     References
     ----------

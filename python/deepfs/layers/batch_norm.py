@@ -1,4 +1,4 @@
-"""Normalisation layers. Kernels: ``src/cnn_core/batch_norm.pyx``."""
+"""Batch normalization. Kernels: ``src/cnn_core/batch_norm.pyx``."""
 
 from __future__ import annotations
 
@@ -18,43 +18,43 @@ from ._fusion import PLAIN, Epilogue
 
 @dataclass(eq=False)
 class BatchNorm(Layer):
-    r"""Batch normalization: each feature, or channel of images, gets mean beta and deviation gamma.
+    r"""Batch normalization: normalize each channel by the mean and variance of the batch.
 
     .. math::
         y = \gamma \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}} + \beta
 
-    In training :math:`\mu` and :math:`\sigma^2` are the mean and the biased variance of the batch;
-    in inference they are running values, which each training forward moves:
+    In training, :math:`\mu` and :math:`\sigma^2` are the mean and the biased variance of the batch;
+    in inference, they are running statistics, which each forward pass in training updates:
     running = momentum * running + (1 - momentum) * batch.
 
     Parameters
     ----------
     momentum : float
-        What a step keeps of the running values, in [0, 1] (Keras's convention; PyTorch's momentum
-        is 1 minus this).
+        Share of the old value in the new running statistics, in [0, 1]. This is Keras's convention;
+        PyTorch's momentum is 1 minus this.
     eps : float
         Term :math:`\epsilon` under the root, above 0.
     affine : bool
         Learn gamma and beta; otherwise they are 1 and 0.
     running_variance : {"unbiased", "biased"}
-        The variance that moves the running one: divided by m - 1 (PyTorch) or by m (Keras, ONNX),
-        m the values per channel.
+        Divide the variance that enters the running statistics by m - 1 (as PyTorch) or by m (as
+        Keras and ONNX), where m is the number of values per channel.
     statistics : {"moving", "cumulative", "fixed"}
-        "cumulative" keeps the plain average over all training batches instead. "fixed" uses the
-        running values in training too, and keeps them: for a network that is fine-tuned. A frozen
-        batch norm (`freeze`, or a `deepfs.optimizers.Group`) does the same.
+        "moving" is the formula above. "cumulative" is the plain average over all training batches.
+        "fixed" uses the running statistics in training too and does not change them, as for
+        fine-tuning; a frozen batch norm (`freeze`, or a `deepfs.optimizers.Group`) does the same.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or, on call, if the channels are not those of the first
-        input, or a training batch has one value per channel.
+        If a setting is out of range, or, on call, if the number of channels is not that of the
+        first input, or a training batch has one value per channel.
 
     Notes
     -----
     Shapes: ``(n, c)`` or ``(n, c, h, w)``, unchanged; statistics over n, or over n, h and w.
     Parameters ``gamma``, ``beta`` (c,); buffers ``running_mean``, ``running_var`` (c,), and
-    ``batches``, how many have been seen. Twin: `deepfs.reference.batch_norm`.
+    ``batches``, the number of training batches. NumPy reference: `deepfs.reference.batch_norm`.
 
     References
     ----------
@@ -78,7 +78,7 @@ class BatchNorm(Layer):
     input_rank = (2, 4)
     fuses_forward, fuses_backward = frozenset({"residual", "relu"}), frozenset({"drelu"})
     changeable = frozenset({"momentum", "eps", "running_variance", "statistics"})
-    held: ClassVar[bool] = False  # by a `Group` that freezes its parameters, during a step
+    held: ClassVar[bool] = False  # True during a step in which a `Group` freezes its parameters
 
     def __post_init__(self) -> None:
         self.momentum = number(self.momentum, "momentum", "[0, 1]")
@@ -105,7 +105,7 @@ class BatchNorm(Layer):
 
     @property
     def fixed(self) -> bool:
-        """Whether training uses the running statistics, and keeps them."""
+        """Whether training uses the running statistics and leaves them unchanged."""
         return self.statistics == "fixed" or self.frozen or self.held
 
     def check_training(self, shape: Shape) -> None:
@@ -161,10 +161,10 @@ class BatchNorm(Layer):
         return self.buffered["running_mean"].copy(), inv_std
 
     def _batch_statistics(self, rows: Array) -> tuple[Array, Array]:
-        """Return the same of the batch; move the running ones."""
+        """Return mean and 1 / standard deviation of the batch; update the running statistics."""
         m, c = rows.shape
         mean, inv_std = np.zeros(c, rows.dtype), np.ones(c, rows.dtype)
-        if m == 0:  # nothing to learn from an empty batch
+        if m == 0:  # an empty batch has no statistics
             return mean, inv_std
         buffers = self.buffered
         buffers["batches"] += 1

@@ -1,6 +1,6 @@
-"""Layers side by side: what an Inception or a DenseNet block is made of.
+"""Parallel branches, as in Inception and DenseNet blocks.
 
-Joining channels is a copy that NumPy does in up to twice the time of the fastest one.
+Channels are concatenated by NumPy, which takes up to twice the time of the fastest copy.
 """
 
 from __future__ import annotations
@@ -22,32 +22,33 @@ from .residual import add_arrays
 
 @dataclass(eq=False)
 class Branches(Container):
-    r"""Branches side by side: the same input to several layers, their outputs joined or added.
+    r"""Parallel branches: several layers on the same input, outputs concatenated or added.
 
     .. math:: y = f_1(x) + \dots + f_k(x) \quad\text{or}\quad y = [f_1(x), \dots, f_k(x)],
               \quad dx = \sum_i \left(\frac{\partial f_i}{\partial x}\right)^T dy_i
 
-    where each :math:`dy_i` is dy itself, or the part of dy that belongs to the branch.
+    where each :math:`dy_i` is dy itself, or the channels of dy that come from the branch.
 
     Parameters
     ----------
     parts : list of Layer
-        The branches, at least one. `Identity` passes the input on; `Sequential` makes a longer way.
+        The branches, at least one. `Identity` returns the input; `Sequential` is a branch of
+        several layers.
     merge : {"concat", "add"}
-        "concat" puts the channels of the branches one behind the other, in their order; "add" needs
-        equal shapes.
+        "concat" concatenates the channels of the branches, in order; "add" adds the outputs, which
+        must have equal shapes.
 
     Raises
     ------
     TypeError, ValueError
-        If a part is not a layer, if two parts have one name, or if there is none; on first call,
-        if the shapes of their outputs do not fit together.
+        If a part is not a layer, if two parts have the same name, or if there is no part;
+        ValueError on first call, if the shapes of the outputs do not fit together.
 
     Notes
     -----
-    Shapes: ``(n, c_i, ...)`` of the branches to ``(n, c_1 + ... + c_k, ...)``, or to their one
-    shape. Sums are formed in the order of the branches.
-    Twin: `deepfs.reference.branches`.
+    Shapes: outputs ``(n, c_i, ...)`` of the branches to ``(n, c_1 + ... + c_k, ...)``, or, added,
+    to the shape of one. Sums are formed in the order of the branches.
+    NumPy reference: `deepfs.reference.branches`.
 
     References
     ----------
@@ -136,7 +137,7 @@ class Branches(Container):
 
 
 def join(arrays: list[Array]) -> Array:
-    """Return arrays joined along the channels, axis 1, images channels-last in memory."""
+    """Return arrays concatenated along the channels, axis 1; images are channels-last in memory."""
     parts = [physical(a) for a in arrays]
     axis = 3 if parts[0].ndim == 4 else 1
     shape = list(parts[0].shape)

@@ -1,4 +1,4 @@
-"""Convolution layers. Kernels: ``src/cnn_core/conv.pyx``."""
+"""2D convolution. Kernels: ``src/cnn_core/conv.pyx``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Window: TypeAlias = tuple[int, int, int, int, int, int, int, str]
 
 @dataclass(eq=False)
 class Conv2D(Layer):
-    r"""Convolution of images (cross-correlation, as in every framework).
+    r"""2D convolution of images (cross-correlation, as in every framework).
 
     .. math::
         y_{o,i,j} = b_o + \sum_{c,a,b} w_{o,c,a,b} \,
@@ -32,39 +32,41 @@ class Conv2D(Layer):
     Parameters
     ----------
     filters : int
-        Channels of the output.
+        Number of channels of the output.
     kernel_size : int or (int, int)
         Height and width of the window, in entries.
     stride : int or (int, int)
         Step from window to window, in pixels.
     padding : int, (int, int), (top, bottom, left, right), "same" or "valid"
-        Zeros around the image, in pixels. "same" keeps ceil(size / stride); the odd one goes to
-        the bottom and right.
+        Zeros around the image, in pixels. "same" gives an output of ceil(size / stride) pixels, an
+        odd row or column of zeros at the bottom or right; "valid" pads nothing.
     dilation : int or (int, int)
         Step from entry to entry of the window, in pixels.
     groups : int
-        Parts into which channels and filters are cut; filters see the channels of their part.
+        Number of parts into which channels and filters are divided; the filters of a part are
+        applied to the channels of that part only.
     bias : bool
-        Add a number per filter.
+        Add a learned number per filter.
     initializer : str or function
-        Of the weight; the bias starts at 0.
+        Initial values of the weight, see `deepfs.initializers`; the bias starts at 0.
     algorithm : {"auto", "direct", "winograd"}
-        "winograd" needs 3x3 windows at stride 1, without dilation and groups, and is faster there,
-        with rounding errors of up to 1e-5 of the largest value instead of 1e-6. "auto" takes it
-        where it pays, unless ``deepfs.config.winograd`` is False. float64 is always direct.
+        "winograd" needs 3x3 windows at stride 1, without dilation and groups. It is faster there,
+        with rounding errors of up to 1e-5 of the largest value instead of 1e-6. "auto" uses it
+        where it is faster, unless ``deepfs.config.winograd`` is False. "direct" never uses it, and
+        float64 does not either.
 
     Raises
     ------
-    ValueError
-        If a setting is out of range, or, on call, if the window exceeds the image, or the
-        channels do not fit the weight or the groups.
+    TypeError, ValueError
+        If a setting is of the wrong kind or out of range; ValueError on call, if the window exceeds
+        the image, or the number of channels does not fit the weight or the groups.
 
     Notes
     -----
     Shapes: ``(n, c, h, w)`` to ``(n, filters, oh, ow)``,
     oh = floor((h + top + bottom - dh (kh - 1) - 1) / sh) + 1.
     ``weight`` is ``(filters, c / groups, kh, kw)``, ``bias`` ``(filters,)``.
-    Twin: `deepfs.reference.conv2d`.
+    NumPy reference: `deepfs.reference.conv2d`.
 
     References
     ----------
@@ -182,7 +184,7 @@ def check_algorithm(layer: Any) -> None:
 
 
 def check_channels(layer: Layer, in_shape: Shape, filters: int, groups: int) -> None:
-    """Raise ValueError if a convolution cannot take so many channels."""
+    """Raise ValueError if a convolution cannot take the channels of an input."""
     c, takes = in_shape[0], layer.in_shape[0] if layer.in_shape else in_shape[0]
     if c != takes or c < 1:
         kind = "image" if len(in_shape) == 3 else "input"

@@ -1,4 +1,4 @@
-"""Convolution of sequences. Kernels: those of `Conv2D`."""
+"""1D convolution. Kernels: those of `Conv2D`."""
 
 from __future__ import annotations
 
@@ -28,45 +28,46 @@ class _Row(Parameter):
 
 @dataclass(eq=False)
 class Conv1D(Layer):
-    r"""Convolution of sequences: text, sound, measurements.
+    r"""1D convolution of sequences, such as sound or measurements.
 
     .. math:: y_{o,i} = b_o + \sum_{c,a} w_{o,c,a} \, x_{c,\; i s + a d - p_{left}}
 
-    The sequence is taken as an image of height 1: the kernels are those of `Conv2D`.
+    A sequence is computed as an image of height 1, by the kernels of `Conv2D`.
 
     Parameters
     ----------
     filters : int
-        Channels of the output.
+        Number of channels of the output.
     kernel_size : int
         Width of the window, in entries.
     stride : int
         Step from window to window.
     padding : int, (left, right), "same" or "valid"
-        Zeros at both ends. "same" keeps ceil(length / stride); the odd one goes to the right.
+        Zeros at both ends. "same" gives an output of length ceil(length / stride), an odd zero at
+        the right; "valid" pads nothing.
     dilation : int
         Step from entry to entry of the window.
     groups : int
-        Parts into which channels and filters are cut; filters see the channels of their part.
+        Number of parts into which channels and filters are divided; the filters of a part are
+        applied to the channels of that part only.
     bias : bool
-        Add a number per filter.
+        Add a learned number per filter.
     initializer : str or function
-        Of the weight; the bias starts at 0.
+        Initial values of the weight, see `deepfs.initializers`; the bias starts at 0.
     algorithm : {"auto", "direct"}
-        The same here: Winograd's algorithm needs windows of 3x3.
+        Both are the same here: Winograd's algorithm needs windows of 3x3.
 
     Raises
     ------
-    ValueError
-        If a setting is out of range, or, on call, if the window exceeds the sequence, or the
-        channels do not fit the weight or the groups.
+    TypeError, ValueError
+        If a setting is of the wrong kind or out of range; ValueError on call, if the window exceeds
+        the sequence, or the number of channels does not fit the weight or the groups.
 
     Notes
     -----
-    Shapes: ``(n, c, length)`` to ``(n, filters, places)``,
-    places = floor((length + left + right - d (k - 1) - 1) / s) + 1.
-    ``weight`` is ``(filters, c / groups, k)``, ``bias`` ``(filters,)``.
-    Twin: `deepfs.reference.conv1d`.
+    Shapes: ``(n, c, l)`` to ``(n, filters, ol)``, ol = floor((l + left + right - d (k - 1) - 1) /
+    s) + 1. ``weight`` is ``(filters, c / groups, k)``, ``bias`` ``(filters,)``.
+    NumPy reference: `deepfs.reference.conv1d`.
 
     References
     ----------

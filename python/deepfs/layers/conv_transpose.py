@@ -19,45 +19,46 @@ from .conv import Conv2D, check_algorithm, check_channels
 
 @dataclass(eq=False)
 class ConvTranspose2D(Layer):
-    r"""Transposed convolution: each pixel spread over a window of a larger image.
+    r"""2D transposed convolution (deconvolution): each pixel is spread over a window of the output.
 
     .. math::
         y_{o,\; i s_h + a d_h - p_{top},\; j s_w + b d_w - p_{left}} \mathrel{+}=
             \sum_{c} w_{c,o,a,b} \, x_{c,i,j}
 
-    for all pixels i, j and entries a, b of the window, starting from the bias; what falls outside
-    the image is lost. As matrices, convolution is :math:`y = W x` and this is :math:`y = W^T x`.
+    for all pixels i, j and entries a, b of the window, starting from the bias; products outside the
+    output are dropped. As matrices, a convolution is :math:`y = W x` and this is :math:`y = W^T x`.
 
     Parameters
     ----------
     filters : int
-        Channels of the output.
+        Number of channels of the output.
     kernel_size : int or (int, int)
         Height and width of the window, in entries.
     stride : int or (int, int)
         Step from window to window, in pixels of the output.
     padding : int, (int, int), (top, bottom, left, right), "same" or "valid"
-        Pixels cut off the output; what the convolution that is transposed pads. "same" gives
-        size * stride, and takes no ``output_padding``.
+        Pixels cut off the output: the padding of the convolution that is transposed. "same" gives
+        an output of size * stride, and allows no ``output_padding``.
     dilation : int or (int, int)
         Step from entry to entry of the window, in pixels.
     groups : int
-        Parts into which channels and filters are cut; filters see the channels of their part.
+        Number of parts into which channels and filters are divided; the filters of a part are
+        applied to the channels of that part only.
     bias : bool
-        Add a number per filter.
+        Add a learned number per filter.
     initializer : str or function
-        Of the weight; the bias starts at 0.
+        Initial values of the weight, see `deepfs.initializers`; the bias starts at 0.
     algorithm : {"auto", "direct", "winograd"}
-        As of `Conv2D`.
+        See `Conv2D`.
     output_padding : int or (int, int)
-        Pixels added at the bottom and right, below the stride or the dilation: several sizes of
-        the output shrink to one size under a strided convolution.
+        Rows added at the bottom and columns added at the right, fewer than the stride or the
+        dilation. It chooses among the output sizes that a strided convolution maps to one size.
 
     Raises
     ------
-    ValueError
-        If a setting is out of range, or, on call, if no pixel of the output is left, or the
-        channels do not fit the weight or the groups.
+    TypeError, ValueError
+        If a setting is of the wrong kind or out of range; ValueError on call, if the output would
+        have no pixels, or the number of channels does not fit the weight or the groups.
 
     Notes
     -----
@@ -65,7 +66,7 @@ class ConvTranspose2D(Layer):
     oh = (h - 1) sh - top - bottom + dh (kh - 1) + 1 + output_padding.
     ``weight`` is ``(c, filters / groups, kh, kw)``, ``bias`` ``(filters,)``. Initializers count
     fans by that shape, as PyTorch's and Keras's do.
-    Twin: `deepfs.reference.conv_transpose2d`.
+    NumPy reference: `deepfs.reference.conv_transpose2d`.
 
     References
     ----------
@@ -159,7 +160,7 @@ class ConvTranspose2D(Layer):
         weight = self.learned["weight"].storage
         conv.conv2d_backward_input(x, weight, y, *self._window(oh, ow))
         if self.bias:
-            row = np.tile(self.learned["bias"].storage, ow)  # long rows: few channels add as fast
+            row = np.tile(self.learned["bias"].storage, ow)  # long rows: fast for few channels
             y.reshape(n * oh, len(row))[...] += row
         return channels_first(y), x
 

@@ -1,4 +1,7 @@
-"""The dense layer. Kernel: ``src/cnn_core/dense.pyx``."""
+"""The dense layer. Kernel: ``src/cnn_core/dense.pyx``.
+
+Read this after `_base.py`: a whole layer in a hundred lines. Then read its kernel.
+"""
 
 from __future__ import annotations
 
@@ -19,29 +22,30 @@ from ._fusion import PLAIN, Epilogue
 
 @dataclass(eq=False)
 class Dense(Layer):
-    r"""Dense (fully connected) layer: multiply by a matrix and add a bias.
+    r"""Dense (fully connected, linear) layer: multiply by a matrix and add a bias.
 
     .. math:: y = x W + b, \quad dW = x^T dy, \quad db = \sum_n dy, \quad dx = dy\, W^T
 
     Parameters
     ----------
     units : int
-        Length of an output.
+        Number of outputs per sample, at least 1.
     bias : bool
-        Add a number per unit.
+        Add a learned number per unit.
     initializer : str or function
-        Of the weight; the bias starts at 0.
+        Initial values of the weight, see `deepfs.initializers`; the bias starts at 0.
 
     Raises
     ------
-    ValueError
-        If ``units`` is below 1, or, on call, if the inputs do not have the length they had first.
+    TypeError, ValueError
+        If a setting is of the wrong kind or out of range; ValueError on call, if a sample does not
+        have as many numbers as those of the first input.
 
     Notes
     -----
     Shapes: ``(n, ...)`` to ``(n, units)``; everything after the batch axis is flattened, in the
-    logical order. ``weight`` is ``(in, units)``, ``bias`` ``(units,)``.
-    Twin: `deepfs.reference.dense`.
+    logical order. ``weight`` is ``(in, units)``, the transpose of PyTorch's; ``bias`` ``(units,)``.
+    NumPy reference: `deepfs.reference.dense`.
 
     References
     ----------
@@ -58,12 +62,13 @@ class Dense(Layer):
     bias: bool = True
     initializer: str | initializers.Initializer = "he_normal"
 
+    # the kernels can apply the ReLU after this layer, and the gradient of a ReLU before it
     fuses_forward, fuses_backward = frozenset({"relu"}), frozenset({"drelu"})
 
     def __post_init__(self) -> None:
         self.units = whole(self.units, "units", most=LARGEST)
         self.bias = flag(self.bias, "bias")
-        initializers.get(self.initializer)
+        initializers.get(self.initializer)  # raises for an unknown one
 
     def _out_shape(self, in_shape: Shape) -> Shape:
         check_length(self, in_shape)
@@ -96,7 +101,7 @@ class Dense(Layer):
 
 
 def check_length(layer: Layer, in_shape: Shape) -> None:
-    """Raise ValueError for inputs that have not the entries that the layer was built for."""
+    """Raise ValueError if a sample does not have the number of entries the layer was built for."""
     length = prod(in_shape)
     takes = prod(layer.in_shape) if layer.in_shape is not None else length
     if not in_shape or length != takes or length < 1:

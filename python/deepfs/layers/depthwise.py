@@ -1,4 +1,4 @@
-"""Depthwise convolution, made of a `Conv2D`: it has no kernel of its own."""
+"""Depthwise 2D convolution, by the kernels of `Conv2D`."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from .conv import Conv2D, check_channels
 
 
 class DepthwiseStage(Layer):
-    """What layers with a depthwise convolution share, this one and the separable: that stage."""
+    """Base of layers with a depthwise convolution: this one and the separable one."""
 
     input_rank = (4,)
     fuses_forward, fuses_backward = frozenset({"relu"}), frozenset({"drelu"})
-    # what __post_init__ makes of the fields that the layers below declare
+    # types of the fields of these layers, once __post_init__ has run
     kernel_size: Any
     stride: Any
     padding: Any
@@ -59,10 +59,10 @@ class DepthwiseStage(Layer):
         return in_shape[0] * self.multiplier, *in_shape[1:]
 
     def _repeated(self, x: Array) -> Array:
-        """Return images with each channel as often as it has filters.
+        """Return images with each channel copied once for each of its filters.
 
-        The copies cost less than they save: filters that share a channel make a product of a
-        group, filters with a channel each are computed by ``cnn_core.conv_depthwise``.
+        The copies cost less than they save: filters that share a channel would be a matrix product
+        of a group, filters with a channel each are computed by ``cnn_core.conv_depthwise``.
         """
         return (
             x
@@ -71,7 +71,7 @@ class DepthwiseStage(Layer):
         )
 
     def _summed(self, dx: Array | None) -> Array | None:
-        """Return the gradient of a channel: the sum of those of its copies."""
+        """Return the gradient of each channel: the sum of the gradients of its copies."""
         if dx is None or self.multiplier == 1:
             return dx
         copies = [dx[:, k :: self.multiplier] for k in range(self.multiplier)]
@@ -80,14 +80,14 @@ class DepthwiseStage(Layer):
 
 @dataclass(eq=False)
 class DepthwiseConv2D(DepthwiseStage):
-    r"""Depthwise convolution: each channel of an image has filters of its own.
+    r"""Depthwise 2D convolution: each channel of an image has filters of its own.
 
     .. math::
         y_{c m + l,i,j} = b_{c m + l} + \sum_{a,b} w_{c m + l,0,a,b} \,
                           x_{c,\; i s_h + a d_h - p_{top},\; j s_w + b d_w - p_{left}}
 
-    It is `Conv2D` with as many groups as channels. So there are no ``filters`` and no ``groups``
-    to set: the number of channels and ``multiplier``, Keras's depth_multiplier, give both.
+    It is `Conv2D` with as many groups as channels. The number of channels and ``multiplier``
+    (Keras's depth_multiplier) determine ``filters`` and ``groups``.
 
     Parameters
     ----------
@@ -96,27 +96,27 @@ class DepthwiseConv2D(DepthwiseStage):
     stride : int or (int, int)
         Step from window to window, in pixels.
     padding : int, (int, int), (top, bottom, left, right), "same" or "valid"
-        Zeros around the image, in pixels, as of `Conv2D`.
+        Zeros around the image, in pixels, as in `Conv2D`.
     dilation : int or (int, int)
         Step from entry to entry of the window, in pixels.
     multiplier : int
-        Filters of each channel, m in the formula.
+        Number of filters of each channel, m in the formula.
     bias : bool
-        Add a number per filter.
+        Add a learned number per filter.
     initializer : str or function
-        Of the weight; the bias starts at 0.
+        Initial values of the weight, see `deepfs.initializers`; the bias starts at 0.
 
     Raises
     ------
-    ValueError
-        If a setting is out of range, or, on call, if the window exceeds the image, or the
-        channels do not fit the weight.
+    TypeError, ValueError
+        If a setting is of the wrong kind or out of range; ValueError on call, if the window exceeds
+        the image, or the number of channels does not fit the weight.
 
     Notes
     -----
-    Shapes: ``(n, c, h, w)`` to ``(n, c * multiplier, oh, ow)``, oh as of `Conv2D`.
+    Shapes: ``(n, c, h, w)`` to ``(n, c * multiplier, oh, ow)``, oh as in `Conv2D`.
     ``weight`` is ``(c * multiplier, 1, kh, kw)``, ``bias`` ``(c * multiplier,)``.
-    Twin: `deepfs.reference.depthwise_conv2d`.
+    NumPy reference: `deepfs.reference.depthwise_conv2d`.
 
     References
     ----------

@@ -28,28 +28,29 @@ class DropConnect(RandomLayer):
     Parameters
     ----------
     units : int
-        Length of an output.
+        Number of outputs per sample, at least 1.
     p : float
         Probability of dropping a weight, in [0, 1]. With 1 the output is the bias.
     bias : bool
-        Add a number per unit, which is never dropped.
+        Add a learned number per unit, which is never dropped.
     initializer : str or function
-        Of the weight; the bias starts at 0.
+        Initial values of the weight, see `deepfs.initializers`; the bias starts at 0.
 
     Raises
     ------
     TypeError, ValueError
-        If a setting is of the wrong kind or out of range, or, on call, if the inputs do not have
-        the length they had first.
+        If a setting is of the wrong kind or out of range; ValueError on call, if a sample does not
+        have as many numbers as those of the first input.
 
     Notes
     -----
     Shapes: ``(n, ...)`` to ``(n, units)``, as in `Dense`; ``weight`` is ``(in, units)``, ``bias``
     ``(units,)``. Buffers ``key`` and ``calls`` as in `Dropout`.
 
-    A batch shares one mask, where the paper draws one for each sample. Inference is x W + b, with
-    the mean of the masked weights, which is W itself; the paper draws the units' inputs from normal
-    distributions of the same mean and variance instead. Twin: `deepfs.reference.drop_connect`.
+    All samples of a batch share one mask; the paper draws a mask for each sample. Inference is
+    x W + b, with the mean of the masked weights, which is W itself; the paper draws the inputs of
+    the units from normal distributions of the same mean and variance instead.
+    NumPy reference: `deepfs.reference.drop_connect`.
 
     References
     ----------

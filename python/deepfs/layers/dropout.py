@@ -14,7 +14,7 @@ from ._random import RandomLayer, scale_of
 
 @dataclass(eq=False)
 class Dropout(RandomLayer):
-    r"""Dropout: entries are set to zero at random in training, so that no unit relies on another.
+    r"""Dropout: set entries to zero at random in training.
 
     .. math:: y = \frac{x\, m}{1 - p}, \quad dx = \frac{dy\, m}{1 - p}, \quad P(m = 0) = p
 
@@ -23,9 +23,9 @@ class Dropout(RandomLayer):
     p : float
         Probability of dropping, in [0, 1]. With 1 the output is zero.
     scaling : {"train", "test"}
-        "train" divides by 1 - p in training, and inference changes nothing ("inverted" dropout, as
-        every framework); "test" is the textbook's form: training only drops, inference multiplies
-        by 1 - p.
+        "train" divides by 1 - p in training, and inference changes nothing: "inverted" dropout, as
+        in every framework. "test" is the textbook's form: training only drops, and inference
+        multiplies by 1 - p.
 
     Raises
     ------
@@ -34,10 +34,10 @@ class Dropout(RandomLayer):
 
     Notes
     -----
-    Shapes: any, unchanged. Buffer ``key``: seed and stream of the layer's random numbers, drawn
-    when it is built; buffer ``calls``: how often it has drawn. They determine the next mask, on
-    any number of threads; write to them for a key of the layer's own. Twin:
-    `deepfs.reference.dropout`.
+    Shapes: any, unchanged. Buffer ``key``: seed and stream of the layer's random numbers, chosen
+    when it is built; buffer ``calls``: the number of masks drawn so far. They determine the next
+    mask on any number of threads. Write to them to choose the masks.
+    NumPy reference: `deepfs.reference.dropout`.
 
     References
     ----------

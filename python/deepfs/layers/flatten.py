@@ -1,4 +1,4 @@
-"""Samples as rows."""
+"""Flatten: samples as rows."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ._base import Layer
 
 @dataclass(eq=False)
 class Flatten(Layer):
-    """Turn each sample into one row of numbers.
+    """Flatten each sample into one row.
 
     Notes
     -----
-    Shapes: ``(n, c, h, w)`` to ``(n, c * h * w)``, in the order people read, so that a dense
-    weight after it matches other frameworks. Twin: `deepfs.reference.flatten`.
+    Shapes: ``(n, c, h, w)`` to ``(n, c * h * w)``, in logical order, so that the weight of a dense
+    layer after it matches that of other frameworks. NumPy reference: `deepfs.reference.flatten`.
 
     References
     ----------
@@ -41,5 +41,5 @@ class Flatten(Layer):
             return None
         dx = dy.reshape(cache)
         if dx.ndim == 4 and 1 not in (dx.shape[1], dx.shape[2] * dx.shape[3]):
-            return channels_first(channels_last(dx))  # a copy as layers of images want it
+            return channels_first(channels_last(dx))  # a channels-last copy for the layer before
         return dx.copy()

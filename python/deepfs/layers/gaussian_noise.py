@@ -1,4 +1,4 @@
-"""Noise added in training. Kernel: ``src/cnn_core/random.pyx``."""
+"""Gaussian noise. Kernel: ``src/cnn_core/random.pyx``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ._random import RandomLayer
 
 @dataclass(eq=False)
 class GaussianNoise(RandomLayer):
-    r"""Gaussian noise: normal numbers of mean 0 are added in training.
+    r"""Gaussian noise: add normal random numbers of mean 0 in training.
 
     .. math:: y = x + \sigma\, \xi, \quad \xi \sim N(0, 1), \quad dx = dy
 
@@ -28,13 +28,13 @@ class GaussianNoise(RandomLayer):
     Raises
     ------
     TypeError, ValueError
-        If ``std`` is no such number.
+        If ``std`` is not a finite number of at least 0.
 
     Notes
     -----
     Shapes: any, unchanged. Inference changes nothing. Buffers ``key`` and ``calls`` as in
-    `Dropout`. The noise is drawn in single precision for both dtypes, so that they see the same.
-    Twin: `deepfs.reference.gaussian_noise`.
+    `Dropout`. The noise is drawn in single precision for both dtypes, so it is the same for both.
+    NumPy reference: `deepfs.reference.gaussian_noise`.
 
     References
     ----------
@@ -62,11 +62,11 @@ class GaussianNoise(RandomLayer):
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         if not training:
             return x, None
-        memory = physical(x)
-        noise = empty(memory.shape, np.float32)
+        x = physical(x)
+        noise = empty(x.shape, np.float32)
         random.normal(noise.reshape(-1), *self._new_draw())
         with ignore_overflow():
-            return logical(memory + noise.astype(x.dtype, copy=False) * self.std), None
+            return logical(x + noise.astype(x.dtype, copy=False) * self.std), None
 
     def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
         return dy.copy() if need_dx else None

@@ -1,7 +1,7 @@
-"""Activations that multiply their input by a gate. Kernel: ``src/cnn_core/activation.pyx``.
+"""SiLU, GELU and hard swish: x S(x). Kernel: ``src/cnn_core/activation.pyx``.
 
-The gate rises from 0 to 1, so each is about 0 far below 0 and about x far above. There they go to
-their limits: -infinity gives 0, where the product as it is written would be NaN.
+S rises from 0 to 1, so each function is about 0 far below 0 and about x far above. At infinite x
+the result is the limit: -infinity gives 0, where the product as written would give NaN.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from .activation import Elementwise
 
 @dataclass(eq=False)
 class SiLU(Elementwise):
-    r"""Let through as much as the sigmoid says.
+    r"""Sigmoid linear unit (SiLU, swish) activation: x times its sigmoid.
 
     .. math:: y = x\, s, \quad s = \frac{1}{1 + e^{-x}}, \quad dx = dy\, (s + x s (1 - s))
 
     Notes
     -----
-    Shapes: any, unchanged. Also called swish. NaN stays NaN, -inf gives 0 (in PyTorch, NaN).
-    Twin: `deepfs.reference.silu`.
+    Shapes: any, unchanged. NaN stays NaN, -inf gives 0 (in PyTorch, NaN).
+    NumPy reference: `deepfs.reference.silu`.
 
     References
     ----------
@@ -43,7 +43,7 @@ class SiLU(Elementwise):
 
 @dataclass(eq=False)
 class GELU(Elementwise):
-    r"""Let through as much as the normal distribution says.
+    r"""Gaussian error linear unit (GELU) activation: x times the normal distribution function.
 
     .. math::
         y = x\, \Phi(x), \quad \Phi(x) = \tfrac12 \Bigl(1 + \mathrm{erf} \frac{x}{\sqrt 2}\Bigr),
@@ -53,8 +53,8 @@ class GELU(Elementwise):
     ----------
     approximate : bool
         Use :math:`\Phi(x) \approx \frac12 (1 + \tanh u)`,
-        :math:`u = \sqrt{2 / \pi}\, (x + 0.044715 x^3)` instead, as GPT-2 does. It is off
-        by 5e-4 at most and takes about three quarters of the time.
+        :math:`u = \sqrt{2 / \pi}\, (x + 0.044715 x^3)` instead, as GPT-2 does. The error is at
+        most 5e-4; it takes about three quarters of the time.
 
     Raises
     ------
@@ -63,9 +63,9 @@ class GELU(Elementwise):
 
     Notes
     -----
-    Shapes: any, unchanged. Far below 0, where :math:`1 + \mathrm{erf}` cancels to nothing,
-    :math:`\Phi` keeps its digits. NaN stays NaN, -inf gives 0 (in PyTorch, NaN).
-    Twin: `deepfs.reference.gelu`.
+    Shapes: any, unchanged. Far below 0, where :math:`1 + \mathrm{erf}` would cancel, :math:`\Phi`
+    keeps its digits. NaN stays NaN, -inf gives 0 (in PyTorch, NaN).
+    NumPy reference: `deepfs.reference.gelu`.
 
     References
     ----------
@@ -88,7 +88,7 @@ class GELU(Elementwise):
 
 @dataclass(eq=False)
 class HardSwish(Elementwise):
-    r"""Let through as much as a straight line from -3 to 3 says.
+    r"""Hard swish activation: SiLU with a straight line in place of the sigmoid.
 
     .. math::
         y = x\, \frac{\min(\max(x + 3, 0), 6)}{6}, \quad
@@ -97,7 +97,7 @@ class HardSwish(Elementwise):
     Notes
     -----
     Shapes: any, unchanged. Where x <= -3, dx is 0; where x >= 3, dx is dy. NaN stays NaN, -inf
-    gives 0 (in PyTorch, NaN). Twin: `deepfs.reference.hard_swish`.
+    gives 0 (in PyTorch, NaN). NumPy reference: `deepfs.reference.hard_swish`.
 
     References
     ----------

@@ -15,11 +15,11 @@ from ._base import Layer
 from ._fusion import PLAIN, Epilogue
 from .pool import max_pool_backward, max_pool_forward
 
-SHARED = (0, 0, 0, 0)  # windows and steps that the kernel makes from the sizes
+SHARED = (0, 0, 0, 0)  # adaptive: the kernel derives windows and strides from the sizes
 
 
 class _Global(Layer):
-    """What pooling over whole images shares: its shapes."""
+    """Base of pooling over whole images."""
 
     input_rank = (4,)
 
@@ -29,7 +29,7 @@ class _Global(Layer):
 
 
 def check_pixels(who: str, in_shape: Shape) -> None:
-    """Raise ValueError for an image without pixels, of which there is no mean and no maximum."""
+    """Raise ValueError for an image without pixels, which has neither mean nor maximum."""
     if min(in_shape[1:]) < 1:
         raise ValueError(f"{who} needs an image with pixels, got shape {in_shape}")
 
@@ -49,7 +49,7 @@ class GlobalAvgPool2D(_Global):
     Notes
     -----
     Shapes: ``(n, c, h, w)`` to ``(n, c)``, for images of any size.
-    Twin: `deepfs.reference.global_avg_pool2d`.
+    NumPy reference: `deepfs.reference.global_avg_pool2d`.
 
     References
     ----------
@@ -93,8 +93,9 @@ class GlobalMaxPool2D(_Global):
     Notes
     -----
     Shapes: ``(n, c, h, w)`` to ``(n, c)``, for images of any size.
-    Of equal values in a channel, the first in row order gets the gradient. A NaN wins.
-    Twin: `deepfs.reference.global_max_pool2d`.
+    Of equal values in a channel, the first in row order gets the gradient. NaN counts as the
+    largest value.
+    NumPy reference: `deepfs.reference.global_max_pool2d`.
 
     References
     ----------
@@ -132,7 +133,7 @@ class GlobalMaxPool2D(_Global):
 
 @dataclass(eq=False)
 class AdaptiveAvgPool2D(Layer):
-    r"""Adaptive average pooling: an image is cut into as many windows as the output has pixels.
+    r"""Adaptive average pooling: means of windows chosen to give an output of a fixed size.
 
     .. math::
         y_{c,i,j} = \frac{1}{N} \sum_{a,b} x_{c,a,b}, \quad
@@ -153,9 +154,9 @@ class AdaptiveAvgPool2D(Layer):
 
     Notes
     -----
-    Shapes: ``(n, c, h, w)`` to ``(n, c, *output_size)``, for images of any size, smaller ones too.
-    Windows overlap by a pixel where ``output_size`` does not divide the image.
-    Twin: `deepfs.reference.adaptive_avg_pool2d`.
+    Shapes: ``(n, c, h, w)`` to ``(n, c, *output_size)``, for images of any size, also smaller than
+    the output. Windows overlap by a pixel where ``output_size`` does not divide the image size.
+    NumPy reference: `deepfs.reference.adaptive_avg_pool2d`.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Group normalisation. Kernel: ``src/cnn_core/group_norm.pyx``."""
+"""Group normalization. Kernel: ``src/cnn_core/group_norm.pyx``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ._norm import ChannelNorm
 
 @dataclass(eq=False)
 class GroupNorm(ChannelNorm):
-    r"""Give each group of channels of each sample mean 0 and variance 1; scale and shift channels.
+    r"""Group normalization: normalize each sample over groups of channels.
 
     .. math::
         y = \gamma \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}} + \beta
@@ -22,8 +22,8 @@ class GroupNorm(ChannelNorm):
     Parameters
     ----------
     groups : int
-        Into how many groups of neighbouring channels the channels are divided; 1 is layer
-        normalisation of whole samples, though with a gamma per channel.
+        Number of groups of neighbouring channels. 1 is layer normalization of whole samples, though
+        with a gamma per channel.
     eps : float
         Term :math:`\epsilon` under the root, above 0.
     affine : bool
@@ -32,14 +32,15 @@ class GroupNorm(ChannelNorm):
     Raises
     ------
     TypeError, ValueError
-        If a setting is of the wrong kind or out of range, or, on call, if the channels are not
-        those of the first input or no multiple of the groups, or a group of a sample has one value.
+        If a setting is of the wrong kind or out of range, or, on call, if the number of channels is
+        not that of the first input or not a multiple of ``groups``, or a group of a sample has only
+        one value.
 
     Notes
     -----
     Shapes: ``(n, c)``, ``(n, c, l)`` or ``(n, c, h, w)``, unchanged. ``gamma`` and ``beta`` are
-    ``(c,)``. A group of one value would give beta whatever the input, and is refused (by PyTorch
-    for a batch of one only). Twin: `deepfs.reference.group_norm`.
+    ``(c,)``. A group of one value would give beta whatever the input, so it is refused (PyTorch
+    refuses it only for a batch of one). NumPy reference: `deepfs.reference.group_norm`.
 
     References
     ----------
@@ -57,6 +58,7 @@ class GroupNorm(ChannelNorm):
     affine: bool = True
 
     input_rank = (2, 3, 4)
+    changeable = frozenset({"groups", "eps"})
 
     def __post_init__(self) -> None:
         self.groups = whole(self.groups, "groups")

@@ -1,4 +1,4 @@
-"""Instance normalisation. Kernel: ``src/cnn_core/group_norm.pyx``."""
+"""Instance normalization. Kernel: ``src/cnn_core/group_norm.pyx``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ._norm import ChannelNorm
 
 @dataclass(eq=False)
 class InstanceNorm(ChannelNorm):
-    r"""Give each channel of each sample mean beta and standard deviation gamma.
+    r"""Instance normalization: normalize each channel of each sample over its pixels.
 
     .. math::
         y = \gamma \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}} + \beta
@@ -24,18 +24,18 @@ class InstanceNorm(ChannelNorm):
     eps : float
         Term :math:`\epsilon` under the root, above 0.
     affine : bool
-        Learn gamma and beta (PyTorch's default is not to); otherwise they are 1 and 0.
+        Learn gamma and beta; otherwise they are 1 and 0 (PyTorch's default).
 
     Raises
     ------
     TypeError, ValueError
-        If a setting is of the wrong kind or out of range, or, on call, if the channels are not
-        those of the first input, or a channel has one pixel.
+        If a setting is of the wrong kind or out of range, or, on call, if the number of channels is
+        not that of the first input, or a channel has only one pixel.
 
     Notes
     -----
     Shapes: ``(n, c, l)`` or ``(n, c, h, w)``, unchanged. ``gamma`` and ``beta`` are ``(c,)``.
-    Twin: `deepfs.reference.instance_norm`.
+    NumPy reference: `deepfs.reference.instance_norm`.
 
     References
     ----------
@@ -54,6 +54,7 @@ class InstanceNorm(ChannelNorm):
     affine: bool = True
 
     input_rank = (3, 4)
+    changeable = frozenset({"eps"})
 
     def __post_init__(self) -> None:
         self.eps = number(self.eps, "eps", "(0, inf)")

@@ -1,4 +1,4 @@
-"""Layer normalisation. Kernel: ``src/cnn_core/group_norm.pyx``."""
+"""Layer normalization. Kernel: ``src/cnn_core/group_norm.pyx``."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from ._norm import SampleNorm
 
 @dataclass(eq=False)
 class LayerNorm(SampleNorm):
-    r"""Give the last axes of each sample mean 0 and variance 1; scale and shift each entry.
+    r"""Layer normalization: normalize each sample over its last axes.
 
     .. math::
         y = \gamma \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}} + \beta
 
-    :math:`\mu` and :math:`\sigma^2` are the mean and the biased variance over the last axes, as
-    people see them. Training and inference are the same.
+    :math:`\mu` and :math:`\sigma^2` are the mean and the biased variance over the last axes, in
+    logical order. Training and inference are the same.
 
     Parameters
     ----------
     axes : int
-        How many of the last axes, 1 to 3: of images, 1 means w, 2 h and w, 3 c, h and w.
+        Number of last axes, 1 to 3: for images, 1 means w; 2 means h and w; 3 means c, h and w.
     eps : float
         Term :math:`\epsilon` under the root, above 0.
     affine : bool
@@ -41,8 +41,8 @@ class LayerNorm(SampleNorm):
     Notes
     -----
     Shapes: ``(n, c)``, ``(n, c, l)`` or ``(n, c, h, w)``, unchanged. ``gamma`` and ``beta`` have
-    the shape of the normalised axes, as in ``torch.nn.LayerNorm``. A single number per mean gives
-    beta. Twin: `deepfs.reference.layer_norm`.
+    the shape of the normalized axes, as in ``torch.nn.LayerNorm``. The mean of a single number is
+    that number, so the output is beta. NumPy reference: `deepfs.reference.layer_norm`.
 
     References
     ----------
@@ -61,6 +61,7 @@ class LayerNorm(SampleNorm):
     affine: bool = True
 
     input_rank = (2, 3, 4)
+    changeable = frozenset({"eps"})
 
     def __post_init__(self) -> None:
         self.axes = whole(self.axes, "axes", 1, 3)

@@ -1,4 +1,4 @@
-"""The largest of several channels. Plain NumPy: a pass over the pieces, as long as they are few."""
+"""Maxout: the largest of several channels, in plain NumPy, one pass per piece."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ from ._base import Layer
 
 @dataclass(eq=False)
 class Maxout(Layer):
-    r"""Keep the largest of every few channels: an activation whose shape the layer below learns.
+    r"""Maxout activation: the largest of every ``pieces`` channels.
 
-    .. math:: y_j = \max_{0 \le i < k} x_{j k + i}, \quad dx_{j k + i} = dy_j \text{ where it won}
+    .. math:: y_j = \max_{0 \le i < k} x_{j k + i}, \quad
+              dx_{j k + i} = dy_j \text{ where } x_{j k + i} \text{ is the largest, else } 0
+
+    The layer before it learns the shape of the activation.
 
     Parameters
     ----------
@@ -26,13 +29,14 @@ class Maxout(Layer):
     Raises
     ------
     TypeError, ValueError
-        If ``pieces`` is not such a number; ValueError, on call, if the channels are not a multiple
-        of it.
+        If ``pieces`` is not an int of at least 1; ValueError, on call, if the number of channels is
+        not a multiple of it.
 
     Notes
     -----
     Shapes: ``(n, c, ...)`` to ``(n, c / pieces, ...)``, along the second axis. Of equal numbers,
-    the first gets the gradient. A NaN wins. Twin: `deepfs.reference.maxout`.
+    the first gets the gradient. NaN counts as the largest. NumPy reference:
+    `deepfs.reference.maxout`.
 
     References
     ----------

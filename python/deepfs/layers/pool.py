@@ -15,10 +15,10 @@ from ._window import Placement, checked_window, place_window
 
 
 class _Pool(Layer):
-    """What max and average pooling share: the window."""
+    """Base of max and average pooling: the window."""
 
     input_rank = (4,)
-    # what __post_init__ makes of the fields that the layers below declare
+    # types of the fields of the layers below, once __post_init__ has run
     kernel_size: Any
     stride: Any
     padding: Any
@@ -52,7 +52,7 @@ class _Pool(Layer):
 
 @dataclass(eq=False)
 class MaxPool2D(_Pool):
-    r"""Max pooling: the largest value of each window of an image.
+    r"""2D max pooling: the largest value of each window of an image.
 
     .. math:: y_{c,i,j} = \max_{a,b} x_{c,\; i s_h + a - p_{top},\; j s_w + b - p_{left}}
 
@@ -75,8 +75,8 @@ class MaxPool2D(_Pool):
     Notes
     -----
     Shapes: ``(n, c, h, w)`` to ``(n, c, (h + top + bottom - kh) // sh + 1, ...)``.
-    Of equal values in a window, the first in row order gets the gradient. A NaN wins.
-    Twin: `deepfs.reference.max_pool2d`.
+    Of equal values in a window, the first in row order gets the gradient. NaN counts as the
+    largest value. NumPy reference: `deepfs.reference.max_pool2d`.
 
     References
     ----------
@@ -147,7 +147,7 @@ def max_pool_backward(dy: Array, cache: Any, drelu: bool) -> Array:
 
 @dataclass(eq=False)
 class AvgPool2D(_Pool):
-    r"""Average pooling: the mean of each window of an image.
+    r"""2D average pooling: the mean of each window of an image.
 
     .. math::
         y_{c,i,j} = \frac{1}{N} \sum_{a,b} x_{c,\; i s_h + a - p_{top},\; j s_w + b - p_{left}}
@@ -163,8 +163,8 @@ class AvgPool2D(_Pool):
     ceil_mode : bool
         Round the output size up, as PyTorch does with it.
     count_include_pad : bool
-        Divide by the whole window, the padding as zeros (PyTorch's default), instead of by the
-        pixels of the image under it.
+        Count the padding as pixels of value 0 and divide by the size of the window (PyTorch's
+        default). Otherwise divide by the number of pixels of the image in the window.
 
     Raises
     ------
@@ -174,8 +174,8 @@ class AvgPool2D(_Pool):
     Notes
     -----
     Shapes: ``(n, c, h, w)`` to ``(n, c, (h + top + bottom - kh) // sh + 1, ...)``.
-    Each pixel of a window gets its share of the window's gradient.
-    Twin: `deepfs.reference.avg_pool2d`.
+    Each pixel of a window gets an equal share of the window's gradient.
+    NumPy reference: `deepfs.reference.avg_pool2d`.
 
     References
     ----------

@@ -17,7 +17,7 @@ from ._base import Layer
 
 @dataclass(eq=False)
 class PReLU(Layer):
-    r"""Keep what is positive, and of the rest a learned share.
+    r"""Parametric rectified linear unit (PReLU): learned slopes for negative numbers.
 
     .. math::
         y = x \text{ where } x > 0, \text{ else } s_c x, \quad
@@ -27,8 +27,8 @@ class PReLU(Layer):
     Parameters
     ----------
     per_channel : bool
-        Learn a slope :math:`s_c` for each channel of images, each feature of rows; otherwise one
-        for all.
+        Learn a slope :math:`s_c` for each channel of images and each feature of rows; otherwise one
+        slope for all.
 
     Raises
     ------
@@ -39,9 +39,9 @@ class PReLU(Layer):
 
     Notes
     -----
-    Shapes: ``(n, c, ...)``, unchanged; with one slope, any. Parameter ``slope`` (c,) or (1,), 0.25
-    at first. The derivative at 0 is the slope, as in PyTorch; NaN stays NaN.
-    Twin: `deepfs.reference.prelu`.
+    Shapes: ``(n, c, ...)``, unchanged; any shape with one slope. Parameter ``slope`` (c,) or (1,),
+    initially 0.25. The derivative at 0 is the slope, as in PyTorch; NaN stays NaN.
+    NumPy reference: `deepfs.reference.prelu`.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Samples in another shape."""
+"""Reshape: samples in another shape."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from ._base import Layer
 
 @dataclass(eq=False)
 class Reshape(Layer):
-    """Give each sample another shape, its numbers in the order people read.
+    """Reshape each sample, in logical order.
 
     Parameters
     ----------
     shape : int or tuple of int
-        Of a sample, the batch left out. One entry may be -1: what is left for it.
+        Shape of a sample, without the batch axis. One entry may be -1: it follows from the others.
 
     Raises
     ------
-    ValueError
-        If an entry is neither positive nor the only -1, or, on call, if the sample does not have
-        as many numbers.
+    TypeError, ValueError
+        If an entry is neither a positive int nor the only -1; ValueError on call, if the sample has
+        another number of entries.
 
     Notes
     -----
     Shapes: ``(n, ...)`` to ``(n, *shape)``. As for `Flatten`, images count as ``(c, h, w)``,
-    whatever their order in memory. Twin: `deepfs.reference.reshape`.
+    whatever their order in memory. NumPy reference: `deepfs.reference.reshape`.
 
     References
     ----------

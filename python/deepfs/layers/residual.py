@@ -1,4 +1,4 @@
-"""A shortcut around a layer. Kernel: ``src/cnn_core/add.pyx``."""
+"""Residual connections. Kernel: ``src/cnn_core/add.pyx``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ._fusion import PLAIN, Epilogue
 
 @dataclass(eq=False)
 class Residual(Container):
-    r"""Residual connection, a shortcut around a layer: y = body(x) + shortcut(x).
+    r"""Residual (skip) connection: y = body(x) + shortcut(x).
 
     .. math:: y = f(x) + s(x), \quad dx = \frac{\partial f}{\partial x}^T dy
               + \frac{\partial s}{\partial x}^T dy
@@ -23,9 +23,9 @@ class Residual(Container):
     Parameters
     ----------
     body : Layer
-        The layer that the shortcut leads around.
+        The layer that the shortcut bypasses.
     shortcut : Layer, optional
-        What the input passes on the way. By default it is added as it is.
+        Layer applied to the input before it is added. By default, the input itself is added.
 
     Raises
     ------
@@ -36,7 +36,7 @@ class Residual(Container):
 
     Notes
     -----
-    Shapes: ``(n, ...)`` to the output shape of both. Twin: `deepfs.reference.residual`.
+    Shapes: ``(n, ...)`` to the output shape of both. NumPy reference: `deepfs.reference.residual`.
 
     References
     ----------
@@ -108,7 +108,8 @@ class Residual(Container):
 def add_arrays(a: Array, b: Array, relu: bool = False, drelu: Array | None = None) -> Array:
     """Return a + b, images channels-last in memory.
 
-    With ``relu`` negative sums become 0; with an array ``drelu``, sums where it is not above 0.
+    With ``relu``, negative sums become 0. With an array ``drelu``, sums become 0 where that array
+    is not above 0.
     """
     a, b = physical(a), physical(b)
     y = empty(a.shape, a.dtype)

@@ -1,4 +1,4 @@
-"""Depthwise separable convolution, made of two `Conv2D`: it has no kernel of its own."""
+"""Depthwise separable 2D convolution, by the kernels of `Conv2D`."""
 
 from __future__ import annotations
 
@@ -17,46 +17,46 @@ from .depthwise import DepthwiseStage
 
 @dataclass(eq=False)
 class SeparableConv2D(DepthwiseStage):
-    r"""Depthwise separable convolution: each channel by itself, then a mix of the channels.
+    r"""Depthwise separable 2D convolution: a depthwise convolution, then one of 1x1.
 
     .. math:: y = \mathrm{pointwise}(\mathrm{depthwise}(x)), \quad
               y_{o,i,j} = b_o + \sum_{c} v_{o,c} \sum_{a,b} w_{c,0,a,b} \,
               x_{c,\; i s_h + a d_h - p_{top},\; j s_w + b d_w - p_{left}}
 
-    A `DepthwiseConv2D` without bias and a `Conv2D` of 1x1: a convolution of
-    kh kw + filters products per channel and pixel instead of kh kw filters.
+    It is a `DepthwiseConv2D` without bias followed by a `Conv2D` of 1x1. It takes kh kw + filters
+    products per channel and pixel, where `Conv2D` takes kh kw filters.
 
     Parameters
     ----------
     filters : int
-        Channels of the output.
+        Number of channels of the output.
     kernel_size : int or (int, int)
         Height and width of the window, in entries.
     stride : int or (int, int)
         Step from window to window, in pixels.
     padding : int, (int, int), (top, bottom, left, right), "same" or "valid"
-        Zeros around the image, in pixels, as of `Conv2D`.
+        Zeros around the image, in pixels, as in `Conv2D`.
     dilation : int or (int, int)
         Step from entry to entry of the window, in pixels.
     multiplier : int
-        Filters of each channel in the first convolution; groups would undo the mixing.
+        Number of filters of each channel in the depthwise convolution.
     bias : bool
-        Add a number per filter, in the end.
+        Add a learned number per filter of the 1x1 convolution.
     initializer : str or function
-        Of both weights; the bias starts at 0.
+        Initial values of both weights, see `deepfs.initializers`; the bias starts at 0.
 
     Raises
     ------
-    ValueError
-        If a setting is out of range, or, on call, if the window exceeds the image, or the
-        channels do not fit the weight.
+    TypeError, ValueError
+        If a setting is of the wrong kind or out of range; ValueError on call, if the window exceeds
+        the image, or the number of channels does not fit the weight.
 
     Notes
     -----
-    Shapes: ``(n, c, h, w)`` to ``(n, filters, oh, ow)``, oh as of `Conv2D`.
+    Shapes: ``(n, c, h, w)`` to ``(n, filters, oh, ow)``, oh as in `Conv2D`.
     ``depthwise_weight`` is ``(c * multiplier, 1, kh, kw)``, ``pointwise_weight``
     ``(filters, c * multiplier, 1, 1)``, ``bias`` ``(filters,)``.
-    Twin: `deepfs.reference.separable_conv2d`.
+    NumPy reference: `deepfs.reference.separable_conv2d`.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Layers one after the other. Kernels: those of the parts."""
+"""Chains of layers. Kernels: those of the parts."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ class Step(NamedTuple):
     """How a part of a Sequential runs."""
 
     part: Layer
-    end: Epilogue  # of its forward: it computes the ReLU after it, or nothing
+    end: Epilogue  # of its forward pass: the ReLU after it, or nothing
     done: bool  # it is a ReLU that the part before it computes
     drelu: bool  # it is a ReLU whose gradient the part after it computes
 
 
 class Plan(NamedTuple):
-    """How a Sequential runs, as long as the structure has this version."""
+    """How a Sequential runs. Valid while the structure has this version."""
 
     version: int
     steps: list[Step]
-    inference: list[Step]  # without the ReLUs that are done by others
-    lowest: int  # number of the first part that learns
+    inference: list[Step]  # without the ReLUs that the parts before them compute
+    lowest: int  # index of the first part that learns
 
 
 @dataclass(eq=False)
@@ -41,21 +41,22 @@ class Sequential(Container):
     Parameters
     ----------
     layers : list of Layer
-        At least one. The same layer may stand in several places: it then has one set of weights.
+        The layers, at least one. The same layer may occur several times: its weights are then
+        shared.
 
     Raises
     ------
     TypeError, ValueError
-        If a part is not a layer, if two parts have one name, or if there is none.
+        If a part is not a layer, if two parts have the same name, or if there is no part.
 
     Notes
     -----
     Shapes: those of the parts. The input is checked once, by the outermost container. In backward,
-    no part below the first one that learns computes a gradient unless the caller wants ``dx``. A
-    `ReLU` is fused where its neighbours can do it in their own pass, with the same bits: the layer
-    before it rectifies its output, the layer after it zeroes its gradient. A fused operation asked
-    of the container is done by its last layer; in backward, by its first.
-    Twin: `deepfs.reference.sequential`.
+    no part before the first one that learns computes a gradient, unless the caller asks for ``dx``.
+    A `ReLU` is fused into its neighbours where they support it, with the same bits: the layer
+    before it applies it to its output, and the layer after it applies its gradient. A fused
+    operation asked of the container is done by its last layer; in backward, by its first.
+    NumPy reference: `deepfs.reference.sequential`.
 
     References
     ----------
@@ -85,12 +86,12 @@ class Sequential(Container):
 
     @property
     def fuses_forward(self) -> frozenset[str]:  # type: ignore[override]
-        """What its last layer can do."""
+        """Fused operations of its last layer."""
         return self.layers[-1].fuses_forward
 
     @property
     def fuses_backward(self) -> frozenset[str]:  # type: ignore[override]
-        """What its first layer can do."""
+        """Fused operations of its first layer."""
         return self.layers[0].fuses_backward
 
     def named_parts(self) -> dict[str, Layer]:
@@ -108,7 +109,7 @@ class Sequential(Container):
         return in_shape
 
     def _planned(self) -> Plan:
-        """Return how the parts run; found anew when a layer has changed."""
+        """Return how the parts run; computed again when a layer has changed."""
         plan: Plan | None = self._plan
         version = _parameter.structure.number
         if plan is not None and plan.version == version:
@@ -121,9 +122,9 @@ class Sequential(Container):
             steps.append(
                 Step(part, RELU if relu else PLAIN, done, drelu and isinstance(part, ReLU))
             )
-        learns = (i for i, part in enumerate(self.layers) if part.parameters() and not part.frozen)
+        learns = [any(not p.frozen for p in part.parameters().values()) for part in self.layers]
         inference = [step for step in steps if not step.done]
-        plan = Plan(version, steps, inference, next(learns, len(steps)))
+        plan = Plan(version, steps, inference, [*learns, True].index(True))
         vars(self)["_plan"] = plan
         return plan
 
@@ -132,7 +133,7 @@ class Sequential(Container):
         steps, caches = self._planned().steps, []
         for step in steps:
             given = end if step is steps[-1] else step.end
-            if step.done:  # keep what its backward needs, if that is ever asked for
+            if step.done:  # keep the cache of the ReLU, unless the part after it computes dx
                 cache: Any = None if step.drelu else physical(x)
             elif given is PLAIN:
                 x, cache = step.part._forward(x, training)

@@ -12,7 +12,7 @@ from ._base import Layer
 
 
 class _AlongClasses(Layer):
-    """A function of the numbers of all classes, whose derivative follows from its output."""
+    """A function along the axis of classes, whose derivative follows from its output."""
 
     logarithm: ClassVar[bool]
 
@@ -41,7 +41,7 @@ class _AlongClasses(Layer):
 
 @dataclass(eq=False)
 class Softmax(_AlongClasses):
-    r"""Turn the numbers of each sample into probabilities of its classes.
+    r"""Softmax activation: probabilities of classes from logits.
 
     .. math::
         y_k = \frac{e^{x_k}}{\sum_j e^{x_j}}, \quad
@@ -50,8 +50,8 @@ class Softmax(_AlongClasses):
     Notes
     -----
     Shapes: ``(n, c, ...)``, unchanged; classes along the second axis. The largest number is
-    subtracted first, so nothing overflows. To train, give `deepfs.losses.CrossEntropy` the numbers
-    before the softmax. Twin: `deepfs.reference.softmax`.
+    subtracted first, so nothing overflows. For training, leave this layer out:
+    `deepfs.losses.CrossEntropy` takes the logits. NumPy reference: `deepfs.reference.softmax`.
 
     References
     ----------
@@ -69,7 +69,7 @@ class Softmax(_AlongClasses):
 
 @dataclass(eq=False)
 class LogSoftmax(_AlongClasses):
-    r"""Turn the numbers of each sample into logarithms of probabilities of its classes.
+    r"""Log-softmax activation: logarithms of the probabilities of classes.
 
     .. math::
         y_k = x_k - \ln \sum_j e^{x_j}, \quad
@@ -78,9 +78,9 @@ class LogSoftmax(_AlongClasses):
     Notes
     -----
     Shapes: ``(n, c, ...)``, unchanged; classes along the second axis. The largest number is
-    subtracted first, so nothing overflows, and no logarithm of 0 is taken: an improbable class
-    keeps its finite value. `deepfs.losses.CrossEntropy` does it by itself.
-    Twin: `deepfs.reference.log_softmax`.
+    subtracted first, so nothing overflows, and no logarithm of 0 is taken: the value of an
+    improbable class stays finite. `deepfs.losses.CrossEntropy` takes logits and needs no
+    log-softmax. NumPy reference: `deepfs.reference.log_softmax`.
 
     References
     ----------

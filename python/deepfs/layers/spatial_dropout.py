@@ -1,4 +1,4 @@
-"""Dropout of whole channels. Kernels: ``src/cnn_core/dropout.pyx``, ``random.pyx``."""
+"""Spatial dropout. Kernels: ``src/cnn_core/dropout.pyx``, ``random.pyx``."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ._random import RandomLayer, scale_of
 
 @dataclass(eq=False)
 class SpatialDropout(RandomLayer):
-    r"""Set whole channels of a sample to zero at random in training.
+    r"""Spatial dropout (channel dropout, Dropout2d): set whole channels to zero in training.
 
     .. math:: y_{n,c} = \frac{x_{n,c}\, m_{n,c}}{1 - p}, \quad P(m_{n,c} = 0) = p
 
-    Neighbouring pixels of a channel are alike, so that `Dropout` of single ones hides little.
+    Neighbouring pixels of a channel are similar, so `Dropout` of single pixels hides little.
 
     Parameters
     ----------
@@ -30,13 +30,13 @@ class SpatialDropout(RandomLayer):
     Raises
     ------
     TypeError, ValueError
-        If ``p`` is no such number.
+        If ``p`` is not a number in [0, 1].
 
     Notes
     -----
     Shapes: ``(n, c, l)`` or ``(n, c, h, w)``, unchanged. Inference changes nothing. Buffers ``key``
     and ``calls`` as in `Dropout`; ``torch.nn.Dropout2d`` draws other numbers. A dropped channel is
-    zero even where it is NaN. Twin: `deepfs.reference.spatial_dropout`.
+    zero even where it is NaN. NumPy reference: `deepfs.reference.spatial_dropout`.
 
     References
     ----------
@@ -81,6 +81,6 @@ class SpatialDropout(RandomLayer):
     @staticmethod
     def _scaled(x: Array, factors: Array) -> Array:
         with ignore_overflow():
-            y = x * factors.reshape(*factors.shape, *[1] * (x.ndim - 2))  # lies in memory as x does
+            y = x * factors.reshape(*factors.shape, *[1] * (x.ndim - 2))  # in the layout of x
         y[factors == 0] = 0  # NaN, too
         return y

@@ -1,4 +1,4 @@
-"""Larger images by repeated pixels. Kernel: ``src/cnn_core/pool.pyx``."""
+"""Nearest-neighbour upsampling. Kernel: ``src/cnn_core/pool.pyx``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .global_pool import check_pixels
 
 @dataclass(eq=False)
 class Upsample2D(Layer):
-    r"""Repeat each pixel of an image down and across: nearest-neighbour upsampling.
+    r"""Nearest-neighbour upsampling: repeat each row and each column of an image.
 
     .. math::
         y_{c,i,j} = x_{c,\, \lfloor i / f_h \rfloor,\, \lfloor j / f_w \rfloor}, \quad
@@ -24,7 +24,7 @@ class Upsample2D(Layer):
     Parameters
     ----------
     factor : int or (int, int)
-        How often a pixel is repeated, down and across.
+        Copies of each row, and of each column, at least 1.
 
     Raises
     ------
@@ -33,7 +33,8 @@ class Upsample2D(Layer):
 
     Notes
     -----
-    Shapes: ``(n, c, h, w)`` to ``(n, c, h * fh, w * fw)``. Twin: `deepfs.reference.upsample2d`.
+    Shapes: ``(n, c, h, w)`` to ``(n, c, h * fh, w * fw)``.
+    NumPy reference: `deepfs.reference.upsample2d`.
 
     References
     ----------
@@ -69,7 +70,7 @@ class Upsample2D(Layer):
         return factor
 
     def _window(self) -> tuple[int, ...]:
-        """Return the pooling that adds up what has been repeated."""
+        """Return the window of the pooling that adds up the copies of a pixel."""
         return (*self._factors(), *self._factors(), 0, 0, 0, 0, pool.mean_undivided)
 
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:

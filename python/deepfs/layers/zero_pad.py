@@ -1,4 +1,4 @@
-"""Zeros around images."""
+"""Zero padding of images."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from ._base import Layer
 
 @dataclass(eq=False)
 class ZeroPad2D(Layer):
-    """Put zeros around an image.
+    """Zero padding: put rows and columns of zeros around an image.
 
     Parameters
     ----------
     padding : int, (int, int) or (top, bottom, left, right)
-        Rows and columns of zeros, at least 0; of two numbers, the first is above and below. Layers
-        with a window take a padding of their own, which costs less.
+        Rows and columns of zeros, at least 0. Of two numbers, the first is for top and bottom, the
+        second for left and right. The ``padding`` of a convolution or pooling is faster.
 
     Raises
     ------
-    ValueError
-        If a number is negative. (In PyTorch that crops.)
+    TypeError, ValueError
+        If a number is not an int, or negative. (PyTorch crops then.)
 
     Notes
     -----
     Shapes: ``(n, c, h, w)`` to ``(n, c, h + top + bottom, w + left + right)``.
-    The gradient of the zeros is dropped. Twin: `deepfs.reference.zero_pad2d`.
+    The gradient of the zeros is dropped. NumPy reference: `deepfs.reference.zero_pad2d`.
 
     References
     ----------

@@ -1,12 +1,11 @@
-"""Losses: one number for how wrong a batch is, and its gradient.
+"""Loss functions: one number that training minimizes, and its gradient.
 
-All take ``loss(outputs, targets, sample_weight=None)`` and a ``reduction``: "mean", "sum" or
-"none". The mean divides by the sum of the weights. Cross-entropy is a kernel, ``softmax.pyx``; the
-others are a few passes over small arrays, and plain NumPy. Read ``_base.py`` first. Here is also
-what a loss of your own calls.
+All are called as ``loss(outputs, targets, sample_weight=None)`` and have a ``reduction``: "mean",
+"sum" or "none". The mean divides by the sum of the weights. Cross-entropy has a kernel,
+``softmax.pyx``; the others work on small arrays, in plain NumPy. Read ``_base.py`` first.
 """
 
-# what losses of one's own call: public, but not for `import *`
+# for losses of your own: public, but not part of `import *`
 from ._base import REDUCTIONS as REDUCTIONS
 from ._base import ElementWise as ElementWise
 from ._base import Loss

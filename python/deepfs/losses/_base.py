@@ -1,4 +1,4 @@
-"""What a loss is, and what those that compare number by number share."""
+"""Loss, the base class of losses, and ElementWise, that of losses with a term per number."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from .._arrays import Array, Shape, dtype_of, ignore_overflow
 from .._check import array
-from .._settings import Settings
+from .._settings import ExplainedSettings
 
 REDUCTIONS = ("mean", "sum", "none")
 
@@ -18,12 +18,13 @@ Scale: TypeAlias = float | Array
 Terms: TypeAlias = tuple[Array, float, Any]
 
 
-class Loss(Settings):
-    """What a loss is: a term per sample, and what the terms are divided by.
+class Loss(ExplainedSettings):
+    """Base class of losses: a term per sample, and a rule that makes one number of the terms.
 
-    Write one with `terms` and `_gradient`; prove it with `deepfs.testing.check_loss`. ``reduction``
-    is "mean" (the sum of the terms over the sum of their weights), "sum", or "none" (the terms
-    themselves). If the weights add up to 0, as those of an empty batch do, the mean is 0.
+    To write one, define `terms` and `_gradient`; `deepfs.testing.check_loss` checks it.
+    ``reduction`` is "mean" (the sum of the terms divided by the sum of their weights), "sum", or
+    "none" (the terms themselves). If the sum of the weights is 0, as for an empty batch, the mean
+    is 0.
     """
 
     reduction: str
@@ -37,7 +38,7 @@ class Loss(Settings):
     def forward(
         self, outputs: ArrayLike, targets: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> tuple[Any, Any]:
-        """Return the loss of a batch, and the cache that `backward` will need."""
+        """Return the loss of a batch, and the cache that `backward` needs."""
         values, weight, cache = self.terms(outputs, targets, sample_weight)
         with ignore_overflow():
             total = float(values.sum(dtype=np.float64))
@@ -50,13 +51,13 @@ class Loss(Settings):
         return (total / divisor if divisor else 0.0), (cache, divisor, ())
 
     def divisor(self, cache: Any) -> float:
-        """Return what the sum of the terms has been divided by: that of their weights, or 1."""
+        """Return the divisor of the sum of the terms: the sum of their weights, or 1."""
         return float(cache[1])
 
     def backward(self, cache: Any, upstream: ArrayLike = 1.0) -> Array:
         """Return the gradient with respect to the outputs, times ``upstream``.
 
-        ``upstream`` is one number or, if ``reduction`` is "none", one for each term.
+        ``upstream`` is one number or, if ``reduction`` is "none", one number per term.
         """
         inner, divisor, shape = cache
         given = upstream if isinstance(upstream, float) else self._upstream(upstream, shape)
@@ -85,11 +86,11 @@ class Loss(Settings):
 
     @abstractmethod
     def _gradient(self, cache: Any, scale: Scale) -> Array:
-        """Return the gradient of the sum of scale * terms; ``scale`` is one number or one each."""
+        """Return the gradient of the sum of scale * terms; ``scale``: a number, or one per term."""
 
 
 class ElementWise(Loss):
-    """A loss that compares each output with a target of its own. Write `_value` and `_slope`."""
+    """Base of losses with a term per output and target. Define `_value` and `_slope`."""
 
     def terms(
         self, outputs: ArrayLike, targets: ArrayLike, sample_weight: ArrayLike | None = None
@@ -103,7 +104,7 @@ class ElementWise(Loss):
                 f"{who} takes numbers of the outputs' shape {y.shape}, "
                 f"got {t.dtype} of shape {t.shape}"
             )
-        # in one order whatever the layout, so that the sum has the same bits
+        # one memory layout for all inputs, so that the sum has the same bits
         y, t = np.ascontiguousarray(y), np.ascontiguousarray(t, y.dtype)
         weight = weights_of(sample_weight, y.shape, who)
         with ignore_overflow():
@@ -126,7 +127,7 @@ class ElementWise(Loss):
 
     @abstractmethod
     def _slope(self, y: Array, t: Array) -> Array:
-        """Return the derivative of each term by its output."""
+        """Return the derivative of each term with respect to its output."""
 
 
 def real_outputs(outputs: ArrayLike, who: str) -> Array:
@@ -140,7 +141,7 @@ def real_outputs(outputs: ArrayLike, who: str) -> Array:
 
 
 def weights_of(sample_weight: ArrayLike | None, shape: Shape, who: str) -> Array | None:
-    """Return one weight per term, shape ``shape``; None: all 1, and not a pass over them."""
+    """Return one weight per term, of shape ``shape``; None if all are 1, which saves a pass."""
     if sample_weight is None:
         return None
     weight = array(sample_weight, who)
@@ -156,5 +157,5 @@ def weights_of(sample_weight: ArrayLike | None, shape: Shape, who: str) -> Array
 
 
 def weighted(values: Array, weight: Scale) -> Array:
-    """Return weight * values in the values' dtype; where the weight is 0, 0, whatever the value."""
+    """Return weight * values in the dtype of values; 0 where the weight is 0, even for NaN."""
     return np.where(weight == 0, 0, values * weight).astype(values.dtype)

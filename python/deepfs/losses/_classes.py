@@ -1,4 +1,4 @@
-"""What losses over classes share: the axis of classes, labels, and what each class weighs."""
+"""Helpers of losses over classes: the axis of classes, labels, and class weights."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def as_given(rows: Array, shape: tuple[int, ...]) -> Array:
 
 
 def check_class_weight(weight: Any, name: str = "class_weight") -> list[float] | None:
-    """Return the weights as floats of at least 0."""
+    """Return class weights as a list of floats, each at least 0."""
     if weight is None:
         return None
     listed = (isinstance(weight, np.ndarray) and weight.ndim) or isinstance(weight, Sequence)
@@ -59,7 +59,7 @@ def by_class(class_weight: Sequence[float] | None, classes: int, who: str) -> Ar
 
 
 def times(*weights: Array | None) -> Array | None:
-    """Return the product of weights per row, of which None is 1; all None, None."""
+    """Return the product of weights per row, where None stands for 1; None if all are None."""
     product = None
     for weight in weights:
         if weight is not None:
@@ -68,11 +68,11 @@ def times(*weights: Array | None) -> Array | None:
 
 
 def check_label_shape(labels: Array, shape: tuple[int, ...], who: str) -> tuple[int, ...]:
-    """Return the shape of labels for outputs of ``shape``; refuse another."""
-    seen = shape[:1] + shape[2:]
-    if labels.shape != seen:
+    """Return the shape of labels for outputs of ``shape``; raise ValueError for another."""
+    wanted = shape[:1] + shape[2:]
+    if labels.shape != wanted:
         raise ValueError(
-            f"{who} takes integer labels {seen} for these outputs, "
+            f"{who} takes integer labels {wanted} for these outputs, "
             f"got {labels.dtype} of shape {labels.shape}"
         )
-    return seen
+    return wanted

@@ -1,4 +1,4 @@
-"""Cross-entropy of logits that each say yes or no."""
+"""Binary cross-entropy of logits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ._classes import check_class_weight
 
 @dataclass(eq=False)
 class BinaryCrossEntropy(ElementWise):
-    r"""Compare logits with 0 and 1, each on its own: one output, or labels that may all apply.
+    r"""Binary cross-entropy loss of logits, for one output or several independent labels.
 
     .. math::
         \ell = w t \log(1 + e^{-x}) + (1 - t) \log(1 + e^{x}), \quad
@@ -26,25 +26,25 @@ class BinaryCrossEntropy(ElementWise):
     Parameters
     ----------
     pos_weight : float or sequence of float, optional
-        Weight w of the targets 1, at least 0: one for all, or one for each entry of the second
-        axis. Negatives over positives makes both weigh the same.
+        Weight w of positive targets, at least 0: one number, or one per entry of the second axis.
+        The number of negatives divided by the number of positives balances the two.
     reduction : {"mean", "sum", "none"}
-        Over all numbers, as PyTorch's BCEWithLogitsLoss. The mean does not divide by
+        Over all numbers, as in PyTorch's BCEWithLogitsLoss. The mean does not divide by
         ``pos_weight``.
 
     Raises
     ------
     ValueError
         If a setting is out of range, or, on call, if logits and targets differ in shape, a target
-        is not in [0, 1], or there are not as many weights as outputs.
+        is not in [0, 1], or the number of weights is not that of the outputs.
     TypeError
         If logits or targets are not real numbers.
 
     Notes
     -----
-    Shapes: logits and targets ``(n, ...)``. Targets may be probabilities. The exponentials are of
-    negative numbers alone, so no finite logit overflows; an infinite one gives NaN.
-    Twin: `deepfs.reference.binary_cross_entropy`.
+    Shapes: logits and targets ``(n, ...)``. Targets may be probabilities. Exponentials are taken of
+    negative numbers only, so no finite logit overflows; an infinite one gives NaN.
+    NumPy reference: `deepfs.reference.binary_cross_entropy`.
 
     References
     ----------
@@ -82,7 +82,7 @@ class BinaryCrossEntropy(ElementWise):
         return result
 
     def _weight(self, x: Array) -> Any:
-        """Return the weight of the positive targets, in a shape that goes with the logits."""
+        """Return the weight of positive targets, in a shape that broadcasts to the logits."""
         if self.pos_weight is None:
             return 1
         if isinstance(self.pos_weight, float):

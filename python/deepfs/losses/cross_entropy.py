@@ -20,7 +20,7 @@ from ._classes import as_given, by_class, check_class_weight, check_ignore_index
 
 @dataclass(eq=False)
 class CrossEntropy(Loss):
-    r"""Compare logits with the right classes, or with probabilities of classes.
+    r"""Cross-entropy loss (softmax cross-entropy) of logits, for labels or probabilities.
 
     .. math::
         \ell_i = -\sum_k t_{ik} \log \frac{e^{x_{ik}}}{\sum_j e^{x_{ij}}}, \quad
@@ -31,12 +31,12 @@ class CrossEntropy(Loss):
     label_smoothing : float
         Part e of a target that is spread over all C classes, in [0, 1]: (1 - e) t + e / C.
     class_weight : sequence of float, optional
-        Weight of each class, at least 0, by which its t is multiplied.
+        Weight of each class, at least 0; it multiplies the target t of the class.
     ignore_index : int, optional
         Label of samples to leave out.
     reduction : {"mean", "sum", "none"}
         The mean divides by the sum of the class weights of the labels or, for probabilities, by the
-        number of samples, as PyTorch; in both cases times the sample weights.
+        number of samples, as in PyTorch; both are multiplied by the sample weights.
 
     Raises
     ------
@@ -48,10 +48,10 @@ class CrossEntropy(Loss):
 
     Notes
     -----
-    Shapes: logits ``(n, C, ...)``; labels, integers, ``(n, ...)``; or probabilities, floats, of the
-    logits' shape. Which of the two is decided by the number of axes and the dtype. If every sample
-    is ignored the loss is 0, and so is the gradient of an ignored sample, whatever its logits are.
-    Twin: `deepfs.reference.cross_entropy`.
+    Shapes: logits ``(n, C, ...)``; targets are labels (integers, ``(n, ...)``) or probabilities
+    (floats, of the shape of the logits), recognized by number of axes and dtype. If every sample is
+    ignored, the loss is 0. The gradient of an ignored sample is 0, whatever its logits.
+    NumPy reference: `deepfs.reference.cross_entropy`.
 
     References
     ----------
@@ -92,8 +92,8 @@ class CrossEntropy(Loss):
         """Return the terms, their sum, the sum of their weights, and a cache."""
         rows, shape = class_rows(outputs, "CrossEntropy", "logits")
         targets = array(targets, "CrossEntropy")
-        seen = shape[:1] + shape[2:]
-        weight = weights_of(sample_weight, seen, "CrossEntropy")
+        label_shape = shape[:1] + shape[2:]
+        weight = weights_of(sample_weight, label_shape, "CrossEntropy")
         if weight is not None:
             weight = np.ascontiguousarray(weight).reshape(-1)
         label, target, weight, counted = self._wanted(targets, rows, shape, weight)
@@ -101,10 +101,10 @@ class CrossEntropy(Loss):
         try:
             total = softmax.cross_entropy_forward(rows, label, target, weight, p, values)
         except IndexError:
-            known_labels(targets, rows.shape[1], "CrossEntropy")  # raises, and says it in full
+            known_labels(targets, rows.shape[1], "CrossEntropy")  # raises the full message
             raise
         if len(shape) != 2:
-            values = values.reshape(seen)
+            values = values.reshape(label_shape)
         return values, total, counted, (p, label, target, weight, shape)
 
     def _wanted(
@@ -114,7 +114,7 @@ class CrossEntropy(Loss):
         m, kind = len(rows), targets.dtype.kind
         if kind in "iu" and targets.shape == shape[:1] + shape[2:]:
             if self.class_weight is None and self.ignore_index is None and not self.label_smoothing:
-                label = np.ascontiguousarray(targets, np.int64)  # checked in the kernel, for less
+                label = np.ascontiguousarray(targets, np.int64)  # the kernel checks it, faster
                 return label.reshape(-1), None, weight, m if weight is None else float(weight.sum())
             return self._from_labels(targets, rows, weight)
         if kind == "f" and targets.shape == shape:

@@ -1,4 +1,4 @@
-"""Hinge loss over several classes, of support vector machines."""
+"""Multi-class hinge loss."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from ._classes import as_given, check_label_shape, class_rows
 
 @dataclass(eq=False)
 class Hinge(Loss):
-    r"""Ask that the score of the right class is above each other by a margin.
+    r"""Multi-class hinge loss (support vector machine): a margin between right and wrong classes.
 
     .. math:: \ell_i = \sum_{k \ne y_i} \max(0, m + s_{ik} - s_{i y_i})
 
-    The gradient by a wrong score is 1 where its term is above 0, else 0; by the right score, minus
-    the number of those.
+    The gradient with respect to the score of a wrong class is 1 where its term is above 0, else 0;
+    with respect to the score of the right class, it is minus the number of such terms.
 
     Parameters
     ----------
     margin : float
-        By how much, at least 0.
+        Margin m by which the score of the right class should exceed each other, at least 0.
     reduction : {"mean", "sum", "none"}
         Over the samples.
 
@@ -43,7 +43,7 @@ class Hinge(Loss):
     -----
     Shapes: scores ``(n, C, ...)``, labels ``(n, ...)``. At a kink the gradient is that of the flat
     side. PyTorch's MultiMarginLoss is this divided by the number of classes.
-    Twin: `deepfs.reference.hinge`.
+    NumPy reference: `deepfs.reference.hinge`.
 
     References
     ----------
@@ -68,15 +68,15 @@ class Hinge(Loss):
     ) -> Terms:
         rows, shape = class_rows(outputs, "Hinge", "scores")
         targets = array(targets, "Hinge")
-        seen = check_label_shape(targets, shape, "Hinge")
+        label_shape = check_label_shape(targets, shape, "Hinge")
         label = known_labels(targets, rows.shape[1], "Hinge")[0].reshape(-1)
-        weight = weights_of(sample_weight, seen, "Hinge")
+        weight = weights_of(sample_weight, label_shape, "Hinge")
         right = (np.arange(len(rows)), label)
         with ignore_overflow():
             short = rows - rows[right][:, None] + rows.dtype.type(self.margin)
             short[right] = 0
             short = np.maximum(short, 0)
-            values = short.sum(axis=1, dtype=np.float64).astype(rows.dtype).reshape(seen)
+            values = short.sum(axis=1, dtype=np.float64).astype(rows.dtype).reshape(label_shape)
             if weight is not None:
                 values = weighted(values, weight)
         counted = float(label.size if weight is None else weight.sum())

@@ -1,4 +1,4 @@
-"""Huber's loss."""
+"""Huber loss."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ._base import REDUCTIONS, ElementWise
 
 @dataclass(eq=False)
 class Huber(ElementWise):
-    r"""Compare outputs with numbers: squares of small differences, sizes of large ones.
+    r"""Huber loss (smooth L1): squared error for small differences, absolute error for large ones.
 
     .. math:: d = y - t, \quad m = \min(|d|, \delta), \quad \ell = m \Bigl(|d| - \frac{m}{2}\Bigr),
               \quad \frac{\partial \ell}{\partial y} = \min(\max(d, -\delta), \delta)
@@ -21,9 +21,9 @@ class Huber(ElementWise):
     Parameters
     ----------
     delta : float
-        Where the parabola d^2 / 2 goes over into a straight line, above 0.
+        Difference at which the parabola d^2 / 2 becomes a straight line, above 0.
     reduction : {"mean", "sum", "none"}
-        Over all numbers, as PyTorch's HuberLoss.
+        Over all numbers, as in PyTorch's HuberLoss.
 
     Raises
     ------
@@ -35,7 +35,7 @@ class Huber(ElementWise):
     Notes
     -----
     Shapes: outputs and targets ``(n, ...)``. Value and slope have no jump at ``delta``.
-    Twin: `deepfs.reference.huber`.
+    NumPy reference: `deepfs.reference.huber`.
 
     References
     ----------

@@ -13,7 +13,7 @@ from ._base import REDUCTIONS, ElementWise
 
 @dataclass(eq=False)
 class MeanAbsoluteError(ElementWise):
-    r"""Compare outputs with numbers by the size of the difference.
+    r"""Mean absolute error (MAE, L1) loss.
 
     .. math:: \ell_{ij} = |y_{ij} - t_{ij}|, \quad
               \frac{\partial \ell_{ij}}{\partial y_{ij}} = \operatorname{sign}(y_{ij} - t_{ij})
@@ -21,20 +21,20 @@ class MeanAbsoluteError(ElementWise):
     Parameters
     ----------
     reduction : {"mean", "sum", "none"}
-        Over all numbers, as PyTorch's L1Loss.
+        Over all numbers, as in PyTorch's L1Loss.
 
     Raises
     ------
     ValueError
-        If ``reduction`` is another, or, on call, if outputs and targets differ in shape.
+        If ``reduction`` is unknown, or, on call, if outputs and targets differ in shape.
     TypeError
         If outputs or targets are not real numbers.
 
     Notes
     -----
-    Shapes: outputs and targets ``(n, ...)``. Where they are equal the gradient is 0. The constant
-    that fits best is the median, so a few wild targets do little harm.
-    Twin: `deepfs.reference.mean_absolute_error`.
+    Shapes: outputs and targets ``(n, ...)``. Where they are equal, the gradient is 0. The constant
+    that fits best is the median, so outliers have little effect.
+    NumPy reference: `deepfs.reference.mean_absolute_error`.
 
     References
     ----------

@@ -15,7 +15,7 @@ from ._base import REDUCTIONS, ElementWise, Scale, Terms, real_outputs, weights_
 
 @dataclass(eq=False)
 class MeanSquaredError(ElementWise):
-    r"""Compare outputs with numbers by the square of the difference.
+    r"""Mean squared error (MSE, L2) loss.
 
     .. math:: \ell_{ij} = (y_{ij} - t_{ij})^2, \quad
               \frac{\partial \ell_{ij}}{\partial y_{ij}} = 2 (y_{ij} - t_{ij})
@@ -23,21 +23,21 @@ class MeanSquaredError(ElementWise):
     Parameters
     ----------
     textbook : bool
-        A term per sample, half the sum of its squares; the mean is over the samples.
+        Make one term per sample, half the sum of its squares; the mean is then over the samples.
     reduction : {"mean", "sum", "none"}
-        Over all numbers, as PyTorch.
+        Over all numbers, as in PyTorch.
 
     Raises
     ------
     ValueError
-        If ``reduction`` is another, or, on call, if outputs and targets differ in shape.
+        If ``reduction`` is unknown, or, on call, if outputs and targets differ in shape.
     TypeError
         If outputs or targets are not real numbers.
 
     Notes
     -----
-    Shapes: outputs and targets ``(n, ...)``; terms the same, or ``(n,)`` with ``textbook``. Twin:
-    `deepfs.reference.mean_squared_error`.
+    Shapes: outputs and targets ``(n, ...)``; terms the same, or ``(n,)`` with ``textbook``.
+    NumPy reference: `deepfs.reference.mean_squared_error`.
 
     References
     ----------

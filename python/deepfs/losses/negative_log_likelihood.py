@@ -26,7 +26,7 @@ from ._classes import (
 
 @dataclass(eq=False)
 class NegativeLogLikelihood(Loss):
-    r"""Compare log-probabilities, as `deepfs.layers.LogSoftmax` gives them, with the right classes.
+    r"""Negative log-likelihood (NLL) loss of log-probabilities, such as `LogSoftmax` returns.
 
     .. math:: \ell_i = -x_{i y_i}, \quad
               \frac{\partial \ell_i}{\partial x_{ik}} = -[k = y_i]
@@ -34,7 +34,7 @@ class NegativeLogLikelihood(Loss):
     Parameters
     ----------
     class_weight : sequence of float, optional
-        Weight of each class, at least 0, of a sample with that label.
+        Weight of each class, at least 0; it multiplies the terms of samples with that label.
     ignore_index : int, optional
         Label of samples to leave out.
     reduction : {"mean", "sum", "none"}
@@ -50,9 +50,9 @@ class NegativeLogLikelihood(Loss):
 
     Notes
     -----
-    Shapes: log-probabilities ``(n, C, ...)``, labels ``(n, ...)``. If every sample is ignored the
-    loss is 0. `CrossEntropy` of logits is the same in one pass, and loses no digits on the way.
-    Twin: `deepfs.reference.negative_log_likelihood`.
+    Shapes: log-probabilities ``(n, C, ...)``, labels ``(n, ...)``. If every sample is ignored, the
+    loss is 0. `CrossEntropy` computes the same from logits, faster and without loss of digits.
+    NumPy reference: `deepfs.reference.negative_log_likelihood`.
 
     References
     ----------
@@ -80,15 +80,15 @@ class NegativeLogLikelihood(Loss):
         who = "NegativeLogLikelihood"
         targets = array(targets, who)
         rows, shape = class_rows(outputs, who, "log-probabilities")
-        seen = check_label_shape(targets, shape, who)
+        label_shape = check_label_shape(targets, shape, who)
         of_class = by_class(self.class_weight, rows.shape[1], who)
         label, keep = known_labels(targets, rows.shape[1], who, self.ignore_index)
         weight = times(
-            weights_of(sample_weight, seen, who),
+            weights_of(sample_weight, label_shape, who),
             keep,
             None if of_class is None else of_class[label],
         )
-        values = -rows[np.arange(len(rows)), label.reshape(-1)].reshape(seen)
+        values = -rows[np.arange(len(rows)), label.reshape(-1)].reshape(label_shape)
         if weight is not None:
             with ignore_overflow():
                 values = weighted(values, weight)

@@ -1,14 +1,14 @@
-"""Metrics: how good outputs are, in numbers for people. Names follow Keras and scikit-learn.
+"""Metrics: accuracy, F1 score and others. Names follow Keras and scikit-learn.
 
-Two kinds, by whether a batch can be measured alone:
+There are two kinds:
 
-- `accuracy`, `binary_accuracy` and `top_k_accuracy` give a number per sample, ``(outputs, targets)
-  -> (n,)``, of which the mean counts. `deepfs.Model` takes these, by name or as functions, and
-  functions of your own of that form; a last, smaller batch weighs what it should.
-- `confusion_matrix`, `precision_score`, `recall_score`, `f1_score` and `roc_auc_score` are of a
-  whole data set, and no mean over batches: give them all of ``model.predict(x)`` at once.
+- `accuracy`, `binary_accuracy` and `top_k_accuracy` return a number per sample, ``(outputs,
+  targets) -> (n,)``; the metric is their mean. `deepfs.Model` takes these, by name or as functions,
+  and your own functions of that form. A smaller last batch is weighted by its size.
+- `confusion_matrix`, `precision_score`, `recall_score`, `f1_score` and `roc_auc_score` are
+  functions of a whole data set, not means over batches: call them with all of ``model.predict(x)``.
 
-Arguments are ``(outputs, targets)`` as for losses; scikit-learn has them the other way round.
+Arguments are ``(outputs, targets)`` as for losses; scikit-learn has the reverse order.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ _BY_NAME: dict[str, Metric] = {
 
 
 def get(metric: str | Metric) -> tuple[str, Metric]:
-    """Return name and function of a metric given by either; "top_3_accuracy" is for any number.
+    """Return name and function of a metric, given one of them; "top_3_accuracy" works for any k.
 
     Raises
     ------
     ValueError
-        If there is no metric of that name.
+        If no metric has that name.
     TypeError
         If it is neither a name nor a function.
 

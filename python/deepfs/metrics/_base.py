@@ -1,4 +1,4 @@
-"""What metrics share: their form, and the labels that they compare with."""
+"""Helpers of metrics: class scores and labels."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def class_scores(outputs: ArrayLike, who: str) -> Array:
     if outputs.ndim < 2 or outputs.shape[1] < 2:
         raise ValueError(
             f"{who} needs outputs (n, classes) of at least 2 classes, got {outputs.shape}; "
-            "for other tasks, Model(..., metrics=()) or, for yes and no, binary_accuracy"
+            "for other tasks use Model(..., metrics=()), for binary outputs binary_accuracy"
         )
     return outputs
 
@@ -43,21 +43,21 @@ def right_classes(outputs: Array, targets: ArrayLike, who: str) -> Array:
 def without_ignored(
     outputs: ArrayLike, targets: ArrayLike, ignore_index: int | None
 ) -> tuple[Array, Array]:
-    """Return only those outputs and labels that count.
+    """Return outputs and labels without those of ignored samples.
 
     Parameters
     ----------
     outputs : array (n, classes, ...)
         Logits or probabilities.
     targets : array (n, ...) of integers
-        Labels. Targets of any other form are returned as they are, and so are their outputs.
+        Labels. If they have another form, outputs and targets are returned unchanged.
     ignore_index : int or None
         Label of samples to leave out.
 
     Returns
     -------
     array (m, classes), array (m,)
-        A row for each sample, or pixel, that counts.
+        A row and a label for each sample, or pixel, that is not ignored.
 
     Raises
     ------

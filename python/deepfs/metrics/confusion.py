@@ -1,4 +1,4 @@
-"""Which class was taken for which, and what follows from it: of a whole data set at once."""
+"""Confusion matrix, precision, recall and F1 score of a whole data set."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from .._check import array, number, one_of, whole
 from .._labels import known_labels
 from ._base import Array, class_scores, right_classes
 
-MOST = 10_000  # classes: their matrix takes 0.8 GB
+MAX_CLASSES = 10_000  # their matrix takes 0.8 GB
 
 
 def confusion_matrix(outputs: ArrayLike, targets: ArrayLike, classes: int | None = None) -> Array:
-    """Count how often each class was taken for which.
+    """Confusion matrix: how many samples of each class were predicted as each class.
 
     Parameters
     ----------
     outputs : array (n, classes, ...), or of integers (n, ...)
-        Logits or probabilities, of which the largest counts; or classes, if they have the shape of
-        the labels.
+        Logits or probabilities, whose largest entry is the prediction; or predicted classes, of the
+        shape of the labels.
     targets : array (n, ...) of integers, or (n, classes, ...)
         The right classes, or their probabilities.
     classes : int, optional
-        How many there are. By default, as many as outputs; of given classes, up to the largest.
+        Number of classes. By default that of the outputs; of predicted classes, up to the largest.
 
     Returns
     -------
     array (classes, classes) of int64
-        Entry i, j: samples of class i that were taken for class j.
+        Entry i, j: number of samples of class i that were predicted as class j.
 
     Raises
     ------
     ValueError
-        If shapes do not fit, a label is no class, or an output is NaN.
+        If shapes do not fit, a label is not a class, or an output is NaN.
     TypeError
-        If outputs are not numbers or labels not integers.
+        If outputs are not numbers, or labels are not integers.
 
     References
     ----------
@@ -59,17 +59,18 @@ def precision_score(
     average: str | None = "macro",
     zero_division: float = 0.0,
 ) -> Any:
-    """Return which part of the samples taken for a class are of it: TP / (TP + FP).
+    """Precision: the part of the predictions of a class that are right, TP / (TP + FP).
 
     Parameters
     ----------
     outputs, targets : array
-        As for `confusion_matrix`.
+        See `confusion_matrix`.
     average : {"macro", "micro", "weighted", None}
-        The mean over the classes that occur among targets or predictions; of all samples alike
-        (then it is the accuracy); the mean by samples of each class; or one number per class.
+        "macro": the mean over the classes that occur among targets or predictions. "micro": counts
+        are added over the classes first, which gives the accuracy. "weighted": the mean weighted by
+        the number of samples of each class. None: one number per class.
     zero_division : float
-        Result for a class that no sample was taken for, in [0, 1].
+        Result for a class that was never predicted, in [0, 1].
 
     Returns
     -------
@@ -99,14 +100,14 @@ def recall_score(
     average: str | None = "macro",
     zero_division: float = 0.0,
 ) -> Any:
-    """Return which part of the samples of a class were taken for it: TP / (TP + FN).
+    """Recall: the part of the samples of a class that were predicted as it, TP / (TP + FN).
 
     Parameters
     ----------
     outputs, targets, average : array, array, str or None
-        As for `precision_score`.
+        See `precision_score`.
     zero_division : float
-        Result for a class of which there is no sample, in [0, 1].
+        Result for a class without samples, in [0, 1].
 
     Returns
     -------
@@ -136,12 +137,12 @@ def f1_score(
     average: str | None = "macro",
     zero_division: float = 0.0,
 ) -> Any:
-    """Return the harmonic mean of precision and recall: 2 TP / (2 TP + FP + FN).
+    """F1 score: the harmonic mean of precision and recall, 2 TP / (2 TP + FP + FN).
 
     Parameters
     ----------
     outputs, targets, average : array, array, str or None
-        As for `precision_score`. The macro mean is that of the classes' own F1.
+        See `precision_score`. The macro mean is the mean of the F1 scores of the classes.
     zero_division : float
         Result for a class that neither occurs nor is predicted, in [0, 1].
 
@@ -168,7 +169,7 @@ def f1_score(
 
 
 def _matrix(outputs: ArrayLike, targets: ArrayLike, classes: int | None, who: str) -> Array:
-    """Do the work of `confusion_matrix`."""
+    """Return the confusion matrix; ``who`` is the function that errors name."""
     outputs, targets = array(outputs, who), array(targets, who)
     if outputs.shape == targets.shape and outputs.dtype.kind in "iu" and targets.dtype.kind in "iu":
         if outputs.ndim < 1:
@@ -192,9 +193,9 @@ def _matrix(outputs: ArrayLike, targets: ArrayLike, classes: int | None, who: st
 
 
 def check_count(classes: int, who: str) -> None:
-    """Raise ValueError for more classes than a matrix should have."""
-    if classes > MOST:
-        raise ValueError(f"{who} takes at most {MOST} classes, got {classes}")
+    """Raise ValueError for more than `MAX_CLASSES` classes."""
+    if classes > MAX_CLASSES:
+        raise ValueError(f"{who} takes at most {MAX_CLASSES} classes, got {classes}")
 
 
 def _score(

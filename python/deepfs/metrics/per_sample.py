@@ -1,4 +1,4 @@
-"""Metrics of single samples: what `deepfs.Model` takes."""
+"""Metrics per sample, for `deepfs.Model`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FLOATS = (np.dtype(np.float32), np.dtype(np.float64))  # what kernels take
 
 
 def accuracy(outputs: ArrayLike, targets: ArrayLike) -> Array:
-    """Return 1 where the class of the largest output is the target's, else 0.
+    """Accuracy: 1 for each sample whose largest output is that of the right class, else 0.
 
     Parameters
     ----------
@@ -30,20 +30,19 @@ def accuracy(outputs: ArrayLike, targets: ArrayLike) -> Array:
     Returns
     -------
     array (n,)
-        Of a tie, the first class counts; outputs with a NaN are wrong. With further axes, the part
-        of the pixels that are right.
+        Of equal outputs, the first class counts; a sample with a NaN output is wrong. With further
+        axes, the part of the pixels that are right.
 
     Raises
     ------
     ValueError
-        If there are not at least two classes, or targets for each output, or a label is no class.
+        If there are fewer than two classes, shapes do not fit, or a label is not a class.
     TypeError
-        If outputs are not numbers or labels not integers.
+        If outputs are not numbers, or labels are not integers.
 
     Notes
     -----
-    Labels that the loss ignores are not seen: `deepfs.Model` takes them out first, by
-    `without_ignored`.
+    `deepfs.Model` removes samples whose labels the loss ignores first, by `without_ignored`.
 
     Examples
     --------
@@ -59,33 +58,33 @@ def accuracy(outputs: ArrayLike, targets: ArrayLike) -> Array:
 
 
 def _right_labels(outputs: Array, targets: Array) -> Array:
-    """Do the work of `accuracy` where a training step needs it, in one kernel."""
+    """Return the accuracy for labels and floats in one kernel, as a training step needs it."""
     right = np.empty(len(outputs))
     label = np.ascontiguousarray(targets, np.int64)
     try:
         softmax.right_class(np.ascontiguousarray(outputs), label, right)
     except IndexError:
-        known_labels(targets, outputs.shape[1], "accuracy")  # raises, and says it in full
+        known_labels(targets, outputs.shape[1], "accuracy")  # raises the full message
         raise
     return right
 
 
 def binary_accuracy(outputs: ArrayLike, targets: ArrayLike, threshold: float = 0.0) -> Array:
-    """Return the part of the outputs of each sample that lie on the side of their target.
+    """Binary accuracy: the part of the outputs of each sample on the right side of a threshold.
 
     Parameters
     ----------
     outputs : array (n, ...)
-        Logits, or with ``threshold=0.5`` probabilities: above the threshold they say yes.
+        Logits, or probabilities with ``threshold=0.5``. Above the threshold they predict 1.
     targets : array (n, ...)
-        Above 0.5: yes.
+        0 or 1; above 0.5 counts as 1.
     threshold : float
-        What divides yes and no.
+        Boundary between the predictions 0 and 1.
 
     Returns
     -------
     array (n,)
-        A NaN is wrong.
+        In [0, 1]. NaN outputs are wrong.
 
     Raises
     ------
@@ -112,25 +111,25 @@ def binary_accuracy(outputs: ArrayLike, targets: ArrayLike, threshold: float = 0
 
 
 def top_k_accuracy(outputs: ArrayLike, targets: ArrayLike, k: int = 5) -> Array:
-    """Return 1 where fewer than ``k`` classes come before the target's, else 0.
+    """Top-k accuracy: 1 for each sample whose right class is among the k largest outputs, else 0.
 
     Parameters
     ----------
     outputs, targets : array
-        As for `accuracy`, which is this with ``k=1``.
+        See `accuracy`, which is this function with ``k=1``.
     k : int
-        How many guesses are allowed, at least 1. `TopKAccuracy` carries another for
-        `deepfs.Model`.
+        Number of largest outputs, at least 1. For another k in a `deepfs.Model`, use
+        `TopKAccuracy` or its name, ``"top_3_accuracy"``.
 
     Returns
     -------
     array (n,)
-        Of equal outputs, the first class comes first; outputs with a NaN are wrong.
+        Of equal outputs, the first class comes first; a sample with a NaN output is wrong.
 
     Raises
     ------
     ValueError, TypeError
-        As `accuracy`, and if ``k`` is not such an int.
+        As `accuracy`, and if ``k`` is not an int of at least 1.
 
     Examples
     --------
@@ -148,17 +147,17 @@ def top_k_accuracy(outputs: ArrayLike, targets: ArrayLike, k: int = 5) -> Array:
 
 @dataclass(frozen=True)
 class TopKAccuracy:
-    """`top_k_accuracy` with its ``k``, called "top_3_accuracy" and so on.
+    """Top-k accuracy with a fixed k, as a metric for `deepfs.Model`.
 
     Parameters
     ----------
     k : int
-        How many guesses are allowed, at least 1.
+        Number of largest outputs, at least 1.
 
     Raises
     ------
     TypeError, ValueError
-        If ``k`` is not such an int.
+        If ``k`` is not an int of at least 1.
 
     Examples
     --------
@@ -173,7 +172,7 @@ class TopKAccuracy:
 
     @property
     def name(self) -> str:
-        """What logs call it."""
+        """Its name in logs, such as ``top_3_accuracy``."""
         return f"top_{self.k}_accuracy"
 
     def __call__(self, outputs: Array, targets: Array) -> Array:
@@ -181,7 +180,7 @@ class TopKAccuracy:
 
 
 def _per_sample(found: Array, outputs: Array) -> Array:
-    """Return what is right of each sample, where there is no NaN among its outputs."""
+    """Return the part of each sample that is right; 0 if there is a NaN among its outputs."""
     if outputs.size and outputs.dtype.kind == "f" and isnan(outputs.max()):
         found = found & ~np.isnan(outputs).any(axis=1)
     return _means(found)

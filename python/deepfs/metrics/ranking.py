@@ -1,4 +1,4 @@
-"""How well scores put samples in order: of a whole data set at once."""
+"""Area under the ROC curve of a whole data set."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from ._base import Array, right_classes
 
 
 def roc_auc_score(outputs: ArrayLike, targets: ArrayLike, average: str | None = "macro") -> Any:
-    r"""Return how likely a sample of a class scores higher than one that is not of it.
+    r"""Area under the ROC curve (ROC AUC): how often a positive scores above a negative.
 
     .. math:: \mathrm{AUC} = \frac{1}{P N} \Bigl(\sum_{i \in +} r_i - \frac{P (P + 1)}{2}\Bigr)
 
-    This is the area under the curve of true over false positives: r_i is the rank of a positive
-    among all P + N samples, and equal scores share the mean of their ranks, so a tie counts a half.
+    where r_i is the rank of a positive among all P + N samples. Equal scores share the mean of
+    their ranks, so a tie counts one half.
 
     Parameters
     ----------
     outputs : array (n,), (n, 1) or (n, classes)
-        Scores: logits or probabilities, as only their order counts.
+        Scores: logits or probabilities, since only their order matters.
     targets : array
-        0 and 1, of the outputs' shape or ``(n,)``; or labels, ``(n,)``: then each class is measured
-        against the rest.
+        0 and 1, of the shape of the outputs or ``(n,)``; or labels, ``(n,)``: then each class is
+        measured against the rest.
     average : {"macro", None}
         The mean over the classes, or one number per class.
 
     Returns
     -------
     float, or array (classes,)
-        1 is perfect, 0.5 chance.
+        1 is perfect, 0.5 is chance.
 
     Raises
     ------
@@ -77,12 +77,12 @@ def roc_auc_score(outputs: ArrayLike, targets: ArrayLike, average: str | None = 
 
 
 def _area(scores: Array, positive: Array, k: int) -> float:
-    """Return the area of one class."""
+    """Return the area for class ``k``."""
     p, n = int(positive.sum()), int((~positive).sum())
     if not p or not n:
         raise ValueError(
             f"roc_auc_score needs samples of class {k} and others, got {p} of it among {p + n}"
         )
-    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (counts.cumsum() - (counts - 1) / 2)[place]  # from 1; ties share the mean of theirs
+    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (counts.cumsum() - (counts - 1) / 2)[inverse]  # from 1; ties share their mean
     return float((ranks[positive].sum() - p * (p + 1) / 2) / (p * n))

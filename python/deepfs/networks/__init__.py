@@ -1,4 +1,4 @@
-"""Networks: functions that return a layer. They put out logits, without a softmax."""
+"""Ready-made networks: functions that return a `Sequential`, whose outputs are logits."""
 
 from .deep_convnet import deep_convnet
 from .lenet5 import lenet5

@@ -1,4 +1,4 @@
-"""The deep convolutional network of the textbook."""
+"""DeepConvNet, the deep convolutional network of Saitoh's textbook."""
 
 from __future__ import annotations
 
@@ -11,14 +11,19 @@ def deep_convnet(classes: int = 10, dtype: str = "float32") -> L.Sequential:
     Parameters
     ----------
     classes : int
-        Length of an output: logits.
+        Number of outputs (logits).
     dtype : {"float32", "float64"}
-        Of parameters and results.
+        dtype of parameters and outputs.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is of the wrong kind or out of range.
 
     Notes
     -----
-    The fourth convolution pads by 2, and dropout of 0.5 follows both dense layers, the last one
-    included, as in the textbook.
+    Shapes: ``(n, 1, 28, 28)`` to ``(n, classes)``. The fourth convolution pads by 2, and dropout of
+    0.5 follows both dense layers, also the last one, as in the textbook.
 
     References
     ----------

@@ -11,16 +11,21 @@ def lenet5(classes: int = 10, dtype: str = "float32") -> L.Sequential:
     Parameters
     ----------
     classes : int
-        Length of an output: logits.
+        Number of outputs (logits).
     dtype : {"float32", "float64"}
-        Of parameters and results.
+        dtype of parameters and outputs.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is of the wrong kind or out of range.
 
     Notes
     -----
     Shapes: ``(n, 1, 28, 28)`` to ``(n, classes)``; 61,706 parameters for 10 classes. The first
-    convolution pads by 2: the paper's images were 32x32. As usual today, every map sees all maps
-    below it, the sigmoid is the logistic one, pooling learns nothing, and the last layer is dense.
-    Weights start as `deepfs.initializers.GlorotUniform`, made for sigmoids.
+    convolution pads by 2, since the paper's images were 32x32. As usual today, every filter uses
+    all channels of its input, the sigmoid is the logistic function, pooling has no weights, and the
+    last layer is dense. Weights start as `deepfs.initializers.GlorotUniform`, made for sigmoids.
 
     References
     ----------

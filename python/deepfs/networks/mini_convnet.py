@@ -1,4 +1,4 @@
-"""A small network with batch normalisation, for few images."""
+"""MiniConvNet, a small network with batch normalization, for small data sets."""
 
 from __future__ import annotations
 
@@ -6,17 +6,26 @@ from .. import layers as L
 
 
 def mini_convnet(classes: int = 10, dtype: str = "float32") -> L.Sequential:
-    """Return 16-pool-32-pool-64, all 3x3 with batch norm and ReLU, then dropout and classes.
+    """Return MiniConvNet: 16-pool-32-pool-64, all 3x3 with batch norm and ReLU, dropout, classes.
 
-    Made for `deepfs.datasets.mnist_mini`: batch normalisation lets it learn from 5,000 images in
+    Made for `deepfs.datasets.mnist_mini`: with batch normalization it learns from 5,000 images in
     seconds.
 
     Parameters
     ----------
     classes : int
-        Length of an output: logits.
+        Number of outputs (logits).
     dtype : {"float32", "float64"}
-        Of parameters and results.
+        dtype of parameters and outputs.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is of the wrong kind or out of range.
+
+    Notes
+    -----
+    Shapes: ``(n, 1, 28, 28)`` to ``(n, classes)``.
 
     Examples
     --------

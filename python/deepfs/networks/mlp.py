@@ -15,11 +15,20 @@ def mlp(
     Parameters
     ----------
     hidden : sequence of int
-        Units of each hidden layer.
+        Number of units of each hidden layer.
     classes : int
-        Length of an output: logits.
+        Number of outputs (logits).
     dtype : {"float32", "float64"}
-        Of parameters and results.
+        dtype of parameters and outputs.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is of the wrong kind or out of range.
+
+    Notes
+    -----
+    Shapes: ``(n, ...)`` to ``(n, classes)``; inputs are flattened first.
 
     Examples
     --------

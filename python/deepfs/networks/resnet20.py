@@ -11,16 +11,21 @@ def resnet20(classes: int = 10, dtype: str = "float32") -> L.Sequential:
     Parameters
     ----------
     classes : int
-        Length of an output: logits.
+        Number of outputs (logits).
     dtype : {"float32", "float64"}
-        Of parameters and results.
+        dtype of parameters and outputs.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is of the wrong kind or out of range.
 
     Notes
     -----
     Shapes: ``(n, 3, 32, 32)`` to ``(n, classes)``; 272,474 parameters for 10 classes. A block is
-    two 3x3 convolutions with batch norm; its first one halves the image where filters double. There
-    the shortcut is a 1x1 convolution with batch norm, option B of the paper (its results on CIFAR
-    are with option A, zeros for the new channels: 269,722 parameters).
+    two 3x3 convolutions with batch norm. Where the number of filters doubles, the first convolution
+    has stride 2 and the shortcut is a 1x1 convolution with batch norm: option B of the paper. (The
+    paper's results on CIFAR use option A, zeros for the new channels: 269,722 parameters.)
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""The first convolutional network of the textbook."""
+"""SimpleConvNet, the first convolutional network of Saitoh's textbook."""
 
 from __future__ import annotations
 
@@ -12,14 +12,23 @@ def simple_convnet(classes: int = 10, dtype: str = "float32") -> L.Sequential:
     Parameters
     ----------
     classes : int
-        Length of an output: logits.
+        Number of outputs (logits).
     dtype : {"float32", "float64"}
-        Of parameters and results.
+        dtype of parameters and outputs.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is of the wrong kind or out of range.
+
+    Notes
+    -----
+    Shapes: ``(n, c, h, w)``, 28x28 in the textbook, to ``(n, classes)``. Weights start as normal
+    numbers of standard deviation 0.01, as in the textbook.
 
     References
     ----------
-    Saitoh, "Deep Learning from Scratch", 2016, chapter 7: its weights too, normal numbers of
-    standard deviation 0.01.
+    Saitoh, "Deep Learning from Scratch", 2016, chapter 7.
 
     Examples
     --------

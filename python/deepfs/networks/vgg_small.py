@@ -1,4 +1,4 @@
-"""A plain stack of 3x3 convolutions for small images, in the manner of VGG."""
+"""A small VGG: a stack of 3x3 convolutions for small images."""
 
 from __future__ import annotations
 
@@ -6,19 +6,25 @@ from .. import layers as L
 
 
 def vgg_small(classes: int = 10, dtype: str = "float32") -> L.Sequential:
-    """Return 64-64-pool-128-128-pool-256-256-pool, 3x3 with batch norm and ReLU, mean, classes.
+    """Return a small VGG: 64-64-pool-128-128-pool-256-256-pool, all 3x3, mean, classes.
 
     Parameters
     ----------
     classes : int
-        Length of an output: logits.
+        Number of outputs (logits).
     dtype : {"float32", "float64"}
-        Of parameters and results.
+        dtype of parameters and outputs.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is of the wrong kind or out of range.
 
     Notes
     -----
-    Shapes: ``(n, 3, 32, 32)`` to ``(n, classes)``; 1,148,874 parameters for 10 classes. Batch norm,
-    and the global mean instead of two wide dense layers, are not in the paper.
+    Shapes: ``(n, 3, 32, 32)`` to ``(n, classes)``; 1,148,874 parameters for 10 classes. Batch norm
+    and ReLU follow each convolution. Unlike the paper, there is batch norm, and a global mean in
+    place of two wide dense layers.
 
     References
     ----------

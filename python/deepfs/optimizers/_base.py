@@ -13,7 +13,8 @@ import numpy as np
 
 from .._arrays import Array
 from .._check import number, whole
-from .._settings import Settings
+from .._settings import ExplainedSettings, setting_names
+from ..layers._parameter import structure
 from ..regularizers import L2, WeightDecay
 from ..schedules import Schedule
 from ._arena import Span
@@ -23,7 +24,7 @@ from ._plan import Plan
 
 
 @dataclass(eq=False)
-class Optimizer(Settings):
+class Optimizer(ExplainedSettings):
     r"""Base class of optimizers: rules that turn gradients into better weights.
 
     An optimizer is a dataclass whose fields are its settings. To write one, write two functions:
@@ -79,6 +80,7 @@ class Optimizer(Settings):
     clip_value: float | None = field(default=None, kw_only=True)
     groups: Sequence[Group] = field(default=(), kw_only=True)
 
+    state_version: ClassVar[int] = 0  # another number: the state starts anew, see `_set`
     decoupled: ClassVar[bool] = False  # weight_decay changes the weights, not the gradient
     per_array: ClassVar[bool] = False  # the rule needs sums over each array
 
@@ -97,6 +99,25 @@ class Optimizer(Settings):
         for group in self.groups:
             if not isinstance(group, Group):
                 raise TypeError(f"groups must be deepfs Groups, got {group!r}")
+
+    def _set(self, name: str, value: Any) -> None:
+        """Change a setting; let the state start anew if it no longer belongs to the rule.
+
+        Numbers change in mid-training. A name or a flag chooses another rule, as ``form`` does, and
+        RMSProp's ``momentum`` decides whether there is an array for it.
+        """
+        if name in setting_names(Optimizer):  # they have no state
+            return super()._set(name, value)
+        w = np.zeros(1, np.float32)
+        before, arrays = getattr(self, name), self.init(w).keys()
+        super()._set(name, value)
+        now = getattr(self, name)
+        if (isinstance(now, (str, bool)) and now != before) or self.init(w).keys() != arrays:
+            for kept in ("array_states", "updates"):  # by `update`
+                vars(self).pop(kept, None)
+            vars(self)["state_version"] = self.state_version + 1
+            structure.change()
+        return None
 
     @abstractmethod
     def init(self, w: Array) -> dict[str, Array]:
@@ -122,14 +143,16 @@ class Optimizer(Settings):
         spans: Sequence[Span],
         known: Plan | None = None,
         frozen: frozenset[str] = frozenset(),
+        buffers: Sequence[str] = (),
     ) -> Plan:
         """Return the plan of a step: the known one, unless the settings have changed.
 
-        ``frozen`` are the names of the parameters of frozen layers.
+        ``frozen`` are the names of the parameters of frozen layers; ``buffers`` are those of
+        buffers, which a `Group` that freezes may name, too.
         """
         plan = self._plan(spans, known, frozen)
         if plan is not known:
-            check_names([span.name for span in spans], self.groups)
+            check_names([*(span.name for span in spans), *buffers], self.groups)
         return plan
 
     def _plan(
@@ -143,7 +166,7 @@ class Optimizer(Settings):
         if known is not None and known.made_for == made_for:
             return known
         decay = WeightDecay if self.decoupled else L2
-        made_for = (*made_for[:-1], tuple(map(copy.copy, self.groups)))  # they may change in place
+        made_for = (*made_for[:-1], copy.deepcopy(tuple(self.groups)))  # they may change in place
         terms = decay(self.weight_decay).terms()
         return Plan(spans, terms, self.groups, per_array, made_for, frozen)
 

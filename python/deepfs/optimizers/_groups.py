@@ -9,6 +9,7 @@ from math import inf
 from typing import NamedTuple
 
 from .._check import flag, number
+from .._settings import ExplainedSettings
 from ..regularizers import Regularizer, Terms, terms_of
 
 NO_DECAY = ("bias", "gamma", "beta", "slope")  # last parts of names that are not weights
@@ -16,7 +17,7 @@ LISTED = 6  # names in a message
 
 
 @dataclass(eq=True)
-class Group:
+class Group(ExplainedSettings):
     """Parameter group: settings of the parameters whose names match a pattern.
 
     Parameters
@@ -27,8 +28,9 @@ class Group:
     lr_scale : float, optional
         Factor of the learning rate, at least 0.
     frozen : bool, optional
-        Leave them, their state and their gradients out of every step. (Batch norm's running
-        statistics are no parameters, and go on.)
+        Leave them and their state out of every step. A batch norm whose parameters are all frozen
+        uses and keeps its running statistics in training, as after `deepfs.layers.Layer.freeze`;
+        one without parameters goes by the names of its buffers, such as ``"*.running_mean"``.
     regularizer : Regularizer or sequence of them, optional
         Instead of the optimizer's ``weight_decay``; ``()`` is none.
     biases : bool
@@ -52,7 +54,8 @@ class Group:
     biases: bool = False
 
     def __post_init__(self) -> None:
-        self.patterns  # noqa: B018 - checks them
+        if not isinstance(self.names, str):
+            self.names = self.patterns
         if self.lr_scale is not None:
             self.lr_scale = number(self.lr_scale, "lr_scale", "[0, inf)")
         if self.frozen is not None:

@@ -37,7 +37,7 @@ class AdaGrad(Optimizer):
 
     Notes
     -----
-    State: ``h``. Twin: `deepfs.reference.adagrad`.
+    State: ``h``. NumPy reference: `deepfs.reference.adagrad`.
 
     References
     ----------
@@ -95,7 +95,7 @@ class AdaDelta(Optimizer):
 
     Notes
     -----
-    State: ``h``, ``d``. Twin: `deepfs.reference.adadelta`.
+    State: ``h``, ``d``. NumPy reference: `deepfs.reference.adadelta`.
 
     References
     ----------
@@ -157,7 +157,8 @@ class RMSProp(Optimizer):
 
     Notes
     -----
-    State: ``v``; ``m`` if centered; ``b`` with momentum. Twin: `deepfs.reference.rmsprop`.
+    State: ``v``; ``m`` if centered; ``b`` with momentum.
+    NumPy reference: `deepfs.reference.rmsprop`.
 
     References
     ----------

@@ -72,7 +72,7 @@ class Adam(Moments):
 
     Notes
     -----
-    State: ``m``, ``v``; ``v_max`` with amsgrad. Twin: `deepfs.reference.adam`.
+    State: ``m``, ``v``; ``v_max`` with amsgrad. NumPy reference: `deepfs.reference.adam`.
 
     References
     ----------
@@ -147,7 +147,7 @@ class AdamW(Adam):
 
     Notes
     -----
-    State: as in `Adam`. Twins: `deepfs.reference.adam`, `deepfs.reference.weight_decay`.
+    State: as in `Adam`. NumPy reference: `deepfs.reference.adam`, `deepfs.reference.weight_decay`.
 
     References
     ----------
@@ -191,7 +191,7 @@ class Adamax(Moments):
     Notes
     -----
     State: ``m``, ``u``. The paper has no eps; this one is PyTorch's.
-    Twin: `deepfs.reference.adamax`.
+    NumPy reference: `deepfs.reference.adamax`.
 
     References
     ----------

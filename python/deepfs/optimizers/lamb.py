@@ -46,7 +46,8 @@ class LAMB(Moments):
     Notes
     -----
     State: ``m``, ``v``. The norms are those of each parameter; where one is 0, for example of new
-    biases, the ratio is 1. A step takes two passes over the arrays. Twin: `deepfs.reference.lamb`.
+    biases, the ratio is 1. A step takes two passes over the arrays.
+    NumPy reference: `deepfs.reference.lamb`.
 
     References
     ----------

@@ -44,7 +44,7 @@ class Lion(Optimizer):
 
     Notes
     -----
-    State: ``m``. The sign of 0 is 0. Twin: `deepfs.reference.lion`.
+    State: ``m``. The sign of 0 is 0. NumPy reference: `deepfs.reference.lion`.
 
     References
     ----------

@@ -44,7 +44,7 @@ class NAdam(Moments):
     Notes
     -----
     State: ``m``, ``v``. The products :math:`\Pi_t` depend on t alone and are no state.
-    Twin: `deepfs.reference.nadam`.
+    NumPy reference: `deepfs.reference.nadam`.
 
     References
     ----------

@@ -45,7 +45,7 @@ class RAdam(Moments):
     Notes
     -----
     State: ``m``, ``v``. The bound is 5, as in PyTorch; the paper has 4.
-    Twin: `deepfs.reference.radam`.
+    NumPy reference: `deepfs.reference.radam`.
 
     References
     ----------

@@ -34,7 +34,7 @@ class SGD(Optimizer):
 
     Notes
     -----
-    Keeps no state. Twin: `deepfs.reference.sgd`.
+    Keeps no state. NumPy reference: `deepfs.reference.sgd`.
 
     References
     ----------
@@ -91,7 +91,7 @@ class Momentum(Optimizer):
     without dampening is :math:`-1 / \eta` times the classic one, and that of "ema" with rate
     :math:`\eta / (1 - \alpha)` is :math:`1 - \alpha` times that of "torch". After a change of
     :math:`\eta`, the classic velocity still contains steps of the old size.
-    Twin: `deepfs.reference.momentum`.
+    NumPy reference: `deepfs.reference.momentum`.
 
     References
     ----------
@@ -161,7 +161,7 @@ class Nesterov(Optimizer):
     Notes
     -----
     State: ``v``. At constant :math:`\eta` the path is that of ``torch.optim.SGD(nesterov=True)``.
-    Twin: `deepfs.reference.nesterov`.
+    NumPy reference: `deepfs.reference.nesterov`.
 
     References
     ----------

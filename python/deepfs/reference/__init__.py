@@ -1,7 +1,7 @@
-"""The same operations in plain NumPy: slow, short, and obviously right.
+"""Reference implementations in plain NumPy: short, slow, and easy to check.
 
-Each is the twin of a layer, a loss or an optimizer step, and takes images as people read them,
-``(n, c, h, w)``. Tests compare the kernels with them; step through them to see how one works.
+Each computes what a layer, a loss or an optimizer step computes, on images in logical order,
+``(n, c, h, w)``. Tests compare the kernels with them; step through one to see how it works.
 A file here has the stem of the layers it explains: `deepfs.layers.pool`, ``reference/pool.py``.
 """
 

@@ -1,4 +1,4 @@
-"""What the arguments of the twins are called."""
+"""Types of the arguments."""
 
 from typing import Any, TypeAlias
 

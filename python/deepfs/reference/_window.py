@@ -8,7 +8,7 @@ from ._types import Array, Pair, Sides
 
 
 def pad(x: Array, padding: Sides, value: float = 0.0) -> Array:
-    """Return images with a frame of ``value`` around them."""
+    """Return images padded with ``value``."""
     top, bottom, left, right = padding
     return np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=value)
 

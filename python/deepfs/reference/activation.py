@@ -1,4 +1,4 @@
-"""Twins of the functions of one number: each function of x, then its gradient."""
+"""NumPy references of element-wise activations: each function of x, then its gradient."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Twins of batch normalisation and its gradients."""
+"""NumPy references of batch normalization and its gradients."""
 
 from __future__ import annotations
 

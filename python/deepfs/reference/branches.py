@@ -1,4 +1,4 @@
-"""Twin of `deepfs.layers.Branches`."""
+"""NumPy reference of `deepfs.layers.Branches`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def branches_backward(
     channels: Sequence[int],
     merge: str = "concat",
 ) -> Array:
-    """Return dx, the sum of what each part makes of its channels of dy, or of all of dy."""
+    """Return dx: the sum of the gradients of the parts, each for its channels of dy or for all."""
     ends = np.cumsum(channels)[:-1]
     shares = np.split(dy, ends, axis=1) if merge == "concat" else [dy] * len(parts)
     gradients = [part(share) for part, share in zip(parts, shares, strict=True)]

@@ -1,4 +1,4 @@
-"""Twin of `deepfs.layers.Conv2D`."""
+"""NumPy reference of `deepfs.layers.Conv2D`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def conv2d(
     groups: int = 1,
 ) -> Array:
     """Return the cross-correlation with ``weight`` (co, c/groups, kh, kw)."""
-    seen = grouped_windows(x, weight, stride, padding, dilation, groups)
+    patches = grouped_windows(x, weight, stride, padding, dilation, groups)
     filters = weight.reshape(groups, -1, *weight.shape[1:])
-    y = np.einsum("ngcijab,gocab->ngoij", seen, filters)
+    y = np.einsum("ngcijab,gocab->ngoij", patches, filters)
     return y.reshape(len(x), len(weight), *y.shape[3:]) + bias[:, None, None]
 
 
@@ -35,9 +35,9 @@ def conv2d_backward(
 ) -> tuple[Array, Array, Array]:
     """Return dx, dweight, dbias."""
     dx = spread(dy, weight, x.shape[2:], stride, padding, dilation, groups)
-    seen = grouped_windows(x, weight, stride, padding, dilation, groups)
+    patches = grouped_windows(x, weight, stride, padding, dilation, groups)
     grouped = dy.reshape(len(dy), groups, dy.shape[1] // groups, *dy.shape[2:])
-    dweight = np.einsum("ngcijab,ngoij->gocab", seen, grouped).reshape(weight.shape)
+    dweight = np.einsum("ngcijab,ngoij->gocab", patches, grouped).reshape(weight.shape)
     return dx, dweight, dy.sum(axis=(0, 2, 3))
 
 
@@ -45,8 +45,8 @@ def grouped_windows(
     x: Array, weight: Array, stride: Pair, padding: Sides, dilation: Pair, groups: int
 ) -> Array:
     """Return all windows of images, ``(n, groups, c/groups, oh, ow, kh, kw)``."""
-    seen = windows(pad(x, padding), weight.shape[2:], stride, dilation)
-    return seen.reshape(len(x), groups, weight.shape[1], *seen.shape[2:])
+    patches = windows(pad(x, padding), weight.shape[2:], stride, dilation)
+    return patches.reshape(len(x), groups, weight.shape[1], *patches.shape[2:])
 
 
 def spread(

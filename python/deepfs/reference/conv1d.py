@@ -1,4 +1,4 @@
-"""Twin of `deepfs.layers.Conv1D`."""
+"""NumPy reference of `deepfs.layers.Conv1D`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Twin of `deepfs.layers.ConvTranspose2D`: the adjoint of convolution."""
+"""NumPy reference of `deepfs.layers.ConvTranspose2D`: the adjoint of convolution."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def conv_transpose2d(
     groups: int = 1,
     output_padding: Pair = (0, 0),
 ) -> Array:
-    """Return what conv2d with ``weight`` (c, co/groups, kh, kw) has as gradient, plus a bias."""
+    """Return the input gradient of conv2d with ``weight`` (c, co/groups, kh, kw), plus a bias."""
     image = tuple(
         (x.shape[2 + k] - 1) * stride[k] - sum(padding[2 * k : 2 * k + 2])
         + dilation[k] * (weight.shape[2 + k] - 1) + 1 + output_padding[k]
@@ -36,11 +36,11 @@ def conv_transpose2d_backward(
     dilation: Pair = (1, 1),
     groups: int = 1,
 ) -> tuple[Array, Array, Array]:
-    """Return dx, dweight, dbias: x and dy have changed places."""
-    seen = grouped_windows(dy, weight, stride, padding, dilation, groups)
-    seen = seen[:, :, :, : x.shape[2], : x.shape[3]]  # output_padding may have room for one more
+    """Return dx, dweight, dbias: those of conv2d with x and dy exchanged."""
+    patches = grouped_windows(dy, weight, stride, padding, dilation, groups)
+    patches = patches[:, :, :, : x.shape[2], : x.shape[3]]  # output_padding may add one
     filters = weight.reshape(groups, -1, *weight.shape[1:])
-    dx = np.einsum("ngoijab,gcoab->ngcij", seen, filters).reshape(x.shape)
+    dx = np.einsum("ngoijab,gcoab->ngcij", patches, filters).reshape(x.shape)
     grouped = x.reshape(len(x), groups, x.shape[1] // groups, *x.shape[2:])
-    dweight = np.einsum("ngoijab,ngcij->gcoab", seen, grouped).reshape(weight.shape)
+    dweight = np.einsum("ngoijab,ngcij->gcoab", patches, grouped).reshape(weight.shape)
     return dx, dweight, dy.sum(axis=(0, 2, 3))

@@ -1,4 +1,4 @@
-"""Twin of the dense layer."""
+"""NumPy reference of the dense layer."""
 
 from __future__ import annotations
 

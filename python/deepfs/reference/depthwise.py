@@ -1,4 +1,4 @@
-"""Twin of `deepfs.layers.DepthwiseConv2D`: a convolution with a group for each channel."""
+"""NumPy reference of `deepfs.layers.DepthwiseConv2D`: a convolution with a group per channel."""
 
 from __future__ import annotations
 

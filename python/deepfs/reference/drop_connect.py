@@ -1,4 +1,4 @@
-"""Twin of `deepfs.layers.DropConnect`."""
+"""NumPy reference of `deepfs.layers.DropConnect`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Twin of `deepfs.layers.Dropout`."""
+"""NumPy reference of `deepfs.layers.Dropout`."""
 
 from __future__ import annotations
 

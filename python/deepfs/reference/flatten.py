@@ -1,4 +1,4 @@
-"""Twin of `deepfs.layers.Flatten`."""
+"""NumPy reference of `deepfs.layers.Flatten`."""
 
 from __future__ import annotations
 

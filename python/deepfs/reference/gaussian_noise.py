@@ -1,4 +1,4 @@
-"""Twin of `deepfs.layers.GaussianNoise`."""
+"""NumPy reference of `deepfs.layers.GaussianNoise`."""
 
 from __future__ import annotations
 

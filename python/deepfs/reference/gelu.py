@@ -1,4 +1,4 @@
-"""Twins of the activations that multiply x by a gate: SiLU, GELU and HardSwish."""
+"""NumPy references of SiLU, GELU and HardSwish: each function of x, then its gradient."""
 
 from __future__ import annotations
 

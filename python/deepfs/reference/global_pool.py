@@ -1,4 +1,4 @@
-"""Twins of pooling over whole images, or a given number of windows."""
+"""NumPy references of pooling over whole images, or a given number of windows."""
 
 from __future__ import annotations
 

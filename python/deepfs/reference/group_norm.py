@@ -1,4 +1,4 @@
-"""Twin of `deepfs.layers.GroupNorm`, and what all norms inside one sample share."""
+"""NumPy reference of `deepfs.layers.GroupNorm`, and functions for all norms of single samples."""
 
 from __future__ import annotations
 

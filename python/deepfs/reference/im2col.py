@@ -16,9 +16,9 @@ def im2col(
     dilation: Pair = (1, 1),
 ) -> Array:
     """Return one row per window, ``(n * oh * ow, c * kh * kw)``."""
-    seen = windows(pad(x, padding), kernel, stride, dilation)
-    n, c, oh, ow, kh, kw = seen.shape
-    return seen.transpose(0, 2, 3, 1, 4, 5).reshape(n * oh * ow, c * kh * kw)
+    patches = windows(pad(x, padding), kernel, stride, dilation)
+    n, c, oh, ow, kh, kw = patches.shape
+    return patches.transpose(0, 2, 3, 1, 4, 5).reshape(n * oh * ow, c * kh * kw)
 
 
 def col2im(

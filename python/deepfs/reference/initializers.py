@@ -1,4 +1,4 @@
-"""Twins of initializers, where there is more to them than a formula."""
+"""NumPy reference of the orthogonal initializer."""
 
 from __future__ import annotations
 

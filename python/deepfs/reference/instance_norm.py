@@ -1,4 +1,4 @@
-"""Twin of `deepfs.layers.InstanceNorm`: a group norm with a group for each channel."""
+"""NumPy reference of `deepfs.layers.InstanceNorm`: a group norm with a group for each channel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Twin of `deepfs.layers.LayerNorm`."""
+"""NumPy reference of `deepfs.layers.LayerNorm`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Twins of losses: the mean over a batch, and its gradient by the outputs."""
+"""NumPy references of losses: the mean over a batch, and its gradient."""
 
 from __future__ import annotations
 

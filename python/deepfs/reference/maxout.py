@@ -1,4 +1,4 @@
-"""Twin of `deepfs.layers.Maxout`."""
+"""NumPy reference of `deepfs.layers.Maxout`."""
 
 from __future__ import annotations
 

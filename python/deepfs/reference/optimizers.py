@@ -1,4 +1,4 @@
-"""Twins of optimizer steps, of regularisation and of clipping.
+"""NumPy references of optimizer steps, regularization and clipping.
 
 A step takes weights, gradient, state and settings, and returns new weights and state.
 """

@@ -1,4 +1,4 @@
-"""Twins of pooling."""
+"""NumPy references of pooling."""
 
 from __future__ import annotations
 
@@ -63,6 +63,6 @@ def avg_pool2d_backward(
 
 
 def _counted(x: Array, kernel: Pair, stride: Pair, padding: Sides, include_pad: bool) -> Array:
-    """Return by how many pixels the sum of each window is divided."""
+    """Return the number of pixels by which the sum of each window is divided."""
     ones = pad(np.ones_like(x), padding, float(include_pad))
     return windows(ones, kernel, stride).sum(axis=(4, 5))

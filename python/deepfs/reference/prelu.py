@@ -1,4 +1,4 @@
-"""Twin of `deepfs.layers.PReLU`."""
+"""NumPy reference of `deepfs.layers.PReLU`."""
 
 from __future__ import annotations
 

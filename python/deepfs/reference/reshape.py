@@ -1,4 +1,4 @@
-"""Twin of `deepfs.layers.Reshape`."""
+"""NumPy reference of `deepfs.layers.Reshape`."""
 
 from __future__ import annotations
 

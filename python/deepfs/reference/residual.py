@@ -1,4 +1,4 @@
-"""Twin of `deepfs.layers.Residual`."""
+"""NumPy reference of `deepfs.layers.Residual`."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ def residual(
 def residual_backward(
     dy: Array, body: Callable[[Array], Array], shortcut: Callable[[Array], Array] = identity
 ) -> Array:
-    """Return dx; the functions take dy to the gradient of x along either way."""
+    """Return dx; each function maps dy to the gradient of x through its path."""
     return body(dy) + shortcut(dy)

@@ -1,4 +1,4 @@
-"""Twin of `deepfs.layers.SeparableConv2D`: depthwise, then 1x1."""
+"""NumPy reference of `deepfs.layers.SeparableConv2D`: depthwise, then 1x1."""
 
 from __future__ import annotations
 

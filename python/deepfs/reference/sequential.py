@@ -1,4 +1,4 @@
-"""Twin of `deepfs.layers.Sequential`."""
+"""NumPy reference of `deepfs.layers.Sequential`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def sequential(x: Array, parts: Sequence[Callable[[Array], Array]]) -> Array:
 
 
 def sequential_backward(dy: Array, parts: Sequence[Callable[[Array], Array]]) -> Array:
-    """Return dx; part i takes the gradient of the output of f_i to that of its input."""
+    """Return dx; part i maps the gradient of the output of f_i to that of its input."""
     for part in reversed(parts):
         dy = part(dy)
     return dy

@@ -1,4 +1,4 @@
-"""Twins of softmax and its logarithm: each function of x, then its gradient."""
+"""NumPy references of softmax and its logarithm: each function of x, then its gradient."""
 
 from __future__ import annotations
 

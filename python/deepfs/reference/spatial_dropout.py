@@ -1,4 +1,4 @@
-"""Twin of `deepfs.layers.SpatialDropout`."""
+"""NumPy reference of `deepfs.layers.SpatialDropout`."""
 
 from __future__ import annotations
 

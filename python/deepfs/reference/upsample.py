@@ -1,4 +1,4 @@
-"""Twin of `deepfs.layers.Upsample2D`."""
+"""NumPy reference of `deepfs.layers.Upsample2D`."""
 
 from __future__ import annotations
 

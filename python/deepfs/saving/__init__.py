@@ -1,4 +1,4 @@
-"""Models and training runs as files."""
+"""Saving and loading of models and checkpoints."""
 
 from .model import arrays_of
 from .tensors import CheckpointError

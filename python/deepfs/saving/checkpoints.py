@@ -1,4 +1,4 @@
-"""Checkpoints of a training run: a folder with its last two, for whatever ends it."""
+"""Checkpoints of a training run: a folder with the last two."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from ..trainer import Trainer
 from .model import arrays_of, describe
 from .tensors import CheckpointError, TensorFile, write
 
-KEPT = 2  # so that there is one while the next is written, and one if the last is damaged
+KEPT = 2  # one remains while the next is written, and if the last is damaged
 NAME = re.compile(r"step-(\d+)\.safetensors")
 
 
 class Checkpoints:
-    """The checkpoints in a folder, which is made if it is not there.
+    """The checkpoints in a folder, which is made if it does not exist.
 
     Parameters
     ----------
     folder : str or Path
-        Of one run.
+        Folder of one training run.
 
     Raises
     ------
     OSError
-        If it cannot be made.
+        If the folder cannot be made.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -67,7 +67,7 @@ class Checkpoints:
         return None
 
     def save(self, trainer: Trainer, run: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
-        """Write a model and where its run stands; remove all but the last two."""
+        """Write a model and the position of its run; remove all checkpoints but the last two."""
         beside = {f"run/{name}": array for name, array in arrays.items()}
         write(
             self.folder / f"step-{trainer.steps:09d}.safetensors",

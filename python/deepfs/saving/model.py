@@ -1,4 +1,4 @@
-"""A model as a file: a description in JSON, and arrays; see `tensors`. Nothing is executed."""
+"""Models as files: a description in JSON, and arrays; see `tensors`. Loading executes no code."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FORMAT = 1  # version of the layout below
 
 
 def describe(trainer: Trainer) -> dict[str, Any]:
-    """Return all of a model but its arrays, as JSON will give it back."""
+    """Return everything of a model except its arrays, in the form in which JSON returns it."""
     network = trainer.network
     if network.built_dtype is None:
         raise RuntimeError("Model.save needs a network that has seen data, got one without weights")
@@ -56,13 +56,13 @@ def describe(trainer: Trainer) -> dict[str, Any]:
 
 
 def leaves(network: Layer) -> list[tuple[str, Layer]]:
-    """Return the layers that are no containers, by name."""
+    """Return the layers that are not containers, by name."""
     found = walk(network, "", network.in_shape or ())
     return [(name, layer) for name, layer, _ in found if not isinstance(layer, Container)]
 
 
 def arrays_of(trainer: Trainer) -> dict[str, Array]:
-    """Return all arrays of a model that a file holds, by the name they have there."""
+    """Return the arrays of a model by their names in a file."""
     arrays = {f"parameter/{k}": p.value for k, p in trainer.network.parameters().items()}
     arrays |= {f"buffer/{name}": buffer for name, buffer in trainer.network.buffers().items()}
     if trainer.steps:
@@ -85,7 +85,7 @@ def read(path: str | Path, own: Iterable[type] = ()) -> tuple[Trainer, list[str]
     Trainer
         As it was saved.
     list of str
-        The metrics that the file names and deepfs does not have.
+        Metrics that the file names and deepfs does not have.
     """
     reader = SettingsReader(KINDS | {kind_of(kind): kind for kind in own})
     with TensorFile(path) as file:
@@ -114,7 +114,7 @@ def read(path: str | Path, own: Iterable[type] = ()) -> tuple[Trainer, list[str]
 
 
 def restore(trainer: Trainer, file: TensorFile) -> None:
-    """Bring a built model to where one like it was when a file was written.
+    """Restore the state of a built model from a file of the same network, loss and optimizer.
 
     Raises
     ------
@@ -142,13 +142,13 @@ def restore(trainer: Trainer, file: TensorFile) -> None:
 
 
 class FileBudget:
-    """Bytes that layers may take for their arrays: about what a file has for them."""
+    """Number of bytes that layers may take for their arrays while a file is read."""
 
     def __init__(self, nbytes: int) -> None:
         self.left = nbytes
 
     def take(self, shape: Shape, dtype: DTypeLike) -> None:
-        """Count an array that is about to be made."""
+        """Count an array before it is made; raise ValueError if it exceeds the budget."""
         self.left -= prod(shape) * np.dtype(dtype).itemsize
         if self.left < 0:
             raise ValueError(
@@ -157,11 +157,11 @@ class FileBudget:
 
 
 def build(network: Layer, description: Mapping[str, Any], file: TensorFile) -> None:
-    """Make the arrays of a network for those in a file, no larger than they are there.
+    """Build a network for the arrays in a file, with no more memory than the file has data for.
 
-    A hostile file of a few bytes could describe layers of many gigabytes.
+    A malicious file of a few bytes could describe layers of many gigabytes.
     """
-    budget = FileBudget(2 * file.nbytes)  # a layer may make an array in two forms, not filled
+    budget = FileBudget(2 * file.nbytes)  # a layer may make an array in two forms
     network.build(tuple(description["in_shape"]), description["dtype"], budget)
     frozen = set(description.get("frozen", []))
     for name, layer in leaves(network):
@@ -170,7 +170,7 @@ def build(network: Layer, description: Mapping[str, Any], file: TensorFile) -> N
 
 
 def restore_counters(trainer: Trainer, description: Mapping[str, Any]) -> None:
-    """Bring a model to the step of a description, its state to the layout of the parameters."""
+    """Restore the counters of steps and epochs; make the arena and the optimizer's state."""
     steps = whole(description["steps"], "steps", 0)
     since = whole(description["state_since"], "state_since", 0, steps)
     epochs = whole(description.get("epochs", 0), "epochs", 0)
@@ -180,7 +180,7 @@ def restore_counters(trainer: Trainer, description: Mapping[str, Any]) -> None:
 
 
 def read_arrays(trainer: Trainer, file: TensorFile, beside: str = "run/") -> None:
-    """Read the arrays of a model from a file: all of them, or none if one is not as it must be."""
+    """Read the arrays of a model from a file: all, or none if one is missing or does not fit."""
     arrays = arrays_of(trainer)
     names = [name for name in file.entries if not name.startswith(beside)]
     for name in [*arrays, *names]:
@@ -198,7 +198,7 @@ def read_arrays(trainer: Trainer, file: TensorFile, beside: str = "run/") -> Non
 
 
 def description_in(file: TensorFile) -> dict[str, Any]:
-    """Return the description of a model in a file; refuse one of a newer version."""
+    """Return the description of a model in a file; raise CheckpointError for a newer version."""
     try:
         version = whole(file.description["format"], "format")
     except (LookupError, TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Settings as JSON, and back. Nothing that a file names is imported or executed."""
+"""Settings as JSON and back. Names in a file are never imported or executed."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ import numpy as np
 
 from .. import initializers, layers, losses, optimizers, regularizers, schedules
 from .._check import whole
+from .._settings import setting_names
 from .tensors import CheckpointError
 
-MAX_LAYERS = 10_000  # of a network in a file, each counted wherever it stands
-SAME = "same"  # kind of a layer that has been described before
+MAX_LAYERS = 10_000  # of a network in a file; a layer that occurs twice counts twice
+SAME = "same"  # kind of a layer that was described before
 
 
 def kind_of(made: type) -> str:
-    """Return what files call a class. There is a layer Step, and a schedule."""
+    """Return the name of a class in files. The prefix tells the schedule Step from the layer."""
     return ("schedules." if issubclass(made, schedules.Schedule) else "") + made.__name__
 
 
-# Everything that a file may name. Own classes are handed to `load` by the caller.
+# Classes that a file may name. The caller of `load` passes classes of their own.
 KINDS: dict[str, type] = {
     kind_of(getattr(module, name)): getattr(module, name)
     for module in (layers, losses, optimizers, initializers, regularizers, schedules)
@@ -32,10 +33,10 @@ KINDS: dict[str, type] = {
 
 
 def to_config(value: Any, seen: list[layers.Layer] | None = None) -> Any:
-    """Return settings as JSON can hold them: a dataclass is its kind and its fields.
+    """Return settings in a form for JSON: a dataclass is its kind and its fields.
 
-    A layer that stands in several places is described once; the others say which one it is, by
-    its number among the layers described (``seen``).
+    A layer that occurs several times is described once; later ones refer to it by its number among
+    the layers described (``seen``).
 
     Examples
     --------
@@ -47,9 +48,8 @@ def to_config(value: Any, seen: list[layers.Layer] | None = None) -> Any:
         for number, layer in enumerate(seen):
             if layer is value:
                 return {"kind": SAME, "number": number}
-        names = [field.name for field in dataclasses.fields(value)]
         config: dict[str, Any] = {"kind": kind_of(type(value))}
-        for name in names:
+        for name in setting_names(type(value)):
             setting = getattr(value, name)
             own = callable(setting) and not dataclasses.is_dataclass(setting)
             if name == "initializer" and own:  # a function: the weights are in the file anyway
@@ -70,10 +70,10 @@ def to_config(value: Any, seen: list[layers.Layer] | None = None) -> Any:
 
 
 class SettingsReader:
-    """Makes objects from what `to_config` described, of the kinds it is given and of no others.
+    """Makes objects from the output of `to_config`, of the given kinds only.
 
-    A few bytes of a file can describe very many layers, each made of the one before it twice:
-    their number is limited.
+    A few bytes of a file can describe a huge number of layers, each containing the one before it
+    twice, so their number is limited.
     """
 
     def __init__(self, kinds: Mapping[str, type]) -> None:
@@ -82,7 +82,7 @@ class SettingsReader:
         self.sizes: dict[int, int] = {}  # of a layer: it and all that stand in it
 
     def make(self, config: Any) -> Any:
-        """Return the setting, layer, loss or optimizer that a part of a description is of."""
+        """Return the setting, layer, loss or optimizer that is described."""
         if isinstance(config, list):
             return tuple(self.make(entry) for entry in config)
         if not isinstance(config, dict):
@@ -122,7 +122,7 @@ def restore_moving_fields(value: Any, config: Any) -> None:
 
 
 def check_same(name: str, mine: Any, theirs: Any, path: Path) -> None:
-    """Refuse a file that says something else of a model; say where and what."""
+    """Raise CheckpointError if two descriptions differ; name the first difference."""
     if isinstance(mine, dict) and isinstance(theirs, dict) and mine.keys() == theirs.keys():
         for key in ("kind", *mine) if "kind" in mine else mine:
             check_same(f"{name}.{key}", mine[key], theirs[key], path)

@@ -1,8 +1,8 @@
-"""Arrays in a file: the safetensors layout, written whole or not at all, checked as it is read.
+"""Files of arrays: the safetensors format, written atomically, with checksums.
 
-Eight bytes with the length of a header, the header in JSON, and the arrays in C order one after the
-other. Any safetensors reader opens such a file; it says besides what each array must add up to.
-Both directions go piece by piece: neither holds the file in memory.
+A file has eight bytes with the length of a header, the header in JSON, and the arrays in C order.
+Any safetensors reader opens it; its metadata also hold a checksum of each array. Files are written
+and read piece by piece, so a whole file is never held in memory.
 """
 
 from __future__ import annotations
@@ -27,38 +27,38 @@ except ImportError:  # Windows, which keeps a file that is open from being remov
 
 LONGEST_HEADER = 2**20  # bytes; its JSON may take 25 times as much memory
 PIECE = 2**20  # bytes
-TEMPORARY = ".deepfs-"  # how files begin that are being written
+TEMPORARY = ".deepfs-"  # prefix of files that are being written
 CODES = {"float32": "F32", "float64": "F64", "int64": "I64", "uint64": "U64"}
 DTYPES = {code: np.dtype(name) for name, code in CODES.items()}
 
 
 class CheckpointError(Exception):
-    """A file is not a model that this version of deepfs can read: it says why."""
+    """Raised for a file that is not a model this version of deepfs can read."""
 
 
 def write(path: str | Path, arrays: Mapping[str, Array], description: Any) -> None:
-    """Write arrays, and a description that JSON can hold, to a file that is complete or not there.
+    """Write arrays and a description to a file atomically.
 
-    They go to a temporary file in the same folder, which takes the name when it is on the disk.
-    Temporary files that a dead process left in the folder are removed.
+    They are written to a temporary file in the same folder, which is renamed once it is on the
+    disk. Temporary files of dead processes in the folder are removed.
 
     Parameters
     ----------
     path : str or Path
-        Of the file. What was there before is left if anything is raised.
+        The file. If anything is raised, an earlier file of that name is kept.
     arrays : dict of array
         float32, float64, int64 or uint64, in any layout.
     description : dict, list, str, number or None
-        What else to keep.
+        Anything else to keep, in a form for JSON.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such folder.
+        If the folder does not exist.
     OSError
         If the file cannot be written.
     TypeError, ValueError
-        If an array is of another dtype, or there are too many.
+        If an array is of another dtype, or there are too many arrays.
     """
     path = Path(path)
     if not path.parent.is_dir():
@@ -96,12 +96,12 @@ def write(path: str | Path, arrays: Mapping[str, Array], description: Any) -> No
 
 
 def check_of(name: str, entry: Mapping[str, Any]) -> int:
-    """Return the checksum of what the header says of an array: its bytes go on from there."""
+    """Return the checksum of an array's entry in the header, to which its bytes are added."""
     return crc32(json.dumps([name, entry["dtype"], entry["shape"]]).encode())
 
 
 def pieces(array: Array) -> Iterator[memoryview]:
-    """Give the bytes of an array in C order, copied if they do not lie like that."""
+    """Yield the bytes of an array in C order, from a copy if it is not C-contiguous."""
     content = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
     for start in range(0, len(content), PIECE):
         yield content[start : start + PIECE]
@@ -109,10 +109,11 @@ def pieces(array: Array) -> Iterator[memoryview]:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Give a file to write; put it in the place of ``path`` when all is on the disk, or remove it.
+    """Open a temporary file; rename it to ``path`` once it is on the disk, or remove it on errors.
 
-    Who writes it holds a lock on it, which the system takes away from the dead: so `remove_orphans`
-    knows. Between making a file and locking it, it may have been taken for an orphan.
+    The writer holds a lock on it. The system releases the lock when a process dies, so
+    `remove_orphans` can tell. A file may be removed as an orphan before it is locked: then another
+    is made.
     """
     while True:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY)
@@ -141,7 +142,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def lock(file: BinaryIO, wait: bool = False) -> bool:
-    """Lock a file for this process; return whether nobody else has."""
+    """Lock a file for this process; return False if another process has locked it."""
     if fcntl is None:
         return True
     try:
@@ -152,7 +153,7 @@ def lock(file: BinaryIO, wait: bool = False) -> bool:
 
 
 def remove_orphans(folder: Path) -> None:
-    """Remove what writers that have died left half done."""
+    """Remove temporary files of processes that have died."""
     for orphan in folder.glob(f"{TEMPORARY}*"):
         with contextlib.suppress(OSError), orphan.open("rb") as file:
             if lock(file):
@@ -160,7 +161,7 @@ def remove_orphans(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disk, where the system knows how to."""
+    """Write the directory entries of a folder to the disk, where the system supports it."""
     if fcntl is not None:
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -170,28 +171,28 @@ def sync_folder(folder: Path) -> None:
 
 
 class TensorFile:
-    """A file that `write` wrote, opened and checked: every byte of it is what was written.
+    """A file that `write` wrote, opened, with all checksums compared.
 
     Parameters
     ----------
     path : str or Path
-        Of the file.
+        The file.
 
     Attributes
     ----------
     description : object
-        What was given to `write`.
+        The description that was passed to `write`.
     entries : dict
-        By name of an array, ``dtype``, ``shape`` and ``data_offsets``.
+        ``dtype``, ``shape`` and ``data_offsets`` of each array, by name.
     nbytes : int
-        Of all arrays.
+        Number of bytes of all arrays.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     CheckpointError
-        If it is anything else, or a bit of it has changed.
+        If it is not such a file, or a bit of it has changed.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -224,7 +225,7 @@ class TensorFile:
                 f"{self.path} has a header of {length} bytes, at most {LONGEST_HEADER} are read"
             )
         try:
-            with safe_open(self.path, framework="numpy"):  # it knows all that can be wrong
+            with safe_open(self.path, framework="numpy"):  # checks the header completely
                 pass
             header = json.loads(self._file.read(length))
         except (SafetensorError, ValueError, RecursionError) as error:
@@ -264,7 +265,7 @@ class TensorFile:
         return tuple(self.entries[name]["shape"])
 
     def read(self, name: str, out: Array | None = None) -> Array:
-        """Return an array, read into ``out`` if that is given: of its shape and dtype."""
+        """Return an array; read it into ``out``, of its shape and dtype, if that is given."""
         if out is None:
             out = np.empty(self.shape(name), self.dtype(name))
         whole = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)
@@ -275,7 +276,7 @@ class TensorFile:
         return out
 
     def _pieces(self, entry: Mapping[str, Any], memory: Any) -> Iterator[memoryview]:
-        """Give the bytes of an array in pieces as large as the memory they are read into."""
+        """Yield the bytes of an array in pieces, each read into ``memory``."""
         memory = memoryview(memory)
         begin, end = entry["data_offsets"]
         self._file.seek(self._start + begin)

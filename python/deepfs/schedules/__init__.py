@@ -1,8 +1,8 @@
-"""Schedules: learning rates that change as training goes on.
+"""Learning rate schedules: pass one to any optimizer as its ``lr``.
 
 A schedule is a function of a count from 0: ``schedule(7)`` is the rate of the eighth step, or of
-the eighth epoch where ``by="epoch"``. So one can be plotted, and given to any optimizer as its
-``lr``. Beyond their ends schedules stay at their last value.
+the eighth epoch with ``by="epoch"``. So it can be plotted. After their end, schedules stay at their
+last value. There is no ``scheduler.step()``: the optimizer counts steps and epochs.
 """
 
 from ._base import MOVES as MOVES  # for schedules of one's own, not for `import *`

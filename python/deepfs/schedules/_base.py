@@ -1,4 +1,4 @@
-"""What a schedule is."""
+"""Schedule, the base class of learning rate schedules."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .._check import number, one_of
-from .._settings import Settings
+from .._settings import ExplainedSettings
 
-MOVES = {"moves": True}  # of a field that training changes; a resumed run restores it
+MOVES = {"moves": True}  # marks a field that training changes; a resumed run restores it
 
 
 @dataclass
-class Schedule(Settings):
-    """A learning rate as a function of steps or epochs. Write one with `__call__`.
+class Schedule(ExplainedSettings):
+    """Base class of schedules: a learning rate as a function of steps or epochs.
+
+    To write one, define `__call__`.
 
     Parameters
     ----------
     by : {"step", "epoch"}
-        What is counted.
+        Unit of the count.
 
     Examples
     --------
@@ -41,8 +43,8 @@ class Schedule(Settings):
         """Return the rate after ``count`` steps, or epochs."""
 
     def at(self, step: int, epoch: int) -> float:
-        """Return the rate after so many steps and so many whole epochs."""
+        """Return the rate after ``step`` steps and ``epoch`` whole epochs."""
         return self(step if self.by == "step" else epoch)
 
     def observe(self, logs: Mapping[str, float]) -> None:
-        """Take note of what an epoch came to."""
+        """Receive the logs of an epoch; for schedules that depend on them, such as `Plateau`."""

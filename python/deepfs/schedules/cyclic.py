@@ -1,4 +1,4 @@
-"""Rates along a cosine, once or again and again."""
+"""Cosine annealing, with and without restarts, and one-cycle."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from ._base import Schedule
 
 @dataclass
 class Cosine(Schedule):
-    """Go from ``lr`` to ``end`` along half a cosine.
+    """Cosine annealing schedule: from ``lr`` to ``end`` along half a cosine.
 
     Parameters
     ----------
     lr : float
         The first rate, above 0.
     total : int
-        Counts until the end.
+        Steps (or epochs, see `Schedule`) until the end.
     end : float
         The last rate, at least 0.
 
     Raises
     ------
     TypeError, ValueError
-        If a setting is of another kind, or out of its range.
+        If a setting is of the wrong kind or out of range.
 
     References
     ----------
@@ -53,23 +53,23 @@ class Cosine(Schedule):
 
 @dataclass
 class CosineRestarts(Schedule):
-    """Go down half a cosine, and start again from the top, each time ``longer`` times as long.
+    """Cosine annealing schedule with warm restarts (SGDR).
 
     Parameters
     ----------
     lr : float
         The rate at each start, above 0.
     first : int
-        Counts of the first way down.
+        Steps (or epochs) of the first cycle.
     longer : int
-        What the length is multiplied by, at least 1.
+        Length of a cycle divided by that of the cycle before, at least 1.
     end : float
-        The rate at the bottom, at least 0.
+        The rate that a cycle approaches, at least 0.
 
     Raises
     ------
     TypeError, ValueError
-        If a setting is of another kind, or out of its range.
+        If a setting is of the wrong kind or out of range.
 
     References
     ----------
@@ -104,29 +104,30 @@ class CosineRestarts(Schedule):
 
 @dataclass
 class OneCycle(Schedule):
-    """Rise from lr / ``start`` to ``lr``, then fall to lr / (``start`` ``end``), by half cosines.
+    """One-cycle schedule: rise from lr / start to lr, then fall to lr / (start end).
 
     Parameters
     ----------
     lr : float
         The highest rate, above 0.
     total : int
-        Counts of the whole, at least 2.
+        Steps (or epochs) of the whole cycle, at least 2.
     rise : float
-        Part of it that goes up, in (0, 1).
+        Part of the cycle in which the rate rises, in (0, 1).
     start : float
-        How many times the first rate goes into the highest, at least 1.
+        The highest rate divided by the first, at least 1.
     end : float
-        How many times the last rate goes into the first, at least 1.
+        The first rate divided by the last, at least 1.
 
     Raises
     ------
     TypeError, ValueError
-        If a setting is of another kind, or out of its range.
+        If a setting is of the wrong kind or out of range.
 
     Notes
     -----
-    The rates of ``torch.optim.lr_scheduler.OneCycleLR``. The momentum stays as it is.
+    Rise and fall are half cosines, as in ``torch.optim.lr_scheduler.OneCycleLR``. The momentum does
+    not change.
 
     References
     ----------
@@ -160,5 +161,5 @@ class OneCycle(Schedule):
 
 
 def half_cosine(start: float, end: float, part: float) -> float:
-    """Return what lies a part of the way from start to end, in [0, 1], slow at both ends."""
+    """Return the value at ``part`` of the way, in [0, 1], from start to end along half a cosine."""
     return end + (start - end) * (1 + cos(pi * part)) / 2

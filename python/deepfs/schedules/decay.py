@@ -1,4 +1,4 @@
-"""Rates that fall: constant, in steps, exponentially, polynomially."""
+"""Constant, step, exponential, inverse-time and polynomial schedules."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ._base import Schedule
 
 @dataclass
 class Constant(Schedule):
-    """Stay at one rate.
+    """Constant learning rate.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ class Constant(Schedule):
     Raises
     ------
     TypeError, ValueError
-        If a setting is of another kind, or out of its range.
+        If a setting is of the wrong kind or out of range.
 
     Examples
     --------
@@ -38,21 +38,21 @@ class Constant(Schedule):
 
 @dataclass
 class Step(Schedule):
-    """Multiply the rate by ``factor`` after every so many counts: lr factor^floor(count / every).
+    """Step decay schedule: lr factor^floor(count / every).
 
     Parameters
     ----------
     lr : float
         The first rate, above 0.
     every : int
-        Counts at one rate.
+        Steps (or epochs, see `Schedule`) from one change to the next.
     factor : float
-        In (0, 1].
+        Factor of each change, in (0, 1].
 
     Raises
     ------
     TypeError, ValueError
-        If a setting is of another kind, or out of its range.
+        If a setting is of the wrong kind or out of range.
 
     Examples
     --------
@@ -75,21 +75,21 @@ class Step(Schedule):
 
 @dataclass
 class MultiStep(Schedule):
-    """Multiply the rate by ``factor`` at each milestone.
+    """Multi-step decay schedule: multiply the rate by ``factor`` at each milestone.
 
     Parameters
     ----------
     lr : float
         The first rate, above 0.
     milestones : sequence of int
-        Counts from which the next rate holds, in ascending order.
+        Steps (or epochs) at which the rate changes, in ascending order.
     factor : float
-        In (0, 1].
+        Factor of each change, in (0, 1].
 
     Raises
     ------
     TypeError, ValueError
-        If a setting is of another kind, or out of its range.
+        If a setting is of the wrong kind or out of range.
 
     Examples
     --------
@@ -116,19 +116,19 @@ class MultiStep(Schedule):
 
 @dataclass
 class Exponential(Schedule):
-    """Multiply the rate by ``factor`` at every count: lr factor^count.
+    """Exponential decay schedule: lr factor^count.
 
     Parameters
     ----------
     lr : float
         The first rate, above 0.
     factor : float
-        In (0, 1].
+        Factor per step (or epoch), in (0, 1].
 
     Raises
     ------
     TypeError, ValueError
-        If a setting is of another kind, or out of its range.
+        If a setting is of the wrong kind or out of range.
 
     Examples
     --------
@@ -149,19 +149,19 @@ class Exponential(Schedule):
 
 @dataclass
 class InverseTime(Schedule):
-    """Let the rate fall as lr / (1 + decay count).
+    """Inverse time decay schedule: lr / (1 + decay count).
 
     Parameters
     ----------
     lr : float
         The first rate, above 0.
     decay : float
-        At least 0: after 1 / decay counts the rate is half.
+        At least 0: after 1 / decay steps (or epochs) the rate is lr / 2.
 
     Raises
     ------
     TypeError, ValueError
-        If a setting is of another kind, or out of its range.
+        If a setting is of the wrong kind or out of range.
 
     Examples
     --------
@@ -182,23 +182,23 @@ class InverseTime(Schedule):
 
 @dataclass
 class Polynomial(Schedule):
-    """Go from ``lr`` to ``end`` as end + (lr - end) (1 - count / total)^power.
+    """Polynomial (or linear) decay schedule: end + (lr - end) (1 - count / total)^power.
 
     Parameters
     ----------
     lr : float
         The first rate, above 0.
     total : int
-        Counts until the end.
+        Steps (or epochs) until the end.
     power : float
-        Above 0; 1 is a straight line.
+        Exponent, above 0; 1 is a straight line.
     end : float
         The last rate, at least 0.
 
     Raises
     ------
     TypeError, ValueError
-        If a setting is of another kind, or out of its range.
+        If a setting is of the wrong kind or out of range.
 
     Examples
     --------

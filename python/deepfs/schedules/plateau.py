@@ -1,4 +1,4 @@
-"""A rate that falls when a measure stops getting better."""
+"""Reduce the learning rate when a metric stops improving."""
 
 from __future__ import annotations
 
@@ -12,38 +12,40 @@ from ._base import MOVES, Schedule
 
 @dataclass
 class Plateau(Schedule):
-    """Multiply the rate by ``factor`` when a metric has not improved for a while.
+    """Reduce on plateau: multiply the rate by ``factor`` when a metric has stopped improving.
 
     Parameters
     ----------
     lr : float
         The first rate, above 0.
     factor : float
-        In (0, 1).
+        Factor of each change, in (0, 1).
     patience : int
-        Epochs without improvement that are let pass: the next one makes the rate smaller.
+        Epochs without improvement that are tolerated; after one more, the rate changes.
     monitor : str, optional
-        Which number of an epoch; by default ``val_loss`` where there is one, else ``loss``.
+        Name of a number in the logs of an epoch. By default ``val_loss`` if there is one, else
+        ``loss``.
     mode : {"min", "max"}
-        Whether it is better small or large.
+        Whether smaller or larger values are better.
     threshold : float
-        Improvement that counts, as a part of the best value so far, in [0, 1).
+        Least improvement that counts, as a part of the best value so far, in [0, 1).
     cooldown : int
-        Epochs after a change in which nothing is counted.
+        Epochs after a change in which no epoch counts as one without improvement.
     least : float
-        The rate does not fall below it; at least 0.
+        Lower bound of the rate, at least 0.
     best, waited, cooling, cuts : float or None, int, int, int
-        Where it stands. `observe` moves them; a model's file keeps them.
+        State: the best value, epochs without improvement, epochs of cooldown left, number of
+        changes. `observe` updates them; files keep them. Leave them out when you make one.
 
     Raises
     ------
     TypeError, ValueError
-        If a setting is of another kind, or out of its range.
+        If a setting is of the wrong kind or out of range.
 
     Notes
     -----
-    As ``torch.optim.lr_scheduler.ReduceLROnPlateau``, whose threshold is relative too. NaN is no
-    improvement.
+    Like ``torch.optim.lr_scheduler.ReduceLROnPlateau``, whose threshold is relative too. NaN is not
+    an improvement.
 
     Examples
     --------
@@ -82,7 +84,7 @@ class Plateau(Schedule):
     def observe(self, logs: Mapping[str, float]) -> None:
         name = self.monitor or ("val_loss" if "val_loss" in logs else "loss")
         if name not in logs:
-            raise ValueError(f"Plateau looks at {name!r}, the epoch has {', '.join(logs)}")
+            raise ValueError(f"Plateau monitors {name!r}, but the epoch has {', '.join(logs)}")
         value = float(logs[name])
         sign = 1 if self.mode == "min" else -1
         best = sign * inf if self.best is None else self.best

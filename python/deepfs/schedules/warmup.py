@@ -1,4 +1,4 @@
-"""A rate that rises before another schedule."""
+"""Learning rate warm-up."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from .decay import Constant
 
 @dataclass
 class Warmup(Schedule):
-    """Rise along a line to the first rate of another schedule, then follow that one.
+    """Linear warm-up: rise to the first rate of another schedule, then follow that schedule.
 
     Parameters
     ----------
     length : int
-        Counts of the rise.
+        Steps (or epochs, see `Schedule`) of the rise.
     then : Schedule or float
-        What follows. Its own counts begin at the end of the rise, if they are of the same kind; a
-        rise by steps may come before a schedule by epochs, which counts on beside it.
+        The schedule that follows. If it counts the same unit, its count starts at the end of the
+        rise; a schedule by epochs after a warm-up by steps counts from the first epoch.
     start : float
-        First rate, as a part of that at the end, in [0, 1].
+        First rate divided by the rate at the end of the rise, in [0, 1].
 
     Raises
     ------
     TypeError, ValueError
-        If a setting is of another kind, or out of its range; or if a rise by
-        epochs comes before a schedule by steps, which could not know its beginning.
+        If a setting is of the wrong kind or out of range; or if a warm-up by epochs is followed by
+        a schedule by steps, whose first step is not known in advance.
 
     References
     ----------
@@ -49,6 +49,8 @@ class Warmup(Schedule):
         self.length = whole(self.length, "length")
         if not isinstance(self.then, Schedule):
             self.then = Constant(number(self.then, "then", "(0, inf)"), by=self.by)
+        elif isinstance(self.then, Constant) and self.then.by != self.by:  # it counts nothing
+            self.then = Constant(self.then.lr, by=self.by)
         self.start = number(self.start, "start", "[0, 1]")
         if self.by == "epoch" and self.then.by == "step":
             raise ValueError("Warmup by epoch takes what follows by epoch, got a schedule by step")

@@ -1,8 +1,8 @@
-"""Checks that any layer, loss or optimizer must pass. Run them on your own.
+"""Checks that every layer, loss and optimizer must pass, also your own.
 
-Gradients are compared with central differences in float64, h = 6e-6 max(1, abs(x)), along every
-entry or a seeded sample of them: they must agree to 1e-7 + 1e-6 max(abs(analytic), abs(numeric)),
-and may not all be zero. Inputs are yours: keep them away from kinks, such as ties under a maximum.
+Gradients are compared with central differences in float64, h = 6e-6 max(1, abs(x)), for every entry
+or a seeded sample of 100: they must agree to 1e-7 + 1e-6 max(abs(analytic), abs(numeric)), and not
+all be zero. Choose inputs away from kinks, such as equal numbers under a maximum.
 """
 
 from ._compare import any_work_on as any_work_on

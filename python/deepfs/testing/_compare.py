@@ -33,7 +33,7 @@ def assert_equal(got: dict[str, Array], wanted: dict[str, Array], when: str) -> 
 
 
 def layouts(x: Array) -> Iterator[tuple[str, Array]]:
-    """Yield the numbers of ``x`` as they may lie in memory, and how that is called."""
+    """Yield names of memory layouts, and ``x`` in each."""
     strided = np.zeros((*x.shape[:-1], 2 * x.shape[-1]), x.dtype)[..., ::2]
     strided[...] = x
     yield "an input with gaps", strided

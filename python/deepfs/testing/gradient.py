@@ -8,7 +8,7 @@ import numpy as np
 
 from .._arrays import Array
 
-SAMPLES = 100  # entries of an array that are moved, where it has more
+SAMPLES = 100  # entries that are checked of an array that has more
 
 
 def check_gradient(
@@ -23,15 +23,15 @@ def check_gradient(
     Parameters
     ----------
     function : callable
-        Of an array like ``x``, to one number.
+        Function of an array like ``x`` that returns one number.
     x : array of float64
-        Where. It is moved in place, entry by entry, and restored.
+        Point at which the gradient is checked. Its entries are changed one by one and restored.
     gradient : array like x
-        What is checked.
+        The gradient to check.
     name : str
-        What messages call the array.
+        Name of the array in messages.
     seed : int
-        Of the sample of entries, where there are more than 100.
+        Seed of the sample of entries, if there are more than 100.
 
     Raises
     ------

@@ -16,26 +16,26 @@ from .gradient import check_gradient
 
 
 def check_layer(layer: Layer, x: Any, training: bool = True, seed: int = 0) -> None:
-    """Check that a layer keeps the contract of `Layer` at ``x``.
+    """Check gradients of a layer, and that it keeps the contract of `Layer`, at ``x``.
 
     Parameters
     ----------
     layer : Layer
-        It is copied, and stays as it is.
+        The layer. It is copied, and does not change.
     x : array (n, ...)
         An input with at least two samples, away from kinks.
     training : bool
-        Check the forward of training, or that of inference.
+        Check training mode or inference mode.
     seed : int
-        Of the output gradient, and of samples of entries.
+        Seed of the output gradient and of samples of entries.
 
     Raises
     ------
     AssertionError
-        If a gradient is wrong; if all are zero; if forward or backward change their arguments, or
-        anything of the layer but gradients and `Layer.buffers`; if the result depends on the
-        memory layout of the input, the number of threads, a copy or a pickle of the layer; if
-        float32 is not close to float64; if a batch of none or one fails.
+        If a gradient is wrong or all are zero; if forward or backward change their arguments, or
+        anything of the layer except gradients and buffers; if the result depends on the memory
+        layout of the input, the number of threads, a copy or a pickle of the layer; if float32 is
+        not close to float64; or if a batch of no sample or of one fails.
 
     Examples
     --------
@@ -73,7 +73,7 @@ def check_layer(layer: Layer, x: Any, training: bool = True, seed: int = 0) -> N
 
 
 class _Run:
-    """A layer whose buffers are put back before every forward, so that each run is the same."""
+    """A layer whose buffers are restored before every forward, so that all runs are equal."""
 
     def __init__(self, layer: Layer, training: bool) -> None:
         self.layer, self.training = layer, training
@@ -116,27 +116,27 @@ def _check_gradients(run: _Run, x: Array, dy: Array, result: dict[str, Array], s
 
 
 def _check_arguments(run: _Run, x: Array, dy: Array, result: dict[str, Array]) -> None:
-    """Check that inputs of every layout give the same bits, and are left as they are."""
+    """Check that inputs of every layout give the same bits, and do not change."""
     given_x, given_dy = x.copy(), dy.copy()
     given_x.flags.writeable = given_dy.flags.writeable = False
     assert_equal(run.both(given_x, given_dy), result, "for read-only arrays")
     assert_array_equal(given_x, x, err_msg="forward or backward changed x")
     assert_array_equal(given_dy, dy, err_msg="forward or backward changed dy")
-    for how, variant in layouts(x):
-        assert_equal(run.both(variant, dy), result, f"for {how}")
+    for layout, variant in layouts(x):
+        assert_equal(run.both(variant, dy), result, f"for {layout}")
 
 
 def _check_copies(run: _Run, x: Array, dy: Array, result: dict[str, Array]) -> None:
     before = _state(run.layer)
     run.both(x / 2, dy)
     assert _state(run.layer) == before, "forward or backward changed the layer beyond buffers()"
-    for how, twin in (
+    for origin, copied in (
         ("of a copy", copy.deepcopy(run.layer)),
         ("of a pickle", pickle.loads(pickle.dumps(run.layer))),
     ):
-        again = _Run(twin, run.training)
+        again = _Run(copied, run.training)
         again.buffers = run.buffers
-        assert_equal(again.both(x, dy), result, how)
+        assert_equal(again.both(x, dy), result, origin)
     without = run.both(x, dy, need_dx=False)
     without.pop("dx", None)  # a layer may compute it all the same
     assert_equal(without, {k: v for k, v in result.items() if k != "dx"}, "without dx")
@@ -149,13 +149,13 @@ def _check_copies(run: _Run, x: Array, dy: Array, result: dict[str, Array]) -> N
 
 
 def _state(layer: Layer) -> bytes:
-    """Return everything a layer is, gradients and buffers left out, in a form to compare."""
-    twin = copy.deepcopy(layer)
-    for parameter in twin.parameters().values():
+    """Return the state of a layer without gradients and buffers, in a form to compare."""
+    copied = copy.deepcopy(layer)
+    for parameter in copied.parameters().values():
         parameter.grad = np.zeros(parameter.value.shape)
-    for buffer in twin.buffers().values():
+    for buffer in copied.buffers().values():
         buffer[...] = 0
-    return pickle.dumps(twin)
+    return pickle.dumps(copied)
 
 
 def _check_batches(run: _Run, x: Array) -> None:

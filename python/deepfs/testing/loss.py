@@ -18,28 +18,28 @@ from .gradient import check_gradient
 def check_loss(
     loss: Loss, outputs: Any, targets: Any, sample_weight: Any = None, seed: int = 0
 ) -> None:
-    """Check that a loss keeps the contract of `Loss` at ``outputs`` and ``targets``.
+    """Check the gradient of a loss, and that it keeps the contract of `Loss`.
 
     Parameters
     ----------
     loss : Loss
-        With any reduction; it stays as it is.
+        A loss with any reduction. It does not change.
     outputs : array (n, ...)
-        Of at least one sample, away from kinks.
+        Outputs of at least one sample, away from kinks.
     targets : array (n, ...)
-        What the loss takes for them.
+        Targets for these outputs.
     sample_weight : array, optional
         Weights of the samples.
     seed : int
-        Of the upstream gradient, and of samples of entries.
+        Seed of the upstream gradient and of samples of entries.
 
     Raises
     ------
     AssertionError
         If the gradient is wrong or zero; if ``upstream`` does not scale it; if the loss or an
         argument changes; if the result depends on the memory layout of an argument, the number of
-        threads, a copy or a pickle of the loss; if float32 is not close to float64; if a batch of
-        none or one fails.
+        threads, a copy or a pickle of the loss; if float32 is not close to float64; or if a batch
+        of no sample or of one fails.
 
     Examples
     --------
@@ -74,12 +74,12 @@ def check_loss(
     for array, kept, name in zip(given, (x, t, weight), ("outputs", "targets", "weights"),
                                  strict=True):  # fmt: skip
         assert_array_equal(array, kept, err_msg=f"forward or backward changed the {name}")
-    for how, variant in layouts(x):
-        assert_equal(both(loss, variant, t, weight), result, f"for {how}")
-    for how, variant in layouts(t):
-        assert_equal(both(loss, x, variant, weight), result, f"for targets: {how}")
-    for how, variant in () if weight is None else layouts(weight):
-        assert_equal(both(loss, x, t, variant), result, f"for weights: {how}")
+    for layout, variant in layouts(x):
+        assert_equal(both(loss, variant, t, weight), result, f"for {layout}")
+    for layout, variant in layouts(t):
+        assert_equal(both(loss, x, variant, weight), result, f"for targets: {layout}")
+    for layout, variant in () if weight is None else layouts(weight):
+        assert_equal(both(loss, x, t, variant), result, f"for weights: {layout}")
     assert pickle.dumps(loss) == before, "forward or backward changed the loss"
     assert_equal(both(copy.deepcopy(loss), x, t, weight), result, "of a copy")
     assert_equal(both(pickle.loads(before), x, t, weight), result, "of a pickle")
@@ -95,7 +95,7 @@ def check_loss(
 
 
 def _check_batches(loss: Loss, x: Array, t: Array, weight: Array | None) -> None:
-    """Check a batch of none, and that the terms of a sample do not depend on the others."""
+    """Check an empty batch, and that the terms of a sample do not depend on the others."""
     few = [(x[:n], t[:n], None if weight is None else weight[:n]) for n in (0, 1)]
     value, cache = loss.forward(*few[0])
     assert not np.any(value), f"an empty batch gave the loss {value}"

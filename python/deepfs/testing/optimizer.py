@@ -20,18 +20,18 @@ def check_optimizer(optimizer: Optimizer, seed: int = 0) -> None:
     Parameters
     ----------
     optimizer : Optimizer
-        At its first step. It is copied, and stays as it is.
+        An optimizer before its first step. It is copied, and does not change.
     seed : int
-        Of weights and gradients.
+        Seed of weights and gradients.
 
     Raises
     ------
     AssertionError
-        If the state is not like the parameters; if a step changes the gradients, or leaves the
-        weights; if the result depends on the number of threads, on how often a copy or a pickle
-        took over, or, in `Optimizer.update`, on the layout of the arrays; if float32 is not close
-        to float64; if clearing gradients on the way changes anything else; if an empty array
-        fails; if twenty steps down a parabola lead up.
+        If an array of the state has not the shape and dtype of the parameters; if a step changes
+        the gradients, or does not change the weights; if the result depends on the number of
+        threads, on pickling between steps, or, in `Optimizer.update`, on the layout of the arrays;
+        if float32 is not close to float64; if clearing the gradients changes anything else; if an
+        empty array fails; or if twenty steps do not decrease a parabola.
 
     Examples
     --------
@@ -47,12 +47,12 @@ def check_optimizer(optimizer: Optimizer, seed: int = 0) -> None:
             with any_work_on(n):
                 again = _run_optimizer(optimizer, start, gradients, dtype)
             assert_equal({"w": again[0], **again[1]}, {"w": w, **state}, f"with {n} threads")
-        for how, again in (
+        for origin, again in (
             ("of a pickle", _run_optimizer(optimizer, start, gradients, dtype, pickled=True)),
             ("when gradients are cleared", _run_optimizer(
                 optimizer, start, gradients, dtype, clear=True)),
         ):  # fmt: skip
-            assert_equal({"w": again[0], **again[1]}, {"w": w, **state}, how)
+            assert_equal({"w": again[0], **again[1]}, {"w": w, **state}, origin)
         if dtype == np.float64:
             exact = w
     size = max(1.0, float(np.abs(exact - start).max()))
@@ -96,20 +96,20 @@ def _check_layouts(optimizer: Optimizer, start: Array, gradients: list[Array]) -
     """Check that `Optimizer.update` gives the same bits for arrays of every layout."""
     shape = (7, 5, 3)
 
-    def like(array: Array, how: str) -> Array:
+    def like(array: Array, layout: str) -> Array:
         array = array[: 7 * 5 * 3].reshape(shape)
-        if how == "Fortran-ordered":
+        if layout == "Fortran-ordered":
             return np.asfortranarray(array)
-        if how == "strided":
+        if layout == "strided":
             return np.repeat(array, 2, axis=2)[..., ::2]
         return array.copy()
 
     results = {}
-    for how in ("C-ordered", "Fortran-ordered", "strided"):
-        twin, w = copy.deepcopy(optimizer), like(start, how)
-        twin.groups = ()
+    for layout in ("C-ordered", "Fortran-ordered", "strided"):
+        copied, w = copy.deepcopy(optimizer), like(start, layout)
+        copied.groups = ()
         for gradient in gradients:
-            twin.update({"w": w}, {"w": like(gradient, how)})
-        results[how] = w
-    for how, w in results.items():
-        assert_array_equal(w, results["C-ordered"], err_msg=f"for {how} arrays")
+            copied.update({"w": w}, {"w": like(gradient, layout)})
+        results[layout] = w
+    for layout, w in results.items():
+        assert_array_equal(w, results["C-ordered"], err_msg=f"for {layout} arrays")

@@ -1,1 +1,1 @@
-"""The loop of `Model.fit` and what looks at data before it."""
+"""The training loop of `Model.fit`, its checks of data, the learning rate range test, and LSUV."""

@@ -1,4 +1,4 @@
-"""The loop of `Model.fit`: epochs and steps, callbacks, and checkpoints to go on from."""
+"""The loop of `Model.fit`: epochs and steps, callbacks, checkpoints and resuming."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from .history import History
 from .interrupt import Interrupt
 from .progress import Progress
 
-EVALUATED = 256  # samples at a time, in validation
+EVALUATED = 256  # samples at a time in validation
 
 
 class Run:
     """One call of `Model.fit`: its settings and its position.
 
-    The position is small: the epoch, the samples of it that are done, the random stream of their
-    order, and the numbers so far. A checkpoint holds it beside the model, so a run can go on from
-    any step to the same bits.
+    The position is small: the epoch, the samples done in it, the random stream of their order, and
+    the sums for means. A checkpoint holds it beside the model, so a run can be resumed at any step
+    with the same bits.
 
     Attributes
     ----------
     epoch : int
-        Epochs that are done.
+        Number of epochs that are done.
     samples_done : int
-        Of the next epoch; 0 before its ``on_epoch_begin``.
+        Samples of the next epoch that are done; 0 before its ``on_epoch_begin``.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Run:
         return self.history
 
     def _epoch(self) -> dict[str, float]:
-        """Take the steps of an epoch that are left; validate; return its logs."""
+        """Take the remaining steps of an epoch; validate; return its logs."""
         trainer, samples, step = self.trainer, len(self.x), self.batch_size * self.accumulate
         order = self._order()
         self.progress.begin(self.epoch + 1, self.samples_done)
@@ -107,7 +107,7 @@ class Run:
             logs |= self._validate()
             self._call("on_epoch_end", self.epoch, logs=logs)
         else:
-            self._save()  # before a part of an epoch gets into the history
+            self._save()  # before the history gets an entry for a part of an epoch
         self.progress.end(logs)
         self.history.add(logs)
         if complete:
@@ -141,7 +141,7 @@ class Run:
             getattr(callback, hook)(*number, logs)
 
     def _settings(self) -> dict[str, Any]:
-        """Return the settings that a resumed run must have again."""
+        """Return the settings that must be the same in a resumed run."""
         return {
             "inputs": list(self.x.shape),
             "targets": list(self.y.shape),

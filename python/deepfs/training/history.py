@@ -1,4 +1,4 @@
-"""What a training run measured, epoch by epoch."""
+"""History: the logs of a training run."""
 
 from __future__ import annotations
 
@@ -7,23 +7,31 @@ from dataclasses import dataclass, field
 
 @dataclass
 class History:
-    """What `Model.fit` measured, a number per epoch.
+    """Loss and metrics of each epoch of `Model.fit`.
 
     Attributes
     ----------
     history : dict of list of float
-        ``loss`` and metrics over the epoch as it was trained; with validation data also
-        ``val_loss`` and so on. (Keras has the same.) The last entries of an interrupted run are
-        those of the part of the epoch that was done.
+        A list per name, with a number per epoch, as in Keras: ``loss`` and metrics, means over the
+        batches as they were trained, and with validation data ``val_loss`` and so on. The last
+        entry of an interrupted run covers the part of the epoch that was done.
     interrupted : bool
-        Whether Ctrl-C ended the run.
+        True if Ctrl-C ended the run.
+
+    Examples
+    --------
+    >>> import deepfs as dfs
+    >>> model = dfs.Model(dfs.layers.Dense(2), dfs.losses.CrossEntropy(), dfs.optimizers.SGD())
+    >>> history = model.fit(np.eye(4), np.array([0, 1, 0, 1]), epochs=3, verbose=0)
+    >>> len(history["loss"])
+    3
     """
 
     history: dict[str, list[float]] = field(default_factory=dict)
     interrupted: bool = False
 
     def add(self, logs: dict[str, float]) -> None:
-        """Append the numbers of an epoch."""
+        """Append the logs of an epoch."""
         for name, value in logs.items():
             self.history.setdefault(name, []).append(value)
 

@@ -1,4 +1,4 @@
-"""Checks of what `Model.fit` is given, before the first step."""
+"""Checks of data and arguments before the first step."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..trainer import Trainer
 
 
 def checked_inputs(x: ArrayLike) -> Array:
-    """Return inputs as an array; refuse none at all, and NaN or infinity."""
+    """Return inputs as an array; raise ValueError if there are none, or one is NaN or infinite."""
     x = array(x, "Model")
     if x.ndim < 1 or len(x) == 0:
         raise ValueError(f"Model needs at least 1 sample, got inputs of shape {x.shape}")
@@ -28,17 +28,17 @@ def checked_inputs(x: ArrayLike) -> Array:
 
 
 def check_targets(trainer: Trainer, x: Array, y: Array) -> None:
-    """Refuse inputs of a wrong shape, and any wrong target, before the first step."""
+    """Raise an error for inputs of a wrong shape and for any wrong target."""
     trainer.network.prepare(x[:1])
     shape = trainer.network.out_shape(x.shape[1:])
     rows = max(1, 2**20 // max(1, math.prod(shape)))
     for start in range(0, len(y), rows):
-        some = y[start : start + rows]
-        trainer.loss.terms(np.zeros((len(some), *shape), trainer.network.built_dtype), some)
+        part = y[start : start + rows]
+        trainer.loss.terms(np.zeros((len(part), *shape), trainer.network.built_dtype), part)
 
 
 def check_last_batch(trainer: Trainer, samples: int, in_shape: Shape) -> None:
-    """Refuse a last batch that the network cannot train on, before the first step."""
+    """Raise ValueError if the network cannot train on the last batch of an epoch."""
     try:
         trainer.network.check_training((samples, *in_shape))
     except ValueError as error:
@@ -46,7 +46,7 @@ def check_last_batch(trainer: Trainer, samples: int, in_shape: Shape) -> None:
 
 
 def checked_pairs(x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
-    """Return inputs and targets as arrays, as many of one as of the other."""
+    """Return inputs and targets as arrays; raise ValueError if their numbers differ."""
     x, y = checked_inputs(x), array(y, "Model")
     if y.ndim < 1 or len(y) != len(x):
         raise ValueError(
@@ -56,14 +56,14 @@ def checked_pairs(x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
 
 
 def checked_validation(data: Any) -> tuple[Array, Array]:
-    """Return inputs and targets to validate on; refuse what is not a pair."""
+    """Return the pair of inputs and targets to validate on."""
     if not isinstance(data, (tuple, list)) or len(data) != 2:
         raise TypeError(f"validation_data must be inputs and targets, got {type(data)}")
     return checked_pairs(*data)
 
 
 def checked_callbacks(callbacks: Any) -> tuple[Callback, ...]:
-    """Return callbacks as a tuple; one may stand for itself."""
+    """Return callbacks, or a single one, as a tuple."""
     given = (callbacks,) if isinstance(callbacks, Callback) else tuple(callbacks)
     for callback in given:
         if not isinstance(callback, Callback):
@@ -72,7 +72,7 @@ def checked_callbacks(callbacks: Any) -> tuple[Callback, ...]:
 
 
 def checked_batch(x: ArrayLike, y: ArrayLike, who: str) -> tuple[Array, Array]:
-    """Return a batch as arrays; refuse one without samples."""
+    """Return a batch as arrays; raise ValueError if it has no samples."""
     x, y = np.asarray(x), np.asarray(y)
     if x.ndim < 1 or len(x) == 0:
         raise ValueError(f"Model.{who} needs at least 1 sample, got shape {x.shape}")

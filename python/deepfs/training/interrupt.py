@@ -9,9 +9,9 @@ from typing import Any
 
 
 class Interrupt:
-    """Note Ctrl-C inside a ``with`` block instead of raising; a second one raises as usual.
+    """Record Ctrl-C inside a ``with`` block instead of raising; a second one raises as usual.
 
-    Outside the main thread Python delivers no signals, and this does nothing.
+    Python delivers signals to the main thread only; in other threads this does nothing.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The learning-rate range test: what `Model.lr_find` measures."""
+"""The learning rate range test of `Model.lr_find`."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from .._arrays import Array
 from ..random import Random, get_seed
 from ..trainer import Trainer
 
-SMOOTHING = 0.9  # share of the past in the smoothed loss
-STREAM = 2**32 - 1  # of random numbers: one that no layer and no fit will get
+SMOOTHING = 0.9  # weight of the past in the smoothed loss
+STREAM = 2**32 - 1  # random stream that no layer and no fit uses
 
 
 @dataclass(frozen=True, eq=False)
 class RangeTest:
-    """Losses of a training whose learning rate grows from step to step.
+    """Result of `Model.lr_find`: losses at growing learning rates.
 
     Attributes
     ----------
     lrs : array (steps,)
-        The learning rates, a factor apart.
+        The learning rates, which grow by a constant factor.
     losses : array (steps,)
-        Of the batch before the step at each of them.
+        Loss of the batch before the step at each rate.
     smooth : array (steps,)
-        Their exponential moving averages, corrected for the beginning as in Adam.
+        Exponential moving averages of the losses, with bias correction as in Adam.
     """
 
     lrs: Array
@@ -36,12 +36,12 @@ class RangeTest:
 
     @property
     def suggestion(self) -> float:
-        """The rate at which the smoothed loss falls fastest, over the logarithm of the rate.
+        """The rate at which the smoothed loss falls fastest, as a function of log(rate).
 
         Raises
         ------
         ValueError
-            If it falls nowhere: the first rate is too large already.
+            If it falls at no rate: then the first rate is too large already.
         """
         fall = np.diff(self.smooth[: int(self.smooth.argmin()) + 1])
         if not len(fall) or fall.min() >= 0:
@@ -77,7 +77,7 @@ def range_test(
 
 
 def endless(samples: int, batch_size: int) -> Iterator[Array]:
-    """Give the indices of one batch after the other, epoch after epoch in a new order."""
+    """Yield the indices of batches without end, in a new order for each epoch."""
     random = Random(get_seed(), STREAM)
     while True:
         order = random.permutation(samples)

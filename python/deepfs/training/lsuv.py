@@ -1,4 +1,4 @@
-"""Weights scaled by looking at data: layer-sequential unit variance."""
+"""LSUV: layer-sequential unit variance initialization."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from ..random import Random
 def lsuv(
     network: Layer, x: ArrayLike, tolerance: float = 0.1, max_steps: int = 10
 ) -> dict[str, float]:
-    """Start a network so that each layer's output on a batch has variance 1.
+    """LSUV initialization: scale weights so that each layer's output on a batch has variance 1.
 
-    Every weight of at least two axes becomes orthonormal. Then, from the input on, each layer that
-    has one is run, and its weight divided by the standard deviation of its output (before any
+    Every weight with at least two axes becomes orthonormal. Then each layer with such a weight, in
+    order, is run, and its weight is divided by the standard deviation of its output (before any
     activation), until the variance is 1 within the tolerance.
 
     Parameters
     ----------
     network : Layer
-        Built for ``x`` if it is new. Biases, gamma and beta stay as they are.
+        It is built for ``x`` if it is not built yet. Biases, gamma and beta do not change.
     x : array (n, ...)
-        A batch of inputs, prepared as for training; some hundred samples are enough.
+        A batch of training inputs; a few hundred samples are enough.
     tolerance : float
-        How far a variance may be from 1, in (0, 1).
+        Largest difference of a variance from 1, in (0, 1).
     max_steps : int
-        How often a weight is divided at most.
+        Largest number of divisions of a weight.
 
     Returns
     -------
@@ -45,19 +45,18 @@ def lsuv(
     Raises
     ------
     TypeError
-        If ``network`` is not a layer or a setting of the wrong kind.
+        If ``network`` is not a layer, or a setting is of the wrong kind.
     ValueError
-        If a setting is out of range, the batch is empty, or an output does not vary or is not
-        finite.
+        If a setting is out of range, the batch is empty, or an output is constant or not finite.
     RuntimeError
-        If a layer does not reach the tolerance, as with a large bias. After any error all weights
-        are those from before the call.
+        If a layer does not reach the tolerance, for instance because of a large bias. After any
+        error, all weights are those from before the call.
 
     Notes
     -----
-    Shapes: those of the network. The batch goes through as in training, so that batch
-    normalisation and dropout do what they will do then; buffers are put back afterwards. One
-    forward is enough, since a layer is ready before its output goes on.
+    Shapes: those of the network. The batch passes the network in training mode, so batch
+    normalization and dropout act as they will in training; buffers are restored afterwards. One
+    forward pass is enough, since the output of a layer is scaled before it reaches the next.
 
     References
     ----------
@@ -103,7 +102,7 @@ def lsuv(
 
 
 class _Scaled:
-    """A layer that scales its own weights the first time it runs, until it is released."""
+    """A layer that scales its own weights when it runs for the first time, until `release`."""
 
     def __init__(self, name: str, layer: Layer, tolerance: float, max_steps: int) -> None:
         self.name, self.layer, self.tolerance, self.max_steps = name, layer, tolerance, max_steps
@@ -140,6 +139,6 @@ class _Scaled:
         )
 
     def release(self) -> None:
-        """Let the layer be what it was."""
+        """Restore the original `_forward` of the layer."""
         if self.weights:
             vars(self.layer).pop("_forward", None)

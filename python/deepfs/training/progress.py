@@ -1,4 +1,4 @@
-"""What `Model.fit` shows while it runs."""
+"""The progress display of `Model.fit`."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ BAR = "{desc} {percentage:3.0f}%|{bar:5}| {rate_fmt}, {remaining} left{postfix}"
 
 
 class Progress:
-    """A line for each epoch, and on a terminal a bar while it runs.
+    """A line per epoch, and on a terminal a progress bar during the epoch.
 
-    The bar shows the numbers so far, images per second and the time left; it fits 80 columns.
+    The bar shows the means so far, images per second and the time left; it fits 80 columns.
     """
 
     def __init__(self, verbose: str | int, epochs: int, images: int) -> None:
@@ -42,8 +42,9 @@ class Progress:
             self.bar.close()
 
     def begin(self, epoch: int, done: int = 0) -> None:
-        """Start the display of epoch number ``epoch``, from 1, of which some images are done."""
-        self.title, self.started, self.seen = f"epoch {epoch}/{self.epochs}", time.monotonic(), 0
+        """Start the display of an epoch, counted from 1, of which ``done`` images are done."""
+        self.title, self.started = f"epoch {epoch}/{self.epochs}", time.monotonic()
+        self.done = 0
         if self.mode == 1:
             from tqdm import tqdm
 
@@ -53,21 +54,21 @@ class Progress:
             )  # fmt: skip
 
     def step(self, images: int, logs: dict[str, float]) -> None:
-        """Show that ``images`` more have been seen, and the numbers so far."""
-        self.seen += images
+        """Show that another ``images`` images are done, and the means so far."""
+        self.done += images
         if self.bar is not None:
             self.bar.set_postfix_str(in_words(logs), refresh=False)
             self.bar.update(images)
 
     def trained(self) -> None:
-        """Stop the clock: what follows is validation."""
+        """Stop the clock before the validation."""
         self.seconds = time.monotonic() - self.started
 
     def end(self, logs: dict[str, float]) -> None:
-        """Put the final numbers of the epoch in the place of the bar."""
+        """Replace the bar by the line of the epoch."""
         if self.bar is not None:
             self.bar.close()
             self.bar = None
         if self.mode:
-            speed = f"  {self.seen / max(self.seconds, 1e-9):,.0f} images/s  {self.seconds:.1f} s"
+            speed = f"  {self.done / max(self.seconds, 1e-9):,.0f} images/s  {self.seconds:.1f} s"
             print(f"{self.title}  {in_words(logs)}{speed if self.mode == 2 else ''}", flush=True)

@@ -1,0 +1,51 @@
+"""Pages of docs: every block of Python runs, one after the other."""
+
+import re
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import deepfs as dfs
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted(path.relative_to(ROOT) for path in (ROOT / "docs").rglob("*.md"))
+
+
+def blocks(page):
+    """Return the blocks of Python on a page, each at its own line for error messages."""
+    text = page.read_text()
+    return [
+        "\n" * text[: match.start(1)].count("\n") + match.group(1)
+        for match in re.finditer(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    ]
+
+
+class Plot:
+    """Takes the place of matplotlib.pyplot."""
+
+    @staticmethod
+    def plot(values):
+        assert np.isfinite(values).all()
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(ROOT / page)], ids=str)
+def test_blocks_run(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    x, y = np.eye(8, dtype=np.float32), np.arange(8) % 2
+    net = dfs.layers.Sequential([dfs.layers.Dense(4), dfs.layers.BatchNorm(), dfs.layers.Dense(2)])
+    model = dfs.Model(net, dfs.losses.CrossEntropy(), dfs.optimizers.Adam())
+    module = types.ModuleType("page_of_docs")  # classes of a page can be pickled by its name
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    names = vars(module)
+    # what the shorter pages take for given
+    names |= {"dfs": dfs, "np": np, "plt": Plot, "x": x, "y": y, "xt": x, "yt": y, "model": model}
+    names |= {name: getattr(dfs.schedules, name) for name in dfs.schedules.__all__}
+    for block in blocks(ROOT / page):
+        exec(compile(block, str(page), "exec"), names)
+
+
+def test_the_page_on_layers_has_blocks():
+    assert len(blocks(ROOT / "docs/add_a_layer.md")) >= 8
