@@ -456,6 +456,22 @@ def test_a_constructor_of_its_own():
         Foreign()
 
 
+def test_nothing_changes_behind_a_check():
+    loss = losses.CrossEntropy(class_weight=[1, 2])
+    with pytest.raises(TypeError):
+        loss.class_weight[0] = -1
+    conv = L.Conv2D(3, 3)
+    with pytest.raises(AttributeError, match="stride cannot be deleted"):
+        del conv.stride
+    settings = {
+        name: value
+        for kind in PUBLIC.values()
+        for name, value in vars(kind(**needed(kind))).items()
+    }
+    lists = {name for name, value in settings.items() if isinstance(value, (list, set))}
+    assert not lists
+
+
 def test_functions_are_no_methods():
     def configure(optimizer):
         optimizer.momentum = 0.9

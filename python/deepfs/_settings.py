@@ -84,6 +84,11 @@ class Settings(metaclass=SettingsMeta):
             else:
                 raise unknown_attribute(self, name)
 
+        def __delattr__(self, name: str) -> None:
+            if name in setting_names(type(self)) or is_built_in(type(self)):
+                raise AttributeError(f"{self._label()}.{name} cannot be deleted")
+            super().__delattr__(name)
+
     def _set(self, name: str, value: Any) -> None:
         """Change a setting and all that is worked out from it; or nothing, if a check raises."""
         cls, content = type(self), content_of(self)
@@ -95,7 +100,8 @@ class Settings(metaclass=SettingsMeta):
         }
         trial = bare(cls, content | changed)
         trial._check_change(name)
-        take_over(self, content_of(trial))
+        new = content_of(trial)  # what other threads have changed meanwhile is theirs
+        take_over(self, {n: v for n, v in new.items() if n not in content or v is not content[n]})
         none = none_of(self) - {name} | ({name} if value is None else set())
         object.__setattr__(self, "_given_none", none)
         self._changed(name)

@@ -32,14 +32,14 @@ def as_given(rows: Array, shape: tuple[int, ...]) -> Array:
     return np.moveaxis(rows.reshape(shape[0], *shape[2:], shape[1]), -1, 1)
 
 
-def check_class_weight(weight: Any, name: str = "class_weight") -> list[float] | None:
-    """Return class weights as a list of floats, each at least 0."""
+def check_class_weight(weight: Any, name: str = "class_weight") -> tuple[float, ...] | None:
+    """Return class weights as a tuple of floats, each at least 0; a tuple cannot change."""
     if weight is None:
         return None
     listed = (isinstance(weight, np.ndarray) and weight.ndim) or isinstance(weight, Sequence)
     if not listed or isinstance(weight, (str, bytes)):
         raise TypeError(f"{name} must be a number for each class, got {weight!r}")
-    return [number(w, name, "[0, inf)") for w in weight]
+    return tuple(number(w, name, "[0, inf)") for w in weight)
 
 
 def check_ignore_index(ignore_index: Any) -> int | None:
