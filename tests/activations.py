@@ -34,15 +34,15 @@ def errors(y, exact):
     return np.abs(y - exact) / np.spacing(np.abs(exact).astype(y.dtype)).astype(np.longdouble)
 
 
-def check_twin(layer, twin, settings, dtype, tolerance, rng):
-    """Compare output and gradient with the twin."""
+def check_reference(layer, function, settings, dtype, tolerance, rng):
+    """Compare output and gradient with the NumPy reference."""
     x = (3 * rng.standard_normal((3, 5, 20, 17))).astype(dtype)
     dy = rng.standard_normal(x.shape).astype(dtype)
     layer = eval(repr(layer), vars(L))
     y, cache = layer.forward(x)
     wide, wide_dy = x.astype(np.float64), dy.astype(np.float64)
-    assert_allclose(y, getattr(reference, twin)(wide, **settings), **tolerance)
-    right = getattr(reference, f"{twin}_backward")(wide, wide_dy, **settings)
+    assert_allclose(y, getattr(reference, function)(wide, **settings), **tolerance)
+    right = getattr(reference, f"{function}_backward")(wide, wide_dy, **settings)
     assert_allclose(layer.backward(dy, cache), right, **tolerance)
 
 

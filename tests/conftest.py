@@ -31,7 +31,7 @@ def dtype(request):
 
 @pytest.fixture
 def tolerance(dtype):
-    """Largest difference from a twin, for results of about 1."""
+    """Largest difference from a NumPy reference, for results of about 1."""
     return {"rtol": 0, "atol": 1e-5 if dtype == np.float32 else 1e-12}
 
 

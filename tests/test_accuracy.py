@@ -1,6 +1,6 @@
 """How many digits a float32 convolution keeps: the promises of ``Conv2D``, against float64.
 
-The float64 twin sums directly, and is itself compared with NumPy in ``test_conv.py``. An error is
+The float64 result sums directly, and is itself compared with NumPy in ``test_conv.py``. An error is
 the largest difference over the largest value.
 """
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from activations import backward, check_errors, check_limits, check_twin, forward
+from activations import backward, check_errors, check_limits, check_reference, forward
 from cnn_core import activation
 from deepfs import layers as L
 from deepfs.testing import check_layer
 
-# kernel (None: NumPy), layer, twin and what the twin takes besides x
+# kernel (None: NumPy), layer, reference function and its arguments besides x
 KINDS = [
     (None, L.Step(), "step", {}),
     (None, L.Identity(), "identity", {}),
@@ -28,13 +28,13 @@ KERNELS = sorted(
 )
 
 each_kind = pytest.mark.parametrize(
-    ("layer", "twin", "settings"), [case[1:] for case in KINDS], ids=[repr(c[1]) for c in KINDS]
+    ("layer", "function", "settings"), [case[1:] for case in KINDS], ids=[repr(c[1]) for c in KINDS]
 )
 
 
 @each_kind
-def test_matches_the_twin(layer, twin, settings, dtype, tolerance, threads, rng):
-    check_twin(layer, twin, settings, dtype, tolerance, rng)
+def test_matches_the_reference(layer, function, settings, dtype, tolerance, threads, rng):
+    check_reference(layer, function, settings, dtype, tolerance, rng)
 
 
 def test_known_values():

@@ -1,4 +1,4 @@
-"""Branches: against its twin, shared weights, files, and what it refuses."""
+"""Branches: against the NumPy reference, shared weights, files, and what it refuses."""
 
 from functools import partial
 
@@ -12,7 +12,7 @@ from deepfs import reference
 
 
 @pytest.mark.parametrize("merge", ["concat", "add"])
-def test_matches_its_twin(merge, rng):
+def test_matches_the_reference(merge, rng):
     x = rng.standard_normal((3, 4, 5))
     layer = L.Branches([L.Sigmoid(), L.Tanh(), L.ReLU()], merge)
     y, cache = layer.forward(x)

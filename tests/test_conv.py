@@ -93,8 +93,8 @@ def test_gradients_match_numpy(settings, shape, rng):
     dx = layer.backward(dy, cache)
     window = (layer.stride, layer.padding, layer.dilation, layer.groups)
     wanted = reference.conv2d_backward(x, weight.value, dy, *window)
-    for got, twin in zip((dx, weight.grad, bias.grad), wanted, strict=True):
-        assert_allclose(got, twin, rtol=1e-10, atol=1e-11)
+    for got, expected in zip((dx, weight.grad, bias.grad), wanted, strict=True):
+        assert_allclose(got, expected, rtol=1e-10, atol=1e-11)
 
 
 @pytest.mark.parametrize("co", [1, 4, 8, 15, 16, 17, 31, 32, 33, 48, 50, 65])

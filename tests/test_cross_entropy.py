@@ -1,4 +1,4 @@
-"""Cross-entropy: against its twin, its options by hand, the kernel, and what it refuses."""
+"""Cross-entropy: against the NumPy reference, its options by hand, the kernel, and errors."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def logits(rng):
     return 3 * rng.standard_normal((6, 4))
 
 
-def test_matches_its_twin(logits):
+def test_matches_the_reference(logits):
     onehot = reference.class_targets(LABELS, 4)
     value, gradient = (
         f(logits, onehot) for f in (reference.cross_entropy, reference.cross_entropy_backward)
@@ -30,7 +30,7 @@ def test_matches_its_twin(logits):
 
 @pytest.mark.parametrize("smoothing", [0, 0.3, 1])
 @pytest.mark.parametrize("class_weight", [None, [1, 2, 0.5, 0]])
-def test_options_match_the_twin(smoothing, class_weight, logits):
+def test_options_match_the_reference(smoothing, class_weight, logits):
     given = None if class_weight is None else np.array(class_weight)
     wanted = reference.class_targets(LABELS, 4, smoothing, given)
     divisor = 6 if given is None else given[LABELS].sum()

@@ -1,4 +1,4 @@
-"""DropConnect: against its twin and Dense, and what it refuses."""
+"""DropConnect: against the NumPy reference and Dense, and what it refuses."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from random_layers import first_draw
 
 
 @pytest.mark.parametrize("p", [0.0, 0.3, 1.0])
-def test_drop_connect_matches_its_twin(p, dtype, threads, rng):
+def test_drop_connect_matches_the_reference(p, dtype, threads, rng):
     layer = DropConnect(7, p)
     x, dy = rng.standard_normal((9, 4, 5)).astype(dtype), rng.standard_normal((9, 7)).astype(dtype)
     layer.build(x.shape[1:], dtype)

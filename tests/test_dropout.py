@@ -1,4 +1,4 @@
-"""Dropout: against its twin, in both scalings, and what it refuses."""
+"""Dropout: against the NumPy reference, in both scalings, and what it refuses."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from deepfs.layers import Dropout
 
 
 @pytest.mark.parametrize("p", [0.0, 0.3, 1.0])
-def test_dropout_matches_its_twin(p, dtype, threads):
+def test_dropout_matches_the_reference(p, dtype, threads):
     layer = Dropout(p)
     x = np.arange(1, 9001, dtype=dtype).reshape(60, 150)  # more than two blocks
     y, cache = layer.forward(x, training=True)

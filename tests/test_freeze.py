@@ -172,16 +172,16 @@ def test_models_that_share_layers_do_not_disturb_each_other():
     frozen = model(net, SGD(0.1, groups=[Group("body.*", frozen=True)]))
     train = model(net, SGD(0.1))
     train.train_on_batch(x, y)
-    twin = copy.deepcopy(train)
+    copied = copy.deepcopy(train)
     before = bits(net.layers[0])
     frozen.train_on_batch(x, y)
     assert bits(net.layers[0]) == before
-    for name, parameter in twin.network.parameters().items():
+    for name, parameter in copied.network.parameters().items():
         parameter.value = net.parameters()[name].value
     for _ in range(2):
         train.train_on_batch(x, y)
-        twin.train_on_batch(x, y)
-    assert bits(net) == bits(twin.network)
+        copied.train_on_batch(x, y)
+    assert bits(net) == bits(copied.network)
     with pytest.raises(ValueError, match="label"):
         frozen.train_on_batch(x, y + 7)
     assert not net.layers[0].layers[1].fixed  # also after an error

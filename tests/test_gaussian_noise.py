@@ -1,4 +1,4 @@
-"""GaussianNoise: against its twin, its distribution, and what it refuses."""
+"""GaussianNoise: against the NumPy reference, its distribution, and what it refuses."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from random_layers import first_draw
 
 
 @pytest.mark.parametrize("shape", [(7,), (60, 51), (2, 3, 5, 7)])
-def test_gaussian_noise_matches_its_twin(shape, dtype, threads, rng):
+def test_gaussian_noise_matches_the_reference(shape, dtype, threads, rng):
     layer, x = GaussianNoise(0.5), rng.standard_normal(shape).astype(dtype)
     y, cache = layer.forward(x, training=True)
     memory = x.transpose(0, 2, 3, 1) if x.ndim == 4 else x

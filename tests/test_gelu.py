@@ -1,15 +1,15 @@
-"""SiLU, GELU, HardSwish: against their twins, to the last digits, and at the edges."""
+"""SiLU, GELU, HardSwish: against the NumPy reference, to the last digits, and at the edges."""
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from activations import check_errors, check_limits, check_twin
+from activations import check_errors, check_limits, check_reference
 from deepfs import layers as L
 
 
 @pytest.mark.parametrize(
-    ("layer", "twin", "settings"),
+    ("layer", "function", "settings"),
     [
         (L.SiLU(), "silu", {}),
         (L.GELU(), "gelu", {}),
@@ -18,8 +18,8 @@ from deepfs import layers as L
     ],
     ids=repr,
 )
-def test_matches_the_twin(layer, twin, settings, dtype, tolerance, threads, rng):
-    check_twin(layer, twin, settings, dtype, tolerance, rng)
+def test_matches_the_reference(layer, function, settings, dtype, tolerance, threads, rng):
+    check_reference(layer, function, settings, dtype, tolerance, rng)
 
 
 def test_known_values():

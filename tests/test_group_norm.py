@@ -1,4 +1,4 @@
-"""Normalisation inside one sample: against the twins, known values, edges, and what is refused."""
+"""Group normalization: against the NumPy reference, known values, edges, and what is refused."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ from norms import assert_near, run
         (2, (1, 4, 40, 41)),
     ],
 )
-def test_group_norm_matches_its_twin(groups, shape, dtype, threads, rng):
+def test_group_norm_matches_the_reference(groups, shape, dtype, threads, rng):
     x, dy = (2 + rng.standard_normal((2, *shape))).astype(dtype)
     gamma, beta, got = run(GroupNorm(groups), x, dy, rng)
     x, dy, gamma = (a.astype(float) for a in (x, dy, gamma))

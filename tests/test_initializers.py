@@ -88,7 +88,7 @@ def test_orthogonal(shape, gain):
 
 
 @pytest.mark.parametrize("shape", [(6, 4), (4, 6), (5, 5)])
-def test_orthogonal_matches_its_twin(shape):
+def test_orthogonal_matches_the_reference(shape):
     normal = Random(0, 2).normal((max(shape), min(shape)))
     wanted = reference.orthogonal(normal)
     w = Orthogonal()(shape, Random(0, 2))

@@ -1,4 +1,4 @@
-"""InstanceNorm: against its twin, and what it refuses."""
+"""InstanceNorm: against the NumPy reference, and what it refuses."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from norms import assert_near, run
 
 
 @pytest.mark.parametrize("shape", [(3, 4, 5), (5, 3, 4, 6), (2, 70, 3, 3), (2, 1, 9, 9)])
-def test_instance_norm_matches_its_twin(shape, dtype, threads, rng):
+def test_instance_norm_matches_the_reference(shape, dtype, threads, rng):
     x, dy = (2 + rng.standard_normal((2, *shape))).astype(dtype)
     gamma, beta, got = run(InstanceNorm(), x, dy, rng)
     x, dy, gamma = (a.astype(float) for a in (x, dy, gamma))

@@ -1,4 +1,4 @@
-"""LayerNorm: against its twin, its axes, edges, and what it refuses."""
+"""LayerNorm: against the NumPy reference, its axes, edges, and what it refuses."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ from norms import assert_near, run
         (3, (2, 7, 11, 13)),
     ],
 )
-def test_layer_norm_matches_its_twin(axes, shape, dtype, threads, rng):
+def test_layer_norm_matches_the_reference(axes, shape, dtype, threads, rng):
     x, dy = (2 + rng.standard_normal((2, *shape))).astype(dtype)
     gamma, beta, got = run(LayerNorm(axes), x, dy, rng)
     assert gamma.shape == shape[-axes:]

@@ -99,11 +99,11 @@ def test_large_layers_give_the_same_bits_for_any_number_of_threads(rng, dtype):
     net(x)
     first = None
     for n in (1, 2, 3, 4, 8):
-        twin = pickle.loads(pickle.dumps(net))
+        copied = pickle.loads(pickle.dumps(net))
         with any_work_on(n):
-            y, cache = twin.forward(x, training=True)
-            dx = twin.backward(np.cos(np.arange(y.size, dtype=dtype)).reshape(y.shape), cache)
-        state = [y, dx, *(p.grad for p in twin.parameters().values()), *twin.buffers().values()]
+            y, cache = copied.forward(x, training=True)
+            dx = copied.backward(np.cos(np.arange(y.size, dtype=dtype)).reshape(y.shape), cache)
+        state = [y, dx, *(p.grad for p in copied.parameters().values()), *copied.buffers().values()]
         first = first or state
         for wanted, got in zip(first, state, strict=True):
             assert_array_equal(got, wanted)
@@ -177,6 +177,6 @@ def test_own_dtype_wins():
 def test_a_copy_learns_on_its_own():
     layer = L.Dense(2)
     layer(np.ones((1, 3)))
-    twin = copy.deepcopy(layer)
-    twin.parameters()["weight"].value = np.zeros((3, 2))
+    copied = copy.deepcopy(layer)
+    copied.parameters()["weight"].value = np.zeros((3, 2))
     assert layer.parameters()["weight"].value.any()

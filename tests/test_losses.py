@@ -149,7 +149,7 @@ def test_every_public_loss_has_a_row():
     assert {type(make()).__name__ for _, make, _, _ in CASES} == set(PUBLIC)
 
 
-TWINS = [
+REFERENCES = [
     (BinaryCrossEntropy(), "binary_cross_entropy", (), "parts"),
     (BinaryCrossEntropy(2.5), "binary_cross_entropy", (2.5,), "parts"),
     (MeanSquaredError(), "mean_squared_error", (), "numbers"),
@@ -160,13 +160,15 @@ TWINS = [
 ]
 
 
-@pytest.mark.parametrize(("loss", "twin", "settings", "kind"), TWINS, ids=lambda a: str(a)[:24])
-def test_matches_its_twin(loss, twin, settings, kind, rng):
+@pytest.mark.parametrize(
+    ("loss", "function", "settings", "kind"), REFERENCES, ids=lambda a: str(a)[:24]
+)
+def test_matches_the_reference(loss, function, settings, kind, rng):
     x = 2 * rng.standard_normal((7, 5))
     t = {"labels": rng.integers(0, 5, 7), "parts": rng.random((7, 5))}.get(kind, x[::-1] / 2)
     value, cache = loss.forward(x, t)
-    assert value == pytest.approx(getattr(reference, twin)(x, t, *settings), rel=1e-13)
-    wanted = getattr(reference, f"{twin}_backward")(x, t, *settings)
+    assert value == pytest.approx(getattr(reference, function)(x, t, *settings), rel=1e-13)
+    wanted = getattr(reference, f"{function}_backward")(x, t, *settings)
     assert_allclose(loss.backward(cache), wanted, rtol=1e-12, atol=1e-16)
 
 

@@ -43,15 +43,15 @@ def test_the_losses_are_those_of_a_training_at_these_rates(data):
     dfs.set_seed(1)
     model = small_model()
     model.predict(data[0])
-    twin = copy.deepcopy(model)
+    copied = copy.deepcopy(model)
     test = model.lr_find(*data, 40, min_lr=1e-4, max_lr=1e-1, steps=5)
     np.testing.assert_allclose(test.lrs, np.geomspace(1e-4, 1e-1, 5), rtol=1e-12)
     order = dfs.random.Random(1, 2**32 - 1)
     smooth = 0.0
     for t, lr in enumerate(test.lrs):
         picked = order.permutation(40)
-        twin.optimizer.lr = float(lr)
-        loss = twin.train_on_batch(data[0][picked], data[1][picked])["loss"]
+        copied.optimizer.lr = float(lr)
+        loss = copied.train_on_batch(data[0][picked], data[1][picked])["loss"]
         smooth = 0.9 * smooth + 0.1 * loss
         assert test.losses[t] == loss
         assert test.smooth[t] == pytest.approx(smooth / (1 - 0.9 ** (t + 1)), rel=1e-12)

@@ -1,4 +1,4 @@
-"""Maxout: against its twin, special values, and what it refuses."""
+"""Maxout: against the NumPy reference, special values, and what it refuses."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from deepfs import reference
 
 @pytest.mark.parametrize("shape", [(4, 12), (3, 12, 5, 4), (2, 24, 3), (0, 12)])
 @pytest.mark.parametrize("pieces", [1, 2, 3, 12])
-def test_maxout_matches_the_twin(shape, pieces, dtype, rng):
+def test_maxout_matches_the_reference(shape, pieces, dtype, rng):
     x = rng.integers(-3, 3, shape).astype(dtype)  # full of ties
     layer = L.Maxout(pieces)
     y, cache = layer.forward(x)

@@ -271,8 +271,8 @@ def test_metrics_of_a_model_come_back(tmp_path, rng):
     wanted = model.evaluate(x, y)
     assert list(wanted) == ["loss", *names]
     model.save(tmp_path / "m.safetensors")
-    for twin in (dfs.load(tmp_path / "m.safetensors"), pickle.loads(pickle.dumps(model))):
-        assert twin.evaluate(x, y) == wanted
+    for loaded in (dfs.load(tmp_path / "m.safetensors"), pickle.loads(pickle.dumps(model))):
+        assert loaded.evaluate(x, y) == wanted
 
 
 def test_a_binary_task(rng):

@@ -59,31 +59,31 @@ def test_train_on_batch_is_forward_backward_step(data):
     x, y = data
     model = small_model()
     model.network.build(x.shape[1:])
-    twin = copy.deepcopy(model.network)
+    other = copy.deepcopy(model.network)
     logs = model.train_on_batch(x, y)
-    outputs, cache = twin.forward(x, training=True)
+    outputs, cache = other.forward(x, training=True)
     value, loss_cache = model.loss.forward(outputs, y)
     assert logs["loss"] == value
     assert logs["accuracy"] == (outputs.argmax(1) == y).mean()
-    twin.backward(model.loss.backward(loss_cache), cache)
-    arena = dfs.optimizers.Arena(twin.parameters())
+    other.backward(model.loss.backward(loss_cache), cache)
+    arena = dfs.optimizers.Arena(other.parameters())
     optimizer = model.optimizer
     optimizer.step(arena.values, arena.grads, optimizer.init(arena.values), 1)
     for name, p in model.network.parameters().items():
-        assert_array_equal(p.value, twin.parameters()[name].value)
+        assert_array_equal(p.value, other.parameters()[name].value)
 
 
 def test_a_step_forgets_gradients_that_others_left(data):
     x, y = data
     model = small_model()
     model.train_on_batch(x, y)
-    twin = copy.deepcopy(model)
-    for p in twin.network.parameters().values():
+    other = copy.deepcopy(model)
+    for p in other.network.parameters().values():
         p.grad = np.ones(p.grad.shape)
-    for each in (model, twin):
+    for each in (model, other):
         each.train_on_batch(x, y)
     for name, p in model.network.parameters().items():
-        assert_array_equal(p.value, twin.network.parameters()[name].value)
+        assert_array_equal(p.value, other.network.parameters()[name].value)
 
 
 def test_evaluate_counts_the_last_partial_batch(data):
@@ -134,16 +134,16 @@ def test_copies_of_a_model_train_on_their_own(data):
     model = small_model()
     model.fit(x, y, verbose=0)
     before = model.predict(x)
-    for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
-        assert_array_equal(twin.predict(x), before)
-        twin.train_on_batch(x, y)
-        assert (twin.predict(x) != before).any()
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert_array_equal(other.predict(x), before)
+        other.train_on_batch(x, y)
+        assert (other.predict(x) != before).any()
         assert_array_equal(model.predict(x), before)
     copies = [copy.deepcopy(model), pickle.loads(pickle.dumps(model))]
     after = []
-    for twin in (model, *copies):
-        twin.train_on_batch(x, y)
-        after.append(twin.predict(x))
+    for other in (model, *copies):
+        other.train_on_batch(x, y)
+        after.append(other.predict(x))
     assert_array_equal(after[1], after[0])
     assert_array_equal(after[2], after[0])
 
@@ -155,11 +155,11 @@ def test_another_optimizer_starts_afresh(data):
     weights = model.arena.values.copy()
     for optimizer in (dfs.optimizers.Momentum(0.1), dfs.optimizers.Adam(0.01)):
         model.optimizer = optimizer
-        twin = copy.deepcopy(model.network)
+        other = copy.deepcopy(model.network)
         model.train_on_batch(x, y)
-        outputs, cache = twin.forward(x, training=True)
-        twin.backward(model.loss.backward(model.loss.forward(outputs, y)[1]), cache)
-        gradients = dfs.optimizers.Arena(twin.parameters()).grads
+        outputs, cache = other.forward(x, training=True)
+        other.backward(model.loss.backward(model.loss.forward(outputs, y)[1]), cache)
+        gradients = dfs.optimizers.Arena(other.parameters()).grads
         state = optimizer.init(model.arena.values)
         assert model.state.keys() == state.keys()
         optimizer.step(weights, gradients, state, 1)

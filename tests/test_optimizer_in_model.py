@@ -128,13 +128,13 @@ def test_saving_keeps_groups_schedules_and_where_they_stand(data, tmp_path):
     model = dfs.Model(L.Sequential([L.Dense(3)]), dfs.losses.CrossEntropy(), optimizer)
     model.fit(x, y, epochs=2, verbose=0)
     model.save(tmp_path / "m.safetensors")
-    twin = dfs.load(tmp_path / "m.safetensors")
-    assert vars(twin.optimizer) == vars(optimizer)
-    assert twin.epochs == 2
-    for each in (model, twin):
+    loaded = dfs.load(tmp_path / "m.safetensors")
+    assert vars(loaded.optimizer) == vars(optimizer)
+    assert loaded.epochs == 2
+    for each in (model, loaded):
         dfs.set_seed(1)
         each.fit(x, y, epochs=2, verbose=0)
-    assert_array_equal(twin.arena.values, model.arena.values)
+    assert_array_equal(loaded.arena.values, model.arena.values)
 
 
 @pytest.mark.parametrize("kind", [SGD, Momentum, Adam])
@@ -161,10 +161,10 @@ def test_a_large_model_comes_back_from_a_file_of_an_older_version(kind, tmp_path
         name: description["optimizer"][name] for name in ["kind", *settings[kind.__name__]]
     }
     write(path, tensors, description)
-    twin = dfs.load(path)
-    assert_array_equal(twin.predict(x), model.predict(x))
-    for each in (model, twin):
+    loaded = dfs.load(path)
+    assert_array_equal(loaded.predict(x), model.predict(x))
+    for each in (model, loaded):
         dfs.set_seed(7)
         each.fit(x, y, verbose=0)
-    assert_array_equal(twin.arena.values, model.arena.values)
+    assert_array_equal(loaded.arena.values, model.arena.values)
     assert model.arena is arena

@@ -21,12 +21,12 @@ def test_update_is_a_step_per_array(kind, settings, rng):
            "K": params["K"].copy(), "s": params["s"].copy()}  # fmt: skip
     own["s"] = np.array(params["s"])
     states = {name: optimizer.init(w.reshape(-1).copy()) for name, w in params.items()}
-    twin = copy.deepcopy(optimizer)
+    copied = copy.deepcopy(optimizer)
     held = dict(own)
     for t in range(1, 4):
         grads = {name: rng.standard_normal(shape) for name, shape in shapes.items()}
         grads["s"] = np.array(grads["s"])
-        twin.update(own, grads | {"W": np.asfortranarray(grads["W"])})
+        copied.update(own, grads | {"W": np.asfortranarray(grads["W"])})
         for name, w in params.items():
             bare = replace(optimizer, weight_decay=optimizer.weight_decay if w.ndim > 1 else 0)
             flat = np.array(w).reshape(-1)

@@ -41,39 +41,39 @@ def test_every_optimizer_has_a_case():
     assert {kind.__name__ for kind, _ in CASES} == set(optimizers.__all__) - HELPERS - {"Group"}
 
 
-def twin_step(o, w, g, state, t):
-    """Return weights after a step of the twin; the state is its arrays, in its own order."""
+def reference_step(o, w, g, state, t):
+    """Return weights after a step of the NumPy reference; ``state`` holds its arrays in order."""
 
     def before(count):
         return state.get("arrays", [0 * w] * count)
 
     name = type(o).__name__.lower().replace("adamw", "adam")
-    twin = getattr(reference, name)
+    rule = getattr(reference, name)
     match o:
         case SGD():
-            return twin(w, g, o.lr)
+            return rule(w, g, o.lr)
         case Momentum():
             gain = 1.0 if t == 1 else 1 - o.dampening
-            w, *new = twin(w, g, *before(1), o.lr, o.momentum, o.form, gain)
+            w, *new = rule(w, g, *before(1), o.lr, o.momentum, o.form, gain)
         case Nesterov():
-            w, *new = twin(w, g, *before(1), o.lr, o.momentum)
+            w, *new = rule(w, g, *before(1), o.lr, o.momentum)
         case AdaGrad():
-            w, *new = twin(w, g, *before(1), o.lr, o.eps)
+            w, *new = rule(w, g, *before(1), o.lr, o.eps)
         case AdaDelta():
-            w, *new = twin(w, g, *before(2), o.lr, o.rho, o.eps)
+            w, *new = rule(w, g, *before(2), o.lr, o.rho, o.eps)
         case RMSProp():
-            w, *new = twin(w, g, *before(3), o.lr, o.rho, o.eps, o.centered, o.momentum)
+            w, *new = rule(w, g, *before(3), o.lr, o.rho, o.eps, o.centered, o.momentum)
         case Lion():
-            w, *new = twin(w, g, *before(1), o.lr, o.beta1, o.beta2, o.weight_decay)
+            w, *new = rule(w, g, *before(1), o.lr, o.beta1, o.beta2, o.weight_decay)
         case LAMB():
-            w, *new = twin(w, g, *before(2), t, o.lr, o.beta1, o.beta2, o.eps, o.weight_decay)
+            w, *new = rule(w, g, *before(2), t, o.lr, o.beta1, o.beta2, o.eps, o.weight_decay)
         case Adam(amsgrad=True):
             w, *new = reference.amsgrad(w, g, *before(3), t, o.lr, o.beta1, o.beta2, o.eps)
         case Adam():
             w = reference.weight_decay(w, o.lr, o.weight_decay)
-            w, *new = twin(w, g, *before(2), t, o.lr, o.beta1, o.beta2, o.eps, o.eps_mode)
+            w, *new = rule(w, g, *before(2), t, o.lr, o.beta1, o.beta2, o.eps, o.eps_mode)
         case _:
-            w, *new = twin(w, g, *before(2), t, o.lr, o.beta1, o.beta2, o.eps)
+            w, *new = rule(w, g, *before(2), t, o.lr, o.beta1, o.beta2, o.eps)
     state["arrays"] = new
     return w
 
@@ -82,12 +82,12 @@ def twin_step(o, w, g, state, t):
 def test_matches_numpy(kind, settings, dtype, threads, rng):
     optimizer = kind(**settings)
     w = rng.standard_normal(20_001).astype(dtype)
-    right, state, twin = w.astype(float), optimizer.init(w), {}
+    right, state, reference_state = w.astype(float), optimizer.init(w), {}
     for t in range(1, 21):
         g = rng.standard_normal(w.size).astype(dtype)
         before = g.copy()
         optimizer.step(w, g, state, t)
-        right = twin_step(optimizer, right, g.astype(float), twin, t)
+        right = reference_step(optimizer, right, g.astype(float), reference_state, t)
         assert_array_equal(g, before)
     error = np.abs(w - right)
     if dtype == np.float32:  # where RMSProp divides by nearly 0, or Lion's sign is that of rounding

@@ -1,4 +1,4 @@
-"""PReLU: against its twin, the bits of its slopes, and what it refuses."""
+"""PReLU: against the NumPy reference, the bits of its slopes, and what it refuses."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from deepfs.testing import any_work_on
     "shape", [(4, 1), (5, 3), (3, 17), (9, 64), (2, 5, 4, 3), (3, 16, 7, 7), (2, 9000), (2, 4, 9)]
 )
 @pytest.mark.parametrize("per_channel", [True, False])
-def test_prelu_matches_the_twin(shape, per_channel, dtype, tolerance, threads, rng):
+def test_prelu_matches_the_reference(shape, per_channel, dtype, tolerance, threads, rng):
     layer = L.PReLU(per_channel)
     x = rng.standard_normal(shape).astype(dtype)
     layer(x)

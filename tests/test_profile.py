@@ -195,7 +195,8 @@ def test_times_are_medians_of_whole_steps(monkeypatch, data):
     monkeypatch.setattr("deepfs.inspection.meters.perf_counter", Clock.read)
     parts = [L.Dense(3), Tick((99, 5, 1, 3), (99, 2, 4, 9)), L.Residual(Tick((0.5,), (0.25,)))]
     model = model_of(*parts)
-    model.metrics["slow"] = lambda outputs, targets: [setattr(Clock, "now", Clock.now + 2)] and [0]
+    slow = lambda outputs, targets: [setattr(Clock, "now", Clock.now + 2)] and [0]  # noqa: E731
+    model.trainer.metrics["slow"] = slow
     profile = model.profile(x, y, repeats=3)  # the step that counts comes first
     tick, body, own = (profile[k] for k in ("tick_1", "residual_1.body", "residual_1"))
     assert (tick.forward.ms, tick.backward.ms, tick.ms) == (3000, 4000, 7000)
@@ -261,20 +262,20 @@ def state(model):
 
 def test_the_model_stays_as_it_is(data):
     x, y = data
-    model, twin = small_model(), small_model()
+    model, other = small_model(), small_model()
     dfs.set_seed(1)
     model.fit(x, y, verbose=0)
     dfs.set_seed(1)
-    twin.fit(x, y, verbose=0)
+    other.fit(x, y, verbose=0)
     model.arena.grads[:] = 1  # a step would clear them
     before, arena, history = state(model), model.arena, model.history
     model.profile(x[:40] + 1, y[:40], repeats=3)
     assert state(model) == before
     assert model.arena is arena
     assert model.history is history
-    for any_model in (model, twin):
+    for any_model in (model, other):
         any_model.train_on_batch(x, y)
-    assert_array_equal(model.arena.values, twin.arena.values)
+    assert_array_equal(model.arena.values, other.arena.values)
     assert state(model) != before  # the comparison sees a step
 
 
@@ -305,7 +306,7 @@ def test_nothing_hangs_on_the_layers_while_steps_run(data):
         found.extend(vars(layer).keys() & {"_forward", "_backward"} for layer in net.layers)
         return [0]
 
-    net, model.metrics["look"] = model.network, look
+    net, model.trainer.metrics["look"] = model.network, look
     model.profile(*data, repeats=2)
     assert found == [set()] * 3 * len(net.layers)
 
@@ -328,12 +329,12 @@ def test_every_step_is_the_same(data):
 
 def test_a_new_network_is_built_and_no_more(data):
     x, y = data
-    model, twin = small_model(dtype="float64"), small_model(dtype="float64")
+    model, other = small_model(dtype="float64"), small_model(dtype="float64")
     dfs.set_seed(1)
     profile = model.profile(x, y, repeats=1)
     dfs.set_seed(1)
-    twin.network.prepare(x)
-    assert state(model) == state(twin)
+    other.network.prepare(x)
+    assert state(model) == state(other)
     assert model.arena is None
     assert profile["conv2d_1"].algorithm == "indirect"
     assert profile.dtype == "float64"

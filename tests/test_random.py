@@ -26,8 +26,8 @@ def test_known_answers(counter, key, answer):
     words = np.array(counter, np.uint32)
     kernel.philox(words, *key)
     assert_array_equal(words, answer)
-    twin = reference.philox(np.array([counter], np.uint32), key)
-    assert_array_equal(twin[0], answer)
+    expected = reference.philox(np.array([counter], np.uint32), key)
+    assert_array_equal(expected[0], answer)
 
 
 def test_distributions(dtype, threads):

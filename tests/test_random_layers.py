@@ -38,11 +38,11 @@ def test_a_seed_repeats_every_call_and_each_call_is_new(make, rng):
 def test_buffers_resume_it(make, rng):
     layer, x = make(), rng.standard_normal((4, 6, 5))
     layer.forward(x, training=True)
-    twin = copy.deepcopy(layer)
-    assert int(twin.buffers()["calls"][0]) == 1
+    copied = copy.deepcopy(layer)
+    assert int(copied.buffers()["calls"][0]) == 1
     wanted = layer.forward(x, training=True)[0]
     layer(x)  # inference draws nothing
-    assert_array_equal(twin.forward(x, training=True)[0], wanted)
+    assert_array_equal(copied.forward(x, training=True)[0], wanted)
     assert int(layer.buffers()["calls"][0]) == 2
 
 

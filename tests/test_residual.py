@@ -1,4 +1,4 @@
-"""Residual: against its twin, and what it refuses."""
+"""Residual: against the NumPy reference, and what it refuses."""
 
 from functools import partial
 
@@ -11,7 +11,7 @@ from deepfs import reference
 
 
 @pytest.mark.parametrize("shortcut", [None, L.ReLU()], ids=["identity", "relu"])
-def test_matches_its_twin(shortcut, rng):
+def test_matches_the_reference(shortcut, rng):
     x, dy = rng.standard_normal((2, 3, 4))
     layer = L.Residual(L.Tanh(), shortcut)
     y, cache = layer.forward(x)

@@ -43,15 +43,15 @@ def trained(batch):
 def test_round_trip_goes_on_training_to_the_same_bits(trained, batch, tmp_path):
     path = tmp_path / "m.safetensors"
     trained.save(path)
-    twin = dfs.load(path)
-    assert_array_equal(twin.predict(batch[0]), trained.predict(batch[0]))
-    assert repr(twin.network) == repr(trained.network)
-    assert vars(twin.optimizer) == vars(trained.optimizer)
-    assert twin.steps == 1
-    for model in (trained, twin):
+    other = dfs.load(path)
+    assert_array_equal(other.predict(batch[0]), trained.predict(batch[0]))
+    assert repr(other.network) == repr(trained.network)
+    assert vars(other.optimizer) == vars(trained.optimizer)
+    assert other.steps == 1
+    for model in (trained, other):
         for _ in range(3):
             model.train_on_batch(batch[0], batch[1])
-    assert_array_equal(twin.arena.values, trained.arena.values)
+    assert_array_equal(other.arena.values, trained.arena.values)
 
 
 def test_files_hold_logical_arrays(trained, tmp_path):
@@ -74,9 +74,9 @@ def test_every_layer_comes_back(make, shape, dtype, tmp_path, rng):
     layer.forward(x, training=True)
     model = model_of(layer)
     model.save(tmp_path / "m.safetensors")
-    twin = dfs.load(tmp_path / "m.safetensors")
-    assert_array_equal(twin.network(x), layer(x))
-    assert twin.network(x).dtype == dtype
+    other = dfs.load(tmp_path / "m.safetensors")
+    assert_array_equal(other.network(x), layer(x))
+    assert other.network(x).dtype == dtype
 
 
 @pytest.mark.parametrize("optimizer", [dfs.optimizers.SGD(), dfs.optimizers.Adam()])
@@ -87,11 +87,11 @@ def test_a_layer_in_two_places_comes_back_as_one(optimizer, tmp_path, rng):
     x, y = rng.standard_normal((9, 5)), np.arange(9) % 3
     model.train_on_batch(x, y)
     model.save(tmp_path / "m.safetensors")
-    twin = dfs.load(tmp_path / "m.safetensors")
-    assert twin.network.layers[1] is twin.network.layers[2].body
-    for each in (model, twin):
+    other = dfs.load(tmp_path / "m.safetensors")
+    assert other.network.layers[1] is other.network.layers[2].body
+    for each in (model, other):
         each.train_on_batch(x, y)
-    assert_array_equal(twin.predict(x), model.predict(x))
+    assert_array_equal(other.predict(x), model.predict(x))
 
 
 def test_own_layer_is_named_by_the_caller(tmp_path):
@@ -115,8 +115,8 @@ def test_own_layer_is_named_by_the_caller(tmp_path):
     model.save(tmp_path / "m.safetensors")
     with pytest.raises(dfs.CheckpointError, match=r"names 'Double', .*load\(path, layers=\["):
         dfs.load(tmp_path / "m.safetensors")
-    twin = dfs.load(tmp_path / "m.safetensors", layers=[Double])
-    assert_array_equal(twin.predict(np.ones((1, 3))), y)
+    other = dfs.load(tmp_path / "m.safetensors", layers=[Double])
+    assert_array_equal(other.predict(np.ones((1, 3))), y)
 
 
 def test_own_functions(tmp_path):
@@ -130,8 +130,8 @@ def test_own_functions(tmp_path):
     y = model.predict(np.ones((1, 3)))
     model.save(tmp_path / "m.safetensors")
     with pytest.warns(UserWarning, match="metrics of your own are not in the file: half"):
-        twin = dfs.load(tmp_path / "m.safetensors")
-    assert_array_equal(twin.predict(np.ones((1, 3))), y)
+        other = dfs.load(tmp_path / "m.safetensors")
+    assert_array_equal(other.predict(np.ones((1, 3))), y)
 
 
 def test_what_cannot_be_described_is_refused_before_writing(tmp_path):

@@ -14,7 +14,7 @@ from deepfs.layers import Container, Layer
 from deepfs.testing import check_layer
 
 
-def test_matches_its_twin(rng):
+def test_matches_the_reference(rng):
     net = L.Sequential([L.Dense(4), L.Tanh(), L.Dense(2)])
     x, dy = rng.standard_normal((5, 3)), rng.standard_normal((5, 2))
     y, cache = net.forward(x)

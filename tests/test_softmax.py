@@ -54,7 +54,7 @@ def test_softmax_needs_classes():
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("name", ["softmax", "log_softmax"])
-def test_gradients_match_the_twin(name, shape, dtype, tolerance, threads, rng):
+def test_gradients_match_the_reference(name, shape, dtype, tolerance, threads, rng):
     layer = {"softmax": L.Softmax, "log_softmax": L.LogSoftmax}[name]()
     x = (3 * rng.standard_normal(shape)).astype(dtype)
     dy = rng.standard_normal(shape).astype(dtype)

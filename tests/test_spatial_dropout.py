@@ -1,4 +1,4 @@
-"""SpatialDropout: against its twin, whole channels, and what it refuses."""
+"""SpatialDropout: against the NumPy reference, whole channels, and what it refuses."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from random_layers import first_draw
 
 @pytest.mark.parametrize("p", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("shape", [(20, 30, 4, 3), (20, 33, 5)])
-def test_spatial_dropout_matches_its_twin(p, shape, dtype, threads, rng):
+def test_spatial_dropout_matches_the_reference(p, shape, dtype, threads, rng):
     layer, (x, dy) = SpatialDropout(p), rng.standard_normal((2, *shape)).astype(dtype)
     y, cache = layer.forward(x, training=True)
     draw = first_draw(layer)

@@ -145,11 +145,11 @@ def test_a_fused_relu_that_is_exchanged(batch):
 def test_a_copy_trains_itself(batch):
     model = small()
     model.train_on_batch(*batch)
-    twin = copy.deepcopy(model)
-    before, own = arrays(model), arrays(twin)
-    twin.train_on_batch(*batch)
+    copied = copy.deepcopy(model)
+    before, own = arrays(model), arrays(copied)
+    copied.train_on_batch(*batch)
     assert not changed(before, arrays(model))
-    assert changed(own, arrays(twin)) == own.keys()
+    assert changed(own, arrays(copied)) == own.keys()
 
 
 def test_another_optimizer_has_no_state_of_the_one_before(batch):

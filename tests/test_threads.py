@@ -179,12 +179,12 @@ def check_layer_bits(layer, x):
     layer.build(x.shape[1:], x.dtype)
 
     def compute():
-        twin = copy.deepcopy(layer)
-        inferred = twin(x)
-        y, cache = twin.forward(x, training=True)
-        dx = twin.backward(np.cos(np.arange(y.size, dtype=y.dtype)).reshape(y.shape), cache)
-        gradients = {f"gradient of {name}": p.grad for name, p in twin.parameters().items()}
-        return gradients | twin.buffers() | {"inference": inferred, "y": y, "dx": dx}
+        copied = copy.deepcopy(layer)
+        inferred = copied(x)
+        y, cache = copied.forward(x, training=True)
+        dx = copied.backward(np.cos(np.arange(y.size, dtype=y.dtype)).reshape(y.shape), cache)
+        gradients = {f"gradient of {name}": p.grad for name, p in copied.parameters().items()}
+        return gradients | copied.buffers() | {"inference": inferred, "y": y, "dx": dx}
 
     check_same_bits(compute)
 

@@ -1,4 +1,4 @@
-"""What every form of convolution is tested with: windows, its twin, a fused ReLU, channels."""
+"""What every form of convolution is tested with: windows, its reference, a fused ReLU, channels."""
 
 import re
 
@@ -10,7 +10,7 @@ from deepfs import layers as L
 
 
 def compare(layer, x, forward, backward, tolerance, rng):
-    """Check output and all gradients; the twins take x, the weights, and bias or dy."""
+    """Check output and all gradients; the references take x, the weights, and bias or dy."""
     layer.build(x.shape[1:], x.dtype)
     weights = layer.parameters()
     for parameter in weights.values():
@@ -20,8 +20,8 @@ def compare(layer, x, forward, backward, tolerance, rng):
     assert y.dtype == x.dtype
     dy = rng.standard_normal(y.shape).astype(x.dtype)
     got = [y, layer.backward(dy, cache), *(p.grad for p in weights.values())]
-    twins = [forward(x, *values, bias), *backward(x, *values, dy)]
-    for name, mine, wanted in zip(["y", "x", *weights], got, twins, strict=True):
+    expected = [forward(x, *values, bias), *backward(x, *values, dy)]
+    for name, mine, wanted in zip(["y", "x", *weights], got, expected, strict=True):
         scale = max(1.0, np.abs(wanted).max(initial=0))
         assert_allclose(mine / scale, wanted / scale, **tolerance, err_msg=name)
 

@@ -12,7 +12,7 @@ from ._base import Layer
 
 @dataclass(eq=False)
 class Flatten(Layer):
-    """Flatten each sample into one row.
+    """Flatten layer: each sample as one row.
 
     Notes
     -----

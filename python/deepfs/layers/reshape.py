@@ -13,7 +13,7 @@ from ._base import Layer
 
 @dataclass(eq=False)
 class Reshape(Layer):
-    """Reshape each sample, in logical order.
+    """Reshape layer: each sample in another shape, in logical order.
 
     Parameters
     ----------

@@ -36,7 +36,7 @@ class Plan(NamedTuple):
 
 @dataclass(eq=False)
 class Sequential(Container):
-    """Chain of layers: each takes the output of the one before it.
+    """Sequential container: a chain of layers, each applied to the output of the one before it.
 
     Parameters
     ----------

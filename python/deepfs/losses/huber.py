@@ -13,7 +13,7 @@ from ._base import REDUCTIONS, ElementWise
 
 @dataclass(eq=False)
 class Huber(ElementWise):
-    r"""Huber loss (smooth L1): squared error for small differences, absolute error for large ones.
+    r"""Huber loss: squared error for small differences, absolute error for large ones.
 
     .. math:: d = y - t, \quad m = \min(|d|, \delta), \quad \ell = m \Bigl(|d| - \frac{m}{2}\Bigr),
               \quad \frac{\partial \ell}{\partial y} = \min(\max(d, -\delta), \delta)
@@ -34,7 +34,8 @@ class Huber(ElementWise):
 
     Notes
     -----
-    Shapes: outputs and targets ``(n, ...)``. Value and slope have no jump at ``delta``.
+    Shapes: outputs and targets ``(n, ...)``. Value and slope are continuous at
+    ``delta``. With ``delta=1`` this is PyTorch's SmoothL1Loss.
     NumPy reference: `deepfs.reference.huber`.
 
     References
