@@ -1,8 +1,6 @@
 """What is frozen stays as it is, to the bit; the rest trains as if it were constant."""
 
 import copy
-import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +9,6 @@ import deepfs as dfs
 from deepfs import layers as L
 from deepfs.callbacks import SWA, Callback, update_bn
 from deepfs.optimizers import SGD, Adam, Group
-
-DOCS = Path(__file__).parents[1] / "docs"
 
 
 def data():
@@ -303,14 +299,3 @@ def test_scaled_learning_rates():
     for name, step in moved[1.0].items():
         factor = 0.5 if name.startswith("body") else 1.0
         np.testing.assert_allclose(moved[0.5][name], factor * step, rtol=1e-3, atol=1e-6)
-
-
-@pytest.mark.parametrize("page", ["transfer.md", "settings.md"])
-def test_the_pages_run(page, tmp_path, monkeypatch):
-    """Every block of Python, one after the other; comments ``# -> text`` are what is printed."""
-    monkeypatch.chdir(tmp_path)
-    names = {}
-    blocks = re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
-    assert blocks
-    for block in blocks:
-        exec(compile(block, page, "exec"), names)

@@ -78,9 +78,9 @@ class Settings(metaclass=SettingsMeta):
                 super().__setattr__(name, value)
             elif in_method(self, sys._getframe(1)):
                 refuse_misnomer(self, name)
-                super().__setattr__(name, value)
+                self._set_own(name, value)
             elif not is_built_in(cls) and (name in vars(self) or name[0] == "_"):
-                super().__setattr__(name, value)
+                self._set_own(name, value)
             else:
                 raise unknown_attribute(self, name)
 
@@ -102,9 +102,15 @@ class Settings(metaclass=SettingsMeta):
         trial._check_change(name)
         new = content_of(trial)  # what other threads have changed meanwhile is theirs
         take_over(self, {n: v for n, v in new.items() if n not in content or v is not content[n]})
-        none = none_of(self) - {name} | ({name} if value is None else set())
+        none = none_of(self) - {name}
+        if value is None and name in setting_names(cls):
+            none |= {name}
         object.__setattr__(self, "_given_none", none)
         self._changed(name)
+
+    def _set_own(self, name: str, value: Any) -> None:
+        """Change an attribute that is no setting."""
+        object.__setattr__(self, name, value)
 
     def _check_change(self, name: str) -> None:
         """Raise if a setting cannot change to what it is now; called on a copy of the object."""

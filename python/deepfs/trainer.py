@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from types import MappingProxyType
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
@@ -54,7 +53,7 @@ class Trainer:
         report_penalty: bool = False,
     ) -> None:
         self.network, self.loss, self.optimizer = network, loss, optimizer
-        self.metrics = dict(metrics)
+        self.metrics = Metrics(metrics)
         self.check_finite, self.report_penalty = check_finite, report_penalty
         self.steps = self.epochs = self.state_since = 0
         self.stop_training = False
@@ -289,6 +288,15 @@ class Mean:
         return {name: total / max(self.samples, 1) for name, total in self.totals.items()}
 
 
+class Metrics(dict[str, Metric]):
+    """Metrics by name: what is put in is checked."""
+
+    def __setitem__(self, name: str, metric: Metric) -> None:
+        if not isinstance(name, str) or name == "loss" or not callable(metric):
+            raise TypeError(f"a metric is a name and a function, got {name!r} and {metric!r}")
+        super().__setitem__(name, metric)
+
+
 def mean_of(values: ArrayLike) -> float:
     """Return np.mean(values), with a third of its overhead."""
     values = np.asarray(values)
@@ -326,7 +334,7 @@ def named_metrics(metrics: Any, name: str = "metrics") -> dict[str, Metric]:
     for found in names:
         if names.count(found) > 1:
             raise ValueError(f"Model needs {name} of different names, got {found!r} twice")
-    return dict(named)
+    return Metrics(named)
 
 
 class Delegated(Generic[T]):
@@ -345,9 +353,7 @@ class Delegated(Generic[T]):
     def __get__(self, model: Any, owner: type | None = None) -> T:
         if model is None:
             return self  # type: ignore[return-value]
-        value: Any = getattr(model.trainer, self.name)
-        if isinstance(value, dict) and self.check is not None:
-            value = MappingProxyType(value)  # an assignment is checked, a change inside would not
+        value: T = getattr(model.trainer, self.name)
         return value
 
     def __set__(self, model: Any, value: Any) -> None:

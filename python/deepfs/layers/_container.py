@@ -5,13 +5,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from .._arrays import Array, Shape, float_dtype
-from .._settings import setting_names
 from . import _parameter
 from ._base import Layer, check_name
 from ._parameter import Parameter
@@ -68,47 +68,51 @@ class Container(Layer):
         >>> net(np.zeros((1, 4))).shape
         (1, 3)
         """
-        first, _, rest = name.partition(".")
-        parts = self.named_parts()
-        if first not in parts:
-            raise KeyError(f"{self.label} has no part {first!r}: it has {', '.join(parts)}")
-        old = parts[first]
-        if rest:
-            if not isinstance(old, Container):
-                raise KeyError(f"{old.label} has no parts")
-            before = {n: getattr(old, n) for n in setting_names(type(old))}
-            replaced = old.replace(rest, layer)
+        if not isinstance(layer, Layer):
+            raise TypeError(f"{self.label} takes layers, got {layer!r}")
+        *path, last = name.split(".")
+        holders: list[Container] = [self]
+        for step in path:
+            inner = holders[-1]._part(step)
+            if not isinstance(inner, Container):
+                raise KeyError(f"{inner.label} has no parts")
+            holders.append(inner)
+        holder, old = holders[-1], holders[-1]._part(last)
+        before = {name: value for name, value in vars(holder).items()
+                  if any(part is old for part in parts_in(value))}  # fmt: skip
+        with restored_if_refused(layer):
+            for name in before:
+                if any(part is old for part in parts_in(vars(holder)[name])):
+                    setattr(holder, name, exchanged(before[name], old, layer))
             try:
-                if self.in_shape is not None:
-                    self.out_shape(self.in_shape)
+                for outer in reversed(holders[:-1]):
+                    if outer.in_shape is not None:
+                        outer.out_shape(outer.in_shape)
             except ValueError:
-                for setting, value in before.items():
-                    if getattr(old, setting) is not value:
-                        setattr(old, setting, value)
+                for name, value in before.items():
+                    setattr(holder, name, value)
                 raise
-            return replaced
-        for setting in setting_names(type(self)):
-            value = getattr(self, setting)
-            if value is old:
-                setattr(self, setting, layer)
-            elif isinstance(value, tuple) and any(part is old for part in value):
-                setattr(self, setting, tuple(layer if part is old else part for part in value))
+        if any(part is old for part in holder.named_parts().values()):
+            raise TypeError(f"{holder.label} holds its part {last!r} in no attribute to set")
         return old
 
+    def _part(self, name: str) -> Layer:
+        parts = self.named_parts()
+        if name not in parts:
+            raise KeyError(f"{self.label} has no part {name!r}: it has {', '.join(parts)}")
+        return parts[name]
+
     def _set(self, name: str, value: Any) -> None:
-        """Change a setting; what is refused leaves new parts as they were, not built or named."""
-        parts = list(all_parts(value))
-        if any(part is self for part in parts):
+        if any(part is self for part in all_parts(value)):
             raise ValueError(f"{self.label} cannot be a part of itself")
-        before = [(part, dict(vars(part))) for part in parts]
-        try:
+        with restored_if_refused(value):
             super()._set(name, value)
-        except BaseException:
-            for part, attributes in before:
-                for new in vars(part).keys() - attributes.keys():
-                    del vars(part)[new]
-                vars(part).update(attributes)
-            raise
+
+    def _set_own(self, name: str, value: Any) -> None:
+        if parts_in(value) or parts_in(vars(self).get(name)):
+            self._set(name, value)  # a part, in an attribute that is no field
+        else:
+            super()._set_own(name, value)
 
     def _changed(self, name: str) -> None:
         for part_name, part in self.named_parts().items():
@@ -207,14 +211,43 @@ def name_parts(parts: Sequence[Layer], who: str) -> dict[str, Layer]:
     return named
 
 
+@contextmanager
+def restored_if_refused(value: Any) -> Iterator[None]:
+    """Leave the layers in an attribute as they were, not built or named, after an error inside."""
+    before = [(part, dict(vars(part))) for part in all_parts(value)]
+    try:
+        yield
+    except BaseException:
+        for part, attributes in before:
+            for new in vars(part).keys() - attributes.keys():
+                del vars(part)[new]
+            vars(part).update(attributes)
+        raise
+
+
 def all_parts(value: Any) -> Iterator[Layer]:
     """Yield the layers in a setting, and all that they are made of."""
-    parts = value if isinstance(value, (list, tuple)) else [value]
-    for part in parts:
-        if isinstance(part, Layer):
-            yield part
+    for part in parts_in(value):
+        yield part
         if isinstance(part, Container):
-            yield from all_parts(list(part.named_parts().values()))
+            yield from all_parts(part.named_parts())
+
+
+def parts_in(value: Any) -> list[Layer]:
+    """Return the layers in an attribute: itself, or the entries of a list, tuple or dict."""
+    entries = value.values() if isinstance(value, dict) else value
+    if not isinstance(value, (dict, list, tuple)):
+        entries = [value]
+    return [entry for entry in entries if isinstance(entry, Layer)]
+
+
+def exchanged(value: Any, old: Layer, new: Layer) -> Any:
+    """Return such an attribute with another layer in the place of one."""
+    if isinstance(value, dict):
+        return {key: new if entry is old else entry for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(new if entry is old else entry for entry in value)
+    return new
 
 
 def walk(layer: Layer, name: str, in_shape: Shape) -> Iterator[tuple[str, Layer, Shape]]:
