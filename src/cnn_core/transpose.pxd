@@ -1,6 +1,6 @@
 """The transpose of a matrix, for other Cython modules."""
 from cnn_core.simd cimport transpose_4x4
-from cnn_core.types cimport dim, least, real
+from cnn_core.types cimport dim, real
 
 
 cdef inline void transpose_matrix(
@@ -8,18 +8,16 @@ cdef inline void transpose_matrix(
     const real* x, dim x_step,                  # in   (rows, columns); step from row to row
     real* y, dim y_step,                        # out  (columns, rows)
 ) noexcept nogil:
-    """y[j, i] = x[i, j], four by four in registers; the last four overlap those before."""
-    cdef dim i, j = 0
-    if rows < 4 or columns < 4:
+    """y[j, i] = x[i, j]: four by four in registers, the rest one by one."""
+    cdef dim i, j
+    if rows < 4 or columns < 4:     # row by row: the loop below would go down long columns
         for i in range(rows):
             for j in range(columns):
                 y[j * y_step + i] = x[i * x_step + j]
         return
-    while j < columns:
-        j = least(j, columns - 4)
-        i = 0
-        while i < rows:
-            i = least(i, rows - 4)
+    for j in range(0, columns - 3, 4):
+        for i in range(0, rows - 3, 4):
             transpose_4x4(y + j * y_step + i, y_step, x + i * x_step + j, x_step)
-            i += 4
-        j += 4
+    for j in range(columns):
+        for i in range(rows // 4 * 4 if j < columns // 4 * 4 else 0, rows):
+            y[j * y_step + i] = x[i * x_step + j]

@@ -1,4 +1,3 @@
-# compiled once: it is as fast as memory
 """Transposes of matrices: images from channels last to channels first and back.
 
 Threads share out the matrices.

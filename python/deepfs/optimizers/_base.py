@@ -15,7 +15,7 @@ from .._arrays import Array
 from .._check import number, whole
 from .._settings import ExplainedSettings, setting_names
 from ..layers._parameter import structure
-from ..regularizers import L2, WeightDecay
+from ..regularizers import Terms
 from ..schedules import Schedule
 from ._arena import Span
 from ._context import StepContext
@@ -165,9 +165,9 @@ class Optimizer(ExplainedSettings):
         made_for = (self.weight_decay, self.decoupled, per_array, frozen, tuple(self.groups))
         if known is not None and known.made_for == made_for:
             return known
-        decay = WeightDecay if self.decoupled else L2
-        made_for = (*made_for[:-1], copy.deepcopy(tuple(self.groups)))  # they may change in place
-        terms = decay(self.weight_decay).terms()
+        if self.groups:  # they may change in place
+            made_for = (*made_for[:-1], copy.deepcopy(tuple(self.groups)))
+        terms = Terms(decay=self.weight_decay) if self.decoupled else Terms(l2=self.weight_decay)
         return Plan(spans, terms, self.groups, per_array, made_for, frozen)
 
     def step(
