@@ -18,6 +18,9 @@ cdef inline void transpose_matrix(
     for j in range(0, columns - 3, 4):
         for i in range(0, rows - 3, 4):
             transpose_4x4(y + j * y_step + i, y_step, x + i * x_step + j, x_step)
-    for j in range(columns):
-        for i in range(rows // 4 * 4 if j < columns // 4 * 4 else 0, rows):
+    for i in range(rows // 4 * 4, rows):
+        for j in range(columns // 4 * 4):
+            y[j * y_step + i] = x[i * x_step + j]
+    for j in range(columns // 4 * 4, columns):
+        for i in range(rows):
             y[j * y_step + i] = x[i * x_step + j]
