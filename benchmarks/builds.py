@@ -2,9 +2,9 @@
 
 `compare.py --against OTHER_BUILD` runs it. Both builds are measured by this file, through public
 names alone, in pairs of processes that take turns: one of the old build and one of this, then one
-of this and one of the old. A process measures every row once, by the best of several short rounds;
-a ratio is old time over new time in one pair, so that what slows down the machine for a while hits
-both. Of the ratios of a row, their median counts, and an interval that holds the true median with a
+of this and one of the old. A process measures every row once, in random order, by the best of
+several short rounds; a ratio is old time over new time in one pair, so that what slows down the
+machine for a while hits both. Of the ratios of a row, their median counts, and an interval that holds the true median with a
 confidence of 95 %, whatever their distribution: between two of the sorted ratios, by the binomial
 distribution (the sign test).
 
@@ -207,7 +207,11 @@ def measure() -> None:
     every = rows(request["dtype"])
     names = every if request["rows"] is None else request["rows"]
     seconds = request["seconds"]
-    times = {name: best(every[name](), seconds) for name in names} if seconds else {}
+    rng, times, padding = np.random.default_rng(), {}, []
+    for name in rng.permutation(list(names)) if seconds else ():
+        # where arrays lie in memory can cost 20 %: elsewhere in every process
+        padding.append(np.ones(rng.integers(1 << 22), np.uint8))
+        times[str(name)] = best(every[name](), seconds)
     answer = {
         "rows": list(every),
         "times": times,
