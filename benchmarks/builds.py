@@ -4,9 +4,9 @@
 names alone, in pairs of processes that take turns: one of the old build and one of this, then one
 of this and one of the old. A process measures every row once, in random order, by the best of
 several short rounds; a ratio is old time over new time in one pair, so that what slows down the
-machine for a while hits both. Of the ratios of a row, their median counts, and an interval that holds the true median with a
-confidence of 95 %, whatever their distribution: between two of the sorted ratios, by the binomial
-distribution (the sign test).
+machine for a while hits both. Of the ratios of a row, their median counts, and an interval that
+holds the true median with a confidence of 95 %, whatever their distribution: between two of the
+sorted ratios, by the binomial distribution (the sign test).
 
 A row whose interval lies below `SLOWER` is measured on to `MAX_PAIRS` pairs. It is slower if its
 interval lies below `SLOWER` then, too. Of 100 rows that have not changed, the interval of one lies
