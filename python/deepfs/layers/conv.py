@@ -12,7 +12,7 @@ from cnn_core import conv
 
 from .. import config, initializers
 from .._arrays import Array, Shape, channels_first, channels_last, empty
-from .._check import LARGEST, flag, one_of, whole
+from .._check import MAX_EXTENT, flag, one_of, whole
 from ._base import Layer
 from ._fusion import PLAIN, Epilogue
 from ._window import Placement, checked_window, place_window
@@ -95,7 +95,7 @@ class Conv2D(Layer):
     changeable = frozenset({"stride", "padding", "dilation", "algorithm"})
 
     def __post_init__(self) -> None:
-        self.filters = whole(self.filters, "filters", most=LARGEST)
+        self.filters = whole(self.filters, "filters", most=MAX_EXTENT)
         self.kernel_size, self.stride, self.padding, self.dilation = checked_window(
             self.kernel_size, self.stride, self.padding, self.dilation
         )

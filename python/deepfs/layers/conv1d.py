@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import initializers
 from .._arrays import Array, Shape
-from .._check import LARGEST, flag, one_of, pair, whole
+from .._check import MAX_EXTENT, flag, one_of, pair, whole
 from ._base import Layer
 from ._fusion import PLAIN, Epilogue
 from ._parameter import Parameter
@@ -96,14 +96,14 @@ class Conv1D(Layer):
     fuses_forward, fuses_backward = frozenset({"relu"}), frozenset({"drelu"})
 
     def __post_init__(self) -> None:
-        self.filters = whole(self.filters, "filters", most=LARGEST)
-        self.kernel_size = whole(self.kernel_size, "kernel_size", most=LARGEST)
-        self.stride = whole(self.stride, "stride", most=LARGEST)
+        self.filters = whole(self.filters, "filters", most=MAX_EXTENT)
+        self.kernel_size = whole(self.kernel_size, "kernel_size", most=MAX_EXTENT)
+        self.stride = whole(self.stride, "stride", most=MAX_EXTENT)
         if isinstance(self.padding, str):
             one_of(self.padding, "padding", ("same", "valid"))
         else:
             self.padding = pair(self.padding, "padding", 0)
-        self.dilation = whole(self.dilation, "dilation", most=LARGEST)
+        self.dilation = whole(self.dilation, "dilation", most=MAX_EXTENT)
         self.groups = whole(self.groups, "groups")
         self.bias = flag(self.bias, "bias")
         initializers.get(self.initializer)

@@ -11,7 +11,7 @@ from cnn_core import conv, reduce
 
 from .. import initializers
 from .._arrays import Array, Shape, channels_first, channels_last, empty
-from .._check import LARGEST, flag, pair, whole
+from .._check import MAX_EXTENT, flag, pair, whole
 from ._base import Layer
 from ._window import checked_window
 from .conv import Conv2D, check_algorithm, check_channels
@@ -95,7 +95,7 @@ class ConvTranspose2D(Layer):
     input_rank = (4,)
 
     def __post_init__(self) -> None:
-        self.filters = whole(self.filters, "filters", most=LARGEST)
+        self.filters = whole(self.filters, "filters", most=MAX_EXTENT)
         window = checked_window(self.kernel_size, self.stride, self.padding, self.dilation)
         self.kernel_size, self.stride, self.padding, self.dilation = window
         self.groups = whole(self.groups, "groups")
@@ -115,9 +115,9 @@ class ConvTranspose2D(Layer):
     def _out_shape(self, in_shape: Shape) -> Shape:
         check_channels(self, in_shape, self.filters, self.groups)
         sizes = [self._size(axis, size) for axis, size in enumerate(in_shape[1:])]
-        if min(in_shape[1:]) < 1 or not 1 <= min(sizes) <= max(sizes) <= LARGEST:
+        if min(in_shape[1:]) < 1 or not 1 <= min(sizes) <= max(sizes) <= MAX_EXTENT:
             raise ValueError(
-                f"{self.label} must give an image of 1 to {LARGEST} pixels a side, "
+                f"{self.label} must give an image of 1 to {MAX_EXTENT} pixels a side, "
                 f"got {sizes[0]}x{sizes[1]} from {in_shape[1]}x{in_shape[2]}"
             )
         return self.filters, sizes[0], sizes[1]

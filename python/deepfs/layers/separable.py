@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import initializers
 from .._arrays import Array, Shape
-from .._check import LARGEST, whole
+from .._check import MAX_EXTENT, whole
 from ._fusion import PLAIN, Epilogue
 from .conv import Conv2D
 from .depthwise import DepthwiseStage
@@ -83,7 +83,7 @@ class SeparableConv2D(DepthwiseStage):
     initializer: str | initializers.Initializer = "he_normal"
 
     def __post_init__(self) -> None:
-        self.filters = whole(self.filters, "filters", most=LARGEST)
+        self.filters = whole(self.filters, "filters", most=MAX_EXTENT)
         super().__post_init__()
 
     def _out_shape(self, in_shape: Shape) -> Shape:

@@ -8,7 +8,7 @@ from typing import Any
 from cnn_core import pool
 
 from .._arrays import Array, Shape, channels_first, channels_last, empty
-from .._check import LARGEST, pair
+from .._check import MAX_EXTENT, pair
 from ._base import Layer
 from .global_pool import check_pixels
 
@@ -58,9 +58,9 @@ class Upsample2D(Layer):
     def _out_shape(self, in_shape: Shape) -> Shape:
         check_pixels(self.label, in_shape)
         (c, h, w), (fh, fw) = in_shape, self._factors()
-        if max(h * fh, w * fw) > LARGEST:
+        if max(h * fh, w * fw) > MAX_EXTENT:
             raise ValueError(
-                f"{self.label} must give an image of at most {LARGEST} pixels a side, "
+                f"{self.label} must give an image of at most {MAX_EXTENT} pixels a side, "
                 f"got {h * fh}x{w * fw}"
             )
         return c, h * fh, w * fw
