@@ -129,8 +129,8 @@ class Conv1D(Layer):
         self._conv.learned["weight"] = _Row(weight.value[:, :, None], axes)
         self.learned = self._conv.learned
 
-    def algorithm_for(self, in_shape: Shape) -> str:
-        return self._conv.algorithm_for((in_shape[0], 1, in_shape[1]))
+    def algorithm_for(self, in_shape: Shape, pass_name: str = "forward") -> str:
+        return self._conv.algorithm_for((in_shape[0], 1, in_shape[1]), pass_name)
 
     def multiply_adds(self, in_shape: Shape) -> int:
         return self._conv.multiply_adds((in_shape[0], 1, in_shape[1]))

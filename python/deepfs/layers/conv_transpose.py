@@ -143,8 +143,11 @@ class ConvTranspose2D(Layer):
         if self.bias:
             self.add_parameter("bias", (self.filters,), dtype)
 
-    def algorithm_for(self, in_shape: Shape) -> str:
-        return self._adjoint.algorithm_for(self._out_shape(in_shape), "backward_input")
+    def algorithm_for(self, in_shape: Shape, pass_name: str = "forward") -> str:
+        adjoint = {"forward": "backward_input", "backward_input": "forward"}
+        return self._adjoint.algorithm_for(
+            self._out_shape(in_shape), adjoint.get(pass_name, pass_name)
+        )
 
     def multiply_adds(self, in_shape: Shape) -> int:
         return self._adjoint.multiply_adds(self._out_shape(in_shape))

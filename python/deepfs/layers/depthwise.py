@@ -145,8 +145,8 @@ class DepthwiseConv2D(DepthwiseStage):
         self._conv = self._depthwise(in_shape, dtype, self.bias)
         self.learned = self._conv.learned
 
-    def algorithm_for(self, in_shape: Shape) -> str:
-        return self._conv.algorithm_for(self._repeated_shape(in_shape))
+    def algorithm_for(self, in_shape: Shape, pass_name: str = "forward") -> str:
+        return self._conv.algorithm_for(self._repeated_shape(in_shape), pass_name)
 
     def multiply_adds(self, in_shape: Shape) -> int:
         return self._conv.multiply_adds(self._repeated_shape(in_shape))

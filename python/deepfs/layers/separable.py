@@ -98,9 +98,10 @@ class SeparableConv2D(DepthwiseStage):
         if self.bias:
             self.learned["bias"] = self._second.learned["bias"]
 
-    def algorithm_for(self, in_shape: Shape) -> str:
-        first = self._first.algorithm_for(self._repeated_shape(in_shape))
-        return f"{first} + {self._second.algorithm_for(self._depthwise_shape(in_shape))}"
+    def algorithm_for(self, in_shape: Shape, pass_name: str = "forward") -> str:
+        first = self._first.algorithm_for(self._repeated_shape(in_shape), pass_name)
+        second = self._second.algorithm_for(self._depthwise_shape(in_shape), pass_name)
+        return f"{first} + {second}"
 
     def multiply_adds(self, in_shape: Shape) -> int:
         first = self._first.multiply_adds(self._repeated_shape(in_shape))
