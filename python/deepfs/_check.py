@@ -67,6 +67,11 @@ def padding(value: str | int | Sequence[int]) -> str | tuple[int, int, int, int]
         if value not in ("same", "valid"):
             raise ValueError(f'padding must be "same", "valid" or ints, got {shown(value)}')
         return value
+    return sides(value)
+
+
+def sides(value: int | Sequence[int]) -> tuple[int, int, int, int]:
+    """Return a padding in numbers as (top, bottom, left, right)."""
     if isinstance(value, Sequence) and len(value) == 4:
         top, bottom, left, right = (whole(v, "padding", 0, MAX_EXTENT) for v in value)
         return top, bottom, left, right
