@@ -122,7 +122,7 @@ class Conv2D(Layer):
 
     def _window(self, place: Placement) -> KernelWindow:
         """Return the arguments that describe the window to every kernel, after the arrays."""
-        (sh, sw), (dh, dw) = self._checked.stride, self._checked.dilation
+        _, (sh, sw), _, (dh, dw) = self._checked
         request = self.algorithm if config.winograd or self.algorithm != "auto" else "direct"
         return sh, sw, place.top, place.left, dh, dw, self.groups, request
 

@@ -108,7 +108,8 @@ class MaxPool2D(_Pool):
 
     def _window(self, place: Placement) -> tuple[Any, ...]:
         """Return the arguments that describe the window to both kernels."""
-        return (*self._checked.kernel_size, *self._checked.stride, place.top, place.left)
+        (kh, kw), (sh, sw), _, _ = self._checked
+        return kh, kw, sh, sw, place.top, place.left
 
     def _backward(
         self, dy: Array, cache: Any, need_dx: bool, end: Epilogue = PLAIN
@@ -197,7 +198,8 @@ class AvgPool2D(_Pool):
         """Return the arguments that describe the window to both kernels, after the arrays."""
         sides = (place.top, place.left, place.bottom, place.right)
         mean = pool.mean_with_padding if self.count_include_pad else pool.mean_of_pixels
-        return (*self._checked.kernel_size, *self._checked.stride, *sides, mean)
+        (kh, kw), (sh, sw), _, _ = self._checked
+        return kh, kw, sh, sw, *sides, mean
 
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         self.check_shape(x)
