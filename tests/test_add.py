@@ -9,15 +9,15 @@ from cnn_core import add
 
 @pytest.mark.parametrize("n", [0, 1, 8192, 20_001])
 def test_kernel_of_a_sum(n, dtype, threads, rng):
-    """More than a block; and gates of exactly 0, as a ReLU leaves them."""
-    a, b, gate = rng.standard_normal((3, n)).astype(dtype)
-    gate[rng.random(n) < 0.3] = 0
+    """More than a block; and inputs of a ReLU that are exactly 0."""
+    a, b, x = rng.standard_normal((3, n)).astype(dtype)
+    x[rng.random(n) < 0.3] = 0
     y = np.full(n, np.nan, dtype)
     add.add(a, b, y)
     assert_array_equal(y, a + b)
     add.add(a, b, y, True)
     assert_array_equal(y, np.maximum(a + b, 0))
-    add.add(a, b, y, False, gate)
-    assert_array_equal(y, np.where(gate > 0, a + b, 0))
+    add.add(a, b, y, False, x)
+    assert_array_equal(y, np.where(x > 0, a + b, 0))
     with pytest.raises(ValueError, match="do not belong to one sum"):
-        add.add(a, b, y, True, gate)
+        add.add(a, b, y, True, x)

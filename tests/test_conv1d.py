@@ -65,6 +65,9 @@ def test_the_algorithm_is_that_of_the_convolution_inside():
     ]:
         layer.build((16, 20))
         assert layer.algorithm_for((16, 20)) == wanted
+    layer = L.Conv1D(8, 3)
+    layer.build((1, 20))
+    assert layer.algorithm_for((1, 20), "backward_input") == "col2im"
 
 
 def test_the_work_is_that_of_the_convolution_inside():

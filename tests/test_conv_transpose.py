@@ -105,6 +105,8 @@ def test_the_algorithm_is_that_of_the_convolution_inside():
     ]:
         layer.build((16, 12, 12))
         assert layer.algorithm_for((16, 12, 12)) == wanted
+    assert layer.algorithm_for((16, 12, 12), "backward_input") == "indirect"  # the convolution
+    assert layer.algorithm_for((16, 12, 12), "backward_weight") == "indirect"
 
 
 def test_the_work_is_that_of_the_convolution_inside():

@@ -44,11 +44,10 @@ MD5 = {  # of the uncompressed files, as published
         "15d484375f8d13e6eb1aabb0c3f46965",
     ),
 }
-SHARED = Path(__file__).parents[2] / "shared" / "data"
-FOLDERS = {
+FOLDERS = {  # DEEPFS_DATA, if it is set; Debian's dataset-fashion-mnist
     name: [
-        Path(os.environ.get("DEEPFS_DATA") or SHARED) / name,
-        Path("/usr/share/datasets") / name.replace("_", "-"),  # Debian's dataset-fashion-mnist
+        *(Path(folder) / name for folder in [os.environ.get("DEEPFS_DATA")] if folder),
+        Path("/usr/share/datasets") / name.replace("_", "-"),
     ]
     for name in MD5
 }

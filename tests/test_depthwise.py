@@ -40,6 +40,10 @@ def test_the_algorithm_is_that_of_the_convolution_inside():
     ]:
         layer.build((16, 12, 12))
         assert layer.algorithm_for((16, 12, 12)) == wanted
+        for name in ("backward_input", "backward_weight"):
+            assert layer.algorithm_for((16, 12, 12), name) == wanted
+        with pytest.raises(ValueError, match="no such pass of a convolution"):
+            layer.algorithm_for((16, 12, 12), "backward")
 
 
 def test_the_work_is_that_of_the_convolution_inside():

@@ -53,8 +53,8 @@ def test_the_largest_of_a_channel(channels, dtype, threads, rng):
     dy = rng.standard_normal(y.shape).astype(dtype)
     dx = layer.backward(dy, cache)
     assert_array_equal(dx, reference.global_max_pool2d_backward(x, dy))
-    gated = layer._backward(dy, cache[1], True, Epilogue(drelu=True))
-    assert_array_equal(gated, np.where(x > 0, dx, 0))
+    drelu = layer._backward(dy, cache[1], True, Epilogue(drelu=True))
+    assert_array_equal(drelu, np.where(x > 0, dx, 0))
 
 
 def test_the_first_of_equals_is_the_largest_of_a_channel():

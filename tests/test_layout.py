@@ -227,7 +227,8 @@ class Frames:
     """Counts the Python frames between a call and the kernels that it reaches.
 
     Neither the caller counts nor the kernel. What lays out an array for a kernel, in `_arrays`,
-    counts as part of the kernel's call.
+    counts as part of the kernel's call. The numbers hold for single layers and flat networks: each
+    nested container adds one.
     """
 
     def __init__(self, monkeypatch):

@@ -137,11 +137,11 @@ def test_max_pool_of_any_channels(size, stride, padding, image, channels, dtype,
     for n in (1, 3):
         with any_work_on(n):
             dx = layer.backward(dy, cache)
-            gated = layer._backward(dy, cache[1], True, Epilogue(drelu=True))
+            drelu = layer._backward(dy, cache[1], True, Epilogue(drelu=True))
         wanted = reference.max_pool2d_backward(x, dy, size, stride, layer.padding)
         assert_array_equal(dx, wanted)
-        assert_array_equal(gated, np.where(x > 0, dx, 0))
-        assert_array_equal(np.signbit(gated), np.signbit(np.where(x > 0, dx, 0)))
+        assert_array_equal(drelu, np.where(x > 0, dx, 0))
+        assert_array_equal(np.signbit(drelu), np.signbit(np.where(x > 0, dx, 0)))
 
 
 @pytest.mark.parametrize(

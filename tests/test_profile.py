@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pickle
+import re
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -382,6 +383,26 @@ def test_table(data):
     shown = str(profile).splitlines()[2].split()
     speeds = ["123", "123", "-", "-", "9.9", "9.9", "-", "-"]
     assert shown == ["stem", row.algorithm, "1.25", "-", "1.25", "3.4", *speeds]
+
+
+@dataclass(eq=False)
+class Chooses(Tick):
+    """Has an algorithm for each pass."""
+
+    algorithms: tuple = ()
+
+    def algorithm_for(self, in_shape, pass_name="forward"):
+        passes = ("forward", "backward_weight", "backward_input")
+        return self.algorithms[passes.index(pass_name)]
+
+
+def test_backward_algorithms_are_shown_where_they_differ(data):
+    first, *rest = (Chooses(algorithms=names) for names in ("abc", "aab", "aaa", "abb"))
+    profile = model_of(L.Flatten(), first, L.Dense(3), *rest).profile(*data, repeats=1)
+    found = [row.backward_algorithm for row in profile.rows if row.kind == "Chooses"]
+    assert found == ["-", "a, b", "a", "b"]  # no pass backward before the first that learns
+    shown = [line for line in str(profile).splitlines() if line.startswith("chooses")]
+    assert [re.split(" {2,}", line)[1] for line in shown] == ["a", "a / b", "a", "a / b"]
 
 
 def test_table_is_at_most_100_wide(data):

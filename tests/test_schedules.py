@@ -186,6 +186,9 @@ def test_plateau_works_after_a_warm_up():
         (lambda: Plateau(0.1, factor=1), ValueError, r"factor must be in \(0, 1\), got 1"),
         (lambda: Plateau(0.1, patience=-1), ValueError, "patience must be at least 0, got -1"),
         (lambda: Plateau(0.1, mode="low"), ValueError, "mode must be one of 'min', 'max', got"),
+        (lambda: Plateau(0.1, best="a"), TypeError, r"best must be a number in \[-inf, inf\]"),
+        (lambda: Plateau(0.1, best=math.nan), ValueError, "best must be in"),
+        (lambda: Plateau(0.1, monitor=3), TypeError, "monitor must be a str or None, got 3"),
     ],
 )
 def test_refuses(make, kind, message):

@@ -243,12 +243,12 @@ def test_products_give_the_same_bits(m, n, k, trans_a, trans_b, dtype, rng):
     bias, gate = np.linspace(-1, 1, n, dtype=dtype), rng.standard_normal((m, n)).astype(dtype)
 
     def compute():
-        c, added, rectified, gated = (np.full((m, n), 0.1, dtype) for _ in range(4))
+        c, added, rectified, drelu = (np.full((m, n), 0.1, dtype) for _ in range(4))
         gemm.gemm(a, b, c, bias, trans_a, trans_b)
         gemm.gemm(a, b, added, None, trans_a, trans_b, accumulate=True)
         gemm.gemm(a, b, rectified, bias, trans_a, trans_b, relu=True)
-        gemm.gemm(a, b, gated, None, trans_a, trans_b, drelu=gate)
-        return {"c": c, "added": added, "rectified": rectified, "gated": gated}
+        gemm.gemm(a, b, drelu, None, trans_a, trans_b, drelu=gate)
+        return {"c": c, "added": added, "rectified": rectified, "drelu": drelu}
 
     check_same_bits(compute)
 

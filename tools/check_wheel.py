@@ -12,7 +12,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-LARGEST = 5_000_000  # bytes, of the wheel with the libraries that repairing puts into it
+MAX_BYTES = 5_000_000  # bytes, of the wheel with the libraries that repairing puts into it
 # where one machine keeps its things; system folders such as /usr/lib are everybody's
 OF_ONE_MACHINE = re.compile(rb"(?<![\w.:/-])/(?:home|root|Users|tmp|work|build|opt|mnt)/[\w.-]+")
 NEEDED = (
@@ -30,8 +30,8 @@ NEEDED = (
 def faults(path: Path) -> list[str]:
     """Return what is wrong with a wheel."""
     found = []
-    if path.stat().st_size > LARGEST:
-        found.append(f"{path.stat().st_size:,} bytes are more than {LARGEST:,}")
+    if path.stat().st_size > MAX_BYTES:
+        found.append(f"{path.stat().st_size:,} bytes are more than {MAX_BYTES:,}")
     if "-cp311-abi3-" not in path.name:
         found.append(f"its tag must be cp311-abi3, got {path.name}")
     with zipfile.ZipFile(path) as wheel:

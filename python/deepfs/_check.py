@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-LARGEST = 2**30 - 1  # largest extent, stride or padding that a kernel takes
+MAX_EXTENT = 2**30 - 1  # largest extent, stride or padding that a kernel takes
 
 
 def shown(value: Any) -> str:
@@ -40,12 +40,12 @@ def pair(value: int | Sequence[int], name: str, least: int = 1) -> tuple[int, in
     try:
         if isinstance(value, str) or len(entries) != 2:
             raise TypeError
-        first, second = (whole(entry, name, least, LARGEST) for entry in entries)
+        first, second = (whole(entry, name, least, MAX_EXTENT) for entry in entries)
     except (TypeError, ValueError):
         error = type_or_value(value)
         kind = "a positive int" if least == 1 else f"an int of at least {least}"
-        large = error is ValueError and any(entry > LARGEST for entry in entries)
-        bound = f", at most {LARGEST}" if large else ""
+        large = error is ValueError and any(entry > MAX_EXTENT for entry in entries)
+        bound = f", at most {MAX_EXTENT}" if large else ""
         raise error(f"{name} must be {kind} or two of them{bound}, got {shown(value)}") from None
     return first, second
 
@@ -67,8 +67,13 @@ def padding(value: str | int | Sequence[int]) -> str | tuple[int, int, int, int]
         if value not in ("same", "valid"):
             raise ValueError(f'padding must be "same", "valid" or ints, got {shown(value)}')
         return value
+    return sides(value)
+
+
+def sides(value: int | Sequence[int]) -> tuple[int, int, int, int]:
+    """Return a padding in numbers as (top, bottom, left, right)."""
     if isinstance(value, Sequence) and len(value) == 4:
-        top, bottom, left, right = (whole(v, "padding", 0, LARGEST) for v in value)
+        top, bottom, left, right = (whole(v, "padding", 0, MAX_EXTENT) for v in value)
         return top, bottom, left, right
     try:
         high, wide = pair(value, "padding", 0)

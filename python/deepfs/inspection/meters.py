@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import Array
+from .._arrays import Array, Shape
 from ..layers import Container, Layer
 from ..layers._container import walk
 
@@ -54,11 +54,12 @@ class Probe:
     """Wraps `_forward` and `_backward` of a layer; passes all their arguments on."""
 
     def __init__(self, name: str, layer: Layer) -> None:
-        self.name, self.layer, self.algorithm = name, layer, "-"
+        self.name, self.layer = name, layer
+        self.algorithm = self.backward_algorithm = "-"
         self.forward, self.backward = Meter(), Meter()
         self._forward, self._backward = layer._forward, layer._backward
         self._learned = sum(p.storage.nbytes for p in layer.parameters().values())
-        self._counted: list[tuple[int, int]] = []  # bytes of inputs, multiply-adds on them
+        self._counted: list[tuple[Shape, int, int]] = []  # shapes and bytes of inputs, work
 
     def count(self) -> None:
         """Count the work of the calls that follow; a container's work is that of its parts."""
@@ -76,7 +77,7 @@ class Probe:
         result = self._forward(x, *args, **kwargs)
         self.algorithm = self.layer.algorithm_for(x.shape[1:])
         work = len(x) * self.layer.multiply_adds(x.shape[1:])
-        self._counted.append((x.nbytes, work))
+        self._counted.append((x.shape[1:], x.nbytes, work))
         self.forward.multiply_adds += work
         if not np.may_share_memory(x, result[0]):
             self.forward.nbytes += x.nbytes + result[0].nbytes + self._learned
@@ -84,7 +85,12 @@ class Probe:
 
     def _count_backward(self, dy: Array, *args: Any, **kwargs: Any) -> Any:
         dx, meter = self._backward(dy, *args, **kwargs), self.backward
-        x_nbytes, work = self._counted.pop() if self._counted else (0, 0)  # fused: no forward
+        fused = not self._counted  # no forward
+        in_shape, x_nbytes, work = ((), 0, 0) if fused else self._counted.pop()
+        if not fused:
+            passes = ["backward_weight"] if dx is None else ["backward_weight", "backward_input"]
+            names = [self.layer.algorithm_for(in_shape, name) for name in passes]
+            self.backward_algorithm = ", ".join(dict.fromkeys(names))
         if self._learned:
             meter.nbytes += x_nbytes + dy.nbytes + self._learned
             meter.multiply_adds += work

@@ -69,8 +69,10 @@ class Row:
     name, kind : str
         See `Model.summary`. After the layers come ``loss``, ``optimizer``, ``rest`` (metrics,
         checks, zeroing gradients, calls between layers) and ``step``, the whole step.
-    algorithm : str
-        Algorithm of the forward pass of a convolution, see `Conv2D.algorithm_for`; else "-".
+    algorithm, backward_algorithm : str
+        Algorithms of the passes of a convolution, see `Conv2D.algorithm_for`; else "-". Backward
+        may use two, for the gradients of the weights and of the input. The table shows those that
+        differ from the forward one behind a slash.
     calls : int
         Number of forward passes in a step: 2 for a layer that occurs twice, whose row has the sums;
         0 for a layer that is fused into the layer before it, whose row includes its time.
@@ -89,6 +91,7 @@ class Row:
     share: float
     forward: Pass | None
     backward: Pass | None
+    backward_algorithm: str = "-"
 
 
 @dataclass(frozen=True, repr=False)
@@ -141,6 +144,7 @@ class Part:
     backward: Sequence[Meter] = ()
     other: Sequence[Meter] = ()
     algorithm: str = "-"
+    backward_algorithm: str = "-"
 
     def row(self, step_ms: float, peak: float, speed: float) -> Row:
         """Return the row, for a step of ``step_ms`` on a machine of this peak and copy speed."""
@@ -149,7 +153,8 @@ class Part:
             calls, ms = 1, milliseconds([*self.forward, *self.backward, *self.other])
         else:
             calls, ms = self.forward[0].steps[0][0], sum(way.ms for way in (there, back) if way)
-        return Row(self.name, self.kind, self.algorithm, calls, ms, ms / step_ms, there, back)
+        share, algorithm = ms / step_ms, self.backward_algorithm
+        return Row(self.name, self.kind, self.algorithm, calls, ms, share, there, back, algorithm)
 
 
 def profile(trainer: Trainer, x: Array, y: Array, repeats: int) -> Profile:
@@ -184,7 +189,15 @@ def profile(trainer: Trainer, x: Array, y: Array, repeats: int) -> Profile:
     peak, speed = max(peak, peak_gflops(dtype)), copy_gbs()
 
     parts = [
-        Part(p.name, type(p.layer).__name__, [p.forward], [p.backward], (), p.algorithm)
+        Part(
+            p.name,
+            type(p.layer).__name__,
+            [p.forward],
+            [p.backward],
+            (),
+            p.algorithm,
+            p.backward_algorithm,
+        )
         for p in probes
     ]
     parts += [
@@ -289,7 +302,9 @@ def cells_of(row: Row, digits: int) -> tuple[str, ...]:
     whole = [f"{row.ms:.{digits}f}", percent(row.share)]
     if row.calls == 0:
         times[0], whole = "fused", ["-", "-"] if row.backward is None else whole
-    return (name, row.algorithm, *times, *whole, *speeds, *rates)
+    others = [other for other in row.backward_algorithm.split(", ") if other != row.algorithm]
+    algorithm = " / ".join([row.algorithm, *(others if row.backward else ())])
+    return (name, algorithm, *times, *whole, *speeds, *rates)
 
 
 def percent(share: float | None) -> str:

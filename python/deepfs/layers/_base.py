@@ -39,10 +39,21 @@ class Layer(Stateful):
     cache carries what `backward` needs, a layer may be used twice, nested, pickled, and called from
     many threads. Built-in layers are final: combine them, do not inherit from them.
 
-    To write one, define the hooks `_out_shape`, `_forward` and `_backward`, and `_build` if the
-    layer has weights; then run `deepfs.testing.check_layer`. The names of these hooks are stable,
-    and so are those of what they call: `add_parameter`, `add_buffer`, `check_shape` and the
-    functions of `deepfs.layers`. ``docs/add_a_layer.md`` shows it step by step.
+    **Extension points.** A layer defines these hooks; their names are stable, and so are those of
+    what they call: `add_parameter`, `add_buffer`, `check_shape`, the functions of `deepfs.layers`.
+
+    ``_out_shape(in_shape)``
+        Return the output shape, both without the batch axis; raise ValueError for a wrong one.
+    ``_build(in_shape, dtype)``
+        Make parameters and buffers with `add_parameter` and `add_buffer`. Default: none.
+    ``_forward(x, training)``
+        Return the output for ``x``, an array of the layer's dtype, and a cache of any type. Never
+        write to ``x``. If ``self.frozen``, keep the buffers as they are.
+    ``_backward(dy, cache, need_dx)``
+        Add to ``dstorage`` of each parameter. Return dx, a new array, or None if ``need_dx`` is
+        False. Never write to ``dy``.
+
+    Then run `deepfs.testing.check_layer`. ``docs/add_a_layer.md`` shows it step by step.
 
     Parameters
     ----------
@@ -63,8 +74,7 @@ class Layer(Stateful):
     input_rank : tuple of int or None
         Class attribute: numbers of axes that ``x`` may have, the batch included. None: any.
     fuses_forward, fuses_backward : frozenset of str
-        Class attributes: fields of `Epilogue` that `_forward` and `_backward` take as the argument
-        ``end``.
+        Class attributes: fields of `Epilogue` that `_forward` and `_backward` take as ``end``.
 
     Examples
     --------
@@ -121,7 +131,8 @@ class Layer(Stateful):
         _parameter.gradients.change()
         return self._backward(dy, inner, need_dx)
 
-    # The hooks: what a layer defines.
+    # The hooks: what a layer defines. Layers that fuse take ``end: Epilogue = PLAIN`` as well; to
+    # type checkers, ``*end: Any, **more: Any`` admits both signatures.
 
     @abstractmethod
     def _out_shape(self, in_shape: Shape) -> Shape:
@@ -131,18 +142,20 @@ class Layer(Stateful):
         """Make parameters and buffers with `add_parameter` and `add_buffer`."""
 
     @abstractmethod
-    def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
+    def _forward(self, x: Array, training: bool, *end: Any, **more: Any) -> tuple[Array, Any]:
         """Return the output for ``x`` of the layer's dtype, and a cache. Never write to ``x``."""
 
     @abstractmethod
-    def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
+    def _backward(
+        self, dy: Array, cache: Any, need_dx: bool, *end: Any, **more: Any
+    ) -> Array | None:
         """Add to ``dstorage`` of each parameter; return dx, a new array, or None if not needed."""
 
     def _infer(self, x: Array, end: Epilogue = PLAIN) -> Array:
         """Return the output alone. A layer that can compute it faster overrides this."""
         if end is PLAIN:
             return self._forward(x, False)[0]
-        return self._forward(x, False, end)[0]  # type: ignore[call-arg]
+        return self._forward(x, False, end)[0]
 
     # Building: the first input decides shapes and dtype.
 
@@ -208,8 +221,8 @@ class Layer(Stateful):
         A container asks all its parts before any of them runs, so no buffer changes in vain.
         """
 
-    def algorithm_for(self, in_shape: Shape) -> str:
-        """Return the name of the algorithm that a built layer uses, "-" if it has no choice."""
+    def algorithm_for(self, in_shape: Shape, pass_name: str = "forward") -> str:
+        """Return how a built layer computes a pass, see `Conv2D`; "-" if it has no choice."""
         return "-"
 
     def multiply_adds(self, in_shape: Shape) -> int:

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from .._check import padding as checked_padding
 from .._check import pair
 
+Pair: TypeAlias = tuple[int, int]
+Padding: TypeAlias = str | tuple[int, int, int, int]
 
-def checked_window(
-    kernel_size: Any, stride: Any, padding: Any, dilation: Any = 1
-) -> tuple[Any, Any, Any, Any]:
-    """Return the settings of a window as pairs, and the padding as four numbers or a name.
+
+class Window(NamedTuple):
+    """The checked settings of a window: pairs, and the padding as four numbers or a name."""
+
+    kernel_size: Pair
+    stride: Pair
+    padding: Padding
+    dilation: Pair
+
+
+def checked_window(kernel_size: Any, stride: Any, padding: Any, dilation: Any = 1) -> Window:
+    """Return the settings of a window, checked.
 
     Raises
     ------
     TypeError, ValueError
         If a setting is of the wrong kind or out of range.
     """
-    return (
+    return Window(
         pair(kernel_size, "kernel_size"),
         pair(stride, "stride"),
         checked_padding(padding),
@@ -41,11 +51,11 @@ class Placement(NamedTuple):
 @lru_cache(maxsize=4096)  # every layer asks twice per step, with the same arguments
 def place_window(
     who: str,
-    image: tuple[int, int],
-    kernel: tuple[int, int],
-    stride: tuple[int, int],
-    padding: str | tuple[int, int, int, int],
-    dilation: tuple[int, int] = (1, 1),
+    image: Pair,
+    kernel: Pair,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair = (1, 1),
     ceil_mode: bool = False,
 ) -> Placement:
     """Return the output size of a window, and its padding.

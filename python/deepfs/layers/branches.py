@@ -95,7 +95,7 @@ class Branches(Container):
         for part in self.parts:
             if self._adds(part, outputs):
                 end = Epilogue(residual=outputs.pop())
-                y, cache = part._forward(x, training, end)  # type: ignore[call-arg]
+                y, cache = part._forward(x, training, end)
             else:
                 y, cache = part._forward(x, training)
             outputs.append(y)
@@ -129,7 +129,7 @@ class Branches(Container):
         for part, part_dy, part_cache in zip(self.parts, given, caches, strict=True):
             if need_dx and dx is not None and "residual" in part.fuses_backward:
                 end = Epilogue(residual=dx)
-                dx = part._backward(part_dy, part_cache, True, end)  # type: ignore[call-arg]
+                dx = part._backward(part_dy, part_cache, True, end)
                 continue
             more: Any = part._backward(part_dy, part_cache, need_dx)
             dx = more if dx is None or not need_dx else add_arrays(dx, more)

@@ -12,13 +12,13 @@ from cnn_core import conv
 
 from .. import config, initializers
 from .._arrays import Array, Shape, channels_first, channels_last, empty
-from .._check import LARGEST, flag, one_of, whole
+from .._check import MAX_EXTENT, flag, one_of, whole
 from ._base import Layer
 from ._fusion import PLAIN, Epilogue
 from ._window import Placement, checked_window, place_window
 
 # What describes a window to every kernel: see `Conv2D._window`.
-Window: TypeAlias = tuple[int, int, int, int, int, int, int, str]
+KernelWindow: TypeAlias = tuple[int, int, int, int, int, int, int, str]
 
 
 @dataclass(eq=False)
@@ -95,10 +95,9 @@ class Conv2D(Layer):
     changeable = frozenset({"stride", "padding", "dilation", "algorithm"})
 
     def __post_init__(self) -> None:
-        self.filters = whole(self.filters, "filters", most=LARGEST)
-        self.kernel_size, self.stride, self.padding, self.dilation = checked_window(
-            self.kernel_size, self.stride, self.padding, self.dilation
-        )
+        self.filters = whole(self.filters, "filters", most=MAX_EXTENT)
+        self._checked = checked_window(self.kernel_size, self.stride, self.padding, self.dilation)
+        self.kernel_size, self.stride, self.padding, self.dilation = self._checked
         self.groups = whole(self.groups, "groups")
         self.bias = flag(self.bias, "bias")
         initializers.get(self.initializer)
@@ -109,26 +108,23 @@ class Conv2D(Layer):
         return self.filters, *self._place(*in_shape[1:])[:2]
 
     def _place(self, h: int, w: int) -> Placement:
-        settings: tuple[Any, ...] = (self.kernel_size, self.stride, self.padding, self.dilation)
-        return place_window(self.label, (h, w), *settings)
+        return place_window(self.label, (h, w), *self._checked)
 
     def _build(self, in_shape: Shape, dtype: np.dtype[Any]) -> None:
-        kernel_size: Any = self.kernel_size
-        shape = (self.filters, in_shape[0] // self.groups, *kernel_size)
+        shape = (self.filters, in_shape[0] // self.groups, *self._checked.kernel_size)
         self.add_parameter("weight", shape, dtype, self.initializer, axes=(2, 3, 1, 0))
         if self.bias:
             self.add_parameter("bias", (self.filters,), dtype)
 
     def multiply_adds(self, in_shape: Shape) -> int:
-        kernel_size: Any = self.kernel_size
-        return prod(self.out_shape(in_shape)) * in_shape[0] // self.groups * prod(kernel_size)
+        products = in_shape[0] // self.groups * prod(self._checked.kernel_size)
+        return prod(self.out_shape(in_shape)) * products
 
-    def _window(self, place: Placement) -> Window:
+    def _window(self, place: Placement) -> KernelWindow:
         """Return the arguments that describe the window to every kernel, after the arrays."""
-        stride: Any = self.stride
-        dilation: Any = self.dilation
+        _, (sh, sw), _, (dh, dw) = self._checked
         request = self.algorithm if config.winograd or self.algorithm != "auto" else "direct"
-        return (*stride, place.top, place.left, *dilation, self.groups, request)
+        return sh, sw, place.top, place.left, dh, dw, self.groups, request
 
     def algorithm_for(self, in_shape: Shape, pass_name: str = "forward") -> str:
         """Return how a built layer computes a pass: one of ``cnn_core.conv.ALGORITHMS``.
@@ -137,8 +133,7 @@ class Conv2D(Layer):
         "backward_weight" alike.
         """
         place = self._place(*in_shape[1:])
-        kernel_size: Any = self.kernel_size
-        (kh, kw), c, co = kernel_size, in_shape[0], self.filters
+        (kh, kw), c, co = self._checked.kernel_size, in_shape[0], self.filters
         window, itemsize = self._window(place), np.dtype(self.built_dtype).itemsize
         return conv.algorithm(
             pass_name, c, co, place.oh, place.ow, kh, kw, *window, itemsize=itemsize
@@ -157,7 +152,7 @@ class Conv2D(Layer):
     def _backward(
         self, dy: Array, cache: Any, need_dx: bool, end: Epilogue = PLAIN
     ) -> Array | None:
-        window: Window
+        window: KernelWindow
         (x, window), dy = cache, channels_last(dy)
         weight = self.learned["weight"]
         dbias = self.learned["bias"].dstorage if self.bias else None

@@ -9,11 +9,11 @@ import numpy as np
 
 from .. import initializers
 from .._arrays import Array, Shape
-from .._check import LARGEST, flag, one_of, pair, whole
+from .._check import MAX_EXTENT, flag, one_of, pair, whole
 from ._base import Layer
 from ._fusion import PLAIN, Epilogue
 from ._parameter import Parameter
-from ._window import place_window
+from ._window import Padding, Window, place_window
 from .conv import Conv2D, check_channels
 
 
@@ -96,24 +96,23 @@ class Conv1D(Layer):
     fuses_forward, fuses_backward = frozenset({"relu"}), frozenset({"drelu"})
 
     def __post_init__(self) -> None:
-        self.filters = whole(self.filters, "filters", most=LARGEST)
-        self.kernel_size = whole(self.kernel_size, "kernel_size", most=LARGEST)
-        self.stride = whole(self.stride, "stride", most=LARGEST)
+        self.filters = whole(self.filters, "filters", most=MAX_EXTENT)
+        self.kernel_size = whole(self.kernel_size, "kernel_size", most=MAX_EXTENT)
+        self.stride = whole(self.stride, "stride", most=MAX_EXTENT)
         if isinstance(self.padding, str):
-            one_of(self.padding, "padding", ("same", "valid"))
+            self._sides: Padding = one_of(self.padding, "padding", ("same", "valid"))
         else:
             self.padding = pair(self.padding, "padding", 0)
-        self.dilation = whole(self.dilation, "dilation", most=LARGEST)
+            self._sides = (0, 0, *self.padding)
+        self.dilation = whole(self.dilation, "dilation", most=MAX_EXTENT)
         self.groups = whole(self.groups, "groups")
         self.bias = flag(self.bias, "bias")
         initializers.get(self.initializer)
         one_of(self.algorithm, "algorithm", ("auto", "direct"))
 
-    def _window(self) -> tuple[Any, Any, Any, Any]:
-        """Return the window on an image of height 1: size, stride, padding, dilation."""
-        given: Any = self.padding
-        sides = given if isinstance(given, str) else (0, 0, *given)
-        return (1, self.kernel_size), (1, self.stride), sides, (1, self.dilation)
+    def _window(self) -> Window:
+        """Return the window on an image of height 1."""
+        return Window((1, self.kernel_size), (1, self.stride), self._sides, (1, self.dilation))
 
     def _out_shape(self, in_shape: Shape) -> Shape:
         check_channels(self, in_shape, self.filters, self.groups)
@@ -129,8 +128,8 @@ class Conv1D(Layer):
         self._conv.learned["weight"] = _Row(weight.value[:, :, None], axes)
         self.learned = self._conv.learned
 
-    def algorithm_for(self, in_shape: Shape) -> str:
-        return self._conv.algorithm_for((in_shape[0], 1, in_shape[1]))
+    def algorithm_for(self, in_shape: Shape, pass_name: str = "forward") -> str:
+        return self._conv.algorithm_for((in_shape[0], 1, in_shape[1]), pass_name)
 
     def multiply_adds(self, in_shape: Shape) -> int:
         return self._conv.multiply_adds((in_shape[0], 1, in_shape[1]))

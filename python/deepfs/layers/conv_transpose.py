@@ -11,10 +11,10 @@ from cnn_core import conv, reduce
 
 from .. import initializers
 from .._arrays import Array, Shape, channels_first, channels_last, empty
-from .._check import LARGEST, flag, pair, whole
+from .._check import MAX_EXTENT, flag, pair, whole
 from ._base import Layer
 from ._window import checked_window
-from .conv import Conv2D, check_algorithm, check_channels
+from .conv import Conv2D, KernelWindow, check_algorithm, check_channels
 
 
 @dataclass(eq=False)
@@ -95,18 +95,19 @@ class ConvTranspose2D(Layer):
     input_rank = (4,)
 
     def __post_init__(self) -> None:
-        self.filters = whole(self.filters, "filters", most=LARGEST)
-        window = checked_window(self.kernel_size, self.stride, self.padding, self.dilation)
-        self.kernel_size, self.stride, self.padding, self.dilation = window
+        self.filters = whole(self.filters, "filters", most=MAX_EXTENT)
+        self._checked = checked_window(self.kernel_size, self.stride, self.padding, self.dilation)
+        self.kernel_size, self.stride, self.padding, self.dilation = self._checked
         self.groups = whole(self.groups, "groups")
         self.bias = flag(self.bias, "bias")
         initializers.get(self.initializer)
         check_algorithm(self)
-        self.output_padding = pair(self.output_padding, "output_padding", 0)
-        steps = [max(pair) for pair in zip(window[1], window[3], strict=True)]
+        self.output_padding = self._extra = pair(self.output_padding, "output_padding", 0)
+        window = self._checked
+        steps = [max(pair) for pair in zip(window.stride, window.dilation, strict=True)]
         if self.padding == "same":
             steps = [1, 1]
-        if any(extra >= step for extra, step in zip(self.output_padding, steps, strict=True)):
+        if any(extra >= step for extra, step in zip(self._extra, steps, strict=True)):
             raise ValueError(
                 f"{self.label} must have an output_padding below the stride or the dilation, and "
                 f'none with padding="same", got {self.output_padding}'
@@ -115,41 +116,41 @@ class ConvTranspose2D(Layer):
     def _out_shape(self, in_shape: Shape) -> Shape:
         check_channels(self, in_shape, self.filters, self.groups)
         sizes = [self._size(axis, size) for axis, size in enumerate(in_shape[1:])]
-        if min(in_shape[1:]) < 1 or not 1 <= min(sizes) <= max(sizes) <= LARGEST:
+        if min(in_shape[1:]) < 1 or not 1 <= min(sizes) <= max(sizes) <= MAX_EXTENT:
             raise ValueError(
-                f"{self.label} must give an image of 1 to {LARGEST} pixels a side, "
+                f"{self.label} must give an image of 1 to {MAX_EXTENT} pixels a side, "
                 f"got {sizes[0]}x{sizes[1]} from {in_shape[1]}x{in_shape[2]}"
             )
         return self.filters, sizes[0], sizes[1]
 
     def _size(self, axis: int, size: int) -> int:
         """Return the size of the output along an axis."""
-        kernel_size: Any = self.kernel_size
-        stride: Any = self.stride
-        dilation: Any = self.dilation
-        extra: Any = self.output_padding
-        cut: Any = (0, 0, 0, 0) if self.padding == "valid" else self.padding
-        if cut == "same":
+        kernel_size, stride, padding, dilation = self._checked
+        if padding == "same":
             return size * stride[axis]
+        cut = 0 if isinstance(padding, str) else sum(padding[2 * axis :][:2])
         extent = dilation[axis] * (kernel_size[axis] - 1) + 1
-        return (size - 1) * stride[axis] + extent - sum(cut[2 * axis :][:2]) + extra[axis]
+        return (size - 1) * stride[axis] + extent - cut + self._extra[axis]
 
     def _build(self, in_shape: Shape, dtype: np.dtype[Any]) -> None:
-        window: tuple[Any, ...] = (self.kernel_size, self.stride, self.padding, self.dilation)
-        rest: tuple[Any, ...] = (self.groups, False, self.initializer, self.algorithm)
-        self._adjoint = Conv2D(in_shape[0], *window, *rest)  # from output images to input images
+        self._adjoint = Conv2D(  # from output images to input images
+            in_shape[0], *self._checked, self.groups, False, self.initializer, self.algorithm
+        )
         self._adjoint.build(self._out_shape(in_shape), dtype, self._budget)
         self.learned["weight"] = self._adjoint.learned["weight"]
         if self.bias:
             self.add_parameter("bias", (self.filters,), dtype)
 
-    def algorithm_for(self, in_shape: Shape) -> str:
-        return self._adjoint.algorithm_for(self._out_shape(in_shape), "backward_input")
+    def algorithm_for(self, in_shape: Shape, pass_name: str = "forward") -> str:
+        adjoint = {"forward": "backward_input", "backward_input": "forward"}
+        return self._adjoint.algorithm_for(
+            self._out_shape(in_shape), adjoint.get(pass_name, pass_name)
+        )
 
     def multiply_adds(self, in_shape: Shape) -> int:
         return self._adjoint.multiply_adds(self._out_shape(in_shape))
 
-    def _window(self, oh: int, ow: int) -> tuple[Any, ...]:
+    def _window(self, oh: int, ow: int) -> KernelWindow:
         """Return what describes the window of the adjoint to every kernel, after the arrays."""
         return self._adjoint._window(self._adjoint._place(oh, ow))
 

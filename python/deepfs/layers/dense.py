@@ -15,7 +15,7 @@ from cnn_core import dense
 
 from .. import initializers
 from .._arrays import Array, Shape, empty, flat_rows
-from .._check import LARGEST, flag, whole
+from .._check import MAX_EXTENT, flag, whole
 from ._base import Layer
 from ._fusion import PLAIN, Epilogue
 
@@ -66,7 +66,7 @@ class Dense(Layer):
     fuses_forward, fuses_backward = frozenset({"relu"}), frozenset({"drelu"})
 
     def __post_init__(self) -> None:
-        self.units = whole(self.units, "units", most=LARGEST)
+        self.units = whole(self.units, "units", most=MAX_EXTENT)
         self.bias = flag(self.bias, "bias")
         initializers.get(self.initializer)  # raises for an unknown one
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import initializers
 from .._arrays import Array, Shape, channels_first, channels_last
-from .._check import LARGEST, flag, whole
+from .._check import MAX_EXTENT, flag, whole
 from ._base import Layer
 from ._fusion import PLAIN, Epilogue
 from ._window import checked_window, place_window
@@ -35,7 +35,7 @@ class DepthwiseStage(Layer):
         self.kernel_size, self.stride, self.padding, self.dilation = checked_window(
             self.kernel_size, self.stride, self.padding, self.dilation
         )
-        self.multiplier = whole(self.multiplier, "multiplier", most=LARGEST)
+        self.multiplier = whole(self.multiplier, "multiplier", most=MAX_EXTENT)
         self.bias = flag(self.bias, "bias")
         initializers.get(self.initializer)
 
@@ -49,7 +49,7 @@ class DepthwiseStage(Layer):
     def _depthwise(self, in_shape: Shape, dtype: np.dtype[Any], bias: bool) -> Conv2D:
         """Return the depthwise convolution, built, with a channel for each filter."""
         count = in_shape[0] * self.multiplier
-        filters = whole(count, f"the filters of {self.label}", most=LARGEST)
+        filters = whole(count, f"the filters of {self.label}", most=MAX_EXTENT)
         window = (self.kernel_size, self.stride, self.padding, self.dilation)
         made = Conv2D(filters, *window, filters, bias, self.initializer)
         made.build(self._repeated_shape(in_shape), dtype, self._budget)
@@ -145,8 +145,8 @@ class DepthwiseConv2D(DepthwiseStage):
         self._conv = self._depthwise(in_shape, dtype, self.bias)
         self.learned = self._conv.learned
 
-    def algorithm_for(self, in_shape: Shape) -> str:
-        return self._conv.algorithm_for(self._repeated_shape(in_shape))
+    def algorithm_for(self, in_shape: Shape, pass_name: str = "forward") -> str:
+        return self._conv.algorithm_for(self._repeated_shape(in_shape), pass_name)
 
     def multiply_adds(self, in_shape: Shape) -> int:
         return self._conv.multiply_adds(self._repeated_shape(in_shape))

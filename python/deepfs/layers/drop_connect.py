@@ -11,7 +11,7 @@ from cnn_core import dropout, gemm, reduce
 
 from .. import initializers
 from .._arrays import Array, Shape, empty, flat_rows, ignore_overflow
-from .._check import LARGEST, flag, number, whole
+from .._check import MAX_EXTENT, flag, number, whole
 from ._random import RandomLayer, scale_of
 from .dense import Dense, check_length
 
@@ -75,7 +75,7 @@ class DropConnect(RandomLayer):
     changeable = frozenset({"p"})
 
     def __post_init__(self) -> None:
-        self.units = whole(self.units, "units", most=LARGEST)
+        self.units = whole(self.units, "units", most=MAX_EXTENT)
         self.p = number(self.p, "p", "[0, 1]")
         self.bias = flag(self.bias, "bias")
         initializers.get(self.initializer)

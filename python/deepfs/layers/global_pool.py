@@ -175,17 +175,15 @@ class AdaptiveAvgPool2D(Layer):
     input_rank = (4,)
 
     def __post_init__(self) -> None:
-        self.output_size = pair(self.output_size, "output_size")
+        self.output_size = self._size = pair(self.output_size, "output_size")
 
     def _out_shape(self, in_shape: Shape) -> Shape:
-        output_size: Any = self.output_size
         check_pixels(self.label, in_shape)
-        return in_shape[0], *output_size
+        return in_shape[0], *self._size
 
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         self.check_shape(x)
-        output_size: Any = self.output_size
-        y = empty((len(x), *output_size, x.shape[1]), x.dtype)
+        y = empty((len(x), *self._size, x.shape[1]), x.dtype)
         pool.avg_pool2d_forward(channels_last(x), y, *SHARED, 0, 0, 0, 0, pool.mean_of_pixels)
         return channels_first(y), x.shape
 

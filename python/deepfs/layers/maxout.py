@@ -67,12 +67,12 @@ class Maxout(Layer):
         groups = x.reshape(*x.shape[:-1], x.shape[-1] // self.pieces, self.pieces)
         pieces = empty((self.pieces, *groups.shape[:-1]), x.dtype)
         np.copyto(pieces, np.moveaxis(groups, -1, 0))
-        y, winners = pieces[0], np.zeros(pieces.shape[1:], np.min_scalar_type(self.pieces))
+        y, argmax = pieces[0], np.zeros(pieces.shape[1:], np.min_scalar_type(self.pieces))
         for i in range(1, self.pieces):
             wins = ~(pieces[i] <= y) & (y == y)  # a NaN wins, against another the first one
-            np.copyto(winners, winners.dtype.type(i), where=wins)
+            np.copyto(argmax, argmax.dtype.type(i), where=wins)
             y = np.maximum(y, pieces[i], out=empty(y.shape, y.dtype))
-        return channels_first(y), winners
+        return channels_first(y), argmax
 
     def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
         if not need_dx:

@@ -18,7 +18,7 @@ class _Pool(Layer):
     """Base of max and average pooling: the window."""
 
     input_rank = (4,)
-    # types of the fields of the layers below, once __post_init__ has run
+    # types of the fields of the layers below, before __post_init__ has run
     kernel_size: Any
     stride: Any
     padding: Any
@@ -26,13 +26,12 @@ class _Pool(Layer):
 
     def __post_init__(self) -> None:
         stride = self.kernel_size if self.stride is None else self.stride
-        self.kernel_size, self.stride, self.padding, _ = checked_window(
-            self.kernel_size, stride, self.padding
-        )
+        self._checked = checked_window(self.kernel_size, stride, self.padding)
+        self.kernel_size, self.stride, self.padding, _ = self._checked
         self.ceil_mode = flag(self.ceil_mode, "ceil_mode")
-        if not isinstance(self.padding, str):
-            kh, kw = self.kernel_size
-            top, bottom, left, right = self.padding
+        if not isinstance(self._checked.padding, str):
+            kh, kw = self._checked.kernel_size
+            top, bottom, left, right = self._checked.padding
             if max(top, bottom) > kh // 2 or max(left, right) > kw // 2:
                 raise ValueError(
                     f"{self.label} padding must be at most half the window {kh}x{kw}, "
@@ -44,10 +43,7 @@ class _Pool(Layer):
         return c, *self._place(h, w)[:2]
 
     def _place(self, h: int, w: int) -> Placement:
-        return place_window(
-            self.label, (h, w), self.kernel_size, self.stride, self.padding,
-            ceil_mode=self.ceil_mode,
-        )  # fmt: skip
+        return place_window(self.label, (h, w), *self._checked, self.ceil_mode)
 
 
 @dataclass(eq=False)
@@ -112,9 +108,8 @@ class MaxPool2D(_Pool):
 
     def _window(self, place: Placement) -> tuple[Any, ...]:
         """Return the arguments that describe the window to both kernels."""
-        kernel_size: Any = self.kernel_size
-        stride: Any = self.stride
-        return (*kernel_size, *stride, place.top, place.left)
+        (kh, kw), (sh, sw), _, _ = self._checked
+        return kh, kw, sh, sw, place.top, place.left
 
     def _backward(
         self, dy: Array, cache: Any, need_dx: bool, end: Epilogue = PLAIN
@@ -201,11 +196,10 @@ class AvgPool2D(_Pool):
 
     def _window(self, place: Placement) -> tuple[Any, ...]:
         """Return the arguments that describe the window to both kernels, after the arrays."""
-        kernel_size: Any = self.kernel_size
-        stride: Any = self.stride
         sides = (place.top, place.left, place.bottom, place.right)
         mean = pool.mean_with_padding if self.count_include_pad else pool.mean_of_pixels
-        return (*kernel_size, *stride, *sides, mean)
+        (kh, kw), (sh, sw), _, _ = self._checked
+        return kh, kw, sh, sw, *sides, mean
 
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         self.check_shape(x)

@@ -47,14 +47,15 @@ class Reshape(Layer):
 
     def __post_init__(self) -> None:
         given = tuple(self.shape) if isinstance(self.shape, (tuple, list)) else (self.shape,)
-        self.shape = tuple(whole(entry, "each entry of shape", -1) for entry in given)
-        if 0 in self.shape or self.shape.count(-1) > 1:
+        self._shape = tuple(whole(entry, "each entry of shape", -1) for entry in given)
+        self.shape = self._shape
+        if 0 in self._shape or self._shape.count(-1) > 1:
             raise ValueError(
                 f"shape must have positive entries, and -1 at most once, got {self.shape}"
             )
 
     def _out_shape(self, in_shape: Shape) -> Shape:
-        shape: Any = self.shape
+        shape = self._shape
         size, known = prod(in_shape), prod(entry for entry in shape if entry > 0)
         if size % known or (size != known and -1 not in shape) or size == 0:
             raise ValueError(

@@ -78,7 +78,7 @@ class Residual(Container):
         past, shortcut = (x, None) if self.shortcut is None else self.shortcut._forward(x, training)
         if "residual" in self.body.fuses_forward:
             end = end._replace(residual=past)
-            y, body = self.body._forward(x, training, end)  # type: ignore[call-arg]
+            y, body = self.body._forward(x, training, end)
         else:
             y, body = self.body._forward(x, training)
             y = add_arrays(y, past, end.relu)
@@ -98,7 +98,7 @@ class Residual(Container):
         past = dy if self.shortcut is None else self.shortcut._backward(dy, shortcut, need_dx)
         if need_dx and "residual" in self.body.fuses_backward:
             end = end._replace(residual=past)
-            return self.body._backward(dy, body, True, end)  # type: ignore[call-arg]
+            return self.body._backward(dy, body, True, end)
         dx = self.body._backward(dy, body, need_dx)
         if dx is None or past is None:
             return None

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import initializers
 from .._arrays import Array, Shape
-from .._check import LARGEST, whole
+from .._check import MAX_EXTENT, whole
 from ._fusion import PLAIN, Epilogue
 from .conv import Conv2D
 from .depthwise import DepthwiseStage
@@ -83,7 +83,7 @@ class SeparableConv2D(DepthwiseStage):
     initializer: str | initializers.Initializer = "he_normal"
 
     def __post_init__(self) -> None:
-        self.filters = whole(self.filters, "filters", most=LARGEST)
+        self.filters = whole(self.filters, "filters", most=MAX_EXTENT)
         super().__post_init__()
 
     def _out_shape(self, in_shape: Shape) -> Shape:
@@ -98,9 +98,10 @@ class SeparableConv2D(DepthwiseStage):
         if self.bias:
             self.learned["bias"] = self._second.learned["bias"]
 
-    def algorithm_for(self, in_shape: Shape) -> str:
-        first = self._first.algorithm_for(self._repeated_shape(in_shape))
-        return f"{first} + {self._second.algorithm_for(self._depthwise_shape(in_shape))}"
+    def algorithm_for(self, in_shape: Shape, pass_name: str = "forward") -> str:
+        first = self._first.algorithm_for(self._repeated_shape(in_shape), pass_name)
+        second = self._second.algorithm_for(self._depthwise_shape(in_shape), pass_name)
+        return f"{first} + {second}"
 
     def multiply_adds(self, in_shape: Shape) -> int:
         first = self._first.multiply_adds(self._repeated_shape(in_shape))

@@ -138,7 +138,7 @@ class Sequential(Container):
             elif given is PLAIN:
                 x, cache = step.part._forward(x, training)
             else:
-                x, cache = step.part._forward(x, training, given)  # type: ignore[call-arg]
+                x, cache = step.part._forward(x, training, given)
             caches.append(cache)
         return x, caches
 
@@ -161,9 +161,9 @@ class Sequential(Container):
             if plan.steps[i].drelu:
                 continue  # done by the part after it
             if i > first and plan.steps[i - 1].drelu:
-                dx = part._backward(dx, cache[i], wanted, DRELU)  # type: ignore[call-arg]
+                dx = part._backward(dx, cache[i], wanted, DRELU)
             elif i == 0 and end is not PLAIN:
-                dx = part._backward(dx, cache[i], wanted, end)  # type: ignore[call-arg]
+                dx = part._backward(dx, cache[i], wanted, end)
             else:
                 dx = part._backward(dx, cache[i], wanted)
         return dx if need_dx else None

@@ -8,7 +8,7 @@ from typing import Any
 from cnn_core import pool
 
 from .._arrays import Array, Shape, channels_first, channels_last, empty
-from .._check import LARGEST, pair
+from .._check import MAX_EXTENT, pair
 from ._base import Layer
 from .global_pool import check_pixels
 
@@ -53,29 +53,25 @@ class Upsample2D(Layer):
     input_rank = (4,)
 
     def __post_init__(self) -> None:
-        self.factor = pair(self.factor, "factor")
+        self.factor = self._factors = pair(self.factor, "factor")
 
     def _out_shape(self, in_shape: Shape) -> Shape:
         check_pixels(self.label, in_shape)
-        (c, h, w), (fh, fw) = in_shape, self._factors()
-        if max(h * fh, w * fw) > LARGEST:
+        (c, h, w), (fh, fw) = in_shape, self._factors
+        if max(h * fh, w * fw) > MAX_EXTENT:
             raise ValueError(
-                f"{self.label} must give an image of at most {LARGEST} pixels a side, "
+                f"{self.label} must give an image of at most {MAX_EXTENT} pixels a side, "
                 f"got {h * fh}x{w * fw}"
             )
         return c, h * fh, w * fw
 
-    def _factors(self) -> tuple[int, int]:
-        factor: Any = self.factor
-        return factor
-
     def _window(self) -> tuple[int, ...]:
         """Return the window of the pooling that adds up the copies of a pixel."""
-        return (*self._factors(), *self._factors(), 0, 0, 0, 0, pool.mean_undivided)
+        return (*self._factors, *self._factors, 0, 0, 0, 0, pool.mean_undivided)
 
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         self.check_shape(x)
-        (n, c, h, w), (fh, fw) = x.shape, self._factors()
+        (n, c, h, w), (fh, fw) = x.shape, self._factors
         y = empty((n, h * fh, w * fw, c), x.dtype)
         pool.avg_pool2d_backward(channels_last(x), y, *self._window())
         return channels_first(y), x.shape

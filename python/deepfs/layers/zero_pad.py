@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._arrays import Array, Shape, channels_first, empty
-from .._check import padding as padding_of
+from .._check import sides
 from ._base import Layer
 
 
@@ -49,22 +49,17 @@ class ZeroPad2D(Layer):
     def __post_init__(self) -> None:
         if isinstance(self.padding, str):
             raise TypeError(f"padding must be one, two or four ints, got {self.padding!r}")
-        sides: Any = padding_of(self.padding)
-        self.padding = sides
+        self.padding = self._sides = sides(self.padding)
 
     def _out_shape(self, in_shape: Shape) -> Shape:
         c, h, w = in_shape
-        top, bottom, left, right = self._sides()
+        top, bottom, left, right = self._sides
         return c, h + top + bottom, w + left + right
-
-    def _sides(self) -> tuple[int, int, int, int]:
-        sides: Any = self.padding
-        return sides
 
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         self.check_shape(x)
         n, c, h, w = x.shape
-        top, bottom, left, right = self._sides()
+        top, bottom, left, right = self._sides
         y = empty((n, h + top + bottom, w + left + right, c), x.dtype)
         y[:, :top], y[:, top + h :] = 0, 0
         y[:, top : top + h, :left], y[:, top : top + h, left + w :] = 0, 0
@@ -74,6 +69,6 @@ class ZeroPad2D(Layer):
     def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
         if not need_dx:
             return None
-        (h, w), (top, _, left, _) = cache, self._sides()
+        (h, w), (top, _, left, _) = cache, self._sides
         inside = dy[:, :, top : top + h, left : left + w]
         return channels_first(inside.transpose(0, 2, 3, 1).copy())

@@ -11,7 +11,7 @@ from .._arrays import Array, Shape
 from ..layers import Parameter
 
 PAGE = 4096  # bytes
-SMALL = 2**14  # bytes; smaller arrays need not begin a page
+MIN_PAGE_ALIGNED_BYTES = 2**14  # bytes; smaller arrays need not begin a page
 
 
 def zeros(size: int, dtype: np.dtype[Any]) -> Array:
@@ -22,7 +22,7 @@ def zeros(size: int, dtype: np.dtype[Any]) -> Array:
     The memory is NumPy's, which asks for huge pages.
     """
     nbytes = size * dtype.itemsize
-    if nbytes < SMALL:
+    if nbytes < MIN_PAGE_ALIGNED_BYTES:
         return np.zeros(size, dtype)
     memory = np.zeros(nbytes + PAGE, np.uint8)
     skip = -memory.__array_interface__["data"][0] % PAGE

@@ -19,7 +19,7 @@ from ..regularizers import Terms
 from ..schedules import Schedule
 from ._arena import Span
 from ._context import StepContext
-from ._groups import Group, check_names
+from ._groups import Group, check_names, checked_groups
 from ._plan import Plan
 
 
@@ -94,11 +94,7 @@ class Optimizer(ExplainedSettings):
             raise ValueError(f"{type(self).__name__} clips in one way, got {' and '.join(given)}")
         for name in given:
             setattr(self, name, number(getattr(self, name), name, "(0, inf)"))
-        groups: Any = self.groups
-        self.groups = tuple(groups) if isinstance(groups, (list, tuple)) else (groups,)
-        for group in self.groups:
-            if not isinstance(group, Group):
-                raise TypeError(f"groups must be deepfs Groups, got {group!r}")
+        self.groups = checked_groups(self.groups)
 
     def _set(self, name: str, value: Any) -> None:
         """Change a setting; let the state start anew if it no longer belongs to the rule.

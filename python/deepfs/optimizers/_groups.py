@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from math import inf
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .._check import flag, number
 from .._settings import ExplainedSettings
@@ -108,6 +108,15 @@ def settings_of(name: str, ndim: int, default: Terms, groups: Sequence[Group]) -
             if group.regularizers is not None and (weight or group.biases):
                 terms = terms_of(group.regularizers)
     return ParameterSettings(lr_scale, frozen, terms if ndim > 1 else terms._replace(limit=inf))
+
+
+def checked_groups(groups: Any) -> tuple[Group, ...]:
+    """Return the groups of an optimizer, or a single one, as a tuple."""
+    given = tuple(groups) if isinstance(groups, (list, tuple)) else (groups,)
+    for group in given:
+        if not isinstance(group, Group):
+            raise TypeError(f"groups must be deepfs Groups, got {group!r}")
+    return given
 
 
 def check_names(names: Iterable[str], groups: Sequence[Group]) -> None:

@@ -13,6 +13,6 @@ def upsample2d(x: Array, factor: Pair) -> Array:
 
 
 def upsample2d_backward(x: Array, dy: Array, factor: Pair) -> Array:
-    """Return dx: the sum over what a pixel was repeated to."""
+    """Return dx: the sum of dy over the copies of a pixel."""
     n, c, h, w = x.shape
     return np.sum(dy.reshape(n, c, h, factor[0], w, factor[1]), axis=(3, 5))

@@ -14,7 +14,7 @@ from ..trainer import Trainer
 from .model import arrays_of, describe
 from .tensors import CheckpointError, TensorFile, write
 
-KEPT = 2  # one remains while the next is written, and if the last is damaged
+MAX_CHECKPOINTS = 2  # one remains while the next is written, and if the last is damaged
 NAME = re.compile(r"step-(\d+)\.safetensors")
 
 
@@ -74,6 +74,6 @@ class Checkpoints:
             arrays_of(trainer) | beside,
             describe(trainer) | {"run": run},
         )
-        for path in self.paths()[:-KEPT]:
+        for path in self.paths()[:-MAX_CHECKPOINTS]:
             with contextlib.suppress(OSError):  # the next one will try again
                 path.unlink()

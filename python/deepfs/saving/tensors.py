@@ -25,8 +25,8 @@ try:
 except ImportError:  # Windows, which keeps a file that is open from being removed
     fcntl = None  # type: ignore[assignment]
 
-LONGEST_HEADER = 2**20  # bytes; its JSON may take 25 times as much memory
-PIECE = 2**20  # bytes
+MAX_HEADER_BYTES = 2**20  # bytes; its JSON may take 25 times as much memory
+PIECE_BYTES = 2**20  # bytes
 TEMPORARY = ".deepfs-"  # prefix of files that are being written
 CODES = {"float32": "F32", "float64": "F64", "int64": "I64", "uint64": "U64"}
 DTYPES = {code: np.dtype(name) for name, code in CODES.items()}
@@ -84,9 +84,9 @@ def write(path: str | Path, arrays: Mapping[str, Array], description: Any) -> No
     header["__metadata__"] = {"deepfs": text, "checksums": json.dumps(checks)}
     head = json.dumps(header).encode()
     head += b" " * (-len(head) % 8)
-    if len(head) > LONGEST_HEADER:
+    if len(head) > MAX_HEADER_BYTES:
         raise ValueError(f"{path} would need a header of {len(head)} bytes for {len(arrays)} "
-                         f"arrays, at most {LONGEST_HEADER} are read")  # fmt: skip
+                         f"arrays, at most {MAX_HEADER_BYTES} are read")  # fmt: skip
     remove_orphans(path.parent)
     with replacing(path) as file:
         file.write(len(head).to_bytes(8, "little") + head)
@@ -103,8 +103,8 @@ def check_of(name: str, entry: Mapping[str, Any]) -> int:
 def pieces(array: Array) -> Iterator[memoryview]:
     """Yield the bytes of an array in C order, from a copy if it is not C-contiguous."""
     content = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
-    for start in range(0, len(content), PIECE):
-        yield content[start : start + PIECE]
+    for start in range(0, len(content), PIECE_BYTES):
+        yield content[start : start + PIECE_BYTES]
 
 
 @contextlib.contextmanager
@@ -220,9 +220,9 @@ class TensorFile:
         if not 2 <= length <= size - 8:
             raise CheckpointError(f"{self.path} is not a safetensors file: it has {size} bytes, "
                                   f"and a header of {length}")  # fmt: skip
-        if length > LONGEST_HEADER:
+        if length > MAX_HEADER_BYTES:
             raise CheckpointError(
-                f"{self.path} has a header of {length} bytes, at most {LONGEST_HEADER} are read"
+                f"{self.path} has a header of {length} bytes, at most {MAX_HEADER_BYTES} are read"
             )
         try:
             with safe_open(self.path, framework="numpy"):  # checks the header completely
@@ -251,7 +251,7 @@ class TensorFile:
             if entry["dtype"] not in DTYPES:
                 raise CheckpointError(f"{self.path} has {name!r} of dtype {entry['dtype']}")
             check = check_of(name, entry)
-            for piece in self._pieces(entry, bytearray(PIECE)):
+            for piece in self._pieces(entry, bytearray(PIECE_BYTES)):
                 check = crc32(piece, check)
             if check != wanted:
                 raise CheckpointError(f"{self.path} is damaged: the array {name!r} has changed")

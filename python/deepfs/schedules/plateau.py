@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf, isnan
 
-from .._check import number, one_of, whole
+from .._check import number, one_of, shown, whole
 from ._base import MOVES, Schedule
 
 
@@ -72,9 +72,13 @@ class Plateau(Schedule):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.factor = number(self.factor, "factor", "(0, 1)")
+        if not isinstance(self.monitor, str | None):
+            raise TypeError(f"monitor must be a str or None, got {shown(self.monitor)}")
         self.mode = one_of(self.mode, "mode", ("min", "max"))
         self.threshold = number(self.threshold, "threshold", "[0, 1)")
         self.least = number(self.least, "least", "[0, inf)")
+        if self.best is not None:
+            self.best = number(self.best, "best", "[-inf, inf]")
         for name in ("patience", "cooldown", "waited", "cooling", "cuts"):
             setattr(self, name, whole(getattr(self, name), name, 0))
 
