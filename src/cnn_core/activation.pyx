@@ -16,13 +16,13 @@ from cython.parallel cimport prange
 from cnn_core.activation_functions cimport ELU, GELU, GELU_TANH, HARD_SWISH, KINDS, LEAKY_RELU
 from cnn_core.activation_functions cimport RELU, SELU, SIGMOID, SILU, SLOPE, SOFTPLUS, TANH, element
 from cnn_core.memory cimport Buffer
-from cnn_core.simd cimport lanes, vec, vecd, vecf, vfill, vload, vload_tail, vstore, vstore_tail
+from cnn_core.simd cimport MAX_LANES, lanes, vec, vecd, vecf, vfill, vload, vload_tail, vstore
+from cnn_core.simd cimport vstore_tail
 from cnn_core.threads cimport threads_for
 from cnn_core.types cimport blocks_of, dim, least, real
 
 cdef enum:
-    TASK_ENTRIES = 8192     # entries that a thread takes at a time
-    MAX_LANES = 16          # elements of the widest vector
+    ACTIVATION_TASK = 8192      # entries that a thread takes at a time
 
 relu, sigmoid, tanh, elu, selu, softplus = RELU, SIGMOID, TANH, ELU, SELU, SOFTPLUS
 leaky_relu, hard_swish, silu, gelu, gelu_tanh = LEAKY_RELU, HARD_SWISH, SILU, GELU, GELU_TANH
@@ -127,10 +127,10 @@ cdef int run(
         table = <real*> workspace.memory
     for k in range(period + MAX_LANES if needed else 0):
         table[k] = parameter[k % period]
-    for t in prange(blocks_of(n, TASK_ENTRIES), nogil=True, schedule="static",
+    for t in prange(blocks_of(n, ACTIVATION_TASK), nogil=True, schedule="static",
                     num_threads=threads_for(<double> n * sizeof(real) / (20 if quick else 8))):
-        first = t * TASK_ENTRIES
-        m = least(TASK_ENTRIES, n - first)
+        first = t * ACTIVATION_TASK
+        m = least(ACTIVATION_TASK, n - first)
         given = NULL if dy == NULL else dy + first
         if real is float:
             task(kind, x_or_y + first, given, out + first, m, table, first, period, <vecf*> NULL)

@@ -9,7 +9,7 @@ from cnn_core.threads cimport threads_for
 from cnn_core.types cimport blocks_of, dim, least, real
 
 cdef enum:
-    TASK_ENTRIES = 8192     # entries that a thread takes at a time
+    ADD_TASK = 8192     # entries that a thread takes at a time
 
 
 cdef void add_entries(
@@ -36,11 +36,11 @@ cdef void add_all(
 ) noexcept nogil:
     """Do the work of `add`; drelu may be NULL."""
     cdef dim t, first
-    for t in prange(blocks_of(n, TASK_ENTRIES), schedule="static",
+    for t in prange(blocks_of(n, ADD_TASK), schedule="static",
                     num_threads=threads_for(<double> n * sizeof(real) / 8)):
-        first = t * TASK_ENTRIES
+        first = t * ADD_TASK
         add_entries(a + first, b + first, NULL if drelu == NULL else drelu + first, relu,
-                    y + first, least(TASK_ENTRIES, n - first))
+                    y + first, least(ADD_TASK, n - first))
 
 
 def add(

@@ -5,7 +5,8 @@ In windows of at most MAX_PIXELS_OF_BYTE pixels it takes a byte, and a *word*, a
 holds those of as many neighbouring windows as it has bytes: with windows of 2 x 2 and float32, all
 of them take a sixteenth of the image. In larger windows each has a word of its own.
 
-    argmax (n, oh, words, c)   window j: word j >> share, from bit 8 (j mod 2^share) on
+    argmax (n, oh, words, c)   window j: word j >> log2_windows,
+                               from bit 8 (j mod 2^log2_windows) on
 
 Words are arrays of floats that no one reads as numbers: vectors of the images' type hold them, so
 that one comparison of bits tells, for a vector of channels, where a pixel is the largest.
@@ -21,16 +22,16 @@ cdef enum:
     MAX_PIXELS = 0x7fffffff         # of any window: its argmax must fit into the bits of a float
 
 
-cdef inline dim share_of_word(dim kh, dim kw, dim itemsize) noexcept nogil:
-    """Return the logarithm (to the base 2) of how many windows share a word."""
+cdef inline dim log2_windows_of_word(dim kh, dim kw, dim itemsize) noexcept nogil:
+    """Return the logarithm to base 2 of the number of windows in a word."""
     if kh * kw > MAX_PIXELS_OF_BYTE:
         return 0
     return 2 if itemsize == 4 else 3
 
 
-cdef inline dim first_bit(dim j, dim share) noexcept nogil:
+cdef inline dim first_bit(dim j, dim log2_windows) noexcept nogil:
     """Return where in its word the argmax of window j begins."""
-    return 8 * (j & ((1 << share) - 1))
+    return 8 * (j & ((1 << log2_windows) - 1))
 
 
 cdef inline dim shifted(dim number, dim bit) noexcept nogil:
@@ -38,9 +39,9 @@ cdef inline dim shifted(dim number, dim bit) noexcept nogil:
     return <dim> (<size_t> number << bit)
 
 
-cdef inline dim no_pixel(dim bit, dim share) noexcept nogil:
+cdef inline dim no_pixel(dim bit, dim log2_windows) noexcept nogil:
     """Return the argmax of a window without pixels, in the padding: all its bits are set."""
-    return shifted(255, bit) if share > 0 else -1
+    return shifted(255, bit) if log2_windows > 0 else -1
 
 
 cdef inline void keep_larger(
@@ -78,11 +79,13 @@ cdef inline void load_drelu(const real* dy, const real* y, vector* g) noexcept n
         vand_bits(g[0], g[0], mask)
 
 
-cdef inline void load_argmax(const real* word, dim bit, dim share, vector* argmax) noexcept nogil:
+cdef inline void load_argmax(
+    const real* word, dim bit, dim log2_windows, vector* argmax,
+) noexcept nogil:
     """Read an argmax from its word; the bits of other windows become 0."""
     cdef vector mask
     vload(argmax[0], word)
-    vfill_bits(mask, no_pixel(bit, share))
+    vfill_bits(mask, no_pixel(bit, log2_windows))
     vand_bits(argmax[0], argmax[0], mask)
 
 

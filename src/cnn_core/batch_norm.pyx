@@ -12,8 +12,8 @@ from cython.parallel cimport prange
 from libc.math cimport sqrt
 from libc.string cimport memset
 
-from cnn_core.batch_norm_sums cimport GROUP, gradient_sums_of_run, merge, moments_of_run, repeat
-from cnn_core.batch_norm_sums cimport wide_row
+from cnn_core.batch_norm_sums cimport REGISTER_VECTORS, gradient_sums_of_run, merge
+from cnn_core.batch_norm_sums cimport moments_of_run, repeat, wide_row
 from cnn_core.memory cimport Buffer
 from cnn_core.reduce cimport run_of_rows
 from cnn_core.simd cimport lanes, vdrelu, vec, vecd, vecf, vfill, vload, vload_tail, vrelu
@@ -22,13 +22,13 @@ from cnn_core.threads cimport threads_for
 from cnn_core.types cimport blocks_of, dim, least, real
 
 
-cdef inline void normalise_group(
+cdef inline void normalise_block(
     dim vectors, const real* x, const real* residual, real* y, dim left,    # values from here on
     const real* columns, dim wide, bint relu, vec* tag,
 ) noexcept nogil:
     """y = (x - mean) scale + beta, plus the residual; with relu, what is below 0 becomes 0."""
     cdef dim size = lanes(sizeof(real)), j
-    cdef vec v[GROUP]
+    cdef vec v[REGISTER_VECTORS]
     cdef vec a, b, zero
     vfill(zero, 0)
     for j in range(vectors):
@@ -52,15 +52,15 @@ cdef inline void normalise_run(
     const real* columns,                        # mean, scale, beta  (3, wide)
     dim wide, bint relu, vec* tag,
 ) noexcept nogil:
-    cdef dim size = lanes(sizeof(real)), group = GROUP * size, n, k
+    cdef dim size = lanes(sizeof(real)), block = REGISTER_VECTORS * size, n, k
     while values > 0:
         n, k = least(wide, values), 0
-        while k + group <= n:
-            normalise_group(GROUP, x + k, NULL if residual == NULL else residual + k, y + k,
-                            group, columns + k, wide, relu, tag)
-            k += group
+        while k + block <= n:
+            normalise_block(REGISTER_VECTORS, x + k, NULL if residual == NULL else residual + k,
+                            y + k, block, columns + k, wide, relu, tag)
+            k += block
         while k < n:
-            normalise_group(1, x + k, NULL if residual == NULL else residual + k, y + k, n - k,
+            normalise_block(1, x + k, NULL if residual == NULL else residual + k, y + k, n - k,
                             columns + k, wide, relu, tag)
             k += size
         x += n
@@ -70,13 +70,13 @@ cdef inline void normalise_run(
         values -= n
 
 
-cdef inline void backward_group(
+cdef inline void backward_block(
     dim vectors, const real* x, const real* dy, real* dx, dim left,
     const real* columns, dim wide, bint drelu, vec* tag,
 ) noexcept nogil:
     """dx = scale (dy - mean_dy - slope (x - mean)); with drelu, 0 where x is not above 0."""
     cdef dim size = lanes(sizeof(real)), j
-    cdef vec g[GROUP]
+    cdef vec g[REGISTER_VECTORS]
     cdef vec v, a, b, zero
     vfill(zero, 0)
     for j in range(vectors):
@@ -100,14 +100,15 @@ cdef inline void backward_run(
     const real* columns,                        # mean, mean_dy, slope, scale  (4, wide)
     dim wide, bint drelu, vec* tag,
 ) noexcept nogil:
-    cdef dim size = lanes(sizeof(real)), group = GROUP * size, n, k
+    cdef dim size = lanes(sizeof(real)), block = REGISTER_VECTORS * size, n, k
     while values > 0:
         n, k = least(wide, values), 0
-        while k + group <= n:
-            backward_group(GROUP, x + k, dy + k, dx + k, group, columns + k, wide, drelu, tag)
-            k += group
+        while k + block <= n:
+            backward_block(REGISTER_VECTORS, x + k, dy + k, dx + k, block, columns + k, wide,
+                           drelu, tag)
+            k += block
         while k < n:
-            backward_group(1, x + k, dy + k, dx + k, n - k, columns + k, wide, drelu, tag)
+            backward_block(1, x + k, dy + k, dx + k, n - k, columns + k, wide, drelu, tag)
             k += size
         x += n
         dy += n

@@ -13,9 +13,9 @@ from cnn_core.simd cimport lanes, vec, vload, vstore
 from cnn_core.types cimport dim, least, real
 
 cdef enum:
-    GROUP = 4               # vectors worked on at a time, in registers
-    MAX_STEP_BYTES = 512    # from wide row to wide row of a strip; steps of 1 KB took twice as long
-    STRIP_BYTES = 2048      # of wide rows, summed in one group of columns before the next
+    REGISTER_VECTORS = 4    # vectors of a row worked on at a time, in registers
+    MAX_STEP_BYTES = 512    # from wide row to wide row of a chunk; steps of 1 KB took twice as long
+    CHUNK_BYTES = 2048      # of wide rows, summed in one block of columns before the next
 
 cdef enum:                  # what `add_up` sums
     VALUES                  # x
@@ -24,15 +24,15 @@ cdef enum:                  # what `add_up` sums
 
 
 cdef inline dim wide_row(dim c, dim itemsize) noexcept nogil:
-    """Return the columns of a wide row: a whole number of vectors, at least a group."""
+    """Return the columns of a wide row: a whole number of vectors, at least REGISTER_VECTORS."""
     cdef dim size = lanes(itemsize), together = 1
-    while together * c % size != 0 or together * c < GROUP * size:
+    while together * c % size != 0 or together * c < REGISTER_VECTORS * size:
         together *= 2
     return together * c
 
 
 cdef inline void repeat(const real* columns, dim c, real* out, dim wide) noexcept nogil:
-    """Write what belongs to the columns to each of a wide row; both may begin at one place."""
+    """Repeat the c numbers across a wide row; ``out`` may be ``columns`` itself."""
     cdef dim start = 0, k
     while start < wide:
         for k in range(c):
@@ -40,16 +40,16 @@ cdef inline void repeat(const real* columns, dim c, real* out, dim wide) noexcep
         start += c
 
 
-cdef inline void add_group(
+cdef inline void add_block(
     dim vectors, int kind,                      # literals at every call: the loops unroll
     const real* x, const real* dy, const real* mean, dim rows, dim wide,
     real* sums, real* products, vec* tag,       # tag: NULL, only names the vector type
 ) noexcept nogil:
-    """Do the work of `add_up` for a few vectors of ``rows`` wide rows."""
+    """Do the work of `add_up` for a block of vectors of ``rows`` wide rows."""
     cdef dim size = lanes(sizeof(real)), i, j
-    cdef vec s[GROUP]
-    cdef vec p[GROUP]
-    cdef vec m[GROUP]
+    cdef vec s[REGISTER_VECTORS]
+    cdef vec p[REGISTER_VECTORS]
+    cdef vec m[REGISTER_VECTORS]
     cdef vec v, g
     for j in range(vectors):
         vload(s[j], sums + j * size)
@@ -80,14 +80,14 @@ cdef inline void add_up(
     """sums += x, or (x - mean)^2, or dy, and then products += dy (x - mean), as ``kind`` says."""
     cdef dim size = lanes(sizeof(real)), bytes = wide * sizeof(real), rows, k
     while values >= wide:
-        rows = least(STRIP_BYTES // bytes if bytes <= MAX_STEP_BYTES else 1, values // wide)
+        rows = least(CHUNK_BYTES // bytes if bytes <= MAX_STEP_BYTES else 1, values // wide)
         k = 0
-        while k + GROUP * size <= wide:
-            add_group(GROUP, kind, x + k, dy + k, mean + k, rows, wide, sums + k, products + k,
-                      tag)
-            k += GROUP * size
+        while k + REGISTER_VECTORS * size <= wide:
+            add_block(REGISTER_VECTORS, kind, x + k, dy + k, mean + k, rows, wide, sums + k,
+                      products + k, tag)
+            k += REGISTER_VECTORS * size
         while k < wide:
-            add_group(1, kind, x + k, dy + k, mean + k, rows, wide, sums + k, products + k, tag)
+            add_block(1, kind, x + k, dy + k, mean + k, rows, wide, sums + k, products + k, tag)
             k += size
         x += rows * wide
         dy += rows * wide

@@ -12,7 +12,7 @@ from cnn_core.simd cimport lanes, vdrelu, vec, vecd, vecf, vfill, vload_tail, vr
 from cnn_core.types cimport dim, least, real
 
 cdef enum:
-    BLOCK = 4       # output pixels, or taps of a weight gradient, that are computed together
+    ACCUMULATORS = 4        # output pixels, or taps of a weight gradient, computed together
 
 
 cdef inline void pixel_block(
@@ -21,8 +21,8 @@ cdef inline void pixel_block(
     real* y, const dim* out, const real* bias, const real* drelu, bint relu, vec* tag,
 ) noexcept nogil:
     """y = the sum over the taps for a block of output pixels and a vector of channels."""
-    cdef vec total[BLOCK]
-    cdef vec acc[BLOCK]
+    cdef vec total[ACCUMULATORS]
+    cdef vec acc[ACCUMULATORS]
     cdef vec w, v, zero
     cdef dim p = 0, end, i
     vfill(zero, 0)
@@ -62,11 +62,11 @@ cdef inline void all_pixels(
     while j < c:
         i = 0
         while i < m:
-            if m - i >= BLOCK:
-                pixel_block[real, vec](BLOCK, k, c, c - j, a + j, row + i, step, weight + j,
+            if m - i >= ACCUMULATORS:
+                pixel_block[real, vec](ACCUMULATORS, k, c, c - j, a + j, row + i, step, weight + j,
                                        y + j, out + i, NULL if bias == NULL else bias + j,
                                        NULL if drelu == NULL else drelu + j, relu, NULL)
-                i += BLOCK
+                i += ACCUMULATORS
             else:
                 pixel_block[real, vec](1, k, c, c - j, a + j, row + i, step, weight + j,
                                        y + j, out + i, NULL if bias == NULL else bias + j,
@@ -95,7 +95,7 @@ cdef inline void tap_block(
     real* dw, bint add, vec* tag,
 ) noexcept nogil:
     """dw (+)= the sum over the output pixels for a block of taps and a vector of channels."""
-    cdef vec acc[BLOCK]
+    cdef vec acc[ACCUMULATORS]
     cdef vec g, v
     cdef dim i, p
     for p in range(taps):
@@ -122,10 +122,10 @@ cdef inline void all_taps(
     while j < c:
         p = 0
         while p < k:
-            if k - p >= BLOCK:
-                tap_block[real, vec](BLOCK, m, c, c - j, a + j, row, step + p, dy + j,
+            if k - p >= ACCUMULATORS:
+                tap_block[real, vec](ACCUMULATORS, m, c, c - j, a + j, row, step + p, dy + j,
                                      dw + p * c + j, add, NULL)
-                p += BLOCK
+                p += ACCUMULATORS
             else:
                 tap_block[real, vec](1, m, c, c - j, a + j, row, step + p, dy + j,
                                      dw + p * c + j, add, NULL)

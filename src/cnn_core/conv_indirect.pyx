@@ -23,7 +23,7 @@ from cnn_core.conv_depthwise cimport depthwise_multiply, depthwise_sum
 from cnn_core.conv_one_channel cimport one_channel_multiply, one_channel_space, one_channel_sum
 from cnn_core.conv_tiles cimport Tiling, list_pixels, list_taps, list_windows, nanoseconds, pitch
 from cnn_core.conv_tiles cimport pixels_of, plan_tiles, strip, strip_size, tiles_of
-from cnn_core.reduce cimport sum_run
+from cnn_core.reduce cimport RUN_SUMS_TASK, sum_run
 from cnn_core.gemm cimport ADD, CHAIN, KC, RELU, count_by, multiply, pack, packed_width
 from cnn_core.gemm cimport part_length
 from cnn_core.im2col cimport Window
@@ -34,7 +34,6 @@ from cnn_core.types cimport blocks_of, dim, least, real
 
 cdef enum:
     GRADIENT_TASKS = 16     # tasks a weight gradient is cut into, where that many can be had
-    SUM_BLOCK = 1 << 12     # numbers of dw whose partial sums one task adds
 
 
 cdef void convolve_tile(
@@ -309,9 +308,9 @@ cdef int indirect_backward_weight(
                 co, groups, partial + (t // blocks * k + t % blocks * block) * co,
                 dsums + t // blocks * co if dbias != NULL and t % blocks == 0 else NULL,
                 mine, mine + space)
-        for e in prange(blocks_of(k * co, SUM_BLOCK), schedule="static"):
-            add_runs(partial + e * SUM_BLOCK, runs, k * co,
-                     least(SUM_BLOCK, k * co - e * SUM_BLOCK), dw + e * SUM_BLOCK)
+        for e in prange(blocks_of(k * co, RUN_SUMS_TASK), schedule="static"):
+            add_runs(partial + e * RUN_SUMS_TASK, runs, k * co,
+                     least(RUN_SUMS_TASK, k * co - e * RUN_SUMS_TASK), dw + e * RUN_SUMS_TASK)
     if dbias != NULL:
         for t in range(1, runs):
             for e in range(co):

@@ -18,7 +18,7 @@ from cnn_core.transpose cimport transpose_matrix
 from cnn_core.types cimport blocks_of, dim, least, real
 
 cdef enum:
-    STRIP_VECTORS = 2       # vectors of output pixels that are computed together
+    CHUNK_VECTORS = 2       # vectors of output pixels that are computed together
     BLOCK_FILTERS = 6       # filters that are computed together, at most
     BLOCK_TAPS = 8          # taps of a weight gradient that are computed together, at most
     BLOCK_SUMS = 24         # filters times taps of those, at most: they stay in registers
@@ -34,40 +34,40 @@ cdef dim one_channel_space(dim rows, dim width, dim co, dim itemsize) noexcept n
     return rows * padded(width, itemsize) * co
 
 
-cdef inline void filter_strip(
+cdef inline void filter_chunk(
     dim filters,                                # a literal: how many filters
     dim co, dim k, dim left, const real* x, const dim* step, const real* weight,
     const real* bias, bint relu,
-    real* planes,                               # out  (filters, STRIP_VECTORS)
+    real* planes,                               # out  (filters, CHUNK_VECTORS)
     vec* tag,
 ) noexcept nogil:
     """planes = the sum over the taps at the next output pixels; the row has ``left`` of them."""
     cdef dim size = lanes(sizeof(real)), p, f, i
-    cdef vec acc[BLOCK_FILTERS][STRIP_VECTORS]
-    cdef vec v[STRIP_VECTORS]
+    cdef vec acc[BLOCK_FILTERS][CHUNK_VECTORS]
+    cdef vec v[CHUNK_VECTORS]
     cdef vec w
     for f in range(filters):
-        for i in range(STRIP_VECTORS):
+        for i in range(CHUNK_VECTORS):
             vfill(acc[f][i], 0)
     for p in range(k):                          # vload_tail would branch for each vector
-        for i in range(STRIP_VECTORS):
+        for i in range(CHUNK_VECTORS):
             vload_some(v[i], x + step[p] + i * size, least(size, max(0, left - i * size)))
         for f in range(filters):
             vfill(w, weight[p * co + f])
-            for i in range(STRIP_VECTORS):
+            for i in range(CHUNK_VECTORS):
                 acc[f][i] = acc[f][i] + v[i] * w
     for f in range(filters):
         vfill(w, 0)
         if bias != NULL:
             vfill(w, bias[f])
-        for i in range(STRIP_VECTORS):
+        for i in range(CHUNK_VECTORS):
             acc[f][i] = acc[f][i] + w
         if relu:
             vfill(w, 0)
-            for i in range(STRIP_VECTORS):
+            for i in range(CHUNK_VECTORS):
                 vrelu(acc[f][i], w)
-        for i in range(STRIP_VECTORS):
-            vstore(planes + (f * STRIP_VECTORS + i) * size, acc[f][i])
+        for i in range(CHUNK_VECTORS):
+            vstore(planes + (f * CHUNK_VECTORS + i) * size, acc[f][i])
 
 
 cdef inline void multiply_row(
@@ -75,34 +75,34 @@ cdef inline void multiply_row(
     real* y, const real* bias, bint relu, vec* tag,
 ) noexcept nogil:
     """Do the work of `one_channel_multiply` for one row."""
-    cdef dim strip = STRIP_VECTORS * lanes(sizeof(real)), j = 0, f, count
-    cdef real planes[MAX_FILTERS * STRIP_VECTORS * MAX_LANES]
+    cdef dim chunk = CHUNK_VECTORS * lanes(sizeof(real)), j = 0, f, count
+    cdef real planes[MAX_FILTERS * CHUNK_VECTORS * MAX_LANES]
     while j < width:
         f = 0
         while f < co:
             if VBYTES == 64 and f + 6 <= co:
                 count = 6
-                filter_strip[real, vec](6, co, k, width - j, x + j, step, weight + f,
+                filter_chunk[real, vec](6, co, k, width - j, x + j, step, weight + f,
                                         NULL if bias == NULL else bias + f, relu,
-                                        planes + f * strip, NULL)
+                                        planes + f * chunk, NULL)
             elif f + 4 <= co:
                 count = 4
-                filter_strip[real, vec](4, co, k, width - j, x + j, step, weight + f,
+                filter_chunk[real, vec](4, co, k, width - j, x + j, step, weight + f,
                                         NULL if bias == NULL else bias + f, relu,
-                                        planes + f * strip, NULL)
+                                        planes + f * chunk, NULL)
             elif f + 2 <= co:
                 count = 2
-                filter_strip[real, vec](2, co, k, width - j, x + j, step, weight + f,
+                filter_chunk[real, vec](2, co, k, width - j, x + j, step, weight + f,
                                         NULL if bias == NULL else bias + f, relu,
-                                        planes + f * strip, NULL)
+                                        planes + f * chunk, NULL)
             else:
                 count = 1
-                filter_strip[real, vec](1, co, k, width - j, x + j, step, weight + f,
+                filter_chunk[real, vec](1, co, k, width - j, x + j, step, weight + f,
                                         NULL if bias == NULL else bias + f, relu,
-                                        planes + f * strip, NULL)
+                                        planes + f * chunk, NULL)
             f += count
-        transpose_matrix(co, least(strip, width - j), planes, strip, y + j * co, co)
-        j += strip
+        transpose_matrix(co, least(chunk, width - j), planes, chunk, y + j * co, co)
+        j += chunk
 
 
 cdef void one_channel_multiply(

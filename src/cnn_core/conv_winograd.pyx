@@ -24,6 +24,7 @@ from cnn_core.conv_winograd_1d cimport gradient_1d, input_1d, output_1d, weight_
 from cnn_core.conv_winograd_1d cimport weight_gradient_1d
 from cnn_core.gemm cimport ADD, KC, count_by, multiply, part_length
 from cnn_core.memory cimport Buffer
+from cnn_core.reduce cimport RUN_SUMS_TASK
 from cnn_core.simd cimport MAX_LANES, lanes, vdrelu, vecf, vfill, vload, vload_some, vload_tail
 from cnn_core.simd cimport vprefetch_l2, vrelu, vstore, vstore_tail
 from cnn_core.threads cimport threads_for
@@ -33,9 +34,8 @@ from cnn_core.types cimport blocks_of, dim, least
 cdef enum:
     ENTRIES = 36                # of a transformed tile
     BLOCK_FLOATS = 1 << 16      # floats of V and M of a block: a quarter of a 1 MB cache
-    MAX_RUNS = 8                # runs of tiles with a partial sum of their own
+    MAX_TILE_RUNS = 8           # runs of tiles, each with a partial sum of its own, at most
     PARTIAL_FLOATS = 1 << 23    # floats of all partial sums, at most, where two of them fit
-    SUM_BLOCK = 1 << 12         # floats whose partial sums one task adds
     LINE_FLOATS = 16            # floats of a cache line of 64 bytes
     MAX_TILES = 56              # tiles of a block, at most, in a forward pass
     MAX_GRADIENT_TILES = 112    # the same in a weight gradient
@@ -459,7 +459,7 @@ cdef int winograd_backward_weight(
     cdef dim block = least(all_tiles, tiles_of_block(c, co, MAX_GRADIENT_TILES))
     cdef dim size = ENTRIES * c * padded(co)
     cdef dim blocks = blocks_of(all_tiles, block)
-    cdef dim run = blocks_of(blocks, max(2, least(MAX_RUNS, PARTIAL_FLOATS // size))) * block
+    cdef dim run = blocks_of(blocks, max(2, least(MAX_TILE_RUNS, PARTIAL_FLOATS // size))) * block
     cdef dim runs = blocks_of(all_tiles, run), r, i, e
     cdef dim space = block * (tile_length(c) + tile_length(co))
     cdef int threads = threads_for(nanoseconds(all_tiles, c, co))
@@ -484,8 +484,9 @@ cdef int winograd_backward_weight(
                                 least((r + 1) * run, all_tiles), block, row, step, out,
                                 du + r * size, NULL if dbias == NULL else db + r * padded(co),
                                 v, v + block * tile_length(c))
-        for e in prange(blocks_of(size, SUM_BLOCK), schedule="static"):
-            add_runs(du + e * SUM_BLOCK, runs, size, least(SUM_BLOCK, size - e * SUM_BLOCK))
+        for e in prange(blocks_of(size, RUN_SUMS_TASK), schedule="static"):
+            add_runs(du + e * RUN_SUMS_TASK, runs, size,
+                     least(RUN_SUMS_TASK, size - e * RUN_SUMS_TASK))
         for i in prange(c, schedule="static"):
             transform_weight_gradient(du, i, c, co, dweight)
     if dbias != NULL:

@@ -11,7 +11,7 @@ from cnn_core.threads cimport threads_for
 from cnn_core.types cimport blocks_of, dim, least, real
 
 cdef enum:
-    TASK_ENTRIES = 4096     # entries that a thread takes at a time
+    DROPOUT_TASK = 4096     # entries that a thread takes at a time
 
 
 cdef void drop_entries(
@@ -49,8 +49,8 @@ def drop(
     if limit > 0xffffffff:
         y[:] = 0
         return
-    for t in prange(blocks_of(n, TASK_ENTRIES), nogil=True, schedule="static",
+    for t in prange(blocks_of(n, DROPOUT_TASK), nogil=True, schedule="static",
                     num_threads=threads_for(<double> n / 2)):
-        first = t * TASK_ENTRIES
-        drop_entries(&x[first], &y[first], first, least(TASK_ENTRIES, n - first),
+        first = t * DROPOUT_TASK
+        drop_entries(&x[first], &y[first], first, least(DROPOUT_TASK, n - first),
                      <uint32_t> limit, <real> scale, seed, stream, call)

@@ -34,7 +34,7 @@ from cnn_core.types cimport blocks_of, dim, least, real, same_shape
 
 cdef enum:
     MIN_BLOCKS = 16         # blocks of rows, where there are as many rows
-    STRIP_GAMMAS = 256      # gradients of gamma added up at a time
+    CHUNK_GAMMAS = 256      # gradients of gamma added up at a time
 
 
 cdef dim blocks_of_rows(dim rows) noexcept nogil:
@@ -48,7 +48,7 @@ cdef inline dim whole_vectors(dim c, dim itemsize) noexcept nogil:
 
 
 cdef inline void spread(const real* of_groups, dim groups, dim each, real* columns) noexcept nogil:
-    """Write what a group has to each of its columns."""
+    """Repeat each group's value in its columns."""
     cdef dim g, k
     for g in range(groups):
         for k in range(each):
@@ -225,12 +225,12 @@ cdef bint belong(const dim* x, const dim* gamma, const dim* statistics) noexcept
 
 
 cdef void add_blocks(const real* partial, dim blocks, dim n, dim start, real* out) noexcept nogil:
-    """out += the sum over the blocks, for a strip of the n numbers of a gradient.
+    """out += the sum over the blocks, for a chunk of the n numbers of a gradient.
 
     A block has two gradients, one behind the other.
     """
-    cdef double totals[STRIP_GAMMAS]
-    cdef dim stop = least(STRIP_GAMMAS, n - start), b, k
+    cdef double totals[CHUNK_GAMMAS]
+    cdef dim stop = least(CHUNK_GAMMAS, n - start), b, k
     for k in range(stop):
         totals[k] = 0
     for b in range(blocks):
@@ -326,7 +326,7 @@ def group_norm_backward(
                            step, &statistics[0, first, 0], &statistics[1, first, 0],
                            NULL if dx is None else &dx[first, 0, 0], partial + 2 * b * gammas,
                            partial + (2 * b + 1) * gammas, space + b * each, wide, <vecd*> NULL)
-    for b in prange(blocks_of(gammas, STRIP_GAMMAS), nogil=True, schedule="static",
+    for b in prange(blocks_of(gammas, CHUNK_GAMMAS), nogil=True, schedule="static",
                     num_threads=threads_for(<double> blocks * gammas * sizeof(real) / 5)):
-        add_blocks(partial, blocks, gammas, b * STRIP_GAMMAS, &dgamma[0, 0])
-        add_blocks(partial + gammas, blocks, gammas, b * STRIP_GAMMAS, &dbeta[0, 0])
+        add_blocks(partial, blocks, gammas, b * CHUNK_GAMMAS, &dgamma[0, 0])
+        add_blocks(partial + gammas, blocks, gammas, b * CHUNK_GAMMAS, &dbeta[0, 0])

@@ -122,7 +122,7 @@ cdef inline dim find(
 cdef inline void sum_vector(
     const real* source, dim n, dim step, dim left, bint add, real* target, vec* tag,
 ) noexcept nogil:
-    """Do the work of `sum_run` for a vector, of which ``left`` numbers are inside the run."""
+    """Do the work of `sum_strided` for a vector, of which ``left`` numbers are inside the run."""
     cdef dim _i
     cdef vec total, v
     vfill(total, 0)
@@ -135,7 +135,7 @@ cdef inline void sum_vector(
     vstore_tail(target, total, left)
 
 
-cdef inline void sum_run(
+cdef inline void sum_strided(
     const real* source, dim n, dim step, dim length, bint add, real* target, vec* tag,
 ) noexcept nogil:
     """target (+)= the sum of n runs of numbers, one ``step`` after the other."""
@@ -155,10 +155,10 @@ cdef inline void sum_row(
     """Do the work of `col2im_rows` for a row of pixels: sum down, then across."""
     cdef dim j, x
     for j in range(ow):
-        sum_run[real, vec](col + j * ld, down, step, line, False, lines + j * line, NULL)
+        sum_strided[real, vec](col + j * ld, down, step, line, False, lines + j * line, NULL)
     for x in range(w):
-        sum_run[real, vec](lines + runs[x].first, runs[x].count, across_step, channels, add,
-                           dx + x * c, NULL)
+        sum_strided[real, vec](lines + runs[x].first, runs[x].count, across_step, channels, add,
+                               dx + x * c, NULL)
 
 
 cdef dim col2im_space(dim ow, dim w, dim kw, dim channels, dim itemsize) noexcept nogil:

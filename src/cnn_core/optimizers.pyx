@@ -21,7 +21,8 @@ from cython.parallel cimport prange
 from libc.math cimport INFINITY
 from libc.string cimport memcpy, memset
 
-from cnn_core.simd cimport VBYTES, vec, vecd, vecf, vfill, vgreater, vload, vselect, vsqrt, vstore
+from cnn_core.simd cimport MAX_LANES, VBYTES, vec, vecd, vecf, vfill, vgreater, vload, vselect
+from cnn_core.simd cimport vsqrt, vstore
 from cnn_core.threads cimport threads_for
 from cnn_core.types cimport dim, real
 from cnn_core.vmath cimport absolute, at_least, at_most
@@ -54,7 +55,6 @@ globals().update({name: kind for kind, name in kinds.items()})
 
 cdef enum:
     MAX_CONSTANTS = 8       # of a rule
-    MAX_LANES = 16          # elements of a vector
     NORM_SUMS = 16          # partial sums of a norm
 
 cdef struct Settings:       # of a piece

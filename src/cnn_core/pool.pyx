@@ -21,13 +21,14 @@ from libc.math cimport INFINITY
 from libc.string cimport memset
 
 from cnn_core.argmax_pack cimport MAX_PIXELS, first_bit, keep_larger, load_argmax, load_drelu
-from cnn_core.argmax_pack cimport no_pixel, share_of_word, shifted, store_argmax, where_argmax
+from cnn_core.argmax_pack cimport log2_windows_of_word, no_pixel, shifted, store_argmax
+from cnn_core.argmax_pack cimport where_argmax
 from cnn_core.pool_2x2 cimport avg_2x2_backward, avg_2x2_forward, max_2x2_backward, max_2x2_forward
 from cnn_core.pool_windows cimport MEAN_OF_PIXELS, MEAN_UNDIVIDED, MEAN_WITH_PADDING, Pooling
 from cnn_core.pool_windows cimport divisor, first_pixel, first_window, past_pixel, past_window
 from cnn_core.pool_windows cimport tiled
-from cnn_core.simd cimport VBYTES, oned, onef, shortd, shortf, vadd, vand_bits, vecd, vecf, vector
-from cnn_core.simd cimport vfill, vfill_bits, vload, vmultiply, vstore
+from cnn_core.simd cimport MAX_LANES, VBYTES, oned, onef, shortd, shortf, vadd, vand_bits, vecd
+from cnn_core.simd cimport vecf, vector, vfill, vfill_bits, vload, vmultiply, vstore
 from cnn_core.threads cimport threads_for
 from cnn_core.types cimport blocks_of, dim, least, real, same_shape
 
@@ -38,7 +39,6 @@ cdef enum:
     AVG_BACKWARD
 
 cdef enum:
-    MAX_LANES = 16          # of the widest vector
     MAX_EXTENT = 1 << 30    # of a window, a step, the padding: below it, no index overflows
 
 mean_of_pixels = MEAN_OF_PIXELS
@@ -68,7 +68,7 @@ cdef inline void max_row_forward(
 ) noexcept nogil:
     """y = largest pixel of each window; of equals the first wins, of NaNs the last."""
     cdef dim size = sizeof(vector) // sizeof(real), c = p.c, w = p.w, kw = p.kw, sw = p.sw
-    cdef dim ow = p.ow, share = p.share, y0 = i * p.sh - p.top, x0 = -p.left
+    cdef dim ow = p.ow, log2_windows = p.log2_windows, y0 = i * p.sh - p.top, x0 = -p.left
     cdef dim a0 = max(0, y0), a1 = least(p.h, y0 + p.kh), b0, b1, a, b, j, q, k, bit, number
     cdef bint empty
     cdef const real* pixel
@@ -76,14 +76,14 @@ cdef inline void max_row_forward(
     cdef vector best, at
     for j in range(ow):
         b0, b1 = max(0, x0), least(w, x0 + kw)
-        bit = first_bit(j, share)
-        word = argmax + (j >> share) * c
+        bit = first_bit(j, log2_windows)
+        word = argmax + (j >> log2_windows) * c
         for q in range(blocks_of(c, size)):
             k = least(q * size, c - size)
             number = (a0 - y0) * kw - x0
             vfill(best, -INFINITY)
             empty = a0 >= a1 or b0 >= b1
-            vfill_bits(at, no_pixel(bit, share) if empty else shifted(number + b0, bit))
+            vfill_bits(at, no_pixel(bit, log2_windows) if empty else shifted(number + b0, bit))
             for a in range(a0, a1):
                 pixel = x + (a * w + b0) * c + k
                 for b in range(b0, b1):
@@ -103,7 +103,7 @@ cdef inline void max_row_backward(
 ) noexcept nogil:
     """dx = sum of dy over the windows whose argmax is the pixel; with y, where that is above 0."""
     cdef dim size = sizeof(vector) // sizeof(real), c = p.c, w = p.w, kw = p.kw, sw = p.sw
-    cdef dim ow = p.ow, left = p.left, share = p.share, words = p.words
+    cdef dim ow = p.ow, left = p.left, log2_windows = p.log2_windows, words = p.words
     cdef dim i0 = first_window(a, p.kh, p.sh, p.top, p.h, p.oh)
     cdef dim i1 = past_window(a, p.sh, p.top, p.h, p.oh)
     cdef dim i, j, q, k, b, b0, b1, bit, number
@@ -117,7 +117,7 @@ cdef inline void max_row_backward(
     for i in range(i0, i1):
         for j in range(ow):
             b0, b1 = max(0, j * sw - left), least(w, j * sw - left + kw)
-            bit = first_bit(j, share)
+            bit = first_bit(j, log2_windows)
             number = (a - i * p.sh + p.top) * kw - j * sw + left
             for q in range(blocks_of(c, size)):
                 k = least(q * size, c - size)
@@ -125,8 +125,8 @@ cdef inline void max_row_backward(
                                          NULL if y == NULL else y + (i * ow + j) * c + k, &g)
                 if not once:
                     drop_repeated[real, vector](masks, q * size - k, &g)
-                load_argmax[real, vector](argmax + (i * words + (j >> share)) * c + k, bit, share,
-                                          &at)
+                load_argmax[real, vector](argmax + (i * words + (j >> log2_windows)) * c + k, bit,
+                                          log2_windows, &at)
                 pixel = dx + b0 * c + k
                 for b in range(b0, b1):
                     where_argmax[vector](at, shifted(number + b, bit), g, &v)
@@ -176,7 +176,7 @@ cdef inline void avg_row_backward(
     const real* dy, real* dx,                   # of an image, row a of dx
     dim a, const Pooling* p, vector* tag,
 ) noexcept nogil:
-    """dx = sum of the shares of dy over the windows that cover the pixel."""
+    """dx = sum of weight dy over the windows that cover the pixel."""
     cdef dim size = sizeof(vector) // sizeof(real), c = p.c, w = p.w, kw = p.kw, sw = p.sw
     cdef dim ow = p.ow, left = p.left, right = p.right
     cdef dim i0 = first_window(a, p.kh, p.sh, p.top, p.h, p.oh)
@@ -294,12 +294,12 @@ cdef bint describe(
     dim kh, dim kw, dim sh, dim sw, dim top, dim left, dim bottom, dim right, int mean,
 ) noexcept nogil:
     """Fill in p; return whether it is a pooling in which no index can overflow."""
-    cdef bint shared = kh == 0 and kw == 0 and sh == 0 and sw == 0
+    cdef bint adaptive = kh == 0 and kw == 0 and sh == 0 and sw == 0
     if (image[0] != windows[0] or image[3] != windows[3]
             or not MEAN_OF_PIXELS <= mean <= MEAN_UNDIVIDED
             or min(top, left, bottom, right) < 0 or max(top, left, bottom, right) >= MAX_EXTENT):
         return False
-    if shared:
+    if adaptive:
         if (max(top, left, bottom, right) > 0 or min(windows[1], windows[2]) < 1
                 or max(image[1], image[2], windows[1], windows[2]) >= MAX_EXTENT):
             return False
@@ -308,8 +308,8 @@ cdef bint describe(
     p.n, p.h, p.w, p.c, p.oh, p.ow = image[0], image[1], image[2], image[3], windows[1], windows[2]
     p.kh, p.kw, p.sh, p.sw = kh, kw, sh, sw
     p.top, p.left, p.bottom, p.right, p.mean = top, left, bottom, right, mean
-    p.share = share_of_word(kh, kw, itemsize)
-    p.words = blocks_of(p.ow, 1 << p.share)
+    p.log2_windows = log2_windows_of_word(kh, kw, itemsize)
+    p.words = blocks_of(p.ow, 1 << p.log2_windows)
     p.tiled_2x2 = (min(kh, kw, sh, sw) == 2 and max(kh, kw, sh, sw) == 2 and max(top, left) == 0
                    and 2 * p.oh <= p.h and 2 * p.ow <= p.w)
     return True
@@ -321,7 +321,7 @@ cdef bint holds_argmax(const Pooling* p, const dim* shape) noexcept nogil:
 
 def argmax_words(dim ow, dim kh, dim kw, dim itemsize):
     """Return how many words hold the argmax of a row of ``ow`` windows, in one channel."""
-    return blocks_of(ow, 1 << share_of_word(kh, kw, itemsize))
+    return blocks_of(ow, 1 << log2_windows_of_word(kh, kw, itemsize))
 
 
 def max_pool2d_forward(

@@ -13,7 +13,7 @@ from cnn_core.simd cimport vadd, vector, vfill, vfill_bits, vload, vmultiply, vs
 from cnn_core.types cimport blocks_of, dim, least, real
 
 cdef enum:
-    SHARE = 2           # 2^SHARE windows share a word of argmax: those of 2 x 2, in float32
+    LOG2_WINDOWS = 2    # 2^LOG2_WINDOWS windows of 2 x 2 in a word of argmax, in float32
 
 
 cdef inline bint clear_rest(real* dx, dim a, const Pooling* p) noexcept nogil:
@@ -33,8 +33,8 @@ cdef inline void max_2x2_forward(
     cdef real* word
     cdef vector best, at
     for j in range(p.ow):
-        bit = first_bit(j, SHARE)
-        word = argmax + (j >> SHARE) * c
+        bit = first_bit(j, LOG2_WINDOWS)
+        word = argmax + (j >> LOG2_WINDOWS) * c
         for q in range(blocks_of(c, size)):
             k = least(q * size, c - size)
             pixel = x + 2 * i * line + 2 * j * c + k
@@ -61,11 +61,11 @@ cdef inline void max_2x2_backward(
     argmax += a // 2 * p.words * c
     y = NULL if y == NULL else y + a // 2 * p.ow * c
     for j in range(p.ow):
-        bit = first_bit(j, SHARE)
+        bit = first_bit(j, LOG2_WINDOWS)
         for q in range(blocks_of(c, size)):
             k = least(q * size, c - size)
             load_drelu[real, vector](dy + j * c + k, NULL if y == NULL else y + j * c + k, &g)
-            load_argmax[real, vector](argmax + (j >> SHARE) * c + k, bit, SHARE, &at)
+            load_argmax[real, vector](argmax + (j >> LOG2_WINDOWS) * c + k, bit, LOG2_WINDOWS, &at)
             for b in range(2):
                 where_argmax[vector](at, shifted(2 * (a & 1) + b, bit), g, &v)
                 vstore(dx + (2 * j + b) * c + k, v)
@@ -99,7 +99,7 @@ cdef inline void avg_2x2_forward(
 cdef inline void avg_2x2_backward(
     const real* dy, real* dx, dim a, const Pooling* p, vector* tag,
 ) noexcept nogil:
-    """dx = the window's share of dy."""
+    """dx = weight dy, of the window that covers the pixel."""
     cdef dim size = sizeof(vector) // sizeof(real), c = p.c, j, q, k
     cdef vector g, weight
     if not clear_rest(dx, a, p):

@@ -15,7 +15,7 @@ cdef enum:                  # what the sum under a window is divided by
 cdef struct Pooling:
     dim n, h, w, c, oh, ow, kh, kw, sh, sw, top, left, bottom, right
     int mean                # what a sum is divided by
-    dim share, words        # of argmax: 2^share windows share a word; words of a row of windows
+    dim log2_windows, words     # of argmax: 2^log2_windows windows in a word; words of a row
     bint tiled_2x2          # windows of 2 x 2 side by side, within the image
 
 

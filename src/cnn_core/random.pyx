@@ -148,7 +148,7 @@ cdef void fill(
 
 
 cdef enum:
-    BLOCK = 1024        # entries per task
+    FILL_TASK = 1024    # entries that a thread takes at a time
 
 
 def uniform(
@@ -157,9 +157,10 @@ def uniform(
 ):
     """Fill ``out`` with uniform numbers in [0, 1)."""
     cdef dim n = out.shape[0], b
-    for b in prange((n + BLOCK - 1) // BLOCK, nogil=True, schedule="static",
+    for b in prange((n + FILL_TASK - 1) // FILL_TASK, nogil=True, schedule="static",
                     num_threads=threads_for(<double> n * 3)):
-        fill(&out[b * BLOCK], b * BLOCK, least(BLOCK, n - b * BLOCK), seed, stream, call, False)
+        fill(&out[b * FILL_TASK], b * FILL_TASK, least(FILL_TASK, n - b * FILL_TASK), seed, stream,
+             call, False)
 
 
 def normal(
@@ -168,9 +169,10 @@ def normal(
 ):
     """Fill ``out`` with standard normal numbers."""
     cdef dim n = out.shape[0], b
-    for b in prange((n + BLOCK - 1) // BLOCK, nogil=True, schedule="static",
+    for b in prange((n + FILL_TASK - 1) // FILL_TASK, nogil=True, schedule="static",
                     num_threads=threads_for(<double> n * 20)):
-        fill(&out[b * BLOCK], b * BLOCK, least(BLOCK, n - b * BLOCK), seed, stream, call, True)
+        fill(&out[b * FILL_TASK], b * FILL_TASK, least(FILL_TASK, n - b * FILL_TASK), seed, stream,
+             call, True)
 
 
 def permutation(

@@ -1,14 +1,15 @@
 """Sums over the rows of a matrix: the rule for runs, and what other Cython modules share."""
-from cnn_core.types cimport dim, real
+from cnn_core.types cimport blocks_of, dim, real
 
 cdef enum:
     SHORT_ROWS = 64         # rows added in the array's own precision: a short sum
-    MAX_RUNS = 16           # runs that a matrix is cut into
+    MAX_ROW_RUNS = 16       # runs that the rows of a matrix are cut into, at most
+    RUN_SUMS_TASK = 1 << 12     # numbers whose partial sums, one from each run, one task adds
 
 
 cdef inline dim run_of_rows(dim rows) noexcept nogil:
     """Return the length of a run: a multiple of SHORT_ROWS."""
-    return max(1, (rows + MAX_RUNS * SHORT_ROWS - 1) // (MAX_RUNS * SHORT_ROWS)) * SHORT_ROWS
+    return max(1, blocks_of(rows, MAX_ROW_RUNS * SHORT_ROWS)) * SHORT_ROWS
 
 
 cdef inline void fold(real* sums, double* totals, dim n) noexcept nogil:

@@ -18,15 +18,15 @@ from cnn_core.threads cimport threads_for
 from cnn_core.types cimport blocks_of, dim, least, real
 
 cdef enum:
-    STRIP_COLUMNS = 64      # columns summed at a time: their sums stay in the first-level cache
+    CHUNK_COLUMNS = 64      # columns summed at a time: their sums stay in the first-level cache
 
 
 cdef void sum_run(const real* x, dim rows, dim c, double* total) noexcept nogil:
     """total[k] += sum over rows of x[., k]."""
-    cdef real part[STRIP_COLUMNS]
+    cdef real part[CHUNK_COLUMNS]
     cdef dim first = 0, start, i, k, columns
     while first < c:
-        columns = least(STRIP_COLUMNS, c - first)
+        columns = least(CHUNK_COLUMNS, c - first)
         start = 0
         while start < rows:
             for k in range(columns):

@@ -9,13 +9,10 @@ from cython.parallel cimport prange
 from libc.math cimport log
 from libc.stdint cimport int64_t
 
-from cnn_core.simd cimport lanes, vec, vecd, vecf, vfill, vload_tail, vstore, vstore_tail
+from cnn_core.simd cimport MAX_LANES, lanes, vec, vecd, vecf, vfill, vload_tail, vstore, vstore_tail
 from cnn_core.threads cimport threads_for
 from cnn_core.types cimport dim, real, same_shape
 from cnn_core.vmath cimport exponential
-
-cdef enum:
-    MAX_LANES = 16      # elements of the widest vector: partial results that wait for no other
 
 
 cdef inline double exponentials(
