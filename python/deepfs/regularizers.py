@@ -46,7 +46,14 @@ class Terms(NamedTuple):
 
 
 class Regularizer(ExplainedSettings):
-    """Base class of regularizers. To write one, define `terms`."""
+    """Base class of regularizers.
+
+    **Extension points.** A regularizer is a dataclass whose fields are its settings. It defines:
+
+    ``terms()``
+        Return a `Terms`: the factors that the optimizer's step applies. It receives neither weights
+        nor gradients, and must not change the regularizer.
+    """
 
     @abstractmethod
     def terms(self) -> Terms:

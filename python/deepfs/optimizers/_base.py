@@ -27,10 +27,20 @@ from ._plan import Plan
 class Optimizer(ExplainedSettings):
     r"""Base class of optimizers: rules that turn gradients into better weights.
 
-    An optimizer is a dataclass whose fields are its settings. To write one, write two functions:
-    `init` makes the state of a flat array of parameters, `_step` changes parameters and state by a
-    gradient, see `StepContext`. The base class does the rest: clipping, regularisation, learning
-    rates that follow a schedule or differ between layers, frozen layers.
+    An optimizer is a dataclass whose fields are its settings. The base class does clipping,
+    regularisation, learning rates that follow a schedule or differ between layers, frozen layers.
+
+    **Extension points.** An optimizer defines two hooks:
+
+    ``init(w)``
+        Return the state before the first step, arrays by name, for ``w``, a flat array of
+        parameters; `zeros_like` makes them. Never write to ``w``.
+    ``_step(context)``
+        Change ``context.w`` and ``context.state`` in place by ``context.g``; return nothing. Never
+        write to ``context.g``. Go through ``context.parts()``, which leaves frozen parameters out;
+        see `StepContext`.
+
+    Then run `deepfs.testing.check_optimizer`.
 
     Parameters
     ----------

@@ -16,7 +16,14 @@ MOVES = {"moves": True}  # marks a field that training changes; a resumed run re
 class Schedule(ExplainedSettings):
     """Base class of schedules: a learning rate as a function of steps or epochs.
 
-    To write one, define `__call__`.
+    **Extension points.** A schedule is a dataclass whose fields are its settings. It defines:
+
+    ``__call__(count)``
+        Return the rate, a float above 0, after ``count`` steps or epochs, counted from 0. It must
+        not change the schedule.
+    ``observe(logs)``
+        Receive the logs of an epoch, numbers by name; change fields that are marked by
+        ``metadata=MOVES``, which a resumed run restores. Default: nothing.
 
     Parameters
     ----------
