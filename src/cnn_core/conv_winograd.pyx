@@ -25,7 +25,7 @@ from cnn_core.conv_winograd_1d cimport weight_gradient_1d
 from cnn_core.gemm cimport ADD, KC, count_by, multiply, part_length
 from cnn_core.memory cimport Buffer
 from cnn_core.reduce cimport RUN_SUMS_TASK
-from cnn_core.simd cimport MAX_LANES, lanes, vdrelu, vecf, vfill, vload, vload_some, vload_tail
+from cnn_core.simd cimport MAX_LANES, lanes, vdrelu, vecf, vfill, vload, vload_first, vload_tail
 from cnn_core.simd cimport vprefetch_l2, vrelu, vstore, vstore_tail
 from cnn_core.threads cimport threads_for
 from cnn_core.transpose cimport transpose_matrix
@@ -125,7 +125,7 @@ cdef inline void transform_vector(
             elif whole:
                 vload(d[i], pixel)
             else:
-                vload_some(d[i], pixel, c - k)
+                vload_first(d[i], pixel, c - k)
         input_1d(d[0], d[1], d[2], d[3], d[4], d[5], o)
         for i in range(6):
             e[i][j] = o[i]
