@@ -111,7 +111,7 @@ cdef void one_channel_multiply(
     const real* x, const dim* row, const dim* step,     # `row` of every output pixel
     const real* weight,                                 # (k, co)
     real* y,                                            # (rows, width, co)
-    const real* bias, bint relu,                        # as of `gemm.multiply`
+    const real* bias, bint relu,                        # as in `gemm.multiply`
 ) noexcept nogil:
     """y = the sum over the taps of x times weight, plus bias."""
     cdef dim r
@@ -254,7 +254,7 @@ cdef inline void sum_rows(
 
 cdef void one_channel_sum(
     dim rows, dim width, dim co, dim k,
-    const real* x, const dim* row, const dim* step,     # as of one_channel_multiply
+    const real* x, const dim* row, const dim* step,     # as in `one_channel_multiply`
     const real* dy,                                     # (rows, width, co)
     real* dw, bint add,                                 # (k, co); add to it, or overwrite it
     double* dbias,                                      # (co,), added to, or NULL

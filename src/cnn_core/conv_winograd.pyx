@@ -39,7 +39,7 @@ cdef enum:
     LINE_FLOATS = 16            # floats of a cache line of 64 bytes
     MAX_TILES = 56              # tiles of a block, at most, in a forward pass
     MAX_GRADIENT_TILES = 112    # the same in a weight gradient
-    TILE_STEP = 28              # tiles of a block come by two register tiles of 14 rows
+    TILE_STEP = 28              # blocks have multiples of this: two register tiles of 14 rows
 
 
 cdef inline dim padded(dim channels) noexcept nogil:
@@ -60,8 +60,8 @@ cdef inline dim tile_length(dim channels) noexcept nogil:
 cdef dim tiles_of_block(dim c, dim co, dim limit) noexcept nogil:
     """Return how many tiles a block has: whole register tiles, at most ``limit``.
 
-    V and M should fit the second-level cache; but each block passes over U or dU once, and with
-    many channels it must be worth that.
+    V and M should fit the second-level cache; but each block reads U or dU once, and with many
+    channels this takes long: then a block has more tiles.
     """
     cdef dim fit = BLOCK_FLOATS // (ENTRIES * (row_length(c) + row_length(co)))
     return max(TILE_STEP, least(MAX_TILES, fit // TILE_STEP * TILE_STEP),
@@ -69,7 +69,7 @@ cdef dim tiles_of_block(dim c, dim co, dim limit) noexcept nogil:
 
 
 cdef dim shared_out(dim tiles, dim block, int threads) noexcept nogil:
-    """Return the size of a block, about ``block``, with which threads get equal shares."""
+    """Return the tiles of a block, about ``block``, that give all threads equal work."""
     cdef dim rounds = blocks_of(blocks_of(tiles, block), threads)
     return least(tiles, blocks_of(blocks_of(tiles, rounds * threads), 2) * 2)
 
@@ -204,7 +204,7 @@ cdef void transform_back(
     bint relu, float* y, dim ow, dim co,        # y, residual and drelu at the tile
     dim rows, dim columns,                      # of the tile inside the image
 ) noexcept nogil:
-    """Y = A^T M A + bias + residual, 0 where that is negative (relu) or drelu is not above 0."""
+    """Y = A^T M A + bias + residual, 0 where negative (relu) or where drelu <= 0 or NaN."""
     if rows == 4 and columns == 4:
         transform_products(4, 4, m, step, bias, residual, drelu, relu, y, ow, co)
     else:

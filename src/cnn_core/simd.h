@@ -62,8 +62,8 @@ static const volatile char vzeros[VBYTES] __attribute__((aligned(VBYTES)));
 #define vrelu(v, zero) ((v) = (__typeof__(v))((VBITS(v))(v) & ~((v) < (zero))))
 #define vdrelu(v, w, zero) ((v) = (__typeof__(v))((VBITS(v))(v) & ((w) > (zero))))
 
-/* The first `words` words of 4 bytes of a vector, from none to all; loading fills up with zeros. One
- * masked instruction each, in level v2 a branch for each number of words. */
+/* The first `words` words of 4 bytes of a vector, from none to all; loading fills up with zeros.
+ * One masked instruction each; in level v2 a branch for each number of words. */
 #if defined(__AVX512F__)
 static inline void load_first(void *v, size_t size, const void *from, size_t words)
 {
@@ -140,13 +140,13 @@ static inline void store_first(void *to, const void *v, size_t size, size_t word
 }
 #endif
 
-/* The first n elements of a vector, 0 <= n <= its length. Loading fills up with zeros, storing leaves
- * what follows in memory untouched. A larger n would reach beyond the vector: see vload_tail. */
+/* The first n elements of a vector, 0 <= n <= its length. Loading fills up with zeros, storing
+ * leaves what follows in memory untouched. vload_tail takes a larger n as well. */
 #define vload_first(v, p, n) load_first(&(v), sizeof(v), p, (n) * sizeof((v)[0]) / 4)
 #define vstore_first(p, v, n) store_first(p, &(v), sizeof(v), (n) * sizeof((v)[0]) / 4)
 
 /* As vload_first and vstore_first, but n may be larger: with n elements left in an array, the whole
- * vector or the tail. A branch for each vector spares the masks of all but the last. */
+ * vector or its first n. A branch for each vector saves the mask of all but the last. */
 #define HAS_MORE(v, n) ((ptrdiff_t)(sizeof(v) / sizeof((v)[0])) > (n))
 #define vload_tail(v, p, n)            \
     do {                               \
