@@ -1,13 +1,16 @@
 """Optimizers: each rule against NumPy, on two classic functions, and what they refuse."""
 
+import re
 import sys
 from dataclasses import fields
 from math import inf
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+import cnn_core
 from cnn_core import optimizers as kernel
 from deepfs import optimizers, reference
 from deepfs.optimizers import (
@@ -373,6 +376,26 @@ def test_every_setting_has_its_paragraph():
         if kind is not Group:
             assert "**options" in kind.__doc__
             assert "References" in kind.__doc__
+
+
+def test_kernel_lists_name_the_same_rules():
+    """The enum, the names for Python, the stub and the loops of ``run_rule``."""
+    folder = Path(cnn_core.__file__).parent
+    source = (folder / "optimizers.pyx").read_text("utf-8")
+    enum = re.search(r"cdef enum: +# rules.*?\n\n", source, re.DOTALL)[0]
+    rules = [name.lower() for name in re.findall(r"^    ([A-Z]\w*)", enum, re.MULTILINE)]
+    assert len(rules) > 10
+    assert sorted(name for name, value in vars(kernel).items() if type(value) is int) == sorted(
+        rules
+    )
+    exported = re.findall(r'([A-Z_]+): "(\w+)"', source)
+    assert sorted(exported) == sorted((rule.upper(), rule) for rule in rules)
+    stub = (folder / "optimizers.pyi").read_text("utf-8")
+    assert sorted(re.findall(r"^(\w+): int$", stub, re.MULTILINE)) == sorted(rules)
+    loops = re.findall(r"if kind == (\w+):\n +loop\((\w+), (\w+)\[vec\]", source)
+    assert sorted(loops) == sorted(
+        (rule.upper(), rule.upper(), rule) for rule in rules if rule != "norm"
+    )
 
 
 def test_kernel_refuses_what_would_crash():

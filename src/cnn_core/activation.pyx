@@ -161,7 +161,8 @@ def backward(
 ):
     """Write the gradient with respect to the input of the activation to ``dx``.
 
-    For `slope`, with respect to the slope of leaky_relu: one number of each, still to be added up.
+    For `slope`, with respect to the slope of leaky_relu: one number of each x, for the caller
+    to add up.
     """
     cdef dim n = x_or_y.shape[0]
     if dy.shape[0] != n or dx.shape[0] != n or not 0 <= kind <= SLOPE:

@@ -15,7 +15,7 @@ cdef enum:
 cdef void add_entries(
     const real* a, const real* b, const real* drelu, bint relu, real* y, dim n,
 ) noexcept nogil:
-    """y = a + b, 0 where that is negative (relu), or where drelu is not above 0."""
+    """y = a + b, 0 where negative (relu), or where drelu <= 0 or NaN."""
     cdef dim i
     cdef real s
     if drelu != NULL:
@@ -47,7 +47,7 @@ def add(
     const real[::1] a, const real[::1] b,   # in   (n,)
     real[::1] y,                            # out  (n,)
     bint relu=False,                        # turn negative sums into 0
-    const real[::1] drelu=None,             # in   (n,), sums become 0 where it is not above 0
+    const real[::1] drelu=None,             # in   (n,), y = 0 where drelu <= 0 or NaN
 ):
     """Write the sum of ``a`` and ``b`` to ``y``."""
     cdef dim n = a.shape[0]

@@ -69,7 +69,7 @@ cdef inline void store_argmax(real* word, vector argmax, dim bit) noexcept nogil
 
 
 cdef inline void load_drelu(const real* dy, const real* y, vector* g) noexcept nogil:
-    """g = dy; with y, 0 where that is not above 0."""
+    """g = dy; with y, 0 where y <= 0 or NaN."""
     cdef vector v, mask, zero
     vload(g[0], dy)
     if y != NULL:

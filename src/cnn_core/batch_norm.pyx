@@ -26,7 +26,7 @@ cdef inline void normalise_block(
     dim vectors, const real* x, const real* residual, real* y, dim left,    # values from here on
     const real* columns, dim wide, bint relu, vec* tag,
 ) noexcept nogil:
-    """y = (x - mean) scale + beta, plus the residual; with relu, what is below 0 becomes 0."""
+    """y = (x - mean) scale + beta, plus the residual; with relu, 0 where that is below 0."""
     cdef dim size = lanes(sizeof(real)), j
     cdef vec v[REGISTER_VECTORS]
     cdef vec a, b, zero
@@ -74,7 +74,7 @@ cdef inline void backward_block(
     dim vectors, const real* x, const real* dy, real* dx, dim left,
     const real* columns, dim wide, bint drelu, vec* tag,
 ) noexcept nogil:
-    """dx = scale (dy - mean_dy - slope (x - mean)); with drelu, 0 where x is not above 0."""
+    """dx = scale (dy - mean_dy - slope (x - mean)); with drelu, 0 where x <= 0 or NaN."""
     cdef dim size = lanes(sizeof(real)), j
     cdef vec g[REGISTER_VECTORS]
     cdef vec v, a, b, zero
@@ -120,8 +120,8 @@ def batch_moments(
     const real[:, ::1] x,                               # in   (rows, c)
     real[::1] mean, real[::1] inv_std,                  # out  (c,)
     real[::1] running_mean, real[::1] running_var,      # in, out  (c,)
-    double momentum,                                    # what stays of the running statistics
-    bint unbiased,                                      # is the variance that they take in
+    double momentum,                                    # factor of the old running statistics
+    bint unbiased,                                      # running_var takes squares / (rows - 1)
     double eps,
 ):
     """Write mean and 1 / sqrt(variance + eps) of each column, in one pass over ``x``.
@@ -220,7 +220,7 @@ def batch_norm_backward(
     real[:, ::1] dx,                                # out  (rows, c), overwritten, or None
     real[::1] dgamma, real[::1] dbeta,              # out  (c,), added to
     bint batch,                                     # the statistics are the batch's own
-    bint drelu=False,                               # dx becomes 0 where x is not above 0
+    bint drelu=False,                               # dx = 0 where x <= 0 or NaN
 ):
     """Write the gradient with respect to ``x``; add those of gamma and beta.
 

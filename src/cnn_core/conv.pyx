@@ -30,7 +30,7 @@ ALGORITHMS = ("indirect", "depthwise", "one_channel", "col2im", "winograd")
 
 
 cdef bint fits_winograd(Window window, dim groups) noexcept nogil:
-    """Return whether Winograd's algorithm computes such a convolution."""
+    """Return whether Winograd's algorithm applies."""
     return (window.kh == 3 and window.kw == 3 and window.sh == 1 and window.sw == 1
             and window.dh == 1 and window.dw == 1 and groups == 1)
 
@@ -39,7 +39,7 @@ cdef bint winograd_pays(dim c, dim co, dim oh, dim ow) noexcept nogil:
     """Return whether Winograd's algorithm is faster.
 
     With fewer than 8 channels on a side most of a vector would be padding; with an output of 5 x 5,
-    say, most of the four tiles of 4 x 4 that cover it.
+    say, most of the four tiles of 4 x 4 would be.
     """
     return (c >= 8 and co >= 8
             and 2. * oh * ow >= 16. * blocks_of(oh, 4) * blocks_of(ow, 4))
@@ -53,7 +53,8 @@ cdef int choose(
     """Return how a convolution is computed, as a constant of conv_indirect.pxd.
 
     It depends on the level (VBYTES), but not on the number of images: the result for an image
-    never depends on its company. The forward pass and the weight gradient are computed alike.
+    never depends on the others in a batch. The forward pass and the weight gradient have the same
+    algorithm.
     """
     cdef dim group_c = c // groups, taps = window.kh * window.kw
     if c == groups and co == groups and groups > 1:
@@ -64,13 +65,13 @@ cdef int choose(
     if input_gradient:                  # 1x1 windows do not overlap: there is nothing to add up
         return COL2IM if taps > 1 and 2 * group_c * itemsize <= VBYTES else INDIRECT
     if (c == 1 and groups == 1 and window.sw == 1 and taps <= CHAIN
-            and co <= MAX_FILTERS and 2 * co * itemsize <= VBYTES):     # filters fill half a vector
+            and co <= MAX_FILTERS and 2 * co * itemsize <= VBYTES):     # half a vector at most
         return ONE_CHANNEL
     return INDIRECT
 
 
 cdef bint grantable(str request, Window window, dim groups) noexcept:
-    """Return whether there is such a request, for such a convolution."""
+    """Return whether there is this request, and the window and groups can meet it."""
     return (request == "auto" or request == "direct"
             or (request == "winograd" and fits_winograd(window, groups)))
 
@@ -148,7 +149,7 @@ def conv2d_backward_input(
     real[:, :, :, ::1] dx,              # out  (n, h, w, c), overwritten
     dim sh, dim sw, dim top, dim left, dim dh, dim dw, dim groups,
     str request="auto",                 # "auto", "direct" (not Winograd's algorithm) or "winograd"
-    const real[:, :, :, ::1] drelu=None,        # in   (n, h, w, c), dx is 0 where it is not above 0
+    const real[:, :, :, ::1] drelu=None,        # in   (n, h, w, c), dx = 0 where drelu <= 0 or NaN
     const real[:, :, :, ::1] residual=None,     # in   (n, h, w, c), added to dx before that
 ):
     """Write the gradient of ``conv2d_forward`` with respect to ``x`` to ``dx``."""
@@ -177,7 +178,7 @@ def conv2d_backward_input(
             winograd_forward(&dy[0, 0, 0, 0], n, oh, ow, co, &weight[0, 0, 0, 0], True, NULL,
                              residual_at, drelu_at, False, &dx[0, 0, 0, 0], h, w, c,
                              2 - top, 2 - left)
-        return                          # whose last step added it
+        return                          # its last step added the residual
     elif chosen == COL2IM:
         col2im_backward_input(&dy[0, 0, 0, 0], n, oh, ow, co, &weight[0, 0, 0, 0],
                               &dx[0, 0, 0, 0], h, w, c, window, groups,

@@ -1,12 +1,12 @@
 """The input gradient of a convolution of few channels: as columns, added up by `im2col.col2im`.
 
-As by `conv_indirect`, the channels of a pixel would fill a small part of a vector. Here all numbers
-under a window stand side by side:
+In `conv_indirect` the channels of a pixel would fill a small part of a vector. Here all numbers
+under a window are contiguous:
 
-    dcol[window, tap] = dy[window] w^T,      dx[pixel] = sum of what lies on it
+    dcol[window, tap] = dy[window] w^T,      dx[pixel] = sum of the entries of dcol on it
 
-A few rows of windows at a time, whose columns stay in the second-level cache. Threads share out
-images.
+It takes a few rows of windows at a time: their columns stay in the second-level cache. Threads
+share out images.
 
     n, h, w, c   images, height, width, channels      kh, kw   window height, width
     oh, ow, co   the same of the output               k        taps times channels of a group
@@ -52,7 +52,7 @@ cdef void backward_input_image(
 cdef int col2im_backward_input(
     const real* dy, dim n, dim oh, dim ow, dim co, const real* weight,
     real* dx, dim h, dim w, dim c, Window window, dim groups,
-    const real* drelu,                  # lies like dx, which is 0 where it is not above 0; or NULL
+    const real* drelu,                  # same layout as dx, or NULL; dx = 0 where drelu <= 0 or NaN
 ) except -1:
     """dx = the gradient of x. Nothing may be empty."""
     cdef dim k = window.kh * window.kw * c // groups, group_co = co // groups

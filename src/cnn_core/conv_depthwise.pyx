@@ -80,7 +80,7 @@ cdef void depthwise_multiply(
     const real* a, const dim* row, const dim* step,     # channels at row[i] + step[p]
     const real* weight,                                 # (k, c)
     real* y, const dim* out,                            # output pixel i at out[i]
-    const real* bias, const real* drelu, bint relu,     # as of `gemm.multiply`
+    const real* bias, const real* drelu, bint relu,     # as in `gemm.multiply`
 ) noexcept nogil:
     """y = the sum over the taps of a times weight, plus bias."""
     if real is float:

@@ -1,9 +1,9 @@
-"""A convolution tile by tile, for `conv`: by matrix products, or by what takes their place."""
+"""A convolution tile by tile, for `conv`: by `gemm`, `conv_depthwise` or `conv_one_channel`."""
 from cnn_core.im2col cimport Window
 from cnn_core.types cimport dim, real
 
 cdef enum:              # how a convolution is computed: see `conv.algorithm`
-    INDIRECT            # `conv_indirect`; the next two take only the place of its matrix product
+    INDIRECT            # `conv_indirect` with matrix products; the next two replace only these
     DEPTHWISE           # `conv_depthwise`
     ONE_CHANNEL         # `conv_one_channel`
     COL2IM              # `conv_col2im`

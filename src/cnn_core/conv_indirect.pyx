@@ -33,7 +33,7 @@ from cnn_core.transpose cimport transpose_matrix
 from cnn_core.types cimport blocks_of, dim, least, real
 
 cdef enum:
-    GRADIENT_TASKS = 16     # tasks a weight gradient is cut into, where that many can be had
+    GRADIENT_TASKS = 16     # tasks of a weight gradient, if there are enough tiles
 
 
 cdef void convolve_tile(
@@ -117,7 +117,7 @@ cdef int indirect_forward(
 cdef dim taps_of_phase(
     dim pixel, dim before, dim kernel, dim dilation, dim stride, dim* at, dim* number,
 ) noexcept nogil:
-    """List the taps that see a pixel, and in which windows; return how many they are.
+    """List the taps that see a pixel, and their windows; return the number of taps.
 
     Tap a of window o lies on pixel o stride + a dilation - before.
     """
@@ -193,7 +193,7 @@ cdef int backward_input_phase(
 cdef int indirect_backward_input(
     int algorithm, const real* dy, dim n, dim oh, dim ow, dim co, const real* weight,
     real* dx, dim h, dim w, dim c, Window window, dim groups,
-    const real* drelu,                  # lies like dx, which is 0 where it is not above 0; or NULL
+    const real* drelu,                  # same layout as dx, or NULL; dx = 0 where drelu <= 0 or NaN
 ) except -1:
     """dx = the gradient of x, phase by phase. Nothing may be empty."""
     cdef dim y0, x0
@@ -223,7 +223,7 @@ cdef void backward_weight_run(
         pixels = strip(tiling, n, x, tile, copy, &first, &count)
         part = part_length(count, CHAIN if algorithm == DEPTHWISE else KC)
         start = 0
-        if algorithm == ONE_CHANNEL:                    # cuts the sum by itself
+        if algorithm == ONE_CHANNEL:                    # has chains of its own
             one_channel_sum(count // tiling.ow, tiling.ow, co, k, pixels, windows, taps,
                             dy + first * co, dw, flags != 0, dbias, panels)
             start = count
@@ -236,7 +236,7 @@ cdef void backward_weight_run(
                 depthwise_sum(part, co, k, pixels, windows + start, taps, given, dw, flags != 0)
             else:
                 for g in range(groups):
-                    if k > CHAIN:                       # else packing would not pay
+                    if k > CHAIN:                       # packing pays only then
                         pack(part, group_co, given + g * group_co, co, 1, panels)
                     multiply(k, group_co, part, pixels + g * group_c, taps, windows + start,
                              panels if k > CHAIN else given + g * group_co,

@@ -13,7 +13,7 @@ from libc.string cimport memset
 
 from cnn_core.gemm cimport CHAIN
 from cnn_core.simd cimport MAX_LANES, VBYTES, lanes, offset, shortf, transpose_4x4, vec, vecd, vecf
-from cnn_core.simd cimport vfill, vload, vload_some, vrelu, vstore
+from cnn_core.simd cimport vfill, vload, vload_first, vrelu, vstore
 from cnn_core.transpose cimport transpose_matrix
 from cnn_core.types cimport blocks_of, dim, least, real
 
@@ -21,7 +21,8 @@ cdef enum:
     CHUNK_VECTORS = 2       # vectors of output pixels that are computed together
     BLOCK_FILTERS = 6       # filters that are computed together, at most
     BLOCK_TAPS = 8          # taps of a weight gradient that are computed together, at most
-    BLOCK_SUMS = 24         # filters times taps of those, at most: they stay in registers
+    BLOCK_SUMS = 24         # filters times taps, at most: with 32 registers, 24 hold sums
+    PAIR_TAPS = 5           # taps beside two filters where there are 16 registers: 10 hold sums
 
 
 cdef inline dim padded(dim width, dim itemsize) noexcept nogil:
@@ -51,7 +52,7 @@ cdef inline void filter_chunk(
             vfill(acc[f][i], 0)
     for p in range(k):                          # vload_tail would branch for each vector
         for i in range(CHUNK_VECTORS):
-            vload_some(v[i], x + step[p] + i * size, least(size, max(0, left - i * size)))
+            vload_first(v[i], x + step[p] + i * size, least(size, max(0, left - i * size)))
         for f in range(filters):
             vfill(w, weight[p * co + f])
             for i in range(CHUNK_VECTORS):
@@ -80,9 +81,9 @@ cdef inline void multiply_row(
     while j < width:
         f = 0
         while f < co:
-            if VBYTES == 64 and f + 6 <= co:
-                count = 6
-                filter_chunk[real, vec](6, co, k, width - j, x + j, step, weight + f,
+            if VBYTES == 64 and f + BLOCK_FILTERS <= co:
+                count = BLOCK_FILTERS
+                filter_chunk[real, vec](BLOCK_FILTERS, co, k, width - j, x + j, step, weight + f,
                                         NULL if bias == NULL else bias + f, relu,
                                         planes + f * chunk, NULL)
             elif f + 4 <= co:
@@ -110,7 +111,7 @@ cdef void one_channel_multiply(
     const real* x, const dim* row, const dim* step,     # `row` of every output pixel
     const real* weight,                                 # (k, co)
     real* y,                                            # (rows, width, co)
-    const real* bias, bint relu,                        # as of `gemm.multiply`
+    const real* bias, bint relu,                        # as in `gemm.multiply`
 ) noexcept nogil:
     """y = the sum over the taps of x times weight, plus bias."""
     cdef dim r
@@ -177,7 +178,7 @@ cdef inline void tap_block(
             for f in range(filters):
                 vload(g[f], planes + f * plane + j)
             for p in range(taps):
-                vload_some(v, x + row[r * width] + j + offset(step, p), least(size, width - j))
+                vload_first(v, x + row[r * width] + j + offset(step, p), least(size, width - j))
                 for f in range(filters):
                     acc[f][p] = acc[f][p] + v * g[f]
             j += size
@@ -233,19 +234,19 @@ cdef inline void sum_rows(
     """Do the work of `one_channel_sum` for rows of at most CHAIN vectors."""
     cdef dim f = 0, count
     while f < co:
-        if VBYTES == 64 and f + 6 <= co:        # 24 of 32 registers hold sums, 10 of 16
-            count = 6
-            filter_block[real, vec](6, 4, rows, width, co, k, plane, x, row, step,
-                                    planes + f * plane, dw + f, add,
+        if VBYTES == 64 and f + BLOCK_FILTERS <= co:
+            count = BLOCK_FILTERS
+            filter_block[real, vec](BLOCK_FILTERS, BLOCK_SUMS // BLOCK_FILTERS, rows, width, co, k,
+                                    plane, x, row, step, planes + f * plane, dw + f, add,
                                     NULL if dbias == NULL else dbias + f, NULL)
         elif f + 2 <= co:
             count = 2
-            filter_block[real, vec](2, 8 if VBYTES == 64 else 5, rows, width, co, k, plane, x, row,
-                                    step, planes + f * plane, dw + f, add,
+            filter_block[real, vec](2, BLOCK_TAPS if VBYTES == 64 else PAIR_TAPS, rows, width, co,
+                                    k, plane, x, row, step, planes + f * plane, dw + f, add,
                                     NULL if dbias == NULL else dbias + f, NULL)
         else:
             count = 1
-            filter_block[real, vec](1, 8, rows, width, co, k, plane, x, row, step,
+            filter_block[real, vec](1, BLOCK_TAPS, rows, width, co, k, plane, x, row, step,
                                     planes + f * plane, dw + f, add,
                                     NULL if dbias == NULL else dbias + f, NULL)
         f += count
@@ -253,7 +254,7 @@ cdef inline void sum_rows(
 
 cdef void one_channel_sum(
     dim rows, dim width, dim co, dim k,
-    const real* x, const dim* row, const dim* step,     # as of one_channel_multiply
+    const real* x, const dim* row, const dim* step,     # as in `one_channel_multiply`
     const real* dy,                                     # (rows, width, co)
     real* dw, bint add,                                 # (k, co); add to it, or overwrite it
     double* dbias,                                      # (co,), added to, or NULL

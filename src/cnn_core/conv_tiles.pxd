@@ -29,7 +29,7 @@ cdef struct Tiling:
 cdef inline Tiling plan_tiles(
     dim n, dim h, dim w, dim c, dim oh, dim ow, dim sh, dim sw, dim top, dim left,
     dim height, dim width,      # of the window, in pixels
-    dim wanted,                 # tiles, at least, where that many can be had
+    dim wanted,                 # tiles, at least, if there are enough output pixels
 ) except *:
     """Return how to cut the output into tiles. That decides who computes, never the results."""
     cdef Tiling tiling = Tiling(

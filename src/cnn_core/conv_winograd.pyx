@@ -25,7 +25,7 @@ from cnn_core.conv_winograd_1d cimport weight_gradient_1d
 from cnn_core.gemm cimport ADD, KC, count_by, multiply, part_length
 from cnn_core.memory cimport Buffer
 from cnn_core.reduce cimport RUN_SUMS_TASK
-from cnn_core.simd cimport MAX_LANES, lanes, vdrelu, vecf, vfill, vload, vload_some, vload_tail
+from cnn_core.simd cimport MAX_LANES, lanes, vdrelu, vecf, vfill, vload, vload_first, vload_tail
 from cnn_core.simd cimport vprefetch_l2, vrelu, vstore, vstore_tail
 from cnn_core.threads cimport threads_for
 from cnn_core.transpose cimport transpose_matrix
@@ -39,7 +39,7 @@ cdef enum:
     LINE_FLOATS = 16            # floats of a cache line of 64 bytes
     MAX_TILES = 56              # tiles of a block, at most, in a forward pass
     MAX_GRADIENT_TILES = 112    # the same in a weight gradient
-    TILE_STEP = 28              # tiles of a block come by two register tiles of 14 rows
+    TILE_STEP = 28              # blocks have multiples of this: two register tiles of 14 rows
 
 
 cdef inline dim padded(dim channels) noexcept nogil:
@@ -60,8 +60,8 @@ cdef inline dim tile_length(dim channels) noexcept nogil:
 cdef dim tiles_of_block(dim c, dim co, dim limit) noexcept nogil:
     """Return how many tiles a block has: whole register tiles, at most ``limit``.
 
-    V and M should fit the second-level cache; but each block passes over U or dU once, and with
-    many channels it must be worth that.
+    V and M should fit the second-level cache; but each block reads U or dU once, and with many
+    channels this takes long: then a block has more tiles.
     """
     cdef dim fit = BLOCK_FLOATS // (ENTRIES * (row_length(c) + row_length(co)))
     return max(TILE_STEP, least(MAX_TILES, fit // TILE_STEP * TILE_STEP),
@@ -69,7 +69,7 @@ cdef dim tiles_of_block(dim c, dim co, dim limit) noexcept nogil:
 
 
 cdef dim shared_out(dim tiles, dim block, int threads) noexcept nogil:
-    """Return the size of a block, about ``block``, with which threads get equal shares."""
+    """Return the tiles of a block, about ``block``, that give all threads equal work."""
     cdef dim rounds = blocks_of(blocks_of(tiles, block), threads)
     return least(tiles, blocks_of(blocks_of(tiles, rounds * threads), 2) * 2)
 
@@ -125,7 +125,7 @@ cdef inline void transform_vector(
             elif whole:
                 vload(d[i], pixel)
             else:
-                vload_some(d[i], pixel, c - k)
+                vload_first(d[i], pixel, c - k)
         input_1d(d[0], d[1], d[2], d[3], d[4], d[5], o)
         for i in range(6):
             e[i][j] = o[i]
@@ -204,7 +204,7 @@ cdef void transform_back(
     bint relu, float* y, dim ow, dim co,        # y, residual and drelu at the tile
     dim rows, dim columns,                      # of the tile inside the image
 ) noexcept nogil:
-    """Y = A^T M A + bias + residual, 0 where that is negative (relu) or drelu is not above 0."""
+    """Y = A^T M A + bias + residual, 0 where negative (relu) or where drelu <= 0 or NaN."""
     if rows == 4 and columns == 4:
         transform_products(4, 4, m, step, bias, residual, drelu, relu, y, ow, co)
     else:

@@ -53,7 +53,7 @@ def dense_backward(
     real[:, ::1] dweight,           # out  (k, units), added to
     real[::1] dbias,                # out  (units,), added to; or None
     real[:, ::1] dx,                # out  (n, k), overwritten; or None
-    bint drelu=False,               # dx becomes 0 where x is not above 0
+    bint drelu=False,               # dx = 0 where x <= 0 or NaN
 ):
     """Add x^T dy to ``dweight`` and the sum of dy to ``dbias``; write dy W^T to ``dx``."""
     cdef dim n = x.shape[0], k = x.shape[1], units = dy.shape[1]

@@ -25,7 +25,7 @@ by one thread, so the result does not depend on the number of threads.
     MR, NR    rows and columns of a register tile
     MC, KC    rows and columns of the part of a that stays in the level-2 cache
     KC, NC    rows and columns of the part of b that is packed at a time
-    drelu     lies like c, which becomes 0 where it is not above 0: the gradient of a ReLU
+    drelu     same layout as c; c is set to 0 where drelu <= 0 or NaN: the gradient of a ReLU
     tag       NULL: only names the vector type
 """
 from cython.parallel cimport parallel, prange, threadid
@@ -166,7 +166,7 @@ cdef inline void tile(
     dim rows, dim vectors,                      # literals at every call: the loops unroll
     dim k, dim chain, const real* a, const dim* row, const dim* step,
     const real* b, dim ldb,                     # first column of the tile
-    real* c, const dim* out, dim columns,       # likewise; columns inside the matrix
+    real* c, const dim* out, dim columns,       # first column of the tile; columns inside c
     const real* bias, const real* drelu, int flags,
     anyvec* tag,
 ) noexcept nogil:
@@ -255,7 +255,7 @@ cdef inline void column_of_tiles(
     """Fill one panel of c from top to bottom: full tiles, then tiles of fewer rows."""
     cdef dim left = m, height
     while left > 0:
-        if left >= MR and not (vectors == 1 and left == 16):    # a tile of two rows would wait
+        if left >= MR and not (vectors == 1 and left == 16):    # else two rows remain: slow
             height = MR
             tile[real, anyvec](MR, vectors, k, chain, a, row, step, b, ldb, c, out, columns,
                                bias, drelu, flags, tag)
@@ -310,7 +310,7 @@ cdef void multiply(
     const real* b, dim ldb,                             # by `pack` if ldb is 0, else as it is
     real* c, const dim* out,                            # c[i, j] at out[i] + j
     const real* bias,                                   # n numbers added to every row, or NULL
-    const real* drelu,                                  # lies like c: 0 where it is not above 0
+    const real* drelu,                                  # same layout as c, or NULL
     int flags,                                          # ADD (without bias), RELU
 ) noexcept nogil:
     """c[m, n] (+)= a[m, k] b[k, n] (+ bias), on the calling thread; k at least 1."""
@@ -433,7 +433,7 @@ cdef int product(
                               NULL if bias == NULL else bias + j,
                               NULL if drelu == NULL else drelu + j, flags)
             return 0
-    # which thread computes an entry depends on their number, its value does not
+    # the number of threads decides which of them computes an entry, not its value
     if m >= 2 * MR * threads:
         rows = blocks_of(blocks_of(m, MR), threads) * MR
     else:
@@ -475,7 +475,7 @@ def gemm(
     bint trans_a=False, bint trans_b=False,
     bint accumulate=False,          # add to c; otherwise overwrite it
     bint relu=False,                # in the end, turn negative results into 0
-    const real[:, ::1] drelu=None,  # in   (m, n), results become 0 where it is not above 0
+    const real[:, ::1] drelu=None,  # in   (m, n), c = 0 where drelu <= 0 or NaN
 ):
     """Write or add the matrix product of ``a`` and ``b`` to ``c``."""
     cdef dim m = c.shape[0], n = c.shape[1], k = a.shape[0] if trans_a else a.shape[1]

@@ -2,8 +2,8 @@
 
 A register tile of `gemm` takes as long for four columns as for sixteen. Here no lane of a vector is
 idle: vectors lie along the sum, or along the rows of c where a is transposed. The sums of the lanes
-are added in one order, each over chains of at most CHAIN products. One row of c in a register tile
-would be two sums that wait for themselves; here it is ROW_VECTORS sums at a time.
+are added in one order, each over chains of at most CHAIN products. A register tile of one row has
+two sums, and each addition waits for the one before; here there are ROW_VECTORS sums.
 
     m, columns, k   rows and columns of c, length of the sum
     packed          b transposed, (columns, k filled up with zeros); where a is transposed,
@@ -160,7 +160,7 @@ cdef inline void along_rows(
 
 cdef void gemm_thin_multiply(
     dim m, dim columns, dim k, const float* a, dim a_row, dim a_column, const float* packed,
-    float* c, dim ldc, const float* bias, const float* drelu, int flags,   # as of `gemm.multiply`
+    float* c, dim ldc, const float* bias, const float* drelu, int flags,   # as in `gemm.multiply`
 ) noexcept nogil:
     """c[m, columns] (+)= a[m, k] b[k, columns] (+ bias); a_row or a_column is 1."""
     cdef dim i = 0
@@ -228,11 +228,11 @@ cdef inline void row_part(
 
 cdef void gemm_thin_row(
     dim n, dim k, const float* a, const float* b, dim b_row,
-    float* c, const float* bias, const float* drelu, int flags,            # as of `gemm.multiply`
+    float* c, const float* bias, const float* drelu, int flags,            # as in `gemm.multiply`
 ) noexcept nogil:
     """c[n] (+)= a[k] b[k, n] (+ bias), for n up to ROW_VECTORS vectors."""
     cdef dim vectors = blocks_of(n, lanes(4))
-    if vectors == 8:                            # the number made a literal
+    if vectors == 8:                            # so that the number is a literal
         row_part(8, n, k, a, b, b_row, c, bias, drelu, flags)
     elif vectors == 7:
         row_part(7, n, k, a, b, b_row, c, bias, drelu, flags)

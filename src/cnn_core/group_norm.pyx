@@ -33,7 +33,7 @@ from cnn_core.threads cimport threads_for
 from cnn_core.types cimport blocks_of, dim, least, real, same_shape
 
 cdef enum:
-    MIN_BLOCKS = 16         # blocks of rows, where there are as many rows
+    MIN_BLOCKS = 16         # blocks of rows, at least, if there are enough rows
     CHUNK_GAMMAS = 256      # gradients of gamma added up at a time
 
 
@@ -62,7 +62,7 @@ cdef inline void moments_of_row(
     real* columns,                              # out  (2, wide): mean, inv_std
     dim wide, vec* tag,
 ) noexcept nogil:
-    """Mean and 1 / sqrt(variance + eps) of each group, and of each column that of its group.
+    """Mean and 1 / sqrt(variance + eps) of each group, repeated in its columns.
 
     The row is read twice, the second time mostly from the cache: distances are from the mean
     itself, so a common offset does not swamp them.
@@ -214,7 +214,7 @@ cdef inline void backward_block(
 
 
 cdef dim columns_of(dim pixels, dim c, dim groups, dim itemsize) noexcept nogil:
-    """Return how many columns a row is read as having: those of a vector for a single group."""
+    """Return the columns of a row; one pixel and one group are read as vectors."""
     return lanes(itemsize) if pixels == 1 and groups == 1 else c
 
 

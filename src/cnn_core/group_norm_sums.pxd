@@ -51,7 +51,7 @@ cdef inline void add_pixels(
 
 cdef inline void add_up(
     bint squares, const real* x, dim values, dim c, const real* mean,
-    real* sums,                                 # work (wide,), zeros, and left so
+    real* sums,                                 # work (wide,), zeros before and after
     double* totals,                             # out  (wide,), added to
     dim wide, vec* tag,
 ) noexcept nogil:
@@ -122,7 +122,7 @@ cdef inline void gradient_pixels(
 cdef inline void add_up_gradients(
     const real* x, const real* dy, dim values, dim c, const real* gamma, dim step,
     const real* columns,                        # mean, inv_std  (2, wide)
-    real* sums,                                 # work (2, wide), zeros, and left so
+    real* sums,                                 # work (2, wide), zeros before and after
     double* totals,                             # out  (4, wide), the first two zeros
     real* dgamma, real* dbeta,                  # out  one per gamma, added to
     dim wide, vec* tag,
@@ -166,7 +166,7 @@ cdef inline void gather(double* totals, dim groups, dim each) noexcept nogil:
     cdef double a, b, c, d
     for g in range(groups):
         a, b, c, d, k = 0, 0, 0, 0, 0
-        while k + 4 <= each:                    # four sums: one would wait for itself
+        while k + 4 <= each:                    # one sum would wait for each addition
             a += totals[g * each + k]
             b += totals[g * each + k + 1]
             c += totals[g * each + k + 2]

@@ -87,7 +87,7 @@ cdef struct Steps:
     dim entries, windows        # both by their greatest common divisor
 
 cdef struct Run:
-    dim first, count            # where the entries on a pixel begin, how many they are
+    dim first, count            # the first entry on a pixel, the number of entries
 
 
 cdef Steps steps_of(dim stride, dim dilation) noexcept nogil:
@@ -98,7 +98,7 @@ cdef Steps steps_of(dim stride, dim dilation) noexcept nogil:
 
 
 cdef inline dim quotient(dim a, dim b) noexcept nogil:
-    """Return a // b rounded down, b > 0; to divide by 1 costs nothing."""
+    """Return a // b rounded down, b > 0; a division by 1 is skipped."""
     return a if b == 1 else (a if a >= 0 else a - b + 1) // b
 
 
@@ -172,9 +172,9 @@ cdef void col2im_rows(
     real* dx, dim h, dim w, dim c, dim channels,    # an image, from the first of `channels`
     void* space,                                    # workspace, see col2im_space
 ) noexcept nogil:
-    """Add up what col holds of each pixel; after the last rows of windows, dx is complete.
+    """Add up the entries of col on each pixel; after the last rows of windows, dx is complete.
 
-    Not window by window: that would read again and again what has only just been written.
+    Pixel by pixel, not window by window: so each number of dx is written once per call.
     """
     cdef Steps rows = steps_of(window.sh, window.dh), columns = steps_of(window.sw, window.dw)
     cdef dim line = window.kw * channels, down_step = rows.entries * line - rows.windows * ow * ld

@@ -20,7 +20,7 @@ cdef extern from "Python.h":
 
 cdef dict idle = {}                 # size of a buffer: stack of buffers' addresses
 cdef size_t idle_bytes = 0           # of all idle buffers
-cdef size_t most_idle = 1 << 30     # beyond this, buffers go back to the operating system
+cdef size_t max_idle = 1 << 30      # bytes: beyond this, buffers go back to the operating system
 
 
 cdef size_t rounded(size_t n) noexcept:
@@ -57,7 +57,7 @@ cdef class Buffer:
         global idle_bytes
         if self.memory == NULL:
             return
-        if idle is None or idle_bytes + self.size > most_idle:
+        if idle is None or idle_bytes + self.size > max_idle:
             line_free(self.memory)
             return
         idle.setdefault(self.size, []).append(<size_t> self.memory)

@@ -15,7 +15,7 @@ For every entry of a piece, with the settings of its group (lr is that of the st
 A rule is one function of vectors, in the letters of its paper. It combines its constants in double,
 as in `1 - beta1` or `lr * m_scale`, and `times` rounds the result to the precision of the arrays;
 the compiler moves both out of the loop. To add a rule: write the function, put its name into the
-two lists below, and a line into `run_rule`.
+two lists below and into the stub, and a line into `run_rule`.
 """
 from cython.parallel cimport prange
 from libc.math cimport INFINITY

@@ -141,7 +141,7 @@ cdef inline void avg_row_forward(
     const real* x, real* y,                     # an image, row i of y
     dim i, const Pooling* p, vector* tag,
 ) noexcept nogil:
-    """y = mean of each window: of the sums of its rows, for two short chains err less than one."""
+    """y = mean of each window, row by row: two short sums err less than a long one."""
     cdef dim size = sizeof(vector) // sizeof(real), c = p.c, w = p.w, kw = p.kw, sw = p.sw
     cdef dim ow = p.ow, left = p.left, right = p.right, a, b0, b1, _b, j, q, k
     cdef dim a0 = first_pixel(i, p.sh, p.top, p.h, p.oh)
@@ -352,7 +352,7 @@ def max_pool2d_backward(
     const real[:, :, :, ::1] argmax,    # in   (n, oh, argmax_words, c), as forward wrote it
     real[:, :, :, ::1] dx,              # out  (n, h, w, c), overwritten
     dim kh, dim kw, dim sh, dim sw, dim top, dim left,
-    const real[:, :, :, ::1] y=None,    # in   (n, oh, ow, c), the output: dy counts where it is > 0
+    const real[:, :, :, ::1] y=None,    # in   (n, oh, ow, c), the output: dy counts where y > 0
 ):
     """Write the gradient of ``max_pool2d_forward`` with respect to ``x`` to ``dx``.
 

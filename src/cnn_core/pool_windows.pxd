@@ -52,7 +52,7 @@ cdef inline dim divisor(
     int mean, dim begin, dim end, dim size,     # a window covers the pixels from begin to end
     dim after,                                  # padding behind the image
 ) noexcept nogil:
-    """Return what a mean divides by, of which each axis gives one factor."""
+    """Return the factor of one axis in the divisor of a mean."""
     if mean == MEAN_UNDIVIDED:
         return 1
     if mean == MEAN_WITH_PADDING:

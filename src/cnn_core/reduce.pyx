@@ -6,7 +6,7 @@ rows at a time in the array's own precision, those sums in double, and the runs 
 exact to the last bits of a float32, and the same for any number of threads.
 
 `batch_norm` and `group_norm` follow the same rule in loops of their own, which subtract a mean,
-square or multiply on the way; here memory takes all the time.
+square or multiply on the way; here reading memory takes all the time.
 
     rows, c   rows, columns
 """

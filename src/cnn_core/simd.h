@@ -62,17 +62,17 @@ static const volatile char vzeros[VBYTES] __attribute__((aligned(VBYTES)));
 #define vrelu(v, zero) ((v) = (__typeof__(v))((VBITS(v))(v) & ~((v) < (zero))))
 #define vdrelu(v, w, zero) ((v) = (__typeof__(v))((VBITS(v))(v) & ((w) > (zero))))
 
-/* The first words of 4 bytes of a vector, from none to all; loading fills up with zeros. One masked
- * instruction each where there is one. */
+/* The first `words` words of 4 bytes of a vector, from none to all; loading fills up with zeros.
+ * One masked instruction each; in level v2 a branch for each number of words. */
 #if defined(__AVX512F__)
-static inline void load_some(void *v, size_t size, const void *from, size_t words)
+static inline void load_first(void *v, size_t size, const void *from, size_t words)
 {
     if (size == 64)
         *(vecf *)v = _mm512_maskz_loadu_ps((__mmask16)((1u << words) - 1), from);
     else
         *(shortf *)v = _mm_maskz_loadu_ps((__mmask8)((1u << words) - 1), from);
 }
-static inline void store_some(void *to, const void *v, size_t size, size_t words)
+static inline void store_first(void *to, const void *v, size_t size, size_t words)
 {
     if (size == 64)
         _mm512_mask_storeu_ps(to, (__mmask16)((1u << words) - 1), *(const vecf *)v);
@@ -81,7 +81,7 @@ static inline void store_some(void *to, const void *v, size_t size, size_t words
 }
 #elif defined(__AVX__)
 static const int word_masks[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
-static inline void load_some(void *v, size_t size, const void *from, size_t words)
+static inline void load_first(void *v, size_t size, const void *from, size_t words)
 {
     __m256i mask = _mm256_loadu_si256((const __m256i *)(word_masks + 8 - words));
     if (size == 32)
@@ -89,7 +89,7 @@ static inline void load_some(void *v, size_t size, const void *from, size_t word
     else
         *(shortf *)v = _mm_maskload_ps(from, _mm256_castsi256_si128(mask));
 }
-static inline void store_some(void *to, const void *v, size_t size, size_t words)
+static inline void store_first(void *to, const void *v, size_t size, size_t words)
 {
     __m256i mask = _mm256_loadu_si256((const __m256i *)(word_masks + 8 - words));
     if (size == 32)
@@ -98,7 +98,7 @@ static inline void store_some(void *to, const void *v, size_t size, size_t words
         _mm_maskstore_ps(to, _mm256_castsi256_si128(mask), *(const shortf *)v);
 }
 #elif defined(__SSE2__)
-static inline void load_some(void *v, size_t size, const void *from, size_t words)
+static inline void load_first(void *v, size_t size, const void *from, size_t words)
 {
     const float *p = (const float *)from;
     __m128 all = _mm_setzero_ps();
@@ -113,7 +113,7 @@ static inline void load_some(void *v, size_t size, const void *from, size_t word
         all = _mm_movelh_ps(all, _mm_load_ss(p + 2));
     *(shortf *)v = all;
 }
-static inline void store_some(void *to, const void *v, size_t size, size_t words)
+static inline void store_first(void *to, const void *v, size_t size, size_t words)
 {
     float *p = (float *)to;
     const __m128 all = *(const shortf *)v;
@@ -128,34 +128,37 @@ static inline void store_some(void *to, const void *v, size_t size, size_t words
         _mm_store_ss(p + 2, _mm_movehl_ps(all, all));
 }
 #else
-static inline void load_some(void *v, size_t size, const void *from, size_t words)
+static inline void load_first(void *v, size_t size, const void *from, size_t words)
 {
     memset(v, 0, size);
     memcpy(v, from, words * 4);
 }
-static inline void store_some(void *to, const void *v, size_t size, size_t words)
+static inline void store_first(void *to, const void *v, size_t size, size_t words)
 {
     (void)size;
     memcpy(to, v, words * 4);
 }
 #endif
-#define vload_some(v, p, n) load_some(&(v), sizeof(v), p, (n) * sizeof((v)[0]) / 4)
-#define vstore_some(p, v, n) store_some(p, &(v), sizeof(v), (n) * sizeof((v)[0]) / 4)
 
-/* The tail of an array in a vector: its first n elements, or all of them if n is larger. Loading
- * fills up with zeros, storing leaves what follows in memory untouched. */
+/* The first n elements of a vector, 0 <= n <= its length. Loading fills up with zeros, storing
+ * leaves what follows in memory untouched. vload_tail takes a larger n as well. */
+#define vload_first(v, p, n) load_first(&(v), sizeof(v), p, (n) * sizeof((v)[0]) / 4)
+#define vstore_first(p, v, n) store_first(p, &(v), sizeof(v), (n) * sizeof((v)[0]) / 4)
+
+/* As vload_first and vstore_first, but n may be larger: with n elements left in an array, the whole
+ * vector or its first n. A branch for each vector saves the mask of all but the last. */
 #define HAS_MORE(v, n) ((ptrdiff_t)(sizeof(v) / sizeof((v)[0])) > (n))
 #define vload_tail(v, p, n)            \
     do {                               \
         if (HAS_MORE(v, n))            \
-            vload_some(v, p, n);       \
+            vload_first(v, p, n);       \
         else                           \
             vload(v, p);               \
     } while (0)
 #define vstore_tail(p, v, n)           \
     do {                               \
         if (HAS_MORE(v, n))            \
-            vstore_some(p, v, n);      \
+            vstore_first(p, v, n);      \
         else                           \
             vstore(p, v);              \
     } while (0)

@@ -11,7 +11,7 @@ cdef extern from "inline.h":            # `cdef inline` functions are always inl
 cdef extern from "simd.h" nogil:
     ctypedef float vecf
     ctypedef double vecd
-    ctypedef long double shortf         # 4 floats: Cython tells the types apart by what it is told
+    ctypedef long double shortf         # 4 floats: distinct declarations make distinct types
     ctypedef struct shortd:             # 2 doubles; likewise, as structs
         pass
     ctypedef struct onef:               # 1 float
@@ -25,8 +25,8 @@ cdef extern from "simd.h" nogil:
     void vstore(...)                    # vstore(pointer, v)
     void vload_tail(...)                # vload_tail(v, pointer, n): the first n elements, or all
     void vstore_tail(...)               # vstore_tail(pointer, v, n)
-    void vload_some(...)                # vload_some(v, pointer, n): as vload_tail, but n fit in v
-    void vstore_some(...)               # vstore_some(pointer, v, n)
+    void vload_first(...)               # vload_first(v, pointer, n): n is at most the length of v
+    void vstore_first(...)              # vstore_first(pointer, v, n)
     void vprefetch(...)                 # vprefetch(pointer): it will be needed soon
     void vprefetch_l2(...)              # only into the second-level cache
     Py_ssize_t offset(const Py_ssize_t* table, Py_ssize_t i)    # table[i], read from memory

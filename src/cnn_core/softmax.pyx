@@ -209,7 +209,7 @@ def softmax_backward(
 def cross_entropy_forward(
     const real[:, ::1] x,           # in   (n, c), logits
     const int64_t[::1] label,       # in   (n,), the right class; or None
-    const real[:, ::1] target,      # in   (n, c), how much each class counts, if there is no label
+    const real[:, ::1] target,      # in   (n, c), weight of each class, if there is no label
     const double[::1] weight,       # in   (n,), by which each loss is multiplied; or None: 1
     real[:, ::1] p,                 # out  (n, c), softmax of x
     real[::1] loss,                 # out  (n,)
@@ -247,7 +247,7 @@ def cross_entropy_backward(
     const real[:, ::1] p,           # in   (n, c), as forward wrote it
     const int64_t[::1] label,       # in   as given to forward
     const real[:, ::1] target,      # in   as given to forward
-    const double[::1] weight,       # in   (n,), gradient of what is minimised by each loss; or None
+    const double[::1] weight,       # in   (n,), gradient of the objective by each loss; or None
     double scale,                   # by which that is multiplied
     real[:, ::1] dx,                # out  (n, c)
 ):

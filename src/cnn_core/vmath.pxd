@@ -108,7 +108,7 @@ cdef inline vec exponential_less_1(vec x) noexcept nogil:
     cdef vec n, p, zero, one
     vfill(zero, 0)
     vfill(one, 1)
-    split_exponential(at_least(x, -40), zero, &n, &p)   # it is -1 long before
+    split_exponential(at_least(x, -40), zero, &n, &p)   # the result is -1 there
     vpower_of_2(n, n)
     return p * n + (n - one)
 
@@ -129,8 +129,8 @@ cdef inline vec logarithm_of_1_plus(vec z) noexcept nogil:
 cdef inline void normal(vec a, vec* e, vec* q) noexcept nogil:
     """e = exp(-a^2 / 2), q = erfc(a / sqrt 2) / 2, for 0 <= a <= 14.5, in double to 39.
 
-    q is the part of a standard normal distribution above a. Its relative error would grow with
-    a^2, were a^2 rounded: the exponential gets it in two parts, the first of them exact.
+    q is the part of a standard normal distribution above a. The rounding of a^2 would make its
+    relative error grow with a^2: the exponential takes a^2 in two parts, the first of them exact.
     """
     cdef vec high, half, over, under
     vfill(half, 0.5)
