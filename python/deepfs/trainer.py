@@ -175,8 +175,7 @@ class Trainer:
                 self._hold(False)
         if norm_before is not None:
             logs["gradient_norm"] = norm_before
-        self.steps += 1
-        self._cleared = gradients.number
+        vars(self).update(steps=self.steps + 1, _cleared=gradients.number)  # without a check
         return logs
 
     def _planned(self, arena: Arena) -> Plan:
