@@ -154,12 +154,12 @@ def dtype_of(x: Array, who: str) -> np.dtype[Any]:
     return np.dtype(np.float64 if x.dtype.newbyteorder("=") == np.float64 else np.float32)
 
 
-class Fixed(dict[str, T]):
+class FixedDict(dict[str, T]):
     """A dict whose entries stay the same objects, because others refer to the arrays in them.
 
     Examples
     --------
-    >>> state = Fixed({"m": np.zeros(2)})
+    >>> state = FixedDict({"m": np.zeros(2)})
     >>> state["m"] += 1
     >>> state["m"] = np.zeros(2)
     Traceback (most recent call last):
@@ -176,4 +176,4 @@ class Fixed(dict[str, T]):
     __delitem__ = pop = popitem = clear = update = setdefault = __ior__ = _refuse
 
     def __reduce__(self) -> tuple[type, tuple[dict[str, T]]]:
-        return Fixed, (dict(self),)
+        return FixedDict, (dict(self),)

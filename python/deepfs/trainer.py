@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import metrics as metrics_module
-from ._arrays import Array, Fixed
+from ._arrays import Array, FixedDict
 from ._check import flag
 from ._names import hint
 from .layers import Layer
@@ -102,7 +102,7 @@ class Trainer:
             self.arena, self._cleared = Arena(parameters), -1
         version = self.optimizer.state_version
         if self._state_owner is not self.optimizer or self._state_version != version:
-            self.state = Fixed(self.optimizer.init(self.arena.values))
+            self.state = FixedDict(self.optimizer.init(self.arena.values))
             self._state_owner, self._state_version = self.optimizer, version
             self.state_since = self.steps
             self.epochs = 0

@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from .._arrays import Array, Fixed, Shape, dtype_of, float_dtype
+from .._arrays import Array, FixedDict, Shape, dtype_of, float_dtype
 from .._check import array
 from . import _parameter
 from ._fusion import PLAIN, Epilogue
@@ -182,7 +182,7 @@ class Layer(Stateful):
             del vars(self)["_budget"]
         for parameter in self.learned.values():
             parameter._frozen = self._frozen
-        vars(self).update(learned=Fixed(self.learned), buffered=Fixed(self.buffered))
+        vars(self).update(learned=FixedDict(self.learned), buffered=FixedDict(self.buffered))
         vars(self).update(in_shape=tuple(in_shape), built_dtype=wanted)
         _parameter.structure.change()
 
