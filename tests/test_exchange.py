@@ -1,5 +1,8 @@
 """Parts of a network are exchanged: what is there now is trained, or nothing changes."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -178,3 +181,72 @@ def test_parts_of_other_containers():
     assert residual(x).shape == (2, 5)
     residual.replace("body.dense_1", L.Tanh())
     assert residual(x).shape == (2, 5)
+
+
+@pytest.mark.parametrize("name", ["storage", "dstorage", "axes"])
+def test_arrays_of_a_parameter_are_not_exchanged(name):
+    net = L.Sequential([L.Conv2D(2, 3), L.Flatten()])
+    net(np.zeros((1, 1, 5, 5)))
+    for made in (net, copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        weight = made.parameters()["conv2d_1.weight"]
+        before = getattr(weight, name)
+        with pytest.raises(AttributeError, match=f"Parameter.{name} cannot be exchanged: "):
+            setattr(weight, name, copy.copy(before) if name != "axes" else (0, 1, 2, 3))
+        assert getattr(weight, name) is before
+    weight.storage += 1
+    weight.dstorage += 1
+    assert (weight.grad == 1).all()
+
+
+def test_arrays_of_a_layer_and_of_the_optimizer_are_not_exchanged():
+    (x, y), m = data(), model()
+    m.network.layers = (*m.network.layers, L.BatchNorm())
+    m.train_on_batch(x, y)
+    dense, *_, norm = m.network.layers
+    exchanges = [
+        (dense.learned, "weight", L.Parameter(np.zeros((5, 8)))),
+        (norm.buffered, "running_mean", np.zeros(7)),
+        (m.state, "m", np.zeros(3)),
+    ]
+    for arrays, name, new in exchanges:
+        for found in (arrays, copy.deepcopy(arrays), pickle.loads(pickle.dumps(arrays))):
+            before = dict(found)
+            with pytest.raises(TypeError, match=f"'{name}' cannot be exchanged: write into"):
+                found[name] = new
+            with pytest.raises(TypeError, match="no entry can be added or removed"):
+                del found[name]
+            with pytest.raises(TypeError, match="no entry can be added or removed"):
+                found.update({name: new})
+            assert all(found[key] is before[key] for key in before)
+    norm.buffered["running_mean"] += 1
+    m.train_on_batch(x, y)
+
+
+class Bias(L.Layer):
+    def _out_shape(self, in_shape):
+        return in_shape
+
+    def _build(self, in_shape, dtype):
+        self.learned = {"b": L.Parameter(np.zeros(in_shape, dtype))}
+        self.learned["c"] = L.Parameter(np.zeros(in_shape, dtype))
+
+    def _forward(self, x, training):
+        return x + self.learned["b"].storage, None
+
+    def _backward(self, dy, cache, need_dx):
+        self.learned["b"].dstorage += dy.sum(axis=0)
+        return dy.copy()
+
+    def forget(self):
+        self.learned = {}
+
+
+def test_arrays_of_a_layer_of_ones_own():
+    layer = Bias()
+    layer(np.zeros((1, 2)))
+    assert list(layer.parameters()) == ["b", "c"]
+    for assign in (layer.forget, lambda: setattr(layer, "learned", {})):
+        with pytest.raises(AttributeError, match=r"Bias\.learned cannot be assigned: write into"):
+            assign()
+    with pytest.raises(TypeError, match="'b' cannot be exchanged"):
+        layer.learned["b"] = L.Parameter(np.zeros(2))

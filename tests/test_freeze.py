@@ -1,6 +1,7 @@
 """What is frozen stays as it is, to the bit; the rest trains as if it were constant."""
 
 import copy
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -299,3 +300,57 @@ def test_scaled_learning_rates():
     for name, step in moved[1.0].items():
         factor = 0.5 if name.startswith("body") else 1.0
         np.testing.assert_allclose(moved[0.5][name], factor * step, rtol=1e-3, atol=1e-6)
+
+
+@dataclass(eq=False)
+class Center(L.Layer):
+    """A layer of one's own with a buffer, as in docs/add_a_layer.md, and parameters or none."""
+
+    learns: bool = False
+
+    def _out_shape(self, in_shape):
+        return in_shape
+
+    def _build(self, in_shape, dtype):
+        self.add_buffer("mean", in_shape, dtype)
+        if self.learns:
+            self.add_parameter("shift", in_shape, dtype)
+
+    def _forward(self, x, training):
+        mean = self.buffered["mean"]
+        if training and not self.fixed:
+            mean += 0.1 * (x.mean(axis=0) - mean)
+        y = x - mean
+        return (y + self.learned["shift"].storage if self.learns else y), None
+
+    def _backward(self, dy, cache, need_dx):
+        if self.learns:
+            self.learned["shift"].dstorage += dy.sum(axis=0)
+        return dy.copy()
+
+
+@pytest.mark.parametrize("learns", [True, False])
+@pytest.mark.parametrize("how", ["freeze", "group", "names", "later"])
+def test_a_frozen_layer_of_ones_own_keeps_its_buffers(how, learns):
+    x, y = data()
+    center, dropout = Center(learns), L.Dropout(0.5)
+    net = L.Sequential([L.Flatten(), center, dropout, L.Dense(3)])
+    names = {"group": ["*"], "names": ["center_1.*"], "later": ["*", "center_1.*"]}.get(how, [])
+    groups = [Group(name, frozen=True) for name in names]
+    if how == "later":  # the last group counts
+        groups[0].frozen, groups[1].frozen = True, False
+    elif how == "group":
+        groups.append(Group("dense_1.*", frozen=False))
+    m = model(net, SGD(0.1, groups=groups))
+    m.predict(x)
+    if how == "freeze":
+        center.freeze()
+    before, calls = bits(center), dropout.buffers()["calls"].copy()
+    m.train_on_batch(x, y)
+    if how == "later" and not learns:  # nothing learns: the step runs as in inference
+        return
+    assert (bits(center) == before) == (how != "later")
+    assert (dropout.buffers()["calls"] == calls + 1).all()
+    assert center.fixed == (how == "freeze")  # a group is a matter of one model
+    model(net, SGD(0.1)).train_on_batch(x, y)
+    assert (bits(center) == before) == (how == "freeze")

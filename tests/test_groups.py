@@ -87,8 +87,8 @@ def test_refuses(make, message):
     ("make", "message"),
     [
         (lambda: Group(3), "Group takes names of parameters, got 3"),
-        (lambda: Group("*", regularizer=[0.1]), "Group takes deepfs regularizers, got 0.1"),
-        (lambda: Group("*", regularizer=0.1), "Group takes deepfs regularizers, got 0.1"),
+        (lambda: Group("*", regularizer=[0.1]), "Group takes deepfs regularizers, as .*, got 0.1"),
+        (lambda: Group("*", regularizer=0.1), "Group takes deepfs regularizers, as .*, got 0.1"),
         (lambda: Group("*", frozen=1), "frozen must be True or False, got 1"),
     ],
 )

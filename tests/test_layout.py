@@ -31,6 +31,7 @@ RULES = [
 # Layers of modules, lowest first: a module imports from the lines above its own, and from its own
 # package. A folder stands for all that lies in it.
 ORDER = """
+    _fields
     _check _labels _names _version reference datasets
     _arrays _settings config random
     initializers metrics regularizers schedules

@@ -275,3 +275,19 @@ def test_negative_log_likelihood_is_cross_entropy_of_logarithms(rng):
         assert nll(log_p, y) == pytest.approx(whole(x, y), rel=1e-13)
     with pytest.raises(ValueError, match="weights of 2 classes, got outputs of 4"):
         NegativeLogLikelihood([1, 2])(log_p, y)
+
+
+class Quartic(losses.ElementWise):
+    """A loss of one's own, without settings."""
+
+    def _value(self, y, t):
+        return (y - t) ** 4
+
+    def _slope(self, y, t):
+        return 4 * (y - t) ** 3
+
+
+def test_a_loss_of_ones_own_needs_no_setting():
+    y, t = np.random.default_rng(0).normal(size=(2, 5, 3))
+    assert Quartic()(y, t) == pytest.approx(((y - t) ** 4).mean())
+    check_loss(Quartic(), y, t)

@@ -292,6 +292,9 @@ class Half(L.Layer):
     def _backward(self, dy, cache, need_dx):
         return dy * self.half
 
+    def reach(self, other):
+        other.other = self
+
 
 @dataclass(eq=False, slots=True)
 class InSlots(Half):
@@ -344,6 +347,123 @@ def test_nothing_changes_behind_a_check():
     conv = L.Conv2D(3, 3)
     with pytest.raises(AttributeError, match="stride cannot be deleted"):
         del conv.stride
+
+
+def refused(error, message, assign, *arguments):
+    with pytest.raises(error, match=message):
+        assign(*arguments)
+
+
+class Model:  # called as a class of deepfs
+    def configure(self, other):
+        other.foo = 1
+
+    def of_another(self, _):  # called with an object of another class as its first argument
+        self.foo = 1
+
+
+def test_methods_of_other_objects():
+    for made in (model(), L.Dense(3), Half()):
+        refused(AttributeError, "no attribute 'foo'", Model().configure, made)
+        refused(AttributeError, "no attribute 'foo'", Model.of_another, made, None)
+    refused(AttributeError, r"'other': add it in a method of Half", Half().reach, Half())
+
+
+def test_another_module_has_a_class_of_the_same_name():
+    here = {"Layer": L.Layer, "__name__": "here"}
+    exec("class Half(Layer):\n  def reach(self): self.foo = 1", here)
+    refused(AttributeError, "add it in a method of Half", here["Half"].reach, Half())
+
+
+@pytest.mark.parametrize(
+    ("base", "name", "message"),
+    [
+        (L.Layer, "learning_rate", r"Group\(lr_scale"),
+        (L.Layer, "lr", r"Group\(lr_scale"),
+        (L.Layer, "training", "an argument of forward"),
+        (L.Layer, "trainable", r"call freeze\(\)"),
+        (losses.Loss, "from_logits", "the loss says what outputs mean"),
+        (losses.Loss, "reductoin", "did you mean 'reduction'"),
+        (callbacks.Callback, "stop_training", r"set self\.model\.stop_training"),
+        (callbacks.Callback, "moxel", "did you mean 'model'"),
+    ],
+    ids=lambda part: part if isinstance(part, str) else part.__name__,
+)
+def test_names_that_do_nothing_here(base, name, message):
+    class Own(base):
+        """A class of a user, whose hooks are not called."""
+
+        def hook(self, name):
+            setattr(self, name, 1)
+
+        _out_shape = _forward = _backward = terms = _gradient = hook
+
+    own = Own()
+    refused(AttributeError, message, own.hook, name)
+    for harmless in ("activation", "in_channels", "epoch", "calls", "layers"):
+        own.hook(harmless)
+
+
+def test_the_way_to_an_attribute_of_a_class_of_ones_own():
+    class Plain(Half):
+        more: float = 1.0
+
+    refused(AttributeError, "decorate Plain with @dataclass", setattr, Plain(), "more", 2)
+    refused(TypeError, "decorate Plain with @dataclass", lambda: Plain(more=2))
+    refused(AttributeError, "'foo': add it in a method of Half", setattr, Half(), "foo", 1)
+
+    class Power(losses.ElementWise):
+        power: float = 2.0
+        _value = _slope = None
+
+    refused(TypeError, "takes no arguments: decorate it with @dataclass", lambda: Power(power=2))
+
+
+def test_messages_suggest_what_can_be_assigned():
+    with pytest.raises(AttributeError, match=r"has no attribute 'epoch'$"):
+        model().epoch = 1
+    for made, name, message in (
+        (regularizers.L2(0.1), "l2", "called 'rate' here"),
+        (optimizers.Group("*"), "weight_decay", r"regularizer=L2\(rate\)"),
+    ):
+        refused(AttributeError, message, setattr, made, name, 1)
+    for wrong in ("l2", 3, [None]):
+        with pytest.raises(TypeError, match=r"as L2\(1e-4\), got ('l2'|3|None)$"):
+            optimizers.Group("*", regularizer=wrong)
+    net = L.Sequential([L.Dense(3)])
+    net(np.zeros((1, 2)))
+    with pytest.raises(AttributeError, match=r"\); a model takes it by model\.network ="):
+        net.dtype = "float64"
+
+
+def test_names_and_dtypes_are_checked_before_the_layer_is_built():
+    refused(TypeError, "name of a layer must be a str, got 3", lambda: L.Conv2D(8, 3, name=3))
+    refused(ValueError, 'dtype must be "float32" or', lambda: L.Conv2D(8, 3, dtype="int8"))
+    conv = L.Conv2D(8, 3)
+    refused(TypeError, "name of a layer must be a str, got 3", setattr, conv, "name", 3)
+    refused(ValueError, 'dtype must be "float32" or', setattr, conv, "dtype", "int8")
+    assert (conv.name, conv.dtype) == (None, None)
+
+
+def test_a_trainer_checks_as_its_model():
+    trainer = model().trainer
+    refused(TypeError, "needs a deepfs Optimizer, got 3", setattr, trainer, "optimizer", 3)
+    refused(AttributeError, "did you mean 'optimizer'", setattr, trainer, "optimizr", 3)
+    refused(AttributeError, "Trainer has no attribute 'foo'", setattr, trainer, "foo", 3)
+    refused(AttributeError, "no attribute 'foo'", setattr, copy.deepcopy(trainer), "foo", 3)
+    trainer.optimizer = optimizers.SGD()
+
+
+def test_the_configuration():
+    for name, value, error, message in (
+        ("winogrd", True, AttributeError, "did you mean 'winograd'"),
+        ("winograd", "a", TypeError, r"config\.winograd must be True or False, got 'a'"),
+        ("threads", 4, AttributeError, r"config\.threads cannot be assigned"),
+    ):
+        refused(error, message, setattr, dfs.config, name, value)
+    dfs.config.winograd = False
+    assert dfs.config.winograd is False
+    dfs.config.winograd = True
 
 
 def test_functions_are_no_methods():

@@ -9,7 +9,7 @@ converts from the first to the second, and copies only if the array is not chann
 from __future__ import annotations
 
 from math import prod
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -19,6 +19,7 @@ from cnn_core.memory import Buffer
 
 Array: TypeAlias = NDArray[Any]
 Shape: TypeAlias = tuple[int, ...]
+T = TypeVar("T")
 
 REUSED = 2**13  # entries from which `empty` reuses memory of earlier arrays
 
@@ -151,3 +152,28 @@ def dtype_of(x: Array, who: str) -> np.dtype[Any]:
     if x.dtype.kind not in "fiu":
         raise TypeError(f"{who} takes real numbers, got an array of {x.dtype}")
     return np.dtype(np.float64 if x.dtype.newbyteorder("=") == np.float64 else np.float32)
+
+
+class FixedDict(dict[str, T]):
+    """A dict whose entries stay the same objects, because others refer to the arrays in them.
+
+    Examples
+    --------
+    >>> state = FixedDict({"m": np.zeros(2)})
+    >>> state["m"] += 1
+    >>> state["m"] = np.zeros(2)
+    Traceback (most recent call last):
+    TypeError: 'm' cannot be exchanged: write into its array, [...] = ...
+    """
+
+    def __setitem__(self, name: str, value: T) -> None:
+        if self.get(name) is not value:  # after `+=` it is
+            raise TypeError(f"{name!r} cannot be exchanged: write into its array, [...] = ...")
+
+    def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise TypeError("no entry can be added or removed: write into the arrays, [...] = ...")
+
+    __delitem__ = pop = popitem = clear = update = setdefault = __ior__ = _refuse
+
+    def __reduce__(self) -> tuple[type, tuple[dict[str, T]]]:
+        return FixedDict, (dict(self),)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Collection
 from difflib import get_close_matches
+
+from ._fields import undecorated
 
 # What Keras, PyTorch and papers call a setting, and what it may be called here.
 ELSEWHERE: dict[str, tuple[str, ...]] = {
@@ -46,7 +50,8 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "kernel": ("kernel_size",),
     "kernel_initializer": ("initializer",),
     "kernel_regularizer": ("regularizer",),
-    "l2": ("weight_decay",),
+    "l1": ("rate",),
+    "l2": ("weight_decay", "rate"),
     "lambda_": ("rate",),
     "learning_rate": ("lr", "lr_scale"),
     "lr": ("lr_scale",),
@@ -103,6 +108,7 @@ INSTEAD: dict[str, str] = {
     "trainable": FREEZE,
     "training": "it is an argument of forward",
     "use_nesterov": "use the optimizer Nesterov",
+    "weight_decay": "optimizers have it, and a Group takes regularizer=L2(rate)",
 }
 CLOSE = 0.7  # least similarity (difflib's ratio) of a name that a message suggests
 
@@ -156,3 +162,19 @@ def is_slip(name: str, other: str) -> bool:
         return False
     swapped = a[:2] == b[1::-1] and a[2:] == b[2:]
     return swapped or a[1:] == b[1:] or a[1:] == b or a == b[1:]
+
+
+def unknown_argument(cls: type, message: str) -> TypeError | None:
+    """Return a better error for an argument that a constructor does not take; else None."""
+    found = re.search(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'", message)
+    if message == f"{cls.__name__}() takes no arguments" and undecorated(cls):
+        return TypeError(f"{message}: decorate it with @dataclass")
+    constructor = cls.__init__  # type: ignore[misc]
+    if found is None or found[1] not in constructor.__qualname__.split(".")[-2:]:
+        return None
+    known = inspect.signature(cls).parameters
+    if found[2] in undecorated(cls):
+        instead = f": decorate {cls.__name__} with @dataclass"
+    else:
+        instead = hint(found[2], known) or f": it takes {', '.join(known) or 'none'}"
+    return TypeError(f"{cls.__name__} has no argument {found[2]!r}{instead}")

@@ -15,19 +15,14 @@ An attribute that the class does not have is refused, with the name that was pro
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
-import re
 import sys
 from abc import ABCMeta
-from collections.abc import Collection
-from types import FrameType
-from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from ._names import FREEZE, INSTEAD, hint, meant
-
-_names_of: WeakKeyDictionary[type, tuple[str, ...]] = WeakKeyDictionary()
+from ._fields import declared, has_setter, in_method, is_built_in, setting_names, undecorated
+from ._names import hint, meant, unknown_argument
 
 
 class SettingsMeta(ABCMeta):
@@ -49,6 +44,7 @@ class SettingsMeta(ABCMeta):
                 if explained is None:
                     raise
                 raise explained from None
+            made._check_made()
             object.__setattr__(made, "_complete", True)
             return made
 
@@ -62,6 +58,8 @@ class Settings(metaclass=SettingsMeta):
 
     # whether the constructor is done; which settings it was given as None, and may have chosen
     __slots__ = ("_complete", "_given_none")
+    # attributes that other frameworks read, and what to do here instead
+    _instead: ClassVar[Mapping[str, str]] = {}
 
     if not TYPE_CHECKING:  # type checkers shall know the attributes by their declarations
 
@@ -112,6 +110,9 @@ class Settings(metaclass=SettingsMeta):
         """Change an attribute that is no setting."""
         object.__setattr__(self, name, value)
 
+    def _check_made(self) -> None:
+        """Raise if settings that every class takes are wrong; called after the constructor."""
+
     def _check_change(self, name: str) -> None:
         """Raise if a setting cannot change to what it is now; called on a copy of the object."""
 
@@ -144,14 +145,6 @@ class ExplainedSettings(Settings):
             if name[0] == "_" or hasattr(type(self), name):
                 return object.__getattribute__(self, name)  # raises once more what it has raised
             raise unknown_attribute(self, name, [n for n in dir(self) if n[0] != "_"])
-
-
-def setting_names(cls: type) -> tuple[str, ...]:
-    """Return the names of the settings of a class: what its constructor takes, in this order."""
-    if cls not in _names_of:
-        fields = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
-        _names_of[cls] = tuple(field.name for field in fields if field.init)
-    return _names_of[cls]
 
 
 def none_of(made: Settings) -> frozenset[str]:
@@ -197,27 +190,12 @@ def same(a: Any, b: Any) -> bool:
         return False
 
 
-def has_setter(cls: type, name: str) -> bool:
-    """Return whether a property, a slot or another descriptor of the class decides about a name."""
-    return hasattr(type(getattr(cls, name, None)), "__set__")
-
-
-def in_method(made: Settings, frame: FrameType) -> bool:
-    """Return whether a frame runs a method of the object's class."""
-    where = frame.f_code.co_qualname
-    return any(where.startswith(f"{cls.__qualname__}.") for cls in type(made).__mro__)
-
-
-def is_built_in(cls: type) -> bool:
-    """Return whether a class is one of deepfs."""
-    return cls.__module__.partition(".")[0] == __name__.partition(".")[0]
-
-
 def settable(made: Settings) -> list[str]:
     """Return what a person may assign to."""
     cls = type(made)
-    descriptors = [name for name in dir(cls) if name[0] != "_" and has_setter(cls, name)]
-    return [*setting_names(cls), *descriptors]
+    public = [name for name in dir(cls) if name[0] != "_" and has_setter(cls, name)]
+    writable = [name for name in public if getattr(getattr(cls, name), "fset", True) is not None]
+    return [*setting_names(cls), *writable, *([] if is_built_in(cls) else declared(cls))]
 
 
 def refuse_misnomer(made: Settings, name: str) -> None:
@@ -225,19 +203,24 @@ def refuse_misnomer(made: Settings, name: str) -> None:
     cls = type(made)
     if name[0] == "_" or name in vars(made) or name in setting_names(cls) or hasattr(cls, name):
         return
-    freezes = hasattr(cls, "freeze") and INSTEAD.get(name) == FREEZE
-    if freezes or meant(name, settable(made)):
+    if name in cls._instead or meant(name, settable(made)):
         raise unknown_attribute(made, name)
 
 
 def unknown_attribute(made: Settings, name: str, known: Collection[str] = ()) -> AttributeError:
     """Return the error for an attribute that an object does not have, or not for assignment."""
-    own = [other for other in vars(made) if other[0] != "_"]
-    if name in own or hasattr(type(made), name):
-        instead = meant(name, setting_names(type(made))) or ": it cannot be assigned"
-        return AttributeError(f"{made._label()}.{name} is not a setting{instead}")
-    instead = hint(name, known or {*settable(made), *own}) or of_a_part(made, name)
-    return AttributeError(f"{made._label()} has no attribute {name!r}{instead}")
+    cls, who = type(made), made._label()
+    instead = f": decorate {cls.__name__} with @dataclass" if name in undecorated(cls) else ""
+    if name in vars(made) or hasattr(cls, name):
+        instead = instead or meant(name, setting_names(cls)) or ": it cannot be assigned"
+        return AttributeError(f"{who}.{name} is not a setting{instead}")
+    if name in cls._instead:
+        instead = f": {cls._instead[name]}"
+    own = [] if is_built_in(cls) else [other for other in vars(made) if other[0] != "_"]
+    instead = instead or hint(name, known or {*settable(made), *own}) or of_a_part(made, name)
+    if not (instead or known or is_built_in(cls)):
+        instead = f": add it in a method of {cls.__name__}"
+    return AttributeError(f"{who} has no attribute {name!r}{instead}")
 
 
 def of_a_part(made: Settings, name: str) -> str:
@@ -249,13 +232,3 @@ def of_a_part(made: Settings, name: str) -> str:
         if found:
             return f": did you mean {part}.{found[0]}?"
     return ""
-
-
-def unknown_argument(cls: type, message: str) -> TypeError | None:
-    """Return a better error for an argument that a constructor does not take; else None."""
-    found = re.search(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'", message)
-    if found is None or found[1] != cls.__name__:
-        return None
-    known = inspect.signature(cls).parameters
-    instead = hint(found[2], known) or f": it takes {', '.join(known) or 'none'}"
-    return TypeError(f"{cls.__name__} has no argument {found[2]!r}{instead}")

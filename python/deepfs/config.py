@@ -5,16 +5,36 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import platform
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
 
 import cnn_core
 from cnn_core import threads as _threads
 
-from ._check import whole
+from ._check import flag, whole
+from ._names import hint
 from ._version import __version__
 
 winograd = True  # False: Conv2D with algorithm="auto" never uses Winograd's algorithm
+
+
+class _Config(ModuleType):
+    """The class of this module: ``winograd`` is checked, no other name can be assigned."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "winograd":
+            value = flag(value, "config.winograd")
+        elif name[:2] != "__":
+            if name in vars(self):
+                raise AttributeError(f"deepfs.config.{name} cannot be assigned")
+            raise AttributeError(f"deepfs.config has no setting {name!r}{hint(name, ['winograd'])}")
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Config
 
 EXTRAS = {"images": "PIL"}  # extra of the package: a module that it installs
 

@@ -111,13 +111,13 @@ class Model(Predictor):
         vars(made)["trainer"] = trainer
         return made
 
-    network = Delegated[Layer](check_kinds)
-    loss = Delegated[Loss](check_kinds)
-    optimizer = Delegated[Optimizer](check_kinds)  # another one starts without state
-    metrics = Delegated[Mapping[str, Metric]](named_metrics)
-    check_finite = Delegated[bool](flag)
-    report_penalty = Delegated[bool](flag)
-    stop_training = Delegated[bool](flag)
+    network = Delegated[Layer]()
+    loss = Delegated[Loss]()
+    optimizer = Delegated[Optimizer]()  # another one starts without state
+    metrics = Delegated[Mapping[str, Metric]]()
+    check_finite = Delegated[bool]()
+    report_penalty = Delegated[bool]()
+    stop_training = Delegated[bool]()
     steps = Delegated[int]()
     epochs = Delegated[int]()
     arena = Delegated[Arena | None]()

@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from . import metrics as metrics_module
-from ._arrays import Array
-from .layers import BatchNorm, Layer
-from .layers._container import walk
+from ._arrays import Array, FixedDict
+from ._check import flag
+from ._names import hint
+from .layers import Layer
+from .layers._container import Container, walk
 from .layers._parameter import gradients, structure
 from .losses import Loss
 from .optimizers import Arena, Optimizer
@@ -65,9 +67,19 @@ class Trainer:
         self._plan_frozen: frozenset[str] = frozenset()
         self._buffers: list[Array] = []
         self._buffer_names: tuple[str, ...] = ()
-        self._norms: list[BatchNorm] = []  # batch norms that a `Group` freezes
+        self._held: list[Layer] = []  # layers with buffers that a `Group` freezes
         self._seen: tuple[object, ...] = ()  # network, optimizer and version these belong to
         self._cleared = -1  # version of the gradients when the last step zeroed them
+
+    if not TYPE_CHECKING:
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if "_cleared" in vars(self):  # the constructor is done
+                if name not in vars(self):
+                    raise AttributeError(f"Trainer has no attribute {name!r}{hint(name, CHECKS)}")
+                if name in CHECKS:
+                    value = CHECKS[name](value, name)
+            object.__setattr__(self, name, value)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state for a copy, whose arrays lie elsewhere, without what refers to them."""
@@ -90,7 +102,7 @@ class Trainer:
             self.arena, self._cleared = Arena(parameters), -1
         version = self.optimizer.state_version
         if self._state_owner is not self.optimizer or self._state_version != version:
-            self.state = self.optimizer.init(self.arena.values)
+            self.state = FixedDict(self.optimizer.init(self.arena.values))
             self._state_owner, self._state_version = self.optimizer, version
             self.state_since = self.steps
             self.epochs = 0
@@ -125,7 +137,7 @@ class Trainer:
         buffers = [(buffer, buffer.copy()) for buffer in self._buffers]
         mean, loss, total = Mean(), 0.0, 0.0
         try:
-            if self._norms:
+            if self._held:
                 self._hold(True)
             for x, y in batches:
                 outputs, cache = self.network.forward(x, training=learns)
@@ -159,33 +171,32 @@ class Trainer:
                 buffer[...] = before
             raise
         finally:
-            if self._norms:
+            if self._held:
                 self._hold(False)
         if norm_before is not None:
             logs["gradient_norm"] = norm_before
-        self.steps += 1
-        self._cleared = gradients.number
+        vars(self).update(steps=self.steps + 1, _cleared=gradients.number)  # without a check
         return logs
 
     def _planned(self, arena: Arena) -> Plan:
-        """Return the optimizer's plan; note which batch norms its groups freeze."""
+        """Return the optimizer's plan; note which layers with buffers its groups freeze."""
         known = self._plan
         frozen = self._plan_frozen if known is not None else self._frozen_names()
         plan = self.optimizer.plan(arena.spans, known, frozen, self._buffer_names)
         if plan is not known:
             self._plan, self._plan_frozen = plan, frozen
             names = {span.name for span in plan.frozen}
-            self._norms = [
+            self._held = [
                 layer
                 for name, layer, _ in walk(self.network, "", self.network.in_shape or ())
-                if isinstance(layer, BatchNorm) and self._held(name, layer, names)
+                if not isinstance(layer, Container) and self._frozen_by_groups(name, layer, names)
             ]
         return plan
 
     def _hold(self, held: bool) -> None:
-        """Let the batch norms that a `Group` freezes know it; other models may train them."""
-        for norm in self._norms:
-            vars(norm)["held"] = held
+        """Let the layers that a `Group` freezes know it; other models may train them."""
+        for layer in self._held:
+            vars(layer)["held"] = held
 
     @contextmanager
     def holding(self) -> Iterator[None]:
@@ -203,17 +214,19 @@ class Trainer:
         parameters = self.network.parameters()
         return frozenset(name for name, parameter in parameters.items() if parameter.frozen)
 
-    def _held(self, name: str, norm: BatchNorm, frozen: set[str]) -> bool:
-        """Return whether groups freeze all parameters of a batch norm, or match its buffers."""
-        own = {f"{name}.{key}".lstrip(".") for key in norm.parameters()}
+    def _frozen_by_groups(self, name: str, layer: Layer, frozen: set[str]) -> bool:
+        """Return whether groups freeze all parameters of a layer; if it has none, a buffer."""
+        if not layer.buffers():
+            return False
+        own = {f"{name}.{key}".lstrip(".") for key in layer.parameters()}
         if own:
             return own <= frozen
-        given = [
-            group.frozen
-            for group in self.optimizer.groups
-            if group.frozen is not None and group.matches(f"{name}.running_mean".lstrip("."))
-        ]
-        return bool(given) and given[-1]
+        return any(self._frozen_buffer(f"{name}.{key}".lstrip(".")) for key in layer.buffers())
+
+    def _frozen_buffer(self, name: str) -> bool:
+        """Return what the last of the groups that match a buffer and give ``frozen`` says."""
+        groups = [g for g in self.optimizer.groups if g.frozen is not None and g.matches(name)]
+        return bool(groups) and bool(groups[-1].frozen)
 
     def _check_loss(self, value: float) -> None:
         if not math.isfinite(value):
@@ -337,15 +350,20 @@ def named_metrics(metrics: Any, name: str = "metrics") -> dict[str, Metric]:
     return Metrics(named)
 
 
+# what may be replaced, and the function that checks it
+CHECKS: dict[str, Callable[[Any, str], Any]] = {
+    "network": check_kinds,
+    "loss": check_kinds,
+    "optimizer": check_kinds,
+    "metrics": named_metrics,
+    "check_finite": flag,
+    "report_penalty": flag,
+    "stop_training": flag,
+}
+
+
 class Delegated(Generic[T]):
-    """An attribute of a `deepfs.Model` that is stored in its trainer.
-
-    ``check(value, name)`` returns the value to set, or raises; without it the attribute is
-    read-only.
-    """
-
-    def __init__(self, check: Callable[[Any, str], Any] | None = None) -> None:
-        self.check = check
+    """An attribute of `deepfs.Model`, stored in its trainer; read-only if not in CHECKS."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -357,6 +375,11 @@ class Delegated(Generic[T]):
         return value
 
     def __set__(self, model: Any, value: Any) -> None:
-        if self.check is None:
+        if self.fset is None:
             raise AttributeError(f"Model.{self.name} follows from training: it cannot be assigned")
-        setattr(model.trainer, self.name, self.check(value, self.name))
+        setattr(model.trainer, self.name, value)
+
+    @property
+    def fset(self) -> Callable[[Any, str], Any] | None:
+        """The check of a new value; None if there is none, as of a read-only property."""
+        return CHECKS.get(self.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._settings import ExplainedSettings
 
@@ -47,6 +47,8 @@ class Callback(ExplainedSettings):
     """
 
     model: Model
+
+    _instead: ClassVar = {"stop_training": "set self.model.stop_training"}
 
     def set_model(self, model: Model) -> None:
         """Set the model that is about to be trained."""

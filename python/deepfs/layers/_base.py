@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from .._arrays import Array, Shape, dtype_of, float_dtype
+from .._arrays import Array, FixedDict, Shape, dtype_of, float_dtype
 from .._check import array
 from . import _parameter
 from ._fusion import PLAIN, Epilogue
@@ -68,6 +68,9 @@ class Layer(Stateful):
         The layer's own parameters by name, without those of its parts. Made by `_build`.
     buffered : dict of array
         The layer's own buffers by name: arrays that are saved, but not learned.
+    fixed : bool
+        Whether `_forward` must leave the buffers as they are, in training, too: the layer is
+        frozen, or a `deepfs.optimizers.Group` freezes it in this step.
     changeable : frozenset of str
         Class attribute: settings that `_forward` and `_backward` read anew each time, so that they
         may be assigned after `_build` has made parameters or buffers.
@@ -182,7 +185,6 @@ class Layer(Stateful):
         they are read from the file.
         """
         wanted = float_dtype(dtype if self.dtype is None else self.dtype)
-        check_name(self)
         self.out_shape(tuple(in_shape))
         vars(self).update(learned={}, buffered={}, _budget=budget)
         try:
@@ -193,6 +195,7 @@ class Layer(Stateful):
             del vars(self)["_budget"]
         for parameter in self.learned.values():
             parameter._frozen = self._frozen
+        vars(self).update(learned=FixedDict(self.learned), buffered=FixedDict(self.buffered))
         vars(self).update(in_shape=tuple(in_shape), built_dtype=wanted)
         _parameter.structure.change()
 
@@ -229,10 +232,15 @@ class Layer(Stateful):
         """Return the multiply-adds of the forward pass of one sample, as textbooks count them."""
         return 0
 
+    def _check_made(self) -> None:
+        check_name(self)
+        if self.dtype is not None:
+            float_dtype(self.dtype)
+
     def _check_change(self, name: str) -> None:
         self._refuse_change(name)
+        self._check_made()
         if self.in_shape is not None and self.built_dtype is not None:
-            check_name(self)
             if self.learned or self.buffered:
                 self.out_shape(self.in_shape)
             else:  # there are no arrays to lose: build again, with all checks

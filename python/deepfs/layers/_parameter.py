@@ -13,6 +13,13 @@ from .._names import hint
 
 _numbers = count(1)
 
+# what an arena and kernels rely on, and what to do instead of an exchange
+WAYS = {
+    "axes": "give them when the parameter is made",
+    "dstorage": "write into it, p.dstorage[...] = ..., or p.grad = ...",
+    "storage": "write into it, p.storage[...] = ..., or p.value = ...",
+}
+
 
 class Version:
     """A number that increases with every change, so that comparing two tells whether one happened.
@@ -76,7 +83,8 @@ class Parameter:
         """
         made = cls(np.zeros((0,) * len(shape), dtype), axes)
         physical = [shape[axis] for axis in made.axes]
-        made.storage = made.dstorage = np.broadcast_to(np.zeros((), dtype), physical)
+        nothing = np.broadcast_to(np.zeros((), dtype), physical)
+        made._bind(nothing, nothing)
         return made
 
     def logical(self, storage: Array) -> Array:
@@ -89,8 +97,11 @@ class Parameter:
         np.copyto(storage.reshape(self.storage.shape), self.storage)
         if self.dstorage.any():  # untouched pages cost nothing: do not fault them in
             dstorage[:] = self.dstorage.reshape(-1)
-        self.storage = storage.reshape(self.storage.shape)
-        self.dstorage = dstorage.reshape(self.storage.shape)
+        self._bind(storage.reshape(self.storage.shape), dstorage.reshape(self.storage.shape))
+
+    def _bind(self, storage: Array, dstorage: Array) -> None:
+        object.__setattr__(self, "storage", storage)
+        object.__setattr__(self, "dstorage", dstorage)
 
     @property
     def value(self) -> Array:
@@ -125,6 +136,8 @@ class Parameter:
     if not TYPE_CHECKING:
 
         def __setattr__(self, name: str, value: Any) -> None:
+            if name in WAYS and getattr(self, name, value) is not value:  # after `+=` it is
+                raise AttributeError(f"Parameter.{name} cannot be exchanged: {WAYS[name]}")
             try:
                 object.__setattr__(self, name, value)
             except AttributeError:

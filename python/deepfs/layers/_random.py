@@ -25,8 +25,9 @@ class RandomLayer(Layer):
     def _new_draw(self) -> tuple[int, ...]:
         """Return seed, stream and call of the next draw, and count it."""
         seed, stream = map(int, self.buffered["key"])
-        call = int(self.buffered["calls"][0]) % 2**32
-        self.buffered["calls"] += 1
+        calls = self.buffered["calls"]
+        call = int(calls[0]) % 2**32
+        calls += 1
         return seed, stream, call
 
 

@@ -10,9 +10,12 @@ from numpy.typing import DTypeLike
 from .. import initializers
 from .._arrays import Array, Shape
 from .._check import flag
+from .._names import FREEZE, INSTEAD
 from .._settings import Settings
 from ..random import Random
 from ._parameter import Parameter, structure
+
+RATE = "the optimizer has it: give it a Group(lr_scale=...)"
 
 
 class Budget(Protocol):
@@ -33,6 +36,14 @@ class Stateful(Settings):
     buffered: dict[str, Array]
     _budget: ClassVar[Budget | None] = None
     _frozen: ClassVar[bool] = False
+    held: ClassVar[bool] = False  # True during a step of a model in which a `Group` freezes it
+    _instead: ClassVar = {
+        "learning_rate": RATE,
+        "lr": RATE,
+        "requires_grad": FREEZE,
+        "trainable": FREEZE,
+        "training": INSTEAD["training"],
+    }
 
     def add_parameter(
         self,
@@ -104,11 +115,19 @@ class Stateful(Settings):
     def frozen(self, value: bool) -> None:
         self._freeze(flag(value, "frozen"))
 
+    @property
+    def fixed(self) -> bool:
+        """True if a training step must keep the buffers: frozen, by itself or by a `Group`."""
+        return self.frozen or self.held
+
     def freeze(self) -> None:
         """Exclude the layer from training: no step changes its parameters.
 
         A frozen batch norm uses its running statistics in training and does not change them. For
         parameters chosen by name, see `deepfs.optimizers.Group`.
+
+        A layer of one's own that changes buffers in `_forward` must leave them as they are while
+        `fixed` is True.
 
         Examples
         --------
@@ -129,6 +148,13 @@ class Stateful(Settings):
             parameter._frozen = frozen
         structure.change()
 
+    def _set_own(self, name: str, value: Any) -> None:
+        if name in ("learned", "buffered") and "_budget" not in vars(self):  # not in `_build`
+            raise AttributeError(
+                f"{self.label}.{name} cannot be assigned: write into its arrays, [...] = ..."
+            )
+        super()._set_own(name, value)
+
     def _refuse_change(self, name: str) -> None:
         """Raise AttributeError for a setting on which arrays depend; say what to do instead."""
         if name == "name" and "given_name" in vars(self):
@@ -139,10 +165,12 @@ class Stateful(Settings):
         arrays = self.built_dtype is not None and bool(self.learned or self.buffered)
         fixed = arrays and name not in self.changeable and name != "name"
         if fixed or (self.built_dtype is not None and name == "dtype"):
+            way = ", and put it in this one's place by replace(name, layer) of the network"
+            if "given_name" not in vars(self):  # in no container
+                way = "; a model takes it by model.network = ..."
             raise AttributeError(
                 f"{self.label}.{name} cannot change: the layer has been built with it. Make a new "
-                f"layer, {type(self).__name__}(..., {name}=...), and put it in this one's place by "
-                "replace(name, layer) of the network"
+                f"layer, {type(self).__name__}(..., {name}=...){way}"
             )
 
     @property

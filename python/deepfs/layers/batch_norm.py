@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -78,7 +78,6 @@ class BatchNorm(Layer):
     input_rank = (2, 4)
     fuses_forward, fuses_backward = frozenset({"residual", "relu"}), frozenset({"drelu"})
     changeable = frozenset({"momentum", "eps", "running_variance", "statistics"})
-    held: ClassVar[bool] = False  # True during a step in which a `Group` freezes its parameters
 
     def __post_init__(self) -> None:
         self.momentum = number(self.momentum, "momentum", "[0, 1]")
@@ -106,7 +105,7 @@ class BatchNorm(Layer):
     @property
     def fixed(self) -> bool:
         """Whether training uses the running statistics and leaves them unchanged."""
-        return self.statistics == "fixed" or self.frozen or self.held
+        return self.statistics == "fixed" or self._frozen or self.held
 
     def check_training(self, shape: Shape) -> None:
         if prod(shape) == shape[1] and not self.fixed:
@@ -167,8 +166,9 @@ class BatchNorm(Layer):
         if m == 0:  # an empty batch has no statistics
             return mean, inv_std
         buffers = self.buffered
-        buffers["batches"] += 1
-        keep = self.momentum if self.statistics == "moving" else 1 - 1 / int(buffers["batches"][0])
+        batches = buffers["batches"]
+        batches += 1
+        keep = self.momentum if self.statistics == "moving" else 1 - 1 / int(batches[0])
         batch_norm.batch_moments(
             rows, mean, inv_std, buffers["running_mean"], buffers["running_var"], keep,
             self.running_variance == "unbiased", self.eps,

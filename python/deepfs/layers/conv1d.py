@@ -124,9 +124,9 @@ class Conv1D(Layer):
         self._conv.build((c, 1, length), dtype, self._budget)
         shape = (self.filters, c // self.groups, self.kernel_size)
         weight = self.add_parameter("weight", shape, dtype, self.initializer)
-        axes = self._conv.learned["weight"].axes
-        self._conv.learned["weight"] = _Row(weight.value[:, :, None], axes)
-        self.learned = self._conv.learned
+        row = _Row(weight.value[:, :, None], self._conv.learned["weight"].axes)
+        self.learned = {**self._conv.learned, "weight": row}
+        vars(self._conv)["learned"] = self.learned
 
     def algorithm_for(self, in_shape: Shape, pass_name: str = "forward") -> str:
         return self._conv.algorithm_for((in_shape[0], 1, in_shape[1]), pass_name)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .._arrays import Array, Shape, dtype_of, ignore_overflow
 from .._check import array
+from .._names import INSTEAD
 from .._settings import ExplainedSettings
 
 REDUCTIONS = ("mean", "sum", "none")
@@ -27,7 +28,9 @@ class Loss(ExplainedSettings):
     is 0.
     """
 
-    reduction: str
+    reduction: str = "mean"
+
+    _instead: ClassVar = {key: INSTEAD[key] for key in ("from_logits", "size_average")}
 
     def __call__(
         self, outputs: ArrayLike, targets: ArrayLike, sample_weight: ArrayLike | None = None

@@ -13,7 +13,8 @@ import numpy as np
 
 from .._arrays import Array
 from .._check import number, whole
-from .._settings import ExplainedSettings, setting_names
+from .._fields import setting_names
+from .._settings import ExplainedSettings
 from ..layers._parameter import structure
 from ..regularizers import Terms
 from ..schedules import Schedule

@@ -31,6 +31,7 @@ class Group(ExplainedSettings):
         Leave them and their state out of every step. A batch norm whose parameters are all frozen
         uses and keeps its running statistics in training, as after `deepfs.layers.Layer.freeze`;
         one without parameters goes by the names of its buffers, such as ``"*.running_mean"``.
+        The same holds for other layers with buffers; random layers go on drawing.
     regularizer : Regularizer or sequence of them, optional
         Instead of the optimizer's ``weight_decay``; ``()`` is none.
     biases : bool
@@ -64,7 +65,7 @@ class Group(ExplainedSettings):
             self.regularizer = tuple(self.regularizer)
         for each in self.regularizers or ():
             if not isinstance(each, Regularizer):
-                raise TypeError(f"Group takes deepfs regularizers, got {each!r}")
+                raise TypeError(f"Group takes deepfs regularizers, as L2(1e-4), got {each!r}")
         flag(self.biases, "biases")
 
     @property
@@ -76,7 +77,7 @@ class Group(ExplainedSettings):
 
     @property
     def regularizers(self) -> tuple[Regularizer, ...] | None:
-        if isinstance(self.regularizer, Sequence):
+        if isinstance(self.regularizer, Sequence) and not isinstance(self.regularizer, str):
             return tuple(self.regularizer)
         return None if self.regularizer is None else (self.regularizer,)
 

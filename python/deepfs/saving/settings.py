@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import initializers, layers, losses, optimizers, regularizers, schedules
 from .._check import whole
-from .._settings import setting_names
+from .._fields import setting_names
 from .tensors import CheckpointError
 
 MAX_LAYERS = 10_000  # of a network in a file; a layer that occurs twice counts twice
