@@ -48,7 +48,7 @@ class Layer(Stateful):
         Make parameters and buffers with `add_parameter` and `add_buffer`. Default: none.
     ``_forward(x, training)``
         Return the output for ``x``, an array of the layer's dtype, and a cache of any type. Never
-        write to ``x``. If ``self.frozen``, keep the buffers as they are.
+        write to ``x``. If ``self.fixed``, keep the buffers as they are.
     ``_backward(dy, cache, need_dx)``
         Add to ``dstorage`` of each parameter. Return dx, a new array, or None if ``need_dx`` is
         False. Never write to ``dy``.
@@ -69,11 +69,9 @@ class Layer(Stateful):
     buffered : dict of array
         The layer's own buffers by name: arrays that are saved, but not learned.
     fixed : bool
-        Whether `_forward` must leave the buffers as they are, in training, too: the layer is
-        frozen, or a `deepfs.optimizers.Group` freezes it in this step.
+        True while the layer is frozen, also by a `deepfs.optimizers.Group`.
     changeable : frozenset of str
-        Class attribute: settings that `_forward` and `_backward` read anew each time, so that they
-        may be assigned after `_build` has made parameters or buffers.
+        Class attribute: settings that may be assigned after `_build` has made arrays.
     input_rank : tuple of int or None
         Class attribute: numbers of axes that ``x`` may have, the batch included. None: any.
     fuses_forward, fuses_backward : frozenset of str
@@ -84,10 +82,8 @@ class Layer(Stateful):
     >>> class Scale(Layer):
     ...     def _out_shape(self, in_shape):
     ...         return in_shape
-    ...
     ...     def _build(self, in_shape, dtype):
     ...         self.add_parameter("factor", (1,), dtype, "ones")
-    ...
     ...     def _forward(self, x, training):
     ...         return self.learned["factor"].value * x, x
     ...
@@ -103,11 +99,9 @@ class Layer(Stateful):
     dtype: DTypeLike | None = field(default=None, kw_only=True)
 
     input_rank: ClassVar[tuple[int, ...] | None] = None
-    changeable: ClassVar[frozenset[str]] = frozenset()
     fuses_forward: ClassVar[frozenset[str]] = frozenset()
     fuses_backward: ClassVar[frozenset[str]] = frozenset()
     in_shape: ClassVar[Shape | None] = None  # input shape it was built for, without the batch axis
-    built_dtype: ClassVar[np.dtype[Any] | None] = None  # None before it is built
 
     def __call__(self, x: ArrayLike) -> Array:
         """Return the output for the batch ``x`` in inference mode."""
