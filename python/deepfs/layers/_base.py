@@ -86,7 +86,6 @@ class Layer(Stateful):
     ...         self.add_parameter("factor", (1,), dtype, "ones")
     ...     def _forward(self, x, training):
     ...         return self.learned["factor"].value * x, x
-    ...
     ...     def _backward(self, dy, cache, need_dx):
     ...         factor = self.learned["factor"]
     ...         factor.dstorage += (dy * cache).sum()
