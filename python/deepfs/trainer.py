@@ -135,7 +135,7 @@ class Trainer:
         if self._cleared != gradients.number:
             arena.grads.fill(0)
         buffers = [(buffer, buffer.copy()) for buffer in self._buffers]
-        mean, loss, total = Mean(), 0.0, 0.0
+        mean, loss, total = Mean() if len(batches) > 1 else None, 0.0, 0.0
         try:
             if self._held:
                 self._hold(True)
@@ -145,14 +145,14 @@ class Trainer:
                 self._check_loss(value)
                 logs = {"loss": value} | self.measure(outputs, y)
                 divisor = 1.0
-                if len(batches) > 1:  # gradients of sums: their divisor is known at the end
+                if mean is not None:  # gradients of sums: their divisor is known at the end
                     divisor = self.loss.divisor(loss_cache)
                     mean.add(logs, self.counted(y))
                     loss, total = loss + value * divisor, total + divisor
                 if learns:
                     dy = self.loss.backward(loss_cache, divisor)
                     self.network.backward(dy, cache, need_dx=False)
-            if len(batches) > 1:
+            if mean is not None:
                 averaged = self.loss.reduction == "mean"
                 if averaged and total:
                     np.multiply(arena.grads, 1 / total, out=arena.grads)

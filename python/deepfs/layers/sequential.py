@@ -31,6 +31,7 @@ class Plan(NamedTuple):
     version: int
     steps: list[Step]
     inference: list[Step]  # without the ReLUs that the parts before them compute
+    backward: list[tuple[int, Layer, Epilogue]]  # from the last part on, likewise
     lowest: int  # index of the first part that learns
 
 
@@ -124,7 +125,12 @@ class Sequential(Container):
             )
         learns = [any(not p.frozen for p in part.parameters().values()) for part in self.layers]
         inference = [step for step in steps if not step.done]
-        plan = Plan(version, steps, inference, [*learns, True].index(True))
+        backward = [
+            (i, step.part, DRELU if i and steps[i - 1].drelu else PLAIN)
+            for i, step in enumerate(steps)
+            if not step.drelu
+        ]
+        plan = Plan(version, steps, inference, backward[::-1], [*learns, True].index(True))
         vars(self)["_plan"] = plan
         return plan
 
@@ -156,14 +162,13 @@ class Sequential(Container):
         plan = self._planned()
         first = 0 if need_dx else plan.lowest
         dx: Any = dy
-        for i in range(len(plan.steps) - 1, first - 1, -1):
-            part, wanted = plan.steps[i].part, need_dx or i > first
-            if plan.steps[i].drelu:
-                continue  # done by the part after it
-            if i > first and plan.steps[i - 1].drelu:
-                dx = part._backward(dx, cache[i], wanted, DRELU)
-            elif i == 0 and end is not PLAIN:
-                dx = part._backward(dx, cache[i], wanted, end)
+        for i, part, given in plan.backward:
+            if i < first:
+                break
+            if i == first:  # nothing is before it, or nothing that learns
+                given = end if i == 0 else PLAIN
+            if given is PLAIN:
+                dx = part._backward(dx, cache[i], need_dx or i > first)
             else:
-                dx = part._backward(dx, cache[i], wanted)
+                dx = part._backward(dx, cache[i], need_dx or i > first, given)
         return dx if need_dx else None

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from .._arrays import Array, Shape, dtype_of, ignore_overflow
 from .._check import array
 from .._names import INSTEAD
-from .._settings import ExplainedSettings
+from .._settings import Settings
 
 REDUCTIONS = ("mean", "sum", "none")
 
@@ -19,7 +19,7 @@ Scale: TypeAlias = float | Array
 Terms: TypeAlias = tuple[Array, float, Any]
 
 
-class Loss(ExplainedSettings):
+class Loss(Settings):
     """Base class of losses: a term per sample, and a rule that makes one number of the terms.
 
     To write one, define `terms` and `_gradient`; `deepfs.testing.check_loss` checks it.

@@ -14,7 +14,7 @@ import numpy as np
 from .._arrays import Array
 from .._check import number, whole
 from .._fields import setting_names
-from .._settings import ExplainedSettings
+from .._settings import Settings
 from ..layers._parameter import structure
 from ..regularizers import Terms
 from ..schedules import Schedule
@@ -25,7 +25,7 @@ from ._plan import Plan
 
 
 @dataclass(eq=False)
-class Optimizer(ExplainedSettings):
+class Optimizer(Settings):
     r"""Base class of optimizers: rules that turn gradients into better weights.
 
     An optimizer is a dataclass whose fields are its settings. The base class does clipping,
