@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import pickle
+import sys
 import threading
 from dataclasses import dataclass
 
@@ -481,7 +482,7 @@ def test_slips():
     assert not is_slip("weight2", "weight")
 
 
-def test_other_threads_compute_all_the_while():
+def test_other_threads_compute_all_the_while(monkeypatch):
     """A setting changes at once for other threads; a refused one never shows."""
     net = L.Sequential([L.Conv2D(4, 3), L.ReLU(), L.GlobalAvgPool2D()])
     x = np.random.default_rng(0).normal(size=(1, 2, 9, 9))
@@ -498,6 +499,9 @@ def test_other_threads_compute_all_the_while():
                 wrong.append(y)
 
     threads = [threading.Thread(target=infer) for _ in range(3)]
+    monkeypatch.setattr(threading, "excepthook", lambda error: wrong.append(error.exc_value))
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # threads take turns between any two lines
     for thread in threads:
         thread.start()
     for number in range(200):
@@ -507,4 +511,5 @@ def test_other_threads_compute_all_the_while():
     done.set()
     for thread in threads:
         thread.join()
+    sys.setswitchinterval(interval)
     assert not wrong

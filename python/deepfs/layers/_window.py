@@ -46,6 +46,9 @@ class Placement(NamedTuple):
     bottom: int
     left: int
     right: int
+    kernel_size: tuple[int, int]  # of the window that was placed: read with its place, not apart
+    stride: tuple[int, int]
+    dilation: tuple[int, int]
 
 
 @lru_cache(maxsize=4096)  # every layer asks twice per step, with the same arguments
@@ -95,4 +98,5 @@ def place_window(
         out.append(windows)
         before.append(first)
         after.append(last)
-    return Placement(out[0], out[1], before[0], after[0], before[1], after[1])
+    (oh, ow), (top, left), (bottom, right) = out, before, after
+    return Placement(oh, ow, top, bottom, left, right, kernel, stride, dilation)

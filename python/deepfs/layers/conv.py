@@ -122,7 +122,7 @@ class Conv2D(Layer):
 
     def _window(self, place: Placement) -> KernelWindow:
         """Return the arguments that describe the window to every kernel, after the arrays."""
-        _, (sh, sw), _, (dh, dw) = self._checked
+        (sh, sw), (dh, dw) = place.stride, place.dilation
         request = self.algorithm if config.winograd or self.algorithm != "auto" else "direct"
         return sh, sw, place.top, place.left, dh, dw, self.groups, request
 
@@ -133,7 +133,7 @@ class Conv2D(Layer):
         "backward_weight" alike.
         """
         place = self._place(*in_shape[1:])
-        (kh, kw), c, co = self._checked.kernel_size, in_shape[0], self.filters
+        (kh, kw), c, co = place.kernel_size, in_shape[0], self.filters
         window, itemsize = self._window(place), np.dtype(self.built_dtype).itemsize
         return conv.algorithm(
             pass_name, c, co, place.oh, place.ow, kh, kw, *window, itemsize=itemsize

@@ -108,7 +108,7 @@ class MaxPool2D(_Pool):
 
     def _window(self, place: Placement) -> tuple[Any, ...]:
         """Return the arguments that describe the window to both kernels."""
-        (kh, kw), (sh, sw), _, _ = self._checked
+        (kh, kw), (sh, sw) = place.kernel_size, place.stride
         return kh, kw, sh, sw, place.top, place.left
 
     def _backward(
@@ -198,7 +198,7 @@ class AvgPool2D(_Pool):
         """Return the arguments that describe the window to both kernels, after the arrays."""
         sides = (place.top, place.left, place.bottom, place.right)
         mean = pool.mean_with_padding if self.count_include_pad else pool.mean_of_pixels
-        (kh, kw), (sh, sw), _, _ = self._checked
+        (kh, kw), (sh, sw) = place.kernel_size, place.stride
         return kh, kw, sh, sw, *sides, mean
 
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
