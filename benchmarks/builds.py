@@ -120,18 +120,23 @@ def gemm_row(m: int, n: int, k: int, dtype: str) -> Callable[[], Step]:
 
 
 def optimizer_row(name: str, size: int, dtype: str) -> Callable[[], Step]:
+    """Return a step over the arena of a model, as training takes it; gradients stay."""
+
     def prepare() -> Step:
         import deepfs as dfs
 
-        rng = np.random.default_rng(0)
-        w, g = (rng.standard_normal(size).astype(dtype) for _ in range(2))
+        net = dfs.layers.Dense(size // 100, bias=False, dtype=dtype)
         optimizer = getattr(dfs.optimizers, name)(1e-3)
-        state, t = optimizer.init(w), 0
+        model = dfs.Model(net, dfs.losses.MeanSquaredError(), optimizer, metrics=())
+        model.train_on_batch(np.zeros((1, 100), dtype), np.zeros((1, size // 100), dtype))
+        arena, t = model.arena, 1
+        arena.grads[:] = np.random.default_rng(0).standard_normal(size)
+        plan = optimizer.plan(arena.spans)
 
         def step() -> None:
             nonlocal t
             t += 1
-            optimizer.step(w, g, state, t)
+            optimizer.step(arena.values, arena.grads, model.state, t, plan, 0)
 
         return step
 

@@ -426,7 +426,8 @@ def test_kernel_refuses_what_would_crash():
             step(pieces=np.array(wrong))
     for wrong in (
         {"pieces": pieces[:, :3].copy()}, {"groups": groups[:, :4].copy()},
-        {"sums": np.zeros((2, 2))}, {"sums": np.zeros((1, 3))},
+        *({"kind": kernel.norm, "sums": wrong}
+          for wrong in (None, np.zeros((2, 2)), np.zeros((1, 3)))),
     ):  # fmt: skip
         with pytest.raises(ValueError, match="pieces must have 4 columns, groups 5"):
             step(**wrong)

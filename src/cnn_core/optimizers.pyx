@@ -21,11 +21,10 @@ from cython.parallel cimport prange
 from libc.math cimport INFINITY
 from libc.string cimport memcpy, memset
 
-from cnn_core.simd cimport MAX_LANES, VBYTES, vec, vecd, vecf, vfill, vgreater, vload, vselect
-from cnn_core.simd cimport vsqrt, vstore
+from cnn_core.simd cimport MAX_LANES, VBYTES, vec, vecd, vecf, vfill, vload, vstore
 from cnn_core.threads cimport threads_for
 from cnn_core.types cimport dim, real
-from cnn_core.vmath cimport absolute, at_least, at_most
+from cnn_core.vmath cimport absolute, at_least, at_most, greater_of, root, sign_of
 
 cdef enum:                  # rules; the first hexadecimal digit counts their arrays of state
     NORM = 0x00             # changes nothing: the squares of g are summed
@@ -73,6 +72,11 @@ cdef inline int states(int kind) noexcept nogil:
     return kind >> 4
 
 
+cdef inline bint sums_up(int kind) noexcept nogil:
+    """Return whether a rule writes sums."""
+    return kind == NORM or kind == LAMB_MOMENTS
+
+
 cdef inline vec splat(double number, vec like) noexcept nogil:
     """Return a vector of a number, rounded to the precision of `like`."""
     vfill(like, number)
@@ -84,35 +88,9 @@ cdef inline vec times(double number, vec x) noexcept nogil:
     return splat(number, x) * x
 
 
-cdef inline vec root(vec x) noexcept nogil:
-    """Return the square root."""
-    vsqrt(x, x)
-    return x
-
-
-cdef inline vec greater_of(vec a, vec b) noexcept nogil:
-    """Return the greater, and NaN if b is NaN."""
-    cdef vec mask
-    vgreater(mask, a, b)
-    vselect(a, mask, a, b)
-    return a
-
-
 cdef inline vec clamped(vec x, double bound) noexcept nogil:
     """Return x between -bound and bound; NaN stays."""
     return at_most(at_least(x, -bound), bound)
-
-
-cdef inline vec sign_of(vec x) noexcept nogil:
-    """Return 1, -1, or x itself where it is zero or NaN."""
-    cdef vec mask, zero, one, sign
-    vfill(zero, 0)
-    vfill(one, 1)
-    vgreater(mask, x, zero)
-    vselect(sign, mask, one, x)
-    vgreater(mask, zero, x)
-    vselect(sign, mask, -one, sign)
-    return sign
 
 
 # Rules. w, g, state: vectors of weights, gradients and state; s: settings, constants.
@@ -433,7 +411,8 @@ cdef void run_piece(
     cdef real* own[3]
     cdef Settings s = of_step[0]
     cdef int j
-    sums[0] = sums[1] = 0
+    if sums_up(kind):
+        sums[0] = sums[1] = 0
     if kind == NORM:
         sums[0] = square_sum(g + start, n)
         return
@@ -456,8 +435,9 @@ def step(
     real[::1] cleared,                      # out  (n,), zeros at the pieces: g itself, or None
     const Py_ssize_t[:, ::1] pieces,        # in   (pieces, 4): start, stop, group, array
     const double[:, ::1] groups,            # in   (groups, 5): lr, l2, l1, decay, shrink
-    const double[::1] factors,              # in   (arrays,): of gradients; LAMB: of steps
-    double[:, ::1] sums,                    # out  (pieces, 2): NORM g^2; LAMB_MOMENTS w^2, step^2
+    const double[::1] factors,              # in   (arrays,): of gradients, LAMB: of steps; or None
+    double[:, ::1] sums,                    # out  (pieces, 2): NORM g^2; LAMB_MOMENTS w^2, step^2;
+                                            # others: None
     double lr,
     double bound,                           # of an entry of a gradient, or infinite
     tuple constants,                        # of the rule, in its order; 8 at most
@@ -466,6 +446,8 @@ def step(
     cdef dim n = w.shape[0], count = pieces.shape[0], total = 0, i
     cdef int used = states(kind)
     cdef Settings s
+    cdef const double* factor
+    cdef double* piece_sums
     cdef real* zeros
     cdef real* state[3]
     if kind not in kinds:
@@ -475,13 +457,14 @@ def step(
             or (used > 2 and (state2 is None or state2.shape[0] != n))
             or (cleared is not None and cleared.shape[0] != n)):
         raise ValueError("weights, gradients and state must have one length")
-    if pieces.shape[1] != 4 or groups.shape[1] != 5 or sums.shape[0] != count or sums.shape[1] != 2:
+    if (pieces.shape[1] != 4 or groups.shape[1] != 5
+            or (sums_up(kind) and (sums is None or sums.shape[0] != count or sums.shape[1] != 2))):
         raise ValueError("pieces must have 4 columns, groups 5, sums a row of 2 for each piece")
     if len(constants) > MAX_CONSTANTS:
         raise ValueError("constants must be 8 at most")
     for i in range(count):
         if not (0 <= pieces[i, 0] < pieces[i, 1] <= n and 0 <= pieces[i, 2] < groups.shape[0]
-                and 0 <= pieces[i, 3] < factors.shape[0]):
+                and (factors is None or 0 <= pieces[i, 3] < factors.shape[0])):
             raise ValueError(f"piece {i} is not of these arrays, groups and factors")
         total += pieces[i, 1] - pieces[i, 0]
     if count == 0:
@@ -494,7 +477,10 @@ def step(
     state[1] = &state1[0] if used > 1 else NULL
     state[2] = &state2[0] if used > 2 else NULL
     zeros = &cleared[0] if cleared is not None else NULL
+    factor = &factors[0] if factors is not None else NULL
+    piece_sums = &sums[0, 0] if sums_up(kind) else NULL
     for i in prange(count, nogil=True, schedule="static",
                     num_threads=threads_for(<double> total * sizeof(real) * (2 + used) / 16)):
         run_piece(kind, &w[0], &g[0], state, zeros, &pieces[i, 0], &groups[pieces[i, 2], 0],
-                  factors[pieces[i, 3]], &s, &sums[i, 0])
+                  factor[pieces[i, 3]] if factor != NULL else 1, &s,
+                  piece_sums + 2 * i if piece_sums != NULL else NULL)

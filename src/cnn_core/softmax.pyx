@@ -80,7 +80,9 @@ cdef void softmax_row(const real* x, real* y, dim c) noexcept nogil:
         y[k] = y[k] * scale
 
 
-cdef void softmax_gradient_row(const real* y, const real* dy, real* dx, dim c) noexcept nogil:
+cdef inline void softmax_gradient_row(
+    const real* y, const real* dy, real* dx, dim c,
+) noexcept nogil:
     """dx = y (dy - sum(y dy))."""
     cdef double dot = 0
     cdef dim k

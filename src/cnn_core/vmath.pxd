@@ -1,8 +1,8 @@
-"""Exponential, logarithm and normal distribution of vectors.
+"""Functions of vectors: bounds, sign, root, exponential, logarithm, normal distribution.
 
 Errors are in units in the last place of the result, the largest measured.
 """
-from cnn_core.simd cimport vec, vecf, vfill, vgreater, vor_bits, vselect
+from cnn_core.simd cimport vec, vecf, vfill, vgreater, vor_bits, vselect, vsqrt
 from cnn_core.types cimport real
 
 cdef extern from "vmath.h" nogil:
@@ -44,6 +44,32 @@ cdef inline vec at_most(vec x, double high) noexcept nogil:
     vgreater(mask, x, end)
     vselect(x, mask, end, x)
     return x
+
+
+cdef inline vec root(vec x) noexcept nogil:
+    """Return the square root."""
+    vsqrt(x, x)
+    return x
+
+
+cdef inline vec greater_of(vec a, vec b) noexcept nogil:
+    """Return the greater, and NaN if b is NaN."""
+    cdef vec mask
+    vgreater(mask, a, b)
+    vselect(a, mask, a, b)
+    return a
+
+
+cdef inline vec sign_of(vec x) noexcept nogil:
+    """Return 1, -1, or x itself where it is zero or NaN."""
+    cdef vec mask, zero, one, sign
+    vfill(zero, 0)
+    vfill(one, 1)
+    vgreater(mask, x, zero)
+    vselect(sign, mask, one, x)
+    vgreater(mask, zero, x)
+    vselect(sign, mask, -one, sign)
+    return sign
 
 
 cdef inline vec horner(

@@ -222,7 +222,8 @@ class Optimizer(Settings):
         bound = inf if self.clip_value is None else self.clip_value
         cleared = g if clear else None
         context = StepContext(w, g, state, t, self.rate(t, epoch), plan, bound, cleared)
-        norm = self._clip([context], t)
+        clips = self.clip_norm is not None or self.clip_each is not None
+        norm = self._clip([context], t) if clips else None
         self._step(context)
         context.finish()
         return norm

@@ -47,8 +47,9 @@ class StepContext:
         bound: float = inf,
         cleared: Array | None = None,
     ) -> None:
-        self.w, self.g, self.state, self.t, self.lr, self.plan = w, g, state, t, lr, plan
-        self.factors = plan.ones  # of the gradient of each array: they clip
+        self.w, self.g, self.state = w, g, state
+        self.t, self.lr, self.plan = t, lr, plan
+        self.factors: Array | None = None  # of the gradient of each array: they clip
         self.bound = bound  # of each entry of the gradient: it clips
         self.cleared = cleared  # the gradients, if the pass is to set them to 0
 
@@ -74,7 +75,8 @@ class StepContext:
             scale, l2, l1, decay, shrink = self.plan.groups[group].tolist()
             lr, part = self.lr * scale, slice(start, stop)
             w = self.w[part]
-            g = np.clip(self.g[part] * w.dtype.type(self.factors[array]), -self.bound, self.bound)
+            factor = 1.0 if self.factors is None else self.factors[array]
+            g = np.clip(self.g[part] * w.dtype.type(factor), -self.bound, self.bound)
             g += l2 * w + l1 * np.sign(w)
             w *= 1 - lr * decay
             yield w, g, {name: values[part] for name, values in self.state.items()}, lr
@@ -87,6 +89,7 @@ class StepContext:
         kind: int,
         state: Sequence[str] = (),
         factors: Array | None = None,
+        sums: Array | None = None,
         /,
         **constants: float,
     ) -> None:
@@ -100,6 +103,8 @@ class StepContext:
             Names of the state arrays, in the order of the rule.
         factors : array, optional
             A factor for each array, instead of those that clip.
+        sums : array, optional
+            ``plan.sums``, if the rule writes sums of each piece.
         **constants : float
             Constants of the rule, by its names and in its order.
         """
@@ -107,13 +112,13 @@ class StepContext:
         state0, state1, state2 = (*map(self.state.__getitem__, state), None, None, None)[:3]
         optimizers.step(
             kind, self.w, self.g, state0, state1, state2, self.cleared, plan.pieces, plan.groups,
-            self.factors if factors is None else factors, plan.sums, self.lr, self.bound,
+            self.factors if factors is None else factors, sums, self.lr, self.bound,
             tuple(constants.values()),
         )  # fmt: skip
 
     def gradient_norms(self) -> Array:
         """Return the norm of the gradient of each array of the plan, before clipping."""
-        self.apply(optimizers.norm, (), self.plan.ones)
+        self.apply(optimizers.norm, (), None, self.plan.sums)
         return self.plan.norms()[0]
 
     def finish(self) -> None:

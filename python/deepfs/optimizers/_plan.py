@@ -85,7 +85,6 @@ class Plan:
         ).reshape(-1, 4)
         self.groups = np.array(list(rows) or [ParameterSettings(1.0, False, Terms()).row()])
         self.arrays = len(runs) if per_array else min(len(runs), 1)
-        self.ones = np.ones(max(self.arrays, 1))  # a factor for each array
         self.sums = np.zeros((len(self.pieces), 2))  # the kernel writes them
 
     def norms(self) -> tuple[Array, Array]:

@@ -79,8 +79,9 @@ class LAMB(Moments):
             "root_scale": 1 / sqrt(1 - self.beta2**context.t),
             "eps": self.eps,
         }
-        context.apply(optimizers.lamb_moments, ("m", "v"), **constants)
-        w_norm, u_norm = context.plan.norms()
-        ratio = np.ones_like(context.plan.ones)
-        np.divide(w_norm, u_norm, out=ratio[: len(u_norm)], where=(w_norm > 0) & (u_norm > 0))
+        plan = context.plan
+        context.apply(optimizers.lamb_moments, ("m", "v"), None, plan.sums, **constants)
+        w_norm, u_norm = plan.norms()
+        ratio = np.ones_like(u_norm)
+        np.divide(w_norm, u_norm, out=ratio, where=(w_norm > 0) & (u_norm > 0))
         context.apply(optimizers.lamb, ("m", "v"), ratio, **constants)
