@@ -34,7 +34,7 @@ ORDER = """
     _fields
     _check _labels _names _version reference datasets
     _arrays _settings config random
-    initializers metrics regularizers schedules
+    _trees initializers metrics regularizers schedules
     layers
     _im2col losses networks optimizers
     trainer testing
