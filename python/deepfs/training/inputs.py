@@ -34,7 +34,7 @@ def check_targets(trainer: Trainer, x: Array, y: Array) -> None:
     rows = max(1, 2**20 // max(1, math.prod(shape)))
     for start in range(0, len(y), rows):
         part = y[start : start + rows]
-        trainer.loss.terms(np.zeros((len(part), *shape), trainer.network.built_dtype), part)
+        trainer.loss.check_targets(np.zeros((len(part), *shape), trainer.network.built_dtype), part)
 
 
 def check_last_batch(trainer: Trainer, samples: int, in_shape: Shape) -> None:
