@@ -79,6 +79,8 @@ class Graph(Several, Container):
     layers: Any = None
     calls: Any = None
 
+    transparent = True  # tables show its parts only
+
     def __post_init__(self) -> None:
         inputs = tensors_in(self.inputs, "inputs")
         if self.layers is None and self.calls is None:
