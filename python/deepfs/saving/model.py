@@ -166,7 +166,7 @@ def build(network: Layer, description: Mapping[str, Any], file: TensorFile) -> N
     A malicious file of a few bytes could describe layers of many gigabytes.
     """
     budget = FileBudget(2 * file.nbytes)  # a layer may make an array in two forms
-    network.build(tuple(description["in_shape"]), description["dtype"], budget)
+    network.build(description["in_shape"], description["dtype"], budget)
     frozen = set(description.get("frozen", []))
     for name, layer in leaves(network):
         if name in frozen:
