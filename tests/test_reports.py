@@ -602,7 +602,6 @@ def test_half_and_extended_precision_are_taken_without_loss():
     assert_allclose(y, 1 + 1e-12, rtol=1e-15)
 
 
-@open_fault("the mask is dropped without a word")
 def test_a_masked_array_is_refused(rows):
     x = np.ma.masked_array(rows[0], mask=rows[0] > 2)
     with pytest.raises((TypeError, ValueError), match="mask"):

@@ -151,6 +151,7 @@ def check_finite(data: Array | Lazy, what: str, network: Layer | None = None) ->
 
 def check_targets(trainer: Trainer, data: DataSet) -> None:
     """Raise an error for inputs of a wrong shape and for any wrong target."""
+    trainer.build(data.take(slice(0, 1)).x)
     out_shape = trainer.network.out_shape(in_shape(data.x))
     warn_of_images(trainer.network, data.x)
     dtype = trainer.network.built_dtype
@@ -286,8 +287,8 @@ def checked_batch(
         type(x) is type(y) is np.ndarray
         and form == (None, None)
         and sample_weight is class_weight is None
-        and x.dtype.kind in "biuf"
-        and y.dtype.kind in "biuf"
+        and x.dtype.kind in "iuf"
+        and y.dtype.kind in "iuf"
         and x.ndim
         and len(x)
     ):
