@@ -36,11 +36,13 @@ ORDER = """
     _arrays _settings config random
     _trees initializers metrics regularizers schedules
     layers
-    _im2col losses networks optimizers
+    _im2col data losses networks optimizers
+    means
     trainer testing
     callbacks inspection saving
     training
     predictor
+    inspector
     model
     _load
     cli
