@@ -13,7 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from .._arrays import Array
 from .._trees import Tree, leaves, map_tree
 from ..layers import Layer
-from ._compare import any_work_on, assert_equal, assert_float32, layouts, named, shaken
+from ._compare import any_work_on, assert_equal, assert_float32, layouts, named
 from .gradient import DIFFERENCES, SAMPLES, compare
 from .report import ArrayReport, Report
 
@@ -94,7 +94,7 @@ def check_layer(
     got = {name: array for name, array in got.items() if not name.startswith("buffer")}
     for name, array in got.items():
         assert array.dtype == np.float32, f"float32 gave {name} of {array.dtype}"
-    at_kinks = assert_float32(got, result, 2e-5, lambda rng: run.nearby(x, dy, rng), seed)
+    at_kinks = assert_float32(got, result, 2e-5, lambda shake: run.nearby(x, dy, shake), seed)
     zero = not any(array.any() for name, array in result.items() if name[0] == "d")
     return Report(DIFFERENCES, arrays, at_kinks).warn("check_layer", nothing_moves=zero)
 
@@ -129,14 +129,14 @@ class _Run:
                 )
         return out
 
-    def nearby(self, x: Tree, dy: Tree, rng: np.random.Generator) -> dict[str, Array]:
-        """Return the result at a point that differs by a few roundings to float32."""
+    def nearby(self, x: Tree, dy: Tree, shake: Callable[[Array], Array]) -> dict[str, Array]:
+        """Return the result at another point: that of changed inputs and parameters."""
         parameters = self.layer.parameters().values()
         before = [parameter.value.copy() for parameter in parameters]
         for parameter, value in zip(parameters, before, strict=True):
-            parameter.value = shaken(value, rng)
+            parameter.value = shake(value)
         try:
-            return self.both(map_tree(lambda a: shaken(a, rng), x), dy)
+            return self.both(map_tree(shake, x), dy)
         finally:
             for parameter, value in zip(parameters, before, strict=True):
                 parameter.value = value
