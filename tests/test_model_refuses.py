@@ -119,7 +119,7 @@ def loss(outputs, targets):
     ("change", "error", "message"),
     [
         ({"network": np.tanh}, TypeError, "Model needs a deepfs Layer, got <ufunc"),
-        ({"loss": 3}, TypeError, "loss must be a deepfs Loss"),
+        ({"loss": 3}, TypeError, "Model needs a deepfs Loss, got 3"),
         ({"optimizer": 0.1}, TypeError, "Model needs a deepfs Optimizer, got 0.1"),
         ({"metrics": ["acc"]}, ValueError, r"metric must be one of accuracy, .*got 'acc'"),
         ({"metrics": [3]}, TypeError, "metric must be a name or a function, got 3"),

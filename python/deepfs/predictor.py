@@ -85,7 +85,6 @@ class Predictor(ExplainedSettings):
         """
         batch_size = whole(batch_size, "batch_size")
         x = checked_inputs(self.trainer, x)
-        self.trainer.build(x)
         parts = [self.trainer.network(batch.x) for batch in DataSet(x, x).parts(batch_size)]
         return map_tree(lambda *outputs: np.concatenate(outputs), *parts)
 

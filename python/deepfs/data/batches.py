@@ -133,18 +133,22 @@ class Stream:
 def as_batch(given: Any, form: tuple[Tree, Tree], source: str) -> Batch:
     """Return what an iterable yields as a batch of arrays in memory."""
     if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
-        kind = f"{type(given).__name__} of {len(given)}" if isinstance(given, Sequence) else given
+        kind = type(given).__name__
+        if hasattr(given, "shape"):
+            kind += f" of shape {tuple(given.shape)}"
+        elif isinstance(given, Sequence):
+            kind += f" of {len(given)}"
         raise TypeError(
             f"{source} must yield batches (inputs, targets) or (inputs, targets, sample weights), "
-            f"got {kind!r:.80}"
+            f"got {kind}"
         )
     x, y = as_data(given[0], "inputs", form[0]), as_data(given[1], "targets", form[1])
     weight = as_data(given[2], "sample weights") if len(given) == 3 else None
     counts = {len(leaf) if leaf.ndim else 0 for leaf in (*leaves(x), *leaves(y))}
     if len(counts) != 1 or counts == {0}:
         raise ValueError(
-            f"{source} must yield as many targets as inputs, at least 1, got inputs "
-            f"{shapes_of(x)} and targets {shapes_of(y)}"
+            f"{source} must yield batches of as many targets as inputs, at least 1, got inputs of "
+            f"shape {tuple(shapes_of(x))} and targets of shape {tuple(shapes_of(y))}"
         )
     in_memory = DataSet(x, y, weight).take(slice(None))
     return Batch(*in_memory)

@@ -96,14 +96,15 @@ def _leaf(given: Any, what: str) -> Data:
     if _read_by_slices(given):
         return _checked_dtype(Lazy(given, what), given, what)
     try:
-        return _plain(np.asarray(given), what, given)
-    except ValueError as error:
+        a = np.asarray(given)
+    except ValueError:
         raise ValueError(
-            f"Model takes {what} as an array, got {_kind(given)} whose entries differ in shape: "
-            f"crop, pad or resize them to one shape, then np.stack ({error})"
+            f"Model takes {what} as an array, got a {_kind(given)} whose entries differ in "
+            "shape: crop, pad or resize them to one shape, then np.stack"
         ) from None
     except (TypeError, RuntimeError) as error:  # tensors that need a gradient, or of another device
         raise TypeError(f"Model takes {what} as an array, got {_kind(given)}: {error}") from None
+    return _plain(a, what, given)
 
 
 def _refuse_container(given: Any, what: str) -> None:
@@ -180,9 +181,7 @@ def _checked_dtype(a: Any, given: Any, what: str) -> Any:
     if kind == "O":
         raise TypeError(f"{who} {_objects(a, given, what)}")
     if kind in "SUT":
-        raise TypeError(
-            f"{who} text: classes, {what} = np.unique({what}, return_inverse=True) numbers them"
-        )
+        raise TypeError(f"{who} {text(what)}")
     if a.dtype.names:
         raise TypeError(
             f"{who} the fields {', '.join(map(repr, a.dtype.names))}: "
@@ -205,11 +204,18 @@ def _objects(a: Array, given: Any, what: str) -> str:
             )
         return f"columns with missing values: {what}.astype(float) has NaN there"
     first = a.flat[0] if a.size else None
+    if isinstance(first, (str, bytes)):
+        return text(what)
     if isinstance(first, (np.ndarray, list, tuple)) or hasattr(first, "shape"):
         return f"an array of {a.size} objects of kind {_kind(first)}: write np.stack({what})"
     if first is None or any(each is None for each in a.flat[:1000]):
         return f"an array of objects, some of them None: {what}.astype(float) makes NaN of these"
     return f"an array of object, {_kind(first)} first: write {what}.astype(float)"
+
+
+def text(what: str) -> str:
+    """Return what to do with text."""
+    return f"text: classes, {what} = np.unique({what}, return_inverse=True) numbers them"
 
 
 def _kind(given: Any) -> str:

@@ -3,7 +3,8 @@
 All are called as ``loss(outputs, targets, sample_weight=None)`` and have a ``reduction``: "mean",
 "sum" or "none". The mean divides by the sum of the weights. `Combined` is a loss of several
 outputs, `FunctionLoss` a function of your own, and `get` makes losses of names.
-Cross-entropy has a kernel, ``softmax.pyx``; the others work on small arrays, in plain NumPy. Read ``_base.py`` first.
+Cross-entropy has a kernel, ``softmax.pyx``; the others work on small arrays, in plain NumPy. Read
+``_base.py`` first.
 """
 
 # for losses of your own: public, but not part of `import *`

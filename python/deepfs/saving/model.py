@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .. import metrics
 from .._arrays import Array, Shape
 from .._check import whole
 from ..layers import Layer
 from ..layers._container import Container, walk
+from ..metrics import _named as metrics
 from ..trainer import Trainer, check_kinds
 from .settings import (
     KINDS,

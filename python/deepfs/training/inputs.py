@@ -50,7 +50,20 @@ def checked_inputs(trainer: Trainer, x: Any) -> Tree:
         raise ValueError(f"Model needs inputs of one length, got shapes {_shapes(x)}")
     for what, leaf in named(x, "inputs"):
         check_finite(leaf, what, trainer.network)
+    try:
+        trainer.build(DataSet(x, x).take(slice(0, 1)).x)
+        trainer.network.out_shape(in_shape(x))
+    except ValueError as error:
+        ranks = {leaf.ndim for leaf in leaves(x)}
+        if ranks <= {1, 3}:  # numbers without an axis of features, images without one of channels
+            raise ValueError(f"{error}; x[:, None] adds an axis of length 1") from None
+        raise
     return x
+
+
+def in_shape(x: Tree) -> Any:
+    """Return the shape of a sample, or the tree of these."""
+    return map_tree(lambda leaf: tuple(leaf.shape[1:]), x)
 
 
 def checked_data(
@@ -135,8 +148,7 @@ def check_finite(data: Array | Lazy, what: str, network: Layer | None = None) ->
 
 def check_targets(trainer: Trainer, data: DataSet) -> None:
     """Raise an error for inputs of a wrong shape and for any wrong target."""
-    trainer.build(data.take(slice(0, 1)).x)
-    out_shape = trainer.network.out_shape(map_tree(lambda leaf: tuple(leaf.shape[1:]), data.x))
+    out_shape = trainer.network.out_shape(in_shape(data.x))
     warn_of_images(trainer.network, data.x)
     dtype = trainer.network.built_dtype
     largest = max(math.prod(shape) for shape in shapes(out_shape))
@@ -147,9 +159,24 @@ def check_targets(trainer: Trainer, data: DataSet) -> None:
         try:
             trainer.loss.check_targets(outputs, batch.y, batch.weight)
         except (TypeError, ValueError, IndexError) as error:
-            if start == 0:
+            way = way_out(outputs, batch.y)
+            where = f", counted from sample {start}" if start else ""
+            if not way and not where:
                 raise
-            raise type(error)(f"{error}, counted from sample {start}") from None
+            raise type(error)(f"{error}{where}{way}") from None
+
+
+def way_out(outputs: Tree, y: Tree) -> str:
+    """Return the line that makes targets fit, if there is one."""
+    if not isinstance(outputs, np.ndarray) or not isinstance(y, np.ndarray):
+        return ""
+    if outputs.shape == (*y.shape, 1):
+        return "; write y[:, None]" if y.ndim == 1 else "; write y[..., None]"
+    if y.shape == (*outputs.shape[:1], 1) and outputs.ndim == 2 and y.dtype.kind in "iu":
+        return "; write y[:, 0]"
+    if y.shape == outputs.shape and y.dtype.kind in "iub":
+        return "; rows of 0 and 1 are probabilities: write y.astype(float)"
+    return ""
 
 
 def shapes(tree: Any) -> list[Shape]:
