@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
-from ._arrays import Array, Shape
+from ._arrays import Shape
 
 Tree: TypeAlias = Any  # Array | tuple[Array, ...] | dict[str, Array]
 
 
-def leaves(tree: Tree) -> Iterator[Array]:
+def leaves(tree: Tree) -> Iterator[Any]:
     """Yield the arrays of a tree, in its order."""
     if isinstance(tree, dict):
         yield from tree.values()

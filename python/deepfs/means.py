@@ -11,9 +11,10 @@ from . import metrics as metrics_module
 from ._arrays import Array
 from ._trees import Tree
 from .losses import Combined, Loss
-from .metrics._accumulators import Accumulator, accumulator
+from .metrics._accumulators import PerSample
+from .metrics._named import OfOutput, accumulator
 
-SEPARATOR = "/"  # between the name of a metric and that of an array of its state
+SEPARATOR = ":"  # between the name of a metric and that of an array of its state
 
 
 class Means:
@@ -29,14 +30,16 @@ class Means:
         The loss whose sums are added.
     metrics : dict of metric
         What else is measured, by name.
+    keeps : bool
+        False if only what `add` returns is of interest: that of one batch.
     """
 
-    def __init__(self, loss: Loss, metrics: Mapping[str, Any]) -> None:
-        self.loss = loss
+    def __init__(self, loss: Loss, metrics: Mapping[str, Any], keeps: bool = True) -> None:
+        self.loss, self.keeps = loss, keeps
         self.sums: Array | None = None
         self.divisors: Array | None = None
-        self.metrics: dict[str, Accumulator] = {n: accumulator(m) for n, m in metrics.items()}
-        self.outputs = {name: getattr(m, "output", None) for name, m in metrics.items()}
+        self.metrics = metrics
+        self.accumulators = {name: accumulator(metric) for name, metric in metrics.items()}
         self.steps = 0
         self.per_step: dict[str, float] = {}  # sums of numbers that a step has one of
 
@@ -50,19 +53,33 @@ class Means:
         logs: dict[str, float] = {}
         if isinstance(self.loss, Combined):
             logs = losses_of(self.loss, sums, divisors)
-        for name, metric in self.metrics.items():
-            key = self.outputs[name]
-            loss, y, t = self.loss, outputs, targets
-            if key is not None and isinstance(loss, Combined):
-                loss, y, t = dict(loss.parts())[key], outputs[key], targets[key]
-            ignored = getattr(loss, "ignore_index", None)
-            if ignored is not None:
-                y, t = metrics_module.without_ignored(y, t, ignored)
-                if not len(t):
-                    logs[name] = 0.0
-                    continue
-            logs[name] = metric.add(y, t)
+        for name, metric in self.accumulators.items():
+            y, t = self._counted(self.metrics[name], outputs, targets)
+            if not isinstance(metric, PerSample):  # of the batch alone, beside that of the whole
+                own = accumulator(self.metrics[name])
+                own.add(y, t)
+                logs[name] = own.value()
+                if self.keeps:
+                    metric.add(y, t)
+                continue
+            total, weight = metric.total, metric.weight
+            metric.add(y, t)
+            more = metric.weight - weight
+            logs[name] = metric.finish((metric.total - total) / more) if more else 0.0
         return logs
+
+    def _counted(self, metric: Any, outputs: Tree, targets: Tree) -> tuple[Tree, Tree]:
+        """Return outputs and targets without those that the loss ignores."""
+        loss: Any = self.loss
+        if isinstance(metric, OfOutput) and isinstance(loss, Combined):
+            key, loss = metric.output, dict(loss.parts())[metric.output]
+            if loss_ignores(loss) is None:
+                return outputs, targets
+            y, t = metrics_module.without_ignored(outputs[key], targets[key], loss.ignore_index)
+            return {key: y}, {key: t}
+        if loss_ignores(loss) is None:
+            return outputs, targets
+        return metrics_module.without_ignored(outputs, targets, loss.ignore_index)
 
     def add_step(self, logs: Mapping[str, float]) -> None:
         """Add numbers of one step, such as the norm of its gradients: their mean is over steps."""
@@ -76,8 +93,8 @@ class Means:
             if name == "loss":
                 self.sums, self.divisors = np.array([total]), np.array([float(samples)])
             elif name in self.metrics:
-                self.metrics[name].load_state(
-                    {"sum": np.array([total]), "count": np.array([float(samples)])}
+                self.accumulators[name].load_state(
+                    {"total": np.array(total), "weight": np.array(float(samples))}
                 )
             else:
                 self.steps, self.per_step[name] = samples, total
@@ -87,14 +104,14 @@ class Means:
         logs: dict[str, float] = {}
         if self.sums is not None and self.divisors is not None:
             logs = losses_of(self.loss, self.sums, self.divisors)
-        logs |= {name: metric.value() for name, metric in self.metrics.items()}
+        logs |= {name: metric.value() for name, metric in self.accumulators.items()}
         return logs | {name: total / self.steps for name, total in self.per_step.items()}
 
     def state(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """Return numbers and arrays from which `load_state` continues with the same bits."""
         arrays = {
             f"{name}{SEPARATOR}{key}": array
-            for name, metric in self.metrics.items()
+            for name, metric in self.accumulators.items()
             for key, array in metric.state().items()
         }
         if self.sums is not None and self.divisors is not None:
@@ -108,13 +125,18 @@ class Means:
         if "sums" in arrays:
             self.sums = np.asarray(arrays["sums"], np.float64)
             self.divisors = np.asarray(arrays["divisors"], np.float64)
-        for name, metric in self.metrics.items():
+        for name, metric in self.accumulators.items():
             own = {
-                key.rpartition(SEPARATOR)[2]: array
+                key.removeprefix(f"{name}{SEPARATOR}"): array
                 for key, array in arrays.items()
-                if key.rpartition(SEPARATOR)[0] == name
+                if key.startswith(f"{name}{SEPARATOR}")
             }
             metric.load_state(own)
+
+
+def loss_ignores(loss: Loss) -> int | None:
+    """Return the label that a loss ignores, or None."""
+    return getattr(loss, "ignore_index", None)
 
 
 def losses_of(loss: Loss, sums: Array, divisors: Array) -> dict[str, float]:

@@ -155,7 +155,7 @@ class Trainer:
             arena.grads.fill(0)
         buffers = [(buffer, buffer.copy()) for buffer in self._buffers]
         several, total = len(batches) > 1, 0.0
-        own = Means(self.loss, self.metrics) if several or means is None else means
+        own = Means(self.loss, self.metrics, several) if several or means is None else means
         try:
             if self._held:
                 self._hold(True)

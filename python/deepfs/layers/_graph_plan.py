@@ -33,40 +33,53 @@ class Called(NamedTuple):
     outputs: list[int]
 
 
-class Step(NamedTuple):
-    """A step of the forward pass."""
+class Link(NamedTuple):
+    """A forward pass of a layer."""
 
     call: int  # whose cache it returns; -1: two values are added, by no layer
     part: Layer
-    inputs: Tree
-    several: bool  # inputs or outputs are trees
-    output: int  # the first of its values
     end: Epilogue
-    residual: int  # the value that it adds to its output; -1: none
     done: int  # the call of the ReLU that it does; -1: none
+
+
+class Run(NamedTuple):
+    """A chain of forward passes, whose values between them no other takes."""
+
+    inputs: Tree
+    several: bool  # inputs or outputs are trees; then it is one pass
+    residual: int  # the value that the first adds to its output; -1: none
+    links: list[Link]
+    output: int  # the first of its values
+    width: int  # the number of its values
     dead: tuple[int, ...]  # values that nothing after it needs
 
 
-class Back(NamedTuple):
-    """A step of the backward pass."""
+class BackLink(NamedTuple):
+    """A backward pass of a layer."""
 
     call: int
-    part: Layer | None  # None: the gradient of the output is that of each input, as of a sum
-    several: bool
-    outputs: list[int]
+    part: Layer
+    done: bool  # a ReLU that the layer before it does
     needed: bool  # whether a gradient of an input is needed
-    inputs: list[tuple[int, int, int]]  # value, how, and the ReLU's call; value -1: not needed
     end: Epilogue
-    residual: bool  # it adds the sum so far itself
+
+
+class Back(NamedTuple):
+    """A chain of backward passes, and where the gradient goes."""
+
+    links: list[BackLink]  # none: the gradient of the output is that of each input, as of a sum
+    several: bool  # inputs or outputs are trees; then it is one pass
+    outputs: list[int]
+    inputs: list[tuple[int, int, int]]  # value, how, and the ReLU's call; value -1: not needed
+    residual: bool  # the last pass adds the sum so far itself
 
 
 class Plan(NamedTuple):
     """How a Graph runs. Valid while the structure has this version."""
 
     version: int
-    steps: list[Step]
+    forward: list[Run]
     backward: tuple[list[Back], list[Back]]  # without and with the gradient of the inputs
-    done: frozenset[int]  # calls of ReLUs that the layers before them do
     spare: int  # number of values besides the inputs
 
 
@@ -122,50 +135,41 @@ class Wiring:
     def _does_relu(self, i: int) -> bool:
         return "relu" in self.calls[i].part.fuses_forward
 
-    def steps(self) -> list[Step]:
-        """Return the steps of the forward pass."""
-        steps: list[Step] = []
-        done = set(self.relu_after.values())
-        values = self.inputs + sum(len(call.outputs) for call in self.calls)
-        spare = values
-        moved = {c for calls in self.moved.values() for c in calls}
+    def forward(self) -> list[Run]:
+        """Return the runs of the forward pass."""
+        runs: list[Run] = []
+        self.spare = self.inputs + sum(len(call.outputs) for call in self.calls)
+        apart = {*self.relu_after.values(), *(c for calls in self.moved.values() for c in calls)}
         for i in self.order:
-            part, inputs, (output, *_) = self.calls[i]
-            if i in done or i in moved:
+            if i in apart:
                 continue
+            part, inputs, outputs = self.calls[i]
             relu = self.relu_after.get(i, -1)
-            end, final = PLAIN, output
-            if relu >= 0:
-                end, (final,) = RELU, self.calls[relu].outputs
-            if i not in self.sums:
+            link = Link(i, part, PLAIN if relu < 0 else RELU, relu)
+            final = outputs[0] if relu < 0 else self.calls[relu].outputs[0]
+            if i in self.sums:
+                runs += self._additions(link, self.sums[i], final)
+            else:
                 several = isinstance(part, Several)
-                steps.append(Step(i, part, inputs, several, final, end, -1, relu, ()))
-                continue
-            last = len(self.sums[i]) - 1
-            for j, (call, value, other) in enumerate(self.sums[i]):
-                other = other if other >= 0 else spare - 1
-                place, ends, does = (final, end, relu) if j == last else (spare, PLAIN, -1)
-                spare += j < last
-                if call < 0:
-                    steps.append(Step(-1, part, value, False, place, ends, other, does, ()))
-                else:
-                    by, takes, _ = self.calls[call]
-                    steps.append(Step(call, by, takes, False, place, ends, other, does, ()))
-        self.spare = spare - self.inputs
-        return self._with_dead(steps)
+                runs.append(Run(inputs, several, -1, [link], final, len(outputs), ()))
+        self.spare -= self.inputs
+        return with_dead(chained(runs, self.outputs), self.outputs)
 
-    def _with_dead(self, steps: list[Step]) -> list[Step]:
-        seen, result = {*self.outputs}, []
-        for step in reversed(steps):
-            reads = {*leaves(step.inputs), *([step.residual] if step.residual >= 0 else [])}
-            written = range(step.output, step.output + self._width(step))
-            dead = (reads | {*written}) - seen
-            seen |= reads
-            result.append(step._replace(dead=tuple(sorted(dead))))
-        return result[::-1]
-
-    def _width(self, step: Step) -> int:
-        return len(self.calls[step.call].outputs) if step.several else 1
+    def _additions(self, link: Link, sums: list[tuple[int, int, int]], final: int) -> list[Run]:
+        """Return the runs of an `Add` that layers before it do in part."""
+        runs, so_far = [], -1
+        for call, value, other in sums:
+            other = so_far if other < 0 else other
+            so_far = self.spare
+            self.spare += 1
+            part, inputs = link.part, value
+            if call >= 0:
+                part, inputs, _ = self.calls[call]
+            by = Link(call, part, PLAIN, -1)
+            runs.append(Run(inputs, False, other, [by], so_far, 1, ()))
+        last = runs[-1].links[0]._replace(end=link.end, done=link.done)
+        runs[-1] = runs[-1]._replace(links=[last], output=final)
+        return runs
 
     def backward(self, learns: Sequence[bool], need_dx: bool) -> list[Back]:
         """Return the steps of the backward pass."""
@@ -182,31 +186,37 @@ class Wiring:
             total.update(v for v in leaves(self.calls[i].inputs) if needs[v])
         so_far = Counter(v for v in self.outputs if needs[v])
         passed: set[int] = set()  # calls of ReLUs whose gradient a layer above them has applied
-        result = []
+        place: dict[int, int] = {}  # where the gradient of a value lies, if not at its number
+        result: list[Back] = []
         for i in reversed(runs):
             part, inputs, outputs = self.calls[i]
             passes = isinstance(part, Add) or i in passed
             several = isinstance(part, Several)
-            meets, end, residual = [], PLAIN, False
             fuses = frozenset() if several or passes else part.fuses_backward
+            meets, end, residual = [], PLAIN, False
             for v in leaves(inputs):
                 so_far[v] += 1
                 if not needs[v]:
                     meets.append((-1, FIRST, -1))
                     continue
                 relu = self.producer.get(v, -1)
-                if relu < 0 or so_far[v] < total[v] or not isinstance(self.calls[relu].part, ReLU):
+                if so_far[v] < total[v] or relu < 0 or not isinstance(self.calls[relu].part, ReLU):
                     relu = -1
                 how, drelu = self._meeting(so_far[v], relu, fuses)
                 if drelu:
                     passed.add(relu)
                     end = DRELU if how in (FIRST, FUSED) else end
                 residual = residual or how == FUSED
-                meets.append((v, how, relu))
+                meets.append((place.get(v, v), how, relu))
+            outputs = [place.get(v, v) for v in outputs]
+            if i in passed and total[inputs] == 1 and inputs >= self.inputs:
+                place[inputs] = outputs[0]  # nothing to do: one gradient for both values
+                continue
             needed = any(v >= 0 for v, _, _ in meets)
-            by = None if passes else part
-            result.append(Back(i, by, several, outputs, needed, meets, end, residual))
-        return result
+            done = i in self.relu_after.values()
+            links = [] if passes else [BackLink(i, part, done, needed, end)]
+            result.append(Back(links, several and not passes, outputs, meets, residual))
+        return chained_back(result)
 
     def _meeting(self, number: int, relu: int, fuses: frozenset[str]) -> tuple[int, bool]:
         """Return how the ``number``th gradient of a value meets the others.
@@ -221,13 +231,53 @@ class Wiring:
         return (FUSED if "residual" in fuses else SUM), False
 
 
+def chained(runs: list[Run], outputs: Sequence[int]) -> list[Run]:
+    """Return the runs with each joined to the one before it, if it alone takes what that makes."""
+    uses = Counter([*outputs, *(v for run in runs for v in reads_of(run))])
+    result: list[Run] = []
+    for run in runs:
+        last = result[-1] if result else None
+        flows = last is not None and last.output == run.inputs and last.width == 1
+        if last is None or not flows or run.residual >= 0 or uses[last.output] > 1 or run.several:
+            result.append(run)
+        else:
+            result[-1] = last._replace(links=last.links + run.links, output=run.output)
+    return result
+
+
+def with_dead(runs: list[Run], outputs: Sequence[int]) -> list[Run]:
+    """Return the runs with the values that each is the last to need."""
+    needed = set(outputs)
+    result: list[Run] = []
+    for run in reversed(runs):
+        touched = {*reads_of(run), *range(run.output, run.output + run.width)}
+        result.append(run._replace(dead=tuple(sorted(touched - needed))))
+        needed |= touched
+    return result[::-1]
+
+
+def reads_of(run: Run) -> list[int]:
+    """Return the values that a run takes."""
+    return [*leaves(run.inputs), *([run.residual] if run.residual >= 0 else [])]
+
+
+def chained_back(steps: list[Back]) -> list[Back]:
+    """Return the steps with each joined to the one before it, if the gradient just flows on."""
+    result: list[Back] = []
+    for step in steps:
+        last = result[-1] if result else None
+        flows = last is not None and last.links and not (last.several or last.residual)
+        meets = last.inputs[0] if last is not None else (-1, FIRST, -1)
+        flows = flows and meets[1] == FIRST and step.outputs == [meets[0]]
+        if last is not None and flows and step.links and not step.several:
+            result[-1] = step._replace(links=last.links + step.links, outputs=last.outputs)
+        else:
+            result.append(step)
+    return result
+
+
 def plan_of(version: int, wiring: Wiring) -> Plan:
     """Return the plan of a graph."""
     learns = [any(not p.frozen for p in call.part.parameters().values()) for call in wiring.calls]
-    return Plan(
-        version,
-        wiring.steps(),
-        (wiring.backward(learns, False), wiring.backward(learns, True)),
-        frozenset(wiring.relu_after.values()),
-        wiring.spare,
-    )
+    backward = wiring.backward(learns, False), wiring.backward(learns, True)
+    return Plan(version, wiring.forward(), backward, wiring.spare)

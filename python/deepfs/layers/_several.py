@@ -7,7 +7,7 @@ tree of shapes stands here: a tuple or dict like that of the arrays.
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,6 +22,8 @@ from ._symbolic import shape_of
 class Several(Layer):
     """A layer whose input, output or both may be a tree of arrays."""
 
+    _one: ClassVar[bool] = False  # whether the input is one array
+
     @abstractmethod
     def _matched(self, tree: Tree) -> Tree:
         """Return inputs, or their shapes, as the tree that the layer takes.
@@ -34,8 +36,10 @@ class Several(Layer):
 
     def prepare(self, x: Tree) -> Tree:
         """Return inputs as arrays of the layer's dtype; build the layer if it is new."""
-        x = self._matched(x)
         dtype = self.built_dtype
+        if self._one and type(x) is np.ndarray and x.dtype is dtype and x.ndim > 0:
+            return x  # the fast path of a graph with one input
+        x = self._matched(x)
         if dtype is None or not all(
             type(leaf) is np.ndarray and leaf.dtype is dtype and leaf.ndim > 0 for leaf in leaves(x)
         ):
@@ -72,34 +76,37 @@ class Several(Layer):
 
         None in the place of the gradient of one of several outputs stands for zeros.
         """
-        who = f"{self.label}.backward"
         if self.built_dtype is None:
-            raise RuntimeError(f"{who} needs the cache of a forward, got none yet")
+            raise RuntimeError(f"{self.label}.backward needs the cache of a forward, got none yet")
         shapes, inner = cache
-        several = not is_shape(shapes)
-        if several:
-            dy = matched(who, shapes, dy, "gradients")
-        dtype = self.built_dtype
-
-        def gradient(shape: Shape, leaf: Any) -> Array:
-            if leaf is None and several:
-                return np.zeros(shape, dtype)
-            leaf = array(leaf, who)
-            dtype_of(leaf, who)
-            if leaf.shape != shape:
-                raise ValueError(f"{who} takes the gradient of an output {shape}, got {leaf.shape}")
-            made: Array = leaf.astype(dtype, copy=False)
-            return made
-
-        dy = map_tree(gradient, shapes, dy) if several else gradient(shapes, dy)
+        if is_shape(shapes):
+            dy = self._gradient(shapes, dy)
+        else:
+            dy = matched(f"{self.label}.backward", shapes, dy, "gradients")
+            dy = map_tree(self._gradient, shapes, dy)
         _parameter.gradients.change()
         return self._backward(dy, inner, need_dx)
+
+    def _gradient(self, shape: Shape, dy: Any) -> Array:
+        """Return the gradient of an output of this shape, in the layer's dtype; None is zeros."""
+        if dy is None:
+            return np.zeros(shape, self.built_dtype)
+        if type(dy) is not np.ndarray or dy.dtype is not self.built_dtype:
+            dy = array(dy, f"{self.label}.backward")
+            dtype_of(dy, f"{self.label}.backward")
+            dy = dy.astype(self.built_dtype, copy=False)
+        if dy.shape != shape:
+            raise ValueError(
+                f"{self.label}.backward takes the gradient of an output {shape}, got {dy.shape}"
+            )
+        made: Array = dy
+        return made
 
     def out_shape(self, in_shape: Any) -> Any:
         return self._out_shape(map_shapes(tuple, self._matched(in_shape)))
 
     def check_shape(self, x: Tree) -> None:
-        shapes = sample_shapes(x)
+        shapes = x.shape[1:] if type(x) is np.ndarray else sample_shapes(x)
         if shapes != self.in_shape:
             self.out_shape(shapes)
 

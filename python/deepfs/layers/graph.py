@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from ._base import Layer
 from ._container import Container, name_parts
 from ._fusion import PLAIN, Epilogue
 from ._graph_plan import FIRST, FUSED, SUM_DRELU, Back, Called, Plan, Wiring, plan_of
-from ._several import Several, matched
+from ._several import Several, matched, sample_shapes
 from ._symbolic import Tensor, entries, shape_of, tensors_in, wired
 from .residual import add_arrays
 
@@ -79,12 +79,15 @@ class Graph(Several, Container):
     layers: Any = None
     calls: Any = None
 
+    transparent = True  # tables show its parts only
+
     def __post_init__(self) -> None:
         inputs = tensors_in(self.inputs, "inputs")
         if self.layers is None and self.calls is None:
             outputs = tensors_in(self.outputs, "outputs")
             self.layers, self.calls, self.outputs = wired(inputs, outputs)
         self.inputs = map_tree(lambda tensor: Tensor(tensor.shape, tensor.name), inputs)
+        vars(self)["_one"] = isinstance(self.inputs, Tensor)
         self._parts = name_parts(self.layers, "Graph")
         self._wired = check_wiring(self)
         self._value_shapes(self._declared)
@@ -154,8 +157,14 @@ class Graph(Several, Container):
             self._check_one(x)
 
     def _check_one(self, x: Tree) -> None:
+        known = self._trains_on_one == _parameter.structure.number
         self.check_shape(x)
+        same = sample_shapes(x) == self.in_shape
+        if known and same:
+            return
         self.check_training(map_tree(shape_of, x))
+        if same:
+            vars(self)["_trains_on_one"] = _parameter.structure.number
 
     # Settings
 
@@ -175,7 +184,7 @@ class Graph(Several, Container):
         version = _parameter.structure.number
         if plan is None or plan.version != version:
             numbers = list(leaves(self.outputs))
-            wiring = Wiring(self._wired, len(list(leaves(self.inputs))), numbers)
+            wiring = Wiring(self._wired, count(self.inputs), numbers)
             plan = plan_of(version, wiring)
             vars(self)["_plan"] = plan
         return plan
@@ -183,29 +192,24 @@ class Graph(Several, Container):
     def _values(self, x: Tree) -> list[Any]:
         """Return the list of all values, with the inputs at their places."""
         self.check_shape(x)
-        values: list[Any] = [*leaves(x)]
-        return values + [None] * self._planned().spare
+        return [*leaves(x), *[None] * self._planned().spare]
 
     def _forward(self, x: Tree, training: bool) -> tuple[Tree, Any]:
         values, caches = self._values(x), [None] * len(self._wired)
-        for step in self._planned().steps:
-            call, part, inputs, several, output, end, residual, done, dead = step
-            if several:
-                made, caches[call] = part._forward(
-                    map_tree(values.__getitem__, inputs), training, *with_end(end)
-                )
-                for number, leaf in enumerate(leaves(made), output):
-                    values[number] = leaf
-            elif call < 0:
-                values[output] = add_arrays(values[inputs], values[residual], end.relu)
-            else:
+        for inputs, several, residual, links, output, width, dead in self._plan.forward:
+            x = map_tree(values.__getitem__, inputs) if several else values[inputs]
+            for call, part, end, done in links:
                 if residual >= 0:
-                    end = end._replace(residual=values[residual])
-                values[output], caches[call] = part._forward(
-                    values[inputs], training, *with_end(end)
-                )
-            if done >= 0:
-                caches[done] = values[output]
+                    end, residual = end._replace(residual=values[residual]), -1
+                if call < 0:
+                    x = add_arrays(x, end.residual, end.relu)
+                elif end is PLAIN:
+                    x, caches[call] = part._forward(x, training)
+                else:
+                    x, caches[call] = part._forward(x, training, end)
+                if done >= 0:
+                    caches[done] = x
+            values[output : output + width] = [x] if width == 1 else leaves(x)
             for number in dead:
                 values[number] = None
         y = map_tree(values.__getitem__, self.outputs)
@@ -213,24 +217,25 @@ class Graph(Several, Container):
 
     def _infer(self, x: Tree, end: Epilogue = PLAIN) -> Tree:
         values = self._values(x)
-        for call, part, inputs, several, output, end, residual, _, dead in self._planned().steps:
-            if several:
-                made = part._infer(map_tree(values.__getitem__, inputs), *with_end(end))
-                for number, leaf in enumerate(leaves(made), output):
-                    values[number] = leaf
-            elif call < 0:
-                values[output] = add_arrays(values[inputs], values[residual], end.relu)
-            else:
+        for inputs, several, residual, links, output, width, dead in self._plan.forward:
+            x = map_tree(values.__getitem__, inputs) if several else values[inputs]
+            for call, part, given, _ in links:
                 if residual >= 0:
-                    end = end._replace(residual=values[residual])
-                values[output] = part._infer(values[inputs], *with_end(end))
+                    given, residual = given._replace(residual=values[residual]), -1
+                if call < 0:
+                    x = add_arrays(x, given.residual, given.relu)
+                elif given is PLAIN:
+                    x = part._infer(x)
+                else:
+                    x = part._infer(x, given)
+            values[output : output + width] = [x] if width == 1 else leaves(x)
             for number in dead:
                 values[number] = None
         return map_tree(values.__getitem__, self.outputs)
 
     def _backward(self, dy: Tree, cache: Any, need_dx: bool) -> Tree | None:
         plan, caches = self._planned(), cache.calls
-        sums: list[Any] = [None] * (len(list(leaves(self.inputs))) + plan.spare)
+        sums: list[Any] = [None] * (count(self.inputs) + plan.spare)
         for number, leaf, shape in zip(
             leaves(self.outputs), leaves(dy), entries(cache.shapes), strict=True
         ):
@@ -238,40 +243,42 @@ class Graph(Several, Container):
                 leaf = np.zeros(shape, self.built_dtype)
             sums[number] = leaf if sums[number] is None else add_arrays(leaf, sums[number])
         for step in plan.backward[need_dx]:
-            self._back(step, sums, caches, step.call in plan.done)
+            given = [sums[number] for number in step.outputs]
+            for number in step.outputs:
+                sums[number] = None
+            self._back(step, given, sums, caches)
         if not need_dx:
             return None
         numbers = iter(range(len(sums)))
         return map_tree(lambda _: sums[next(numbers)], self.inputs)
 
-    def _back(self, step: Back, sums: list[Any], caches: list[Any], done: bool) -> None:
+    def _back(self, step: Back, given: list[Any], sums: list[Any], caches: list[Any]) -> None:
         """Take a step of backward: add to the sums of the gradients of what a call takes."""
-        call, part, several, outputs, needed, inputs, end, residual = step
-        given = [sums[number] for number in outputs]
-        for number in outputs:
-            sums[number] = None
-        if part is None:
-            gradients: Iterator[Any] = iter(given * len(inputs))
-        else:
-            kept = physical(caches[call]) if done else caches[call]
-            if residual:
+        links, several, _, inputs, residual = step
+        dx = matching(links[0].part, given) if several else given[0]
+        for link in links:
+            call, part, done, needed, end = link
+            if residual and link is links[-1]:
                 end = end._replace(residual=sums[inputs[0][0]])
-            dy = matching(part, given) if several else given[0]
-            dx = part._backward(dy, kept, needed, *with_end(end))
-            gradients = leaves(dx) if needed else iter(())
-        for (number, how, relu), dx in zip(inputs, gradients, strict=False):
+            kept = physical(caches[call]) if done else caches[call]
+            if end is PLAIN:
+                dx = part._backward(dx, kept, needed)
+            else:
+                dx = part._backward(dx, kept, needed, end)
+        gradients = leaves(dx) if several and dx is not None else itertools.repeat(dx)
+        for (number, how, relu), gradient in zip(inputs, gradients, strict=False):
             if number < 0:
                 continue
             if how in (FIRST, FUSED):
-                sums[number] = dx
+                sums[number] = gradient
             else:
                 x = caches[relu] if how == SUM_DRELU else None
-                sums[number] = add_arrays(dx, sums[number], drelu=x)
+                sums[number] = add_arrays(gradient, sums[number], drelu=x)
 
 
-def with_end(end: Epilogue) -> tuple[Epilogue, ...]:
-    """Return the last argument of a pass, if there is one."""
-    return () if end is PLAIN else (end,)
+def count(tree: Tree) -> int:
+    """Return the number of leaves of a tree."""
+    return len(tree) if isinstance(tree, (tuple, dict)) else 1
 
 
 def matching(part: Layer, gradients: list[Any]) -> Tree:
@@ -288,7 +295,7 @@ def check_wiring(graph: Graph) -> list[Called]:
     if not isinstance(layers, (tuple, list)) or not isinstance(calls, (tuple, list)):
         raise TypeError(f"Graph takes tuples of layers and calls, got {shown((layers, calls))}")
     graph.layers = tuple(layers)
-    known = len(list(leaves(graph.inputs)))
+    known = count(graph.inputs)
     wired: list[Called] = []
     used: set[int] = set()
 
@@ -300,10 +307,10 @@ def check_wiring(graph: Graph) -> list[Called]:
         if not isinstance(entry, (tuple, list)) or len(entry) != 2:
             raise TypeError(f"a call must be (layer, values), got {shown(entry)}")
         part = layers[whole(entry[0], "the number of a layer", 0, len(layers) - 1)]
-        count = len(list(leaves(part.outputs))) if isinstance(part, Graph) else 1
+        width = count(part.outputs) if isinstance(part, Graph) else 1
         inputs = map_tree(value, entry[1])
-        wired.append(Called(part, inputs, list(range(known, known + count))))
-        known += count
+        wired.append(Called(part, inputs, list(range(known, known + width))))
+        known += width
     graph.outputs = map_tree(value, graph.outputs)
     graph.calls = tuple((layers.index(c.part), c.inputs) for c in wired)
     idle = [c.part.label for c in wired if used.isdisjoint(c.outputs)]

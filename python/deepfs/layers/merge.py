@@ -72,9 +72,7 @@ class Add(Merge):
     def _out_shape(self, in_shape: Any) -> Shape:
         return self._equal_shapes(in_shape, "add")
 
-    def _forward(
-        self, x: tuple[Array, ...], training: bool, end: Epilogue = PLAIN
-    ) -> tuple[Array, Any]:
+    def _forward(self, x: Tree, training: bool, end: Epilogue = PLAIN) -> tuple[Array, Any]:
         self.check_shape(x)
         return add_arrays(reduce(add_arrays, x[:-1]), x[-1], end.relu), len(x)
 
@@ -118,7 +116,7 @@ class Subtract(Merge):
     def _out_shape(self, in_shape: Any) -> Shape:
         return self._equal_shapes(in_shape, "subtract")
 
-    def _forward(self, x: tuple[Array, ...], training: bool) -> tuple[Array, Any]:
+    def _forward(self, x: Tree, training: bool) -> tuple[Array, Any]:
         self.check_shape(x)
         a, b = map(physical, x)
         y = empty(a.shape, a.dtype)
@@ -171,7 +169,7 @@ class Multiply(Merge):
                 f"got {listed}"
             ) from None
 
-    def _forward(self, x: tuple[Array, ...], training: bool) -> tuple[Array, Any]:
+    def _forward(self, x: Tree, training: bool) -> tuple[Array, Any]:
         self.check_shape(x)
         parts = [physical(part) for part in x]
         return logical(product(parts)), parts
@@ -241,7 +239,7 @@ class Concat(Merge):
         first = in_shape[0]
         return (*first[:axis], sum(shape[axis] for shape in in_shape), *first[axis + 1 :])
 
-    def _forward(self, x: tuple[Array, ...], training: bool) -> tuple[Array, Any]:
+    def _forward(self, x: Tree, training: bool) -> tuple[Array, Any]:
         self.check_shape(x)
         return join(list(x), self.axis), [part.shape[self.axis] for part in x]
 
