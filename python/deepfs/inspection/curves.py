@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
-from math import floor, isfinite, log10
+from math import ceil, floor, isfinite, log10
 from typing import TYPE_CHECKING
 
 from .layer_table import clipped
@@ -66,7 +66,7 @@ def history_html(history: History) -> str:
     return "<div>\n{}\n</div>".format("\n".join(diagrams))
 
 
-def diagram(title: str, lines: dict[str, Sequence[float]]) -> str:
+def diagram(title: str, lines: Mapping[str, Sequence[float]]) -> str:
     """Return the values of lines over their number as an SVG picture."""
     count = max(map(len, lines.values()))
     finite = [v for values in lines.values() for v in values if isfinite(v)]
@@ -75,6 +75,8 @@ def diagram(title: str, lines: dict[str, Sequence[float]]) -> str:
         low, high = low - 0.5 * (abs(low) or 1.0), high + 0.5 * (abs(high) or 1.0)
     if not isfinite(high - low):
         low, high = low / 4, high / 4  # both ends of the range of float
+    marks = enclosing(low, high)
+    low, high = marks[0], marks[-1]
 
     def at(epoch: float, value: float) -> tuple[float, float]:
         across = (epoch - 1) / (count - 1) if count > 1 else 0.5
@@ -87,11 +89,11 @@ def diagram(title: str, lines: dict[str, Sequence[float]]) -> str:
         f"<title>{escape(title)} of each epoch</title>",
         text(LEFT, 16, title, size=13),
     ]
-    for value in ticks(low, high):
+    for value in marks:
         _, y = at(1, value)
         parts += [rule(LEFT, y, WIDTH - RIGHT, y), text(LEFT - 6, y + 4, f"{value:.4g}", "end")]
-    for epoch in sorted({round(e) for e in ticks(1, count)} | {1, count} if count < 8 else
-                        {max(1, round(e)) for e in ticks(1, count)}):  # fmt: skip
+    every = 1 if count < 9 else round(spacing(1, count))
+    for epoch in range(every, count + 1, every):
         x, _ = at(epoch, low)
         parts.append(text(x, HEIGHT - BOTTOM + 15, str(epoch), "middle"))
     parts.append(text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, "epoch", "middle"))
@@ -124,12 +126,15 @@ def text(
     return f'<text x="{x:.1f}" y="{y:.1f}" {look}>{escape(what)}</text>'
 
 
-def ticks(low: float, high: float) -> list[float]:
-    """Return round numbers from ``low`` to ``high``, about five."""
-    if low >= high:
-        return [low]
+def spacing(low: float, high: float) -> float:
+    """Return a round number of which about five fit between two numbers."""
     rough = (high - low) / 5
     power = 10.0 ** floor(log10(rough))
-    step = next(f * power for f in (1, 2, 5, 10) if f * power >= rough)
-    first = -floor(-low / step)
-    return [k * step for k in range(first, floor(high / step * (1 + 1e-12)) + 1)]
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
+
+
+def enclosing(low: float, high: float) -> list[float]:
+    """Return equally spaced round numbers, from one below ``low`` to one above ``high``."""
+    step = spacing(low, high)
+    first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)
+    return [k * step for k in range(first, last + 1)]

@@ -45,7 +45,10 @@ def table_html(
 
     ``titles`` are headings over several columns each; rows that are ``faint`` are not emphasised.
     """
-    above = "".join(f'<th colspan="{columns}">{escape(title)}</th>' for title, columns in titles)
+    above = "".join(
+        f'<th colspan="{columns}" style="text-align: center">{escape(title)}</th>'
+        for title, columns in titles
+    )
     lines = ["<table>", "<thead>", *([f"<tr>{above}</tr>"] if titles else [])]
     lines += [row_html(head, texts, "th"), "</thead>", "<tbody>"]
     for number, cells in enumerate(rows):
