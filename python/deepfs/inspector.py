@@ -21,6 +21,16 @@ if TYPE_CHECKING:
 class Inspector(Predictor):
     """What `deepfs.Model` tells about itself: summary, profile, and the range of learning rates."""
 
+    def __repr__(self) -> str:
+        from .inspection.overview import model_in_words
+
+        return model_in_words(self)
+
+    def _repr_html_(self) -> str:
+        from .inspection.overview import model_html
+
+        return model_html(self)
+
     def summary(self, in_shape: Shape | None = None) -> None:
         """Print a table of the layers: name, class, output shape, algorithm, number of parameters.
 
