@@ -15,11 +15,11 @@ from ._check import flag, number, whole
 from .callbacks import Callback
 from .inspection.summary import print_summary
 from .layers import Layer
-from .losses import Loss
+from .losses import Loss, only_warning
 from .optimizers import Arena, Optimizer
 from .predictor import Predictor
 from .saving.checkpoints import Checkpoints
-from .trainer import Delegated, Metric, Trainer, check_kinds, named_metrics
+from .trainer import Delegated, Metric, Trainer, check_kinds, check_meaning, named_metrics
 from .training.fit import Run
 from .training.history import History
 from .training.inputs import (
@@ -44,14 +44,18 @@ class Model(Predictor):
     ----------
     network : Layer
         Its outputs must be what the loss takes: logits for `losses.CrossEntropy`.
-    loss : Loss
-        The loss that training minimizes.
+    loss : Loss, str, function, or tuple or dict of these
+        The loss that training minimizes; see `losses.get`. A tuple or dict has one for each output
+        of the network.
     optimizer : Optimizer
         The update rule of a step.
-    metrics : sequence of str or function
-        Numbers to measure beside the loss: names of `deepfs.metrics`, or functions
-        ``(outputs, targets) -> (n,)``. Samples whose labels the loss ignores are removed first:
-        then outputs are rows ``(m, classes)``, one for each label that is not ignored.
+    metrics : "auto", or sequence of str or function
+        Numbers to measure beside the loss, over the whole set: names or functions of
+        `deepfs.metrics`, or functions of your own, ``(outputs, targets)`` to one number per sample,
+        ``(n,)``, or to one number. Of several outputs, a dict or tuple of them. "auto": accuracy
+        for a loss of classes, binary accuracy for one of yes or no, else none. Samples whose labels
+        the loss ignores are removed first: then outputs are rows ``(m, classes)``, one for each
+        label that is not ignored.
     check_finite : bool
         Check all gradients at every step, and raise an error that names the parameter whose
         gradient is not finite. The loss is always checked.
@@ -75,7 +79,9 @@ class Model(Predictor):
     ------
     TypeError, ValueError
         If an argument is of the wrong kind, a metric is not known, or two metrics have the same
-        name. The same holds when one is replaced later, as by ``model.optimizer = ...``.
+        name; if the outputs of the network are surely not what the loss takes, as after a `Softmax`
+        before `losses.CrossEntropy`. Where that may be meant, there is a warning. The same
+        holds when one is replaced later, as by ``model.optimizer = ...``.
 
     Examples
     --------
@@ -90,24 +96,30 @@ class Model(Predictor):
     def __init__(
         self,
         network: Layer,
-        loss: Loss,
+        loss: Any,
         optimizer: Optimizer,
-        metrics: Sequence[Any] = ("accuracy",),
+        metrics: Any = "auto",
         check_finite: bool = False,
         report_penalty: bool = False,
     ) -> None:
+        loss = check_kinds(loss, "loss")
+        auto = isinstance(metrics, str) and metrics == "auto"
         self.trainer = Trainer(
-            network, loss, optimizer, named_metrics(metrics, "metrics"),
+            network, loss, optimizer,
+            named_metrics(loss.output_kind.metrics if auto else metrics, "metrics"),
             flag(check_finite, "check_finite"), flag(report_penalty, "report_penalty"),
         )  # fmt: skip
-        for name in ("network", "loss", "optimizer"):
+        for name in ("network", "optimizer"):
             check_kinds(getattr(self.trainer, name), name)
+        check_meaning(network, loss, self.trainer.metrics)
+        self.trainer.auto_metrics = auto
         self.history = History()
 
     @classmethod
     def _of(cls, trainer: Trainer) -> Model:
         """Return the model of a trainer that was read from a file."""
-        made = cls(trainer.network, trainer.loss, trainer.optimizer, ())
+        with only_warning():
+            made = cls(trainer.network, trainer.loss, trainer.optimizer, trainer.metrics)
         vars(made)["trainer"] = trainer
         return made
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from .._arrays import Array
 from .._check import number
+from ..metrics._named import output_name
 from ._base import Loss, Terms
 from ._output_kinds import OutputKind, SeveralOutputs
 
@@ -99,6 +100,12 @@ class Combined(Loss):
         return SeveralOutputs({key: loss.output_kind for key, loss in self.parts()})
 
     @property
+    def ignored(self) -> Any:
+        """The label that the loss of each output ignores, by the key of the output, or None."""
+        found = {key: loss.ignored for key, loss in self.parts() if loss.ignored is not None}
+        return found or None
+
+    @property
     def weight_array(self) -> Array:
         """Weights in the order of the losses."""
         if self.weights is None:
@@ -147,7 +154,7 @@ class Combined(Loss):
     def values(self, sums: Array, divisors: Array) -> dict[str, float]:
         """Return the loss of each output by name or number, without its weight."""
         return {
-            str(key): loss.value(sums[k : k + 1], divisors[k : k + 1])
+            output_name(key): loss.value(sums[k : k + 1], divisors[k : k + 1])
             for k, (key, loss) in enumerate(self.parts())
         }
 

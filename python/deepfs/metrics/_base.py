@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,7 +12,7 @@ from .._check import array, shown, whole
 from .._labels import known_labels
 
 Array: TypeAlias = NDArray[Any]
-Metric: TypeAlias = Callable[[Array, Array], Array]
+Metric: TypeAlias = Callable[[Any, Any], Any]
 
 
 def class_scores(outputs: ArrayLike, who: str) -> Array:
@@ -86,6 +86,34 @@ def kept(outputs: Array, targets: Array, ignore_index: int | None) -> Array | No
         return None
     mask: Array = targets != whole(ignore_index, "ignore_index", -(2**62))
     return mask
+
+
+def counted(outputs: Any, targets: Any, weight: Any, ignored: Any) -> tuple[Any, Any, Any]:
+    """Return outputs, targets and sample weights (or None) without what a loss ignores.
+
+    ``ignored`` is `Loss.ignored`: a label, None, or a dict of labels by output.
+    """
+    if ignored is None:
+        return outputs, targets, weight
+    if isinstance(ignored, Mapping):
+        several = isinstance(weight, (Mapping, tuple, list))
+        parts: tuple[Any, ...] = ({}, {}, {})
+        keys = outputs if isinstance(outputs, Mapping) else range(len(outputs))
+        for key in keys:
+            own = weight[key] if several else weight
+            found = counted(outputs[key], targets[key], own, ignored.get(key))
+            for part, entry in zip(parts, found, strict=True):
+                part[key] = entry
+        if not isinstance(outputs, Mapping):
+            parts = tuple(tuple(part.values()) for part in parts)
+        return parts[0], parts[1], None if weight is None else parts[2]
+    keep = kept(outputs, targets, ignored)
+    if keep is None:
+        return outputs, targets, weight
+    if weight is not None:
+        weight = np.asarray(weight).reshape((-1,) + (1,) * (targets.ndim - 1))
+        weight = np.broadcast_to(weight, targets.shape)[keep]
+    return np.moveaxis(outputs, 1, -1)[keep], targets[keep], weight
 
 
 def without_ignored(
