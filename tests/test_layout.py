@@ -37,11 +37,13 @@ ORDER = """
     _trees initializers regularizers schedules
     metrics
     layers
-    _im2col losses networks optimizers
+    _im2col data losses networks optimizers
+    means
     trainer testing
     callbacks inspection saving
     training
     predictor
+    inspector
     model
     _load
     cli

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import ArrayLike
 
-from ._arrays import Array
 from ._check import whole
 from ._settings import ExplainedSettings
+from ._trees import Tree, map_tree
+from .data.batches import DataSet
 from .losses import OutputKind
 from .trainer import Trainer
-from .training.inputs import checked_inputs, checked_pairs
+from .training.inputs import checked_data, checked_inputs
 
 
 class Predictor(ExplainedSettings):
@@ -20,7 +18,9 @@ class Predictor(ExplainedSettings):
 
     trainer: Trainer
 
-    def evaluate(self, x: ArrayLike, y: ArrayLike, batch_size: int = 256) -> dict[str, float]:
+    def evaluate(
+        self, x: Tree, y: Tree, batch_size: int = 256, *, sample_weight: Tree = None
+    ) -> dict[str, float]:
         """Measure loss and metrics on a data set, in inference mode.
 
         Parameters
@@ -28,12 +28,14 @@ class Predictor(ExplainedSettings):
         x, y : array (n, ...)
             Inputs and targets.
         batch_size : int
-            Samples at a time. It bounds the memory and does not change the result.
+            Samples at a time. It bounds the memory and does not change the result, but for rounding.
+        sample_weight : array (n,), optional
+            Weight of each sample in the loss. Metrics are not weighted.
 
         Returns
         -------
         dict of float
-            ``loss`` and metrics, means over all samples.
+            ``loss`` and metrics over all samples.
 
         Raises
         ------
@@ -48,10 +50,10 @@ class Predictor(ExplainedSettings):
         >>> model.evaluate(np.array([[9.0, 0.0], [9.0, 0.0]]), np.array([0, 1]))["accuracy"]
         0.5
         """
-        x, y = checked_pairs(x, y)
-        return self.trainer.evaluate(x, y, whole(batch_size, "batch_size"))
+        batch_size = whole(batch_size, "batch_size")
+        return self.trainer.evaluate(checked_data(self.trainer, x, y, sample_weight), batch_size)
 
-    def predict(self, x: ArrayLike, batch_size: int = 256) -> Array:
+    def predict(self, x: Tree, batch_size: int = 256) -> Tree:
         """Return the outputs of the network, in inference mode.
 
         Parameters
@@ -79,11 +81,12 @@ class Predictor(ExplainedSettings):
         >>> model.predict(np.zeros((3, 1, 28, 28))).shape
         (3, 10)
         """
-        x = checked_inputs(x)
-        outputs = self.trainer.outputs(x, x, whole(batch_size, "batch_size"))
-        return np.concatenate([output for output, _ in outputs])
+        batch_size = whole(batch_size, "batch_size")
+        x = checked_inputs(self.trainer, x)
+        parts = [self.trainer.network(batch.x) for batch in DataSet(x, x).parts(batch_size)]
+        return map_tree(lambda *outputs: np.concatenate(outputs), *parts)
 
-    def predict_proba(self, x: ArrayLike, batch_size: int = 256) -> Any:
+    def predict_proba(self, x: Tree, batch_size: int = 256) -> Tree:
         """Return the probabilities that the outputs stand for, as the loss says.
 
         Parameters
@@ -119,7 +122,7 @@ class Predictor(ExplainedSettings):
             raise ValueError(f"no probabilities from {self._loss_name()}: {kind.no_probabilities}")
         return kind.probabilities(self.predict(x, batch_size))
 
-    def predict_classes(self, x: ArrayLike, batch_size: int = 256) -> Any:
+    def predict_classes(self, x: Tree, batch_size: int = 256) -> Tree:
         """Return the most probable class of each sample, as the loss says.
 
         Parameters

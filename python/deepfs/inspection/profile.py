@@ -20,8 +20,8 @@ import numpy as np
 
 from cnn_core import gemm
 
-from .._arrays import Array
 from ..config import get_num_threads
+from ..data.batches import Batch
 from ..trainer import Trainer
 from .meters import Meter, Stopwatch, probes_of
 
@@ -157,7 +157,7 @@ class Part:
         return Row(self.name, self.kind, self.algorithm, calls, ms, share, there, back, algorithm)
 
 
-def profile(trainer: Trainer, x: Array, y: Array, repeats: int) -> Profile:
+def profile(trainer: Trainer, batch: Batch, repeats: int) -> Profile:
     """Measure steps of a built model; see `Model.profile`."""
     copied = copy.deepcopy(trainer)
     dtype = np.dtype(copied.network.built_dtype)
@@ -166,7 +166,7 @@ def profile(trainer: Trainer, x: Array, y: Array, repeats: int) -> Profile:
     probes = probes_of(copied.network)
     for probe in probes:
         probe.count()
-    copied.step([(x, y)])
+    copied.step([batch])
 
     watch, loss, dloss, optimizer, rest = Stopwatch(), Meter(), Meter(), Meter(), Meter()
     for probe in probes:
@@ -183,7 +183,7 @@ def profile(trainer: Trainer, x: Array, y: Array, repeats: int) -> Profile:
     peak = peak_gflops(dtype)
     for _ in range(repeats):
         arena.values[...] = start  # the same step again: many on one batch might diverge
-        step([(x, y)])
+        step([batch])
         for meter in every:
             meter.end_step()
     peak, speed = max(peak, peak_gflops(dtype)), copy_gbs()
@@ -208,7 +208,7 @@ def profile(trainer: Trainer, x: Array, y: Array, repeats: int) -> Profile:
     ]
     step_ms = milliseconds(every)
     rows = [part.row(step_ms, peak, speed) for part in parts]
-    return Profile(rows, len(x), repeats, get_num_threads(), dtype.name, peak, speed)
+    return Profile(rows, len(batch), repeats, get_num_threads(), dtype.name, peak, speed)
 
 
 def milliseconds(meters: Sequence[Meter]) -> float:

@@ -26,6 +26,7 @@ from ._container import Container as Container
 from ._fusion import PLAIN as PLAIN
 from ._fusion import Epilogue as Epilogue
 from ._parameter import Parameter
+from ._symbolic import Input
 from .activation import ELU, SELU, Identity, LeakyReLU, ReLU, Sigmoid, Softplus, Step, Tanh
 from .batch_norm import BatchNorm
 from .branches import Branches
@@ -40,10 +41,12 @@ from .flatten import Flatten
 from .gaussian_noise import GaussianNoise
 from .gelu import GELU, HardSwish, SiLU
 from .global_pool import AdaptiveAvgPool2D, GlobalAvgPool2D, GlobalMaxPool2D
+from .graph import Graph
 from .group_norm import GroupNorm
 from .instance_norm import InstanceNorm
 from .layer_norm import LayerNorm
 from .maxout import Maxout
+from .merge import Add, Concat, Multiply, Subtract
 from .pool import AvgPool2D, MaxPool2D
 from .prelu import PReLU
 from .reshape import Reshape
@@ -60,9 +63,11 @@ __all__ = [
     "GELU",
     "SELU",
     "AdaptiveAvgPool2D",
+    "Add",
     "AvgPool2D",
     "BatchNorm",
     "Branches",
+    "Concat",
     "Conv1D",
     "Conv2D",
     "ConvTranspose2D",
@@ -74,9 +79,11 @@ __all__ = [
     "GaussianNoise",
     "GlobalAvgPool2D",
     "GlobalMaxPool2D",
+    "Graph",
     "GroupNorm",
     "HardSwish",
     "Identity",
+    "Input",
     "InstanceNorm",
     "Layer",
     "LayerNorm",
@@ -84,6 +91,7 @@ __all__ = [
     "LogSoftmax",
     "MaxPool2D",
     "Maxout",
+    "Multiply",
     "PReLU",
     "Parameter",
     "ReLU",
@@ -97,6 +105,7 @@ __all__ = [
     "Softplus",
     "SpatialDropout",
     "Step",
+    "Subtract",
     "Tanh",
     "Upsample2D",
     "ZeroPad2D",

@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from .._arrays import Array, Shape, float_dtype
 from . import _parameter
-from ._base import Layer, check_name
+from ._base import Layer
 from ._parameter import Parameter
+from ._state import check_name
 
 
 class Container(Layer):

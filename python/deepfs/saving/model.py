@@ -16,6 +16,7 @@ from .._arrays import Array, Shape
 from .._check import whole
 from ..layers import Layer
 from ..layers._container import Container, walk
+from ..losses import Loss
 from ..metrics import _named as metrics
 from ..trainer import Trainer, check_kinds
 from .settings import (
@@ -28,7 +29,7 @@ from .settings import (
 )
 from .tensors import CheckpointError, TensorFile, write
 
-FORMAT = 1  # version of the layout below
+FORMAT = 2  # version of the layout below; 1 is that of 0.1.0
 
 
 def describe(trainer: Trainer) -> dict[str, Any]:
@@ -91,10 +92,13 @@ def read(path: str | Path, own: Iterable[type] = ()) -> tuple[Trainer, list[str]
     with TensorFile(path) as file:
         description = description_in(file)
         try:
+            loss = reader.make(description["loss"])
+            if description["format"] == 1:
+                description["metrics"] = metrics_of_0_1_0(description["metrics"], loss)
             named = {name: metrics.known(name) for name in description["metrics"]}
             trainer = Trainer(
                 reader.make(description["network"]),
-                reader.make(description["loss"]),
+                loss,
                 reader.make(description["optimizer"]),
                 dict(metrics.get(name) for name, known in named.items() if known),
                 description["check_finite"],
@@ -162,7 +166,7 @@ def build(network: Layer, description: Mapping[str, Any], file: TensorFile) -> N
     A malicious file of a few bytes could describe layers of many gigabytes.
     """
     budget = FileBudget(2 * file.nbytes)  # a layer may make an array in two forms
-    network.build(tuple(description["in_shape"]), description["dtype"], budget)
+    network.build(description["in_shape"], description["dtype"], budget)
     frozen = set(description.get("frozen", []))
     for name, layer in leaves(network):
         if name in frozen:
@@ -195,6 +199,14 @@ def read_arrays(trainer: Trainer, file: TensorFile, beside: str = "run/") -> Non
             )
     for name, array in arrays.items():
         file.read(name, array)
+
+
+def metrics_of_0_1_0(names: list[str], loss: Loss) -> list[str]:
+    """Return the metrics of a model of 0.1.0, where all had accuracy, whatever outputs meant."""
+    kind = loss.output_kind
+    if "accuracy" not in names or "accuracy" in kind.metrics:
+        return names
+    return list(dict.fromkeys([*(n for n in names if n != "accuracy"), *kind.metrics]))
 
 
 def description_in(file: TensorFile) -> dict[str, Any]:

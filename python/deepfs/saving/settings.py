@@ -12,10 +12,13 @@ import numpy as np
 from .. import initializers, layers, losses, optimizers, regularizers, schedules
 from .._check import whole
 from .._fields import setting_names
+from ..layers._symbolic import Tensor
 from .tensors import CheckpointError
 
 MAX_LAYERS = 10_000  # of a network in a file; a layer that occurs twice counts twice
 SAME = "same"  # kind of a layer that was described before
+DICT = "dict"  # kind of a dict, whose entries are settings
+INPUT = "Input"  # kind of an input of a Graph
 
 
 def kind_of(made: type) -> str:
@@ -60,6 +63,10 @@ def to_config(value: Any, seen: list[layers.Layer] | None = None) -> Any:
         return config
     if isinstance(value, (list, tuple)):
         return [to_config(entry, seen) for entry in value]
+    if isinstance(value, dict):
+        return {"kind": DICT, "entries": {k: to_config(entry, seen) for k, entry in value.items()}}
+    if isinstance(value, Tensor):
+        return {"kind": INPUT, "shape": list(value.shape), "name": value.name}
     if isinstance(value, np.generic):
         return value.item()
     if value is None or isinstance(value, (bool, int, float, str)):
@@ -91,12 +98,16 @@ class SettingsReader:
         kind = settings.pop("kind", None)
         if kind == SAME:
             return self.layers[whole(settings["number"], "number", 0)]
+        if kind == DICT:
+            return {name: self.make(entry) for name, entry in settings["entries"].items()}
+        if kind == INPUT:
+            return layers.Input(**settings)
         if kind not in self.kinds:
             raise CheckpointError(
                 f"the file names {kind!r}, which deepfs does not have: load(path, layers=[{kind}])"
             )
         made = {name: self.make(value) for name, value in settings.items()}
-        size = 1 + self._size(tuple(made.values()))
+        size = 1 + self._size(tuple(made.values())) + self._calls(made)
         if size > MAX_LAYERS:
             raise CheckpointError(f"the file names more than {MAX_LAYERS} layers")
         value = self.kinds[kind](**made)
@@ -105,7 +116,18 @@ class SettingsReader:
             self.sizes[id(value)] = size
         return value
 
+    def _calls(self, made: dict[str, Any]) -> int:
+        """Return the size of what the calls of a Graph run."""
+        calls, parts = made.get("calls"), made.get("layers")
+        if not isinstance(calls, tuple) or not isinstance(parts, tuple):
+            return 0
+        numbers = [call[0] for call in calls if isinstance(call, tuple) and call]
+        known = [n for n in numbers if isinstance(n, int) and 0 <= n < len(parts)]
+        return sum(self._size(parts[n]) for n in known)
+
     def _size(self, value: Any) -> int:
+        if isinstance(value, dict):
+            value = tuple(value.values())
         if isinstance(value, tuple):
             return sum(map(self._size, value))
         return self.sizes.get(id(value), 0)

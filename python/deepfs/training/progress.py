@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
+
+SHOWN_EVERY = 0.2  # seconds
 
 
 def chosen(verbose: str | int) -> int:
@@ -30,7 +33,7 @@ class Progress:
     The bar shows the means so far, images per second and the time left; it fits 80 columns.
     """
 
-    def __init__(self, verbose: str | int, epochs: int, images: int) -> None:
+    def __init__(self, verbose: str | int, epochs: int, images: int | None) -> None:
         self.mode, self.epochs, self.images = chosen(verbose), epochs, images
         self.bar: Any = None
 
@@ -44,7 +47,7 @@ class Progress:
     def begin(self, epoch: int, done: int = 0) -> None:
         """Start the display of an epoch, counted from 1, of which ``done`` images are done."""
         self.title, self.started = f"epoch {epoch}/{self.epochs}", time.monotonic()
-        self.done = 0
+        self.done, self.shown = 0, 0.0
         if self.mode == 1:
             from tqdm import tqdm
 
@@ -53,11 +56,14 @@ class Progress:
                 leave=False, bar_format=BAR, dynamic_ncols=True,
             )  # fmt: skip
 
-    def step(self, images: int, logs: dict[str, float]) -> None:
-        """Show that another ``images`` images are done, and the means so far."""
+    def step(self, images: int, means: Callable[[], dict[str, float]]) -> None:
+        """Show that another ``images`` images are done, and now and then the means so far."""
         self.done += images
         if self.bar is not None:
-            self.bar.set_postfix_str(in_words(logs), refresh=False)
+            now = time.monotonic()
+            if now - self.shown >= SHOWN_EVERY:  # metrics of a whole epoch take time
+                self.bar.set_postfix_str(in_words(means()), refresh=False)
+                self.shown = now
             self.bar.update(images)
 
     def trained(self) -> None:
