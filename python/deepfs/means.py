@@ -58,7 +58,7 @@ class Means:
             if not isinstance(metric, PerSample):  # of the batch alone, beside that of the whole
                 own = accumulator(self.metrics[name])
                 own.add(y, t)
-                logs[name] = own.value()
+                logs[name] = own.of_batch()
                 if self.keeps:
                     metric.add(y, t)
                 continue

@@ -97,11 +97,6 @@ class Loss(Settings):
         """
         self.terms(outputs, targets, sample_weight)
 
-    @property
-    def ignored(self) -> Any:
-        """The label whose samples metrics leave out, too; None if there is none."""
-        return getattr(self, "ignore_index", None)
-
     def divisor(self, cache: Any) -> float:
         """Return the divisor of the sum of the terms: the sum of their weights, or 1."""
         return float(cache[1])

@@ -100,12 +100,6 @@ class Combined(Loss):
         return SeveralOutputs({key: loss.output_kind for key, loss in self.parts()})
 
     @property
-    def ignored(self) -> Any:
-        """The label that the loss of each output ignores, by the key of the output, or None."""
-        found = {key: loss.ignored for key, loss in self.parts() if loss.ignored is not None}
-        return found or None
-
-    @property
     def weight_array(self) -> Array:
         """Weights in the order of the losses."""
         if self.weights is None:

@@ -44,6 +44,13 @@ class Accumulator(ABC):
     def value(self) -> float:
         """Return the metric over all batches; of nothing 0, where it is not defined NaN."""
 
+    def of_batch(self) -> float:
+        """Return the value where there may be none of so few samples: then NaN."""
+        try:
+            return self.value()
+        except ValueError:
+            return float("nan")
+
     @abstractmethod
     def state(self) -> dict[str, Array]:
         """Return what was added, as arrays by name, for a checkpoint."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -79,43 +79,6 @@ INSTEAD = {
 }
 
 
-def kept(outputs: Array, targets: Array, ignore_index: int | None) -> Array | None:
-    """Return a mask of the labels that count; None if all do, or if targets are no labels."""
-    by_label = targets.dtype.kind in "iu" and targets.shape == outputs.shape[:1] + outputs.shape[2:]
-    if ignore_index is None or outputs.ndim < 2 or not by_label:
-        return None
-    mask: Array = targets != whole(ignore_index, "ignore_index", -(2**62))
-    return mask
-
-
-def counted(outputs: Any, targets: Any, weight: Any, ignored: Any) -> tuple[Any, Any, Any]:
-    """Return outputs, targets and sample weights (or None) without what a loss ignores.
-
-    ``ignored`` is `Loss.ignored`: a label, None, or a dict of labels by output.
-    """
-    if ignored is None:
-        return outputs, targets, weight
-    if isinstance(ignored, Mapping):
-        several = isinstance(weight, (Mapping, tuple, list))
-        parts: tuple[Any, ...] = ({}, {}, {})
-        keys = outputs if isinstance(outputs, Mapping) else range(len(outputs))
-        for key in keys:
-            own = weight[key] if several else weight
-            found = counted(outputs[key], targets[key], own, ignored.get(key))
-            for part, entry in zip(parts, found, strict=True):
-                part[key] = entry
-        if not isinstance(outputs, Mapping):
-            parts = tuple(tuple(part.values()) for part in parts)
-        return parts[0], parts[1], None if weight is None else parts[2]
-    keep = kept(outputs, targets, ignored)
-    if keep is None:
-        return outputs, targets, weight
-    if weight is not None:
-        weight = np.asarray(weight).reshape((-1,) + (1,) * (targets.ndim - 1))
-        weight = np.broadcast_to(weight, targets.shape)[keep]
-    return np.moveaxis(outputs, 1, -1)[keep], targets[keep], weight
-
-
 def without_ignored(
     outputs: ArrayLike, targets: ArrayLike, ignore_index: int | None
 ) -> tuple[Array, Array]:
@@ -148,7 +111,8 @@ def without_ignored(
     """
     who = "without_ignored"
     outputs, targets = array(outputs, who), array(targets, who)
-    keep = kept(outputs, targets, ignore_index)
-    if keep is None:
+    by_label = targets.dtype.kind in "iu" and targets.shape == outputs.shape[:1] + outputs.shape[2:]
+    if ignore_index is None or outputs.ndim < 2 or not by_label:
         return outputs, targets
+    keep = targets != whole(ignore_index, "ignore_index", -(2**62))
     return np.moveaxis(outputs, 1, -1)[keep], targets[keep]
