@@ -18,6 +18,15 @@ POOLING = frozenset(
     for kind in ("MaxPool", "AvgPool", "GlobalAvgPool", "GlobalMaxPool", "AdaptiveAvgPool")
     for axes in ("1D", "2D")
 )
+# Layers with as many outputs as inputs along axis 1, besides those above and activations.
+SAME_NUMBER = frozenset(
+    ("BatchNorm", "DropConnect", "GaussianNoise", "GroupNorm", "InstanceNorm", "LayerNorm")
+)
+ACTIVATIONS = frozenset(
+    ("ELU", "GELU", "HardSwish", "LeakyReLU", "LogSoftmax", "PReLU", "ReLU", "SELU", "SiLU")
+    + ("Sigmoid", "Softmax", "Softplus", "Step", "Tanh")
+)
+COUNTED = ((KEEPING - {"Flatten", "Reshape"}) | POOLING | SAME_NUMBER | ACTIVATIONS) - {"Crop"}
 
 
 def last_layers(network: Any, passing: frozenset[str] = KEEPING) -> list[Layer]:
@@ -100,7 +109,7 @@ def outputs_of(network: Any) -> int | None:
                 return None
         whole = isinstance(shape, tuple) and len(shape) > 0 and isinstance(shape[0], int)
         return shape[0] if whole else None
-    last = ends_of(network, (KEEPING - {"Flatten", "Reshape"}) | POOLING)
+    last = ends_of(network, COUNTED)
     if len(last) != 1 or _joins(inner):
         return None
     count = getattr(last[0], "units", None) or getattr(last[0], "filters", None)

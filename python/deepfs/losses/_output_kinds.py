@@ -271,7 +271,10 @@ class SeveralOutputs(OutputKind):
 
     def check(self, loss: Any, network: Any) -> None:
         for key, part in loss.parts():
-            part.output_kind.check(part, OutputOf(network, key))
+            try:
+                part.output_kind.check(part, OutputOf(network, key))
+            except ValueError as error:
+                raise ValueError(f"output {key!r}: {error}") from None
 
     def in_network(self, network: Any) -> OutputKind:
         return SeveralOutputs(
