@@ -82,7 +82,7 @@ def test_numbers_have_no_classes(loss):
 
 
 def test_a_margin_has_no_probabilities():
-    with pytest.raises(ValueError, match="no probabilities from Hinge: .*predict_classes"):
+    with pytest.raises(ValueError, match=r"no probabilities from Hinge: .*predict_classes"):
         model_of(Hinge()).predict_proba(LOGITS)
 
 
@@ -212,14 +212,14 @@ def test_a_built_network_says_how_many_outputs_it_has():
     net = L.Sequential([L.Conv2D(4, 3), L.Flatten(), L.Reshape((1, 4))])
     assert isinstance(model_of(CrossEntropy(), net), dfs.Model)  # who knows
     net(np.zeros((1, 1, 3, 3)))
-    with pytest.raises(ValueError, match="at least 2 classes, got a network with 1 output"):
+    with pytest.raises(ValueError, match=r"at least 2 classes, got a network with 1 output"):
         dfs.Model(net, CrossEntropy(), dfs.optimizers.SGD())
 
 
 @pytest.mark.parametrize("loss", [CrossEntropy(), NegativeLogLikelihood(), Hinge()], ids=str)
 def test_a_loss_of_classes_needs_two(loss):
     for shape in ((4, 1), (4, 1, 3, 3)):
-        with pytest.raises(ValueError, match="of at least 2 classes, got .*BinaryCrossEntropy"):
+        with pytest.raises(ValueError, match=r"of at least 2 classes, got .*BinaryCrossEntropy"):
             loss(np.zeros(shape), np.zeros((4, *shape[2:]), int))
 
 
@@ -227,15 +227,15 @@ def test_a_loss_of_classes_needs_two(loss):
 def test_thresholds_of_logits_are_not_for_probabilities(last):
     """Case: every sigmoid is above 0, so a threshold of 0 finds all to be yes."""
     for metric in ("binary_accuracy", dfs.metrics.subset_accuracy, "binary_f1"):
-        with pytest.raises(ValueError, match="has the threshold 0 of logits, .*threshold=0.5"):
+        with pytest.raises(ValueError, match=r"has the threshold 0 of logits, .*threshold=0.5"):
             model_of(losses.MeanSquaredError(), L.Dense(2), last, metrics=[metric])
 
 
 def test_metrics_of_classes_are_not_for_one_output():
     for metric in ("accuracy", "top_2_accuracy"):
-        with pytest.raises(ValueError, match="needs at least 2 outputs, .*'binary_accuracy'"):
+        with pytest.raises(ValueError, match=r"needs at least 2 outputs, .*'binary_accuracy'"):
             model_of(losses.MeanSquaredError(), L.Dense(1), metrics=metric)
-    with pytest.raises(ValueError, match="f1_score needs at least 2 outputs, .*'binary_f1'"):
+    with pytest.raises(ValueError, match=r"f1_score needs at least 2 outputs, .*'binary_f1'"):
         model_of(BinaryCrossEntropy(), L.Dense(1), metrics=[dfs.metrics.f1_score])
 
 
@@ -273,7 +273,7 @@ def test_a_loss_of_ones_own_says_what_outputs_mean():
     model = model_of(Focal())
     assert list(model.metrics) == ["binary_accuracy"]
     assert_array_equal(model.predict_classes(LOGITS), LOGITS > 0)
-    with pytest.raises(ValueError, match="Focal takes logits and computes the sigmoid itself"):
+    with pytest.raises(ValueError, match=r"Focal takes logits and computes the sigmoid itself"):
         model_of(Focal(), L.Sigmoid())
 
 
@@ -282,7 +282,7 @@ def test_kinds_are_one_in_copies_and_pickles():
         assert copy.deepcopy(kind) is kind
         assert pickle.loads(pickle.dumps(kind)) is kind
     assert repr(losses.BINARY_LOGITS) == "<outputs that are logits of yes or no>"
-    with pytest.raises(ValueError, match="model.predict"):
+    with pytest.raises(ValueError, match=r"model.predict"):
         losses.NUMBERS.classes(LOGITS)
 
 
@@ -320,7 +320,7 @@ def test_every_output_is_checked(rng):
     graph = L.Graph(x, (L.Identity()(L.Softmax()(digit)), size))
     with pytest.raises(ValueError, match=r"output 0: CrossEntropy .*leave Softmax\(\) out"):
         dfs.Model(graph, ("cross_entropy", "mse"), sgd)
-    with pytest.raises(ValueError, match="output 1: Hinge needs at least 2 classes"):
+    with pytest.raises(ValueError, match=r"output 1: Hinge needs at least 2 classes"):
         dfs.Model(L.Graph(x, (digit, size)), ("cross_entropy", "hinge"), sgd)
     with pytest.raises(ValueError, match=r"is of one output, .*metrics=\{0: 'accuracy'\}"):
         dfs.Model(L.Graph(x, (digit, size)), ("cross_entropy", "mse"), sgd, "accuracy")
@@ -331,15 +331,15 @@ def test_every_output_is_checked(rng):
     assert classes.shape == (4,)
     assert none is None
     regression = dfs.Model(L.Graph(x, (digit, size)), ("mse", "mae"), sgd)
-    with pytest.raises(ValueError, match="no classes from Combined"):
+    with pytest.raises(ValueError, match=r"no classes from Combined"):
         regression.predict_classes(np.zeros((1, 3)))
 
 
 def test_a_graph_of_one_output_is_seen_through():
     x, digit, size = heads()
-    with pytest.raises(ValueError, match="ends with Sigmoid"):
+    with pytest.raises(ValueError, match=r"ends with Sigmoid"):
         model_of(BinaryCrossEntropy(), L.Graph(x, L.Flatten()(L.Sigmoid()(size))))
-    with pytest.raises(ValueError, match="network with 1 output"):
+    with pytest.raises(ValueError, match=r"network with 1 output"):
         model_of(CrossEntropy(), L.Graph(x, size))
     with warnings.catch_warnings():
         warnings.simplefilter("error")

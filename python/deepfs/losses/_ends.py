@@ -10,7 +10,7 @@ from ..layers import Branches, Layer, Sequential
 
 # Layers whose outputs are some of their inputs, by name.
 KEEPING = frozenset(
-    ("Crop", "Crop1D", "Crop2D", "Dropout", "Flatten", "Identity", "Reshape", "SpatialDropout")
+    ("Crop1D", "Crop2D", "Dropout", "Flatten", "Identity", "Reshape", "SpatialDropout")
 )
 # Layers whose outputs are largest ones or means of inputs: of probabilities, probabilities.
 POOLING = frozenset(
@@ -23,10 +23,12 @@ SAME_NUMBER = frozenset(
     ("BatchNorm", "DropConnect", "GaussianNoise", "GroupNorm", "InstanceNorm", "LayerNorm")
 )
 ACTIVATIONS = frozenset(
-    ("ELU", "GELU", "HardSwish", "LeakyReLU", "LogSoftmax", "PReLU", "ReLU", "SELU", "SiLU")
-    + ("Sigmoid", "Softmax", "Softplus", "Step", "Tanh")
+    (
+        *("ELU", "GELU", "HardSwish", "LeakyReLU", "LogSoftmax", "PReLU", "ReLU", "SELU", "SiLU"),
+        *("Sigmoid", "Softmax", "Softplus", "Step", "Tanh"),
+    )
 )
-COUNTED = ((KEEPING - {"Flatten", "Reshape"}) | POOLING | SAME_NUMBER | ACTIVATIONS) - {"Crop"}
+COUNTED = (KEEPING - {"Flatten", "Reshape"}) | POOLING | SAME_NUMBER | ACTIVATIONS
 
 
 def last_layers(network: Any, passing: frozenset[str] = KEEPING) -> list[Layer]:

@@ -122,7 +122,10 @@ def read(
             loss = reader.make(description["loss"]) if loss is None else loss
             if description["format"] == 1:
                 description["metrics"] = metrics_of_0_1_0(description["metrics"], loss)
+            auto = bool(description.get("auto_metrics", False))
             found, lost = metrics_in(description["metrics"])
+            if auto:
+                found, lost = list(loss.output_kind.metrics), []
             trainer = Trainer(
                 reader.make(description["network"]),
                 loss,
@@ -141,7 +144,7 @@ def read(
                 TypeError, ValueError) as error:  # fmt: skip
             raise CheckpointError(f"{path} does not describe a model: {error}") from error
         read_arrays(trainer, file)
-    trainer.auto_metrics = bool(description.get("auto_metrics", False))
+    trainer.auto_metrics = auto
     return trainer, lost
 
 
