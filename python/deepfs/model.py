@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import losses
 from ._arrays import Array
 from ._check import flag, whole
 from ._trees import Tree
@@ -15,10 +14,10 @@ from .callbacks import Callback
 from .data.batches import DataSet, Stream
 from .inspector import Inspector
 from .layers import Layer
-from .losses import Loss
+from .losses import Loss, only_warning
 from .optimizers import Arena, Optimizer
 from .saving.checkpoints import Checkpoints
-from .trainer import Delegated, Metric, Trainer, check_kinds, named_metrics
+from .trainer import Delegated, Metric, Trainer, check_kinds, check_meaning, named_metrics
 from .training.fit import Run
 from .training.history import History
 from .training.inputs import (
@@ -39,14 +38,18 @@ class Model(Inspector):
     ----------
     network : Layer
         Its outputs must be what the loss takes: logits for `losses.CrossEntropy`.
-    loss : Loss
-        The loss that training minimizes.
+    loss : Loss, str, function, or tuple or dict of these
+        The loss that training minimizes; see `losses.get`. A tuple or dict has one for each output
+        of the network.
     optimizer : Optimizer
         The update rule of a step.
-    metrics : sequence of str or function
-        Numbers to measure beside the loss: names of `deepfs.metrics`, or functions
-        ``(outputs, targets) -> (n,)``. Samples whose labels the loss ignores are removed first:
-        then outputs are rows ``(m, classes)``, one for each label that is not ignored.
+    metrics : "auto", or sequence of str or function
+        Numbers to measure beside the loss, over the whole set: names or functions of
+        `deepfs.metrics`, or functions of your own, ``(outputs, targets)`` to one number per sample,
+        ``(n,)``, or to one number. Of several outputs, a dict or tuple of them. "auto": accuracy
+        for a loss of classes, binary accuracy for one of yes or no, else none. Samples whose labels
+        the loss ignores are removed first: then outputs are rows ``(m, classes)``, one for each
+        label that is not ignored.
     check_finite : bool
         Check all gradients at every step, and raise an error that names the parameter whose
         gradient is not finite. The loss is always checked.
@@ -73,7 +76,9 @@ class Model(Inspector):
     ------
     TypeError, ValueError
         If an argument is of the wrong kind, a metric is not known, or two metrics have the same
-        name. The same holds when one is replaced later, as by ``model.optimizer = ...``.
+        name; if the outputs of the network are surely not what the loss takes, as after a `Softmax`
+        before `losses.CrossEntropy`. Where that may be meant, there is a warning. The same
+        holds when one is replaced later, as by ``model.optimizer = ...``.
 
     Examples
     --------
@@ -88,27 +93,33 @@ class Model(Inspector):
     def __init__(
         self,
         network: Layer,
-        loss: Loss,
+        loss: Any,
         optimizer: Optimizer,
-        metrics: Sequence[Any] = ("accuracy",),
+        metrics: Any = "auto",
         check_finite: bool = False,
         report_penalty: bool = False,
         *,
         seed: int | None = None,
     ) -> None:
+        loss = check_kinds(loss, "loss")
+        auto = isinstance(metrics, str) and metrics == "auto"
         self.trainer = Trainer(
-            network, losses.get(loss), optimizer, named_metrics(metrics, "metrics"),
+            network, loss, optimizer,
+            named_metrics(loss.output_kind.metrics if auto else metrics, "metrics"),
             flag(check_finite, "check_finite"), flag(report_penalty, "report_penalty"),
             None if seed is None else whole(seed, "seed", 0, 2**63 - 1),
         )  # fmt: skip
-        for name in ("network", "loss", "optimizer"):
+        for name in ("network", "optimizer"):
             check_kinds(getattr(self.trainer, name), name)
+        check_meaning(network, loss, self.trainer.metrics)
+        self.trainer.auto_metrics = auto
         self.history = History()
 
     @classmethod
     def _of(cls, trainer: Trainer) -> Model:
         """Return the model of a trainer that was read from a file."""
-        made = cls(trainer.network, trainer.loss, trainer.optimizer, ())
+        with only_warning():
+            made = cls(trainer.network, trainer.loss, trainer.optimizer, trainer.metrics)
         vars(made)["trainer"] = trainer
         return made
 
