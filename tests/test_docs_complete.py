@@ -152,7 +152,15 @@ def test_the_page_on_convolution_names_every_algorithm():
 
 
 METHODS = (
-    *("fit", "train_on_batch", "evaluate", "predict", "predict_proba", "predict_classes"),
+    *(
+        "fit",
+        "train_on_batch",
+        "end_epoch",
+        "evaluate",
+        "predict",
+        "predict_proba",
+        "predict_classes",
+    ),
     *("summary", "profile", "lr_find", "save"),
 )
 
