@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ._arrays import Array
 from ._check import whole
 from ._settings import ExplainedSettings
+from ._trees import leaves, map_tree
+from .inspection.inner import Watched
 from .layers import Sequential, Softmax
 from .trainer import Trainer
 from .training.inputs import checked_inputs, checked_pairs
@@ -148,3 +153,62 @@ class Predictor(ExplainedSettings):
         array([1, 0])
         """
         return self.predict(x, batch_size).argmax(axis=1)
+
+    def outputs_of(self, x: ArrayLike, names: str | Sequence[str], batch_size: int = 256) -> Any:
+        """Return the outputs of inner layers, in inference mode.
+
+        Parameters
+        ----------
+        x : array (n, ...)
+            Inputs, as `predict` takes them.
+        names : str or sequence of str
+            Names of layers or containers, as in the summary and in the names of parameters.
+        batch_size : int
+            Samples at a time. It bounds the memory of all but the results, and does not change
+            them.
+
+        Returns
+        -------
+        array (n, ...) or dict of array
+            The output of the one layer, or a dict of outputs by name. Of a layer that occurs
+            several times, a tuple of outputs in the order in which they are computed.
+
+        Raises
+        ------
+        KeyError
+            If the network has no layer of that name.
+        TypeError, ValueError
+            As `predict`.
+
+        Examples
+        --------
+        >>> import deepfs as dfs
+        >>> parts = dfs.networks.mlp((32,)), dfs.losses.CrossEntropy(), dfs.optimizers.SGD()
+        >>> model = dfs.Model(*parts)
+        >>> x = np.zeros((3, 1, 28, 28))
+        >>> model.outputs_of(x, "relu_1").shape
+        (3, 32)
+        >>> {name: y.shape for name, y in model.outputs_of(x, ["dense_1", "dense_2"]).items()}
+        {'dense_1': (3, 32), 'dense_2': (3, 10)}
+        """
+        x, batch_size = checked_inputs(x), whole(batch_size, "batch_size")
+        network, wanted = self.trainer.network, [names] if isinstance(names, str) else [*names]
+        network.prepare(map_tree(lambda a: a[:1], x))
+        watched = Watched(network, wanted)
+        found: dict[str, list[Any]] = {name: [] for name in wanted}
+        for start in range(0, len(next(leaves(x))), batch_size):
+            part = slice(start, start + batch_size)
+            for name, output in watched(map_tree(lambda a, part=part: a[part], x)).items():
+                found[name].append(output)
+        joined = {name: joined_batches(outputs) for name, outputs in found.items()}
+        return joined[names] if isinstance(names, str) else joined
+
+
+def joined_batches(batches: list[Any]) -> Any:
+    """Return outputs of batches as those of all samples; they may be trees of trees."""
+    first = batches[0]
+    if isinstance(first, (tuple, dict)):
+        keys = first if isinstance(first, dict) else range(len(first))
+        joined = {key: joined_batches([batch[key] for batch in batches]) for key in keys}
+        return joined if isinstance(first, dict) else tuple(joined.values())
+    return np.concatenate(batches)
