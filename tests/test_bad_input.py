@@ -422,15 +422,25 @@ def test_initializers(name, data):
 METRICS = {
     "accuracy": (),
     "binary_accuracy": ("threshold",),
+    "subset_accuracy": ("threshold",),
     "top_k_accuracy": ("k",),
     "confusion_matrix": ("classes",),
     "precision_score": ("average", "zero_division"),
     "recall_score": ("average", "zero_division"),
     "f1_score": ("average", "zero_division"),
     "roc_auc_score": ("average",),
+    "binary_precision": ("average", "zero_division", "threshold"),
+    "binary_recall": ("average", "zero_division", "threshold"),
+    "binary_f1": ("average", "zero_division", "threshold"),
+    "mean_absolute_error": (),
+    "mean_squared_error": (),
+    "rmse": (),
+    "r2_score": ("multioutput",),
 }
-PER_SAMPLE = ("accuracy", "binary_accuracy", "top_k_accuracy")
-MAY_BE = {"k": SIZE, "threshold": (0.0, 0.5), "classes": (None, 4, 6), "zero_division": (0, 1)}
+PER_SAMPLE = ("accuracy", "binary_accuracy", "subset_accuracy", "top_k_accuracy")
+ERRORS = ("mean_absolute_error", "mean_squared_error", "rmse", "r2_score")
+MAY_BE = {"k": SIZE, "threshold": (0.0, 0.5), "classes": (None, 4, 6), "zero_division": (0, 1),
+          "multioutput": ("uniform_average", "raw_values")}  # fmt: skip
 AVERAGES = ("macro", "micro", "weighted", None)
 
 
@@ -452,13 +462,17 @@ def test_metrics(name, data):
     targets = data.draw(TARGETS)
     function = getattr(metrics, name)
     try:
-        value = answer(lambda: function(outputs, targets, **more), name, *more, "TopKAccuracy")
+        first = next(iter(inspect.signature(function).parameters))
+        given = (targets, outputs) if first == "y_true" else (outputs, targets)
+        value = answer(lambda: function(*given, **more), name, *more, "TopKAccuracy")
     except Refused:
         return
     if name in PER_SAMPLE:
         assert value.shape == np.shape(outputs)[:1]
     elif name == "confusion_matrix":
         assert value.sum() == np.size(targets) or np.shape(outputs) == np.shape(targets)
+    elif name in ERRORS:
+        assert np.ndim(value) == (more.get("multioutput") == "raw_values")
     elif more.get("average", "macro") is None:
         assert value.ndim == 1
     else:

@@ -34,13 +34,16 @@ ORDER = """
     _fields
     _check _labels _names _version reference datasets
     _arrays _settings config random
-    _trees initializers metrics regularizers schedules
+    _trees initializers regularizers schedules
+    metrics
     layers
-    _im2col losses networks optimizers
+    _im2col data losses networks optimizers
+    means
     trainer testing
     callbacks inspection saving
     training
     predictor
+    inspector
     model
     _load
     cli

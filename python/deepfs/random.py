@@ -1,14 +1,17 @@
 """Random numbers, determined by a seed, a stream and a call, on any number of threads.
 
-Kernels: ``src/cnn_core/random.pyx``. The process has one seed. Everything that draws (the initial
-values of a parameter, a dropout layer, the shuffling of one `fit`) has a stream of its own,
-numbered in the order in which they are made.
+Kernels: ``src/cnn_core/random.pyx``. The process has one seed, and a `deepfs.Model` may have its
+own. Everything that draws (the initial values of a parameter, a dropout layer, the shuffling of one
+`fit`) has a stream of its own, numbered in the order in which they are made.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -19,9 +22,35 @@ from cnn_core import random as kernel
 from ._check import shape as shape_of
 from ._check import whole
 
-_seed = int.from_bytes(os.urandom(8)) >> 1
-_streams = 0  # number of streams in use
+
+class Streams:
+    """A seed, and the number of streams of it that are in use."""
+
+    def __init__(self, seed: int, used: int = 0) -> None:
+        self.seed, self.used = seed, used
+
+
+_process = Streams(int.from_bytes(os.urandom(8)) >> 1)
+_current: ContextVar[Streams | None] = ContextVar("streams", default=None)  # of a model
 _lock = threading.Lock()
+
+
+def _streams() -> Streams:
+    """Return the streams in use: those of a model, see `using`, or those of the process."""
+    return _current.get() or _process
+
+
+@contextmanager
+def using(streams: Streams | None) -> Iterator[None]:
+    """Draw from other streams inside a ``with`` block, in this thread; None: as before."""
+    if streams is None:
+        yield
+        return
+    token = _current.set(streams)
+    try:
+        yield
+    finally:
+        _current.reset(token)
 
 
 def set_seed(seed: int) -> None:
@@ -55,29 +84,28 @@ def set_seed(seed: int) -> None:
 
 
 def get_state() -> tuple[int, int]:
-    """Return the seed of this process and the number of streams in use."""
+    """Return the seed and the number of streams in use."""
     with _lock:
-        return _seed, _streams
+        return _streams().seed, _streams().used
 
 
 def set_state(state: tuple[int, int]) -> None:
     """Restore what `get_state` returned."""
-    global _seed, _streams
     with _lock:
-        _seed, _streams = state
+        _streams().seed, _streams().used = state
 
 
 def get_seed() -> int:
-    """Return the seed of this process."""
-    return _seed
+    """Return the seed."""
+    return _streams().seed
 
 
 def new_stream() -> int:
     """Return the number of a new stream."""
-    global _streams
     with _lock:
-        _streams += 1
-        return (_streams - 1) % 2**32
+        streams = _streams()
+        streams.used += 1
+        return (streams.used - 1) % 2**32
 
 
 class Random:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import numpy as np
+
 from .._names import hint
 from .._trees import Tree
 from ..layers import Container, Layer
@@ -89,3 +91,13 @@ def watch(layer: Layer, outputs: list[Tree]) -> None:
         _infer=lambda *args: watched(infer, lambda y: y, *args),
         _forward=lambda *args: watched(forward, lambda result: result[0], *args),
     )
+
+
+def joined(batches: list[Any]) -> Any:
+    """Return outputs of batches as those of all samples: arrays, or dicts and tuples of them."""
+    first = batches[0]
+    if isinstance(first, dict):
+        return {name: joined([batch[name] for batch in batches]) for name in first}
+    if isinstance(first, tuple):
+        return tuple(map(joined, map(list, zip(*batches, strict=True))))
+    return np.concatenate(batches)

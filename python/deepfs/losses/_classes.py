@@ -14,13 +14,19 @@ from ._base import real_outputs
 
 
 def class_rows(outputs: ArrayLike, who: str, what: str) -> tuple[Array, tuple[int, ...]]:
-    """Return outputs (n, classes, ...) as C-contiguous rows (m, classes), and their shape."""
+    """Return outputs (n, classes, ...) as C-contiguous rows (m, classes), and their shape.
+
+    Of one class alone the loss would be 0, or a number that no training can change.
+    """
     outputs = real_outputs(outputs, who)
     shape = outputs.shape
-    if len(shape) == 2 and shape[1]:
+    if len(shape) == 2 and shape[1] > 1:
         return np.ascontiguousarray(outputs), shape
-    if len(shape) < 2 or shape[1] < 1:
-        raise ValueError(f"{who} takes {what} (n, classes, ...), got {shape}")
+    if len(shape) < 2 or shape[1] < 2:
+        one = "; for one output use BinaryCrossEntropy" if shape[1:2] == (1,) else ""
+        raise ValueError(
+            f"{who} takes {what} (n, classes, ...) of at least 2 classes, got {shape}{one}"
+        )
     rows = np.ascontiguousarray(np.moveaxis(outputs, 1, -1))
     return rows.reshape(rows.size // shape[1], shape[1]), shape
 

@@ -16,6 +16,7 @@ from .._check import array, number, one_of
 from .._labels import known_labels
 from ._base import REDUCTIONS, Loss, Scale, Terms, weights_of
 from ._classes import as_given, by_class, check_class_weight, check_ignore_index, class_rows, times
+from ._output_kinds import CLASS_LOGITS
 
 
 @dataclass(eq=False)
@@ -68,6 +69,8 @@ class CrossEntropy(Loss):
     class_weight: Sequence[float] | None = None
     ignore_index: int | None = None
     reduction: str = "mean"
+
+    output_kind = CLASS_LOGITS
 
     def __post_init__(self) -> None:
         self.label_smoothing = number(self.label_smoothing, "label_smoothing", "[0, 1]")
