@@ -17,6 +17,25 @@ def spread(shape, seed=0):
     return np.random.default_rng(seed).permutation(values).reshape(shape)
 
 
+def graph_of_images():
+    """Return a graph with skips, a layer called twice, and all layers of several inputs."""
+    x = L.Input((4, 7, 6))
+    shared = L.Conv2D(4, 3, padding=1)
+    h = L.Tanh()(shared(x))
+    h = L.Add()([h, L.BatchNorm()(shared(h)), x])
+    gate = L.Sigmoid()(L.Reshape((4, 1, 1))(L.GlobalAvgPool2D()(h)))
+    both = L.Concat()([L.Multiply()([h, gate]), L.Subtract()([h, x])])
+    return L.Graph(x, L.Dense(3)(L.Concat(axis=3)([both, both])))
+
+
+def graph_of_rows():
+    """Return a graph in a graph, a value that is taken twice, and an Add of three."""
+    x, a = L.Input((5,)), L.Input((5,))
+    inner = L.Graph(a, L.Tanh()(L.Dense(5)(a)) * a)
+    h = inner(x)
+    return L.Graph(x, L.Sigmoid()(L.Add()([h, inner(h), x])) * x)
+
+
 CASES = [
     ("dense", lambda: L.Dense(3), ROWS),
     ("dense of images, no bias", lambda: L.Dense(3, bias=False), IMAGE),
@@ -127,6 +146,8 @@ CASES = [
         ),
         IMAGE,
     ),
+    ("graph of images", graph_of_images, IMAGE),
+    ("graph of rows", graph_of_rows, ROWS),
     (
         "residual with shortcut",
         lambda: L.Residual(

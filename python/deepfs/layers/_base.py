@@ -205,9 +205,7 @@ class Layer(Stateful):
             If the layer cannot take such an input.
         """
         if not is_shape(in_shape):
-            raise ValueError(
-                f"{self.label} takes one input, got {len(in_shape)}: Add or Concat them"
-            )
+            raise ValueError(f"{self.label} takes one input, got {len(in_shape)}: Concat them")
         if self.input_rank is not None and len(in_shape) + 1 not in self.input_rank:
             ranks = " or ".join(map(str, self.input_rank))
             got = ", ".join(map(str, ("n", *in_shape)))

@@ -45,6 +45,7 @@ from .global_pool import (
     global_max_pool2d,
     global_max_pool2d_backward,
 )
+from .graph import graph, graph_backward
 from .group_norm import group_norm, group_norm_backward
 from .im2col import col2im, im2col
 from .initializers import orthogonal
@@ -68,6 +69,16 @@ from .losses import (
     negative_log_likelihood_backward,
 )
 from .maxout import maxout, maxout_backward
+from .merge import (
+    add,
+    add_backward,
+    concat,
+    concat_backward,
+    multiply,
+    multiply_backward,
+    subtract,
+    subtract_backward,
+)
 from .optimizers import (
     adadelta,
     adagrad,
@@ -109,6 +120,8 @@ __all__ = [
     "adamax",
     "adaptive_avg_pool2d",
     "adaptive_avg_pool2d_backward",
+    "add",
+    "add_backward",
     "amsgrad",
     "avg_pool2d",
     "avg_pool2d_backward",
@@ -121,6 +134,8 @@ __all__ = [
     "class_targets",
     "clip_norm",
     "col2im",
+    "concat",
+    "concat_backward",
     "conv1d",
     "conv1d_backward",
     "conv2d",
@@ -147,6 +162,8 @@ __all__ = [
     "global_avg_pool2d_backward",
     "global_max_pool2d",
     "global_max_pool2d_backward",
+    "graph",
+    "graph_backward",
     "group_norm",
     "group_norm_backward",
     "hard_swish",
@@ -180,6 +197,8 @@ __all__ = [
     "mean_squared_error",
     "mean_squared_error_backward",
     "momentum",
+    "multiply",
+    "multiply_backward",
     "nadam",
     "negative_log_likelihood",
     "negative_log_likelihood_backward",
@@ -216,6 +235,8 @@ __all__ = [
     "spatial_dropout",
     "step",
     "step_backward",
+    "subtract",
+    "subtract_backward",
     "tanh",
     "tanh_backward",
     "upsample2d",
