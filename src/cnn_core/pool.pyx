@@ -39,6 +39,7 @@ cdef enum:
     AVG_BACKWARD
 
 cdef enum:
+    CHAIN = 128             # pixels and rows of a mean that are added one after the other
     MAX_EXTENT = 1 << 30    # of a window, a step, the padding: below it, no index overflows
 
 mean_of_pixels = MEAN_OF_PIXELS
@@ -137,6 +138,40 @@ cdef inline void max_row_backward(
                     pixel += c
 
 
+cdef void add_pixels(const real* pixel, dim count, dim c, vector* total) noexcept nogil:
+    """total = sum of pixels; of more than a chain, the sum of two halves, which errs less."""
+    cdef dim half = blocks_of(blocks_of(count, 2), CHAIN) * CHAIN, _b
+    cdef vector v
+    if count > CHAIN:
+        add_pixels[real, vector](pixel, half, c, total)
+        add_pixels[real, vector](pixel + half * c, count - half, c, &v)
+        vadd(total[0], total[0], v)
+        return
+    vfill(total[0], 0)
+    for _b in range(count):
+        vload(v, pixel)
+        vadd(total[0], total[0], v)
+        pixel += c
+
+
+cdef void add_lines(
+    const real* pixel, dim lines, dim count, dim step, dim c, vector* total,
+) noexcept nogil:
+    """total = sum of the sums of ``count`` pixels of each line, in halves likewise."""
+    cdef dim half = blocks_of(blocks_of(lines, 2), CHAIN) * CHAIN, _a
+    cdef vector v
+    if lines > CHAIN:
+        add_lines[real, vector](pixel, half, count, step, c, total)
+        add_lines[real, vector](pixel + half * step, lines - half, count, step, c, &v)
+        vadd(total[0], total[0], v)
+        return
+    vfill(total[0], 0)
+    for _a in range(lines):
+        add_pixels[real, vector](pixel, count, c, &v)
+        vadd(total[0], total[0], v)
+        pixel += step
+
+
 cdef inline void avg_row_forward(
     const real* x, real* y,                     # an image, row i of y
     dim i, const Pooling* p, vector* tag,
@@ -159,14 +194,18 @@ cdef inline void avg_row_forward(
         for q in range(blocks_of(c, size)):
             k = least(q * size, c - size)
             vfill(total, 0)
-            for a in range(a0, a1):
-                pixel = x + (a * w + b0) * c + k
-                vfill(line, 0)
-                for _b in range(b0, b1):
-                    vload(v, pixel)
-                    vadd(line, line, v)
-                    pixel += c
-                vadd(total, total, line)
+            if max(a1 - a0, b1 - b0) > CHAIN:
+                pixel = x + (a0 * w + b0) * c + k
+                add_lines[real, vector](pixel, a1 - a0, b1 - b0, w * c, c, &total)
+            else:
+                for a in range(a0, a1):
+                    pixel = x + (a * w + b0) * c + k
+                    vfill(line, 0)
+                    for _b in range(b0, b1):
+                        vload(v, pixel)
+                        vadd(line, line, v)
+                        pixel += c
+                    vadd(total, total, line)
             vfill(v, weight)
             vmultiply(total, total, v)
             vstore(y + j * c + k, total)
