@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from .._arrays import Array, FixedDict, Shape, dtype_of, float_dtype
 from .._check import array
 from . import _parameter
+from ._axes import wrong_rank
 from ._fusion import PLAIN, Epilogue
 from ._state import Budget, Stateful
 
@@ -201,9 +202,7 @@ class Layer(Stateful):
             If the layer cannot take such an input.
         """
         if self.input_rank is not None and len(in_shape) + 1 not in self.input_rank:
-            ranks = " or ".join(map(str, self.input_rank))
-            got = ", ".join(map(str, ("n", *in_shape)))
-            raise ValueError(f"{self.label} takes {ranks} dimensional input, got shape ({got})")
+            raise wrong_rank(type(self).__name__, self.label, self.input_rank, in_shape)
         return self._out_shape(in_shape)
 
     def check_shape(self, x: Array) -> None:
