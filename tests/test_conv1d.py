@@ -104,6 +104,11 @@ def test_refuses_an_input(make, shape, message):
         make()(np.zeros(shape))
 
 
+def test_refuses_a_weight_beyond_memory_in_its_own_shape():
+    with pytest.raises(MemoryError, match=r"^Conv1D: no memory for a weight of shape \(26"):
+        L.Conv1D(2**28, 2**28).build((64, 2**29))
+
+
 def test_refuses_other_channels_than_at_first():
     check_other_channels(L.Conv1D(2, 2), (4, 5), (3, 5))
 

@@ -35,6 +35,18 @@ def test_matches_numpy(image, size, method, channels, dtype, tolerance, threads,
     assert_allclose(layer.backward(dy, cache), wanted, rtol=0, atol=10 * tolerance["atol"])
 
 
+@pytest.mark.parametrize("method", ["bilinear", "nearest"])
+def test_any_size_from_any_other(method, rng):
+    """The gradient is the adjoint: the products <y, dy> and <x, dx> are equal."""
+    for h, w, oh, ow in rng.integers(1, 30, (100, 4)).tolist():
+        x, dy = rng.standard_normal((1, 2, h, w)), rng.standard_normal((1, 2, oh, ow))
+        layer = L.Resize2D((oh, ow), method)
+        y, cache = layer.forward(x)
+        assert_allclose(y, reference.resize2d(x, (oh, ow), method), rtol=0, atol=1e-13)
+        dx = layer.backward(dy, cache)
+        assert_allclose((y * dy).sum(), (x * dx).sum(), rtol=1e-9, atol=1e-11)
+
+
 def test_rows_by_hand():
     """Numbers of PyTorch, with align_corners=False, and with nearest-exact."""
     x = np.array([0.0, 10, 20, 30]).reshape(1, 1, 4, 1)
@@ -105,6 +117,8 @@ def test_refuses_an_input(layer, shape, message):
         ({"size": 1.5}, TypeError, "size must be a positive int or two of them, got 1.5"),
         ({"size": 2, "method": "cubic"}, ValueError, "method must be one of 'bilinear', 'nearest'"),
         ({"size": 2, "mode": "nearest"}, TypeError, "'mode': it is called 'method' here"),
+        ({"size": 2, "align_corners": False}, TypeError, "centres in the middle, as with"),
+        ({"height": 2}, TypeError, "no argument 'height': it is called 'size' here"),
         ({"size": 2, "interpolation": "nearest"}, TypeError, "it is called 'method' here"),
     ],
 )

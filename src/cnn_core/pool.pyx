@@ -172,6 +172,20 @@ cdef void add_lines(
         pixel += step
 
 
+cdef void long_mean(
+    const real* pixel, real* y, dim lines, dim count, dim w, dim c, real weight, vector* tag,
+) noexcept nogil:
+    """y = weight times the sum of a window, whose rows are ``w`` pixels apart."""
+    cdef dim size = sizeof(vector) // sizeof(real), q, k
+    cdef vector total, v
+    for q in range(blocks_of(c, size)):
+        k = least(q * size, c - size)
+        add_lines[real, vector](pixel + k, lines, count, w * c, c, &total)
+        vfill(v, weight)
+        vmultiply(total, total, v)
+        vstore(y + k, total)
+
+
 cdef inline void avg_row_forward(
     const real* x, real* y,                     # an image, row i of y
     dim i, const Pooling* p, vector* tag,
@@ -191,21 +205,21 @@ cdef inline void avg_row_forward(
         b0, b1 = first_pixel(j, sw, left, w, ow), past_pixel(j, kw, sw, left, w, ow)
         weight = <real> 1 / max(1, high * divisor(mean, b0, b1, w, right))
         b0, b1 = max(0, b0), least(w, b1)
+        if max(a1 - a0, b1 - b0) > CHAIN:
+            long_mean[real, vector](x + (a0 * w + b0) * c, y + j * c, a1 - a0, b1 - b0, w, c,
+                                    weight, tag)
+            continue
         for q in range(blocks_of(c, size)):
             k = least(q * size, c - size)
             vfill(total, 0)
-            if max(a1 - a0, b1 - b0) > CHAIN:
-                pixel = x + (a0 * w + b0) * c + k
-                add_lines[real, vector](pixel, a1 - a0, b1 - b0, w * c, c, &total)
-            else:
-                for a in range(a0, a1):
-                    pixel = x + (a * w + b0) * c + k
-                    vfill(line, 0)
-                    for _b in range(b0, b1):
-                        vload(v, pixel)
-                        vadd(line, line, v)
-                        pixel += c
-                    vadd(total, total, line)
+            for a in range(a0, a1):
+                pixel = x + (a * w + b0) * c + k
+                vfill(line, 0)
+                for _b in range(b0, b1):
+                    vload(v, pixel)
+                    vadd(line, line, v)
+                    pixel += c
+                vadd(total, total, line)
             vfill(v, weight)
             vmultiply(total, total, v)
             vstore(y + j * c + k, total)

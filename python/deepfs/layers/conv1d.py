@@ -123,8 +123,11 @@ class Conv1D(Layer):
     def _build(self, in_shape: Shape, dtype: np.dtype[Any]) -> None:
         c, length = in_shape
         self._conv = Conv2D(self.filters, *self._window(), self.groups, self.bias, "zeros")
-        self._conv.build((c, 1, length), dtype, self._budget)
         shape = (self.filters, c // self.groups, self.kernel_size)
+        try:
+            self._conv.build((c, 1, length), dtype, self._budget)
+        except MemoryError as error:  # which names the layer inside, and its axis of the height
+            raise MemoryError(f"no memory for a weight of shape {shape}") from error
         weight = self.add_parameter("weight", shape, dtype, self.initializer)
         row = _Row(weight.value[:, :, None], self._conv.learned["weight"].axes)
         self.learned = {**self._conv.learned, "weight": row}
