@@ -21,6 +21,16 @@ if TYPE_CHECKING:
 class Inspector(Predictor):
     """What `deepfs.Model` tells about itself: summary, profile, and the range of learning rates."""
 
+    def __repr__(self) -> str:
+        from .inspection.overview import model_in_words
+
+        return model_in_words(self)
+
+    def _repr_html_(self) -> str:
+        from .inspection.overview import model_html
+
+        return model_html(self)
+
     def summary(self, in_shape: Shape | None = None) -> None:
         """Print a table of the layers: name, class, output shape, algorithm, number of parameters.
 
@@ -46,7 +56,7 @@ class Inspector(Predictor):
         relu_1   ReLU   (n, 8)   -                   -
         40 parameters, float32
         """
-        print_summary(self.network, in_shape)
+        print_summary(self.trainer.network, in_shape)
 
     def profile(self, x: ArrayLike, y: ArrayLike, repeats: int = 10) -> Profile:
         """Measure the time of a training step, layer by layer.
@@ -74,7 +84,8 @@ class Inspector(Predictor):
         Examples
         --------
         >>> import deepfs as dfs
-        >>> model = dfs.Model(dfs.networks.mlp((32,)), dfs.losses.CrossEntropy(), dfs.optimizers.SGD())
+        >>> parts = dfs.networks.mlp((32,)), dfs.losses.CrossEntropy(), dfs.optimizers.SGD()
+        >>> model = dfs.Model(*parts)
         >>> profile = model.profile(np.zeros((8, 1, 28, 28)), np.arange(8), repeats=2)
         >>> [row.name for row in profile.rows][:4]
         ['flatten_1', 'dense_1', 'relu_1', 'dense_2']

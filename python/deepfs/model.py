@@ -11,7 +11,7 @@ from ._arrays import Array
 from ._check import flag, whole
 from ._trees import Tree
 from .callbacks import Callback
-from .data.batches import Stream
+from .data.batches import DataSet, Stream
 from .inspector import Inspector
 from .layers import Layer
 from .losses import Loss
@@ -22,7 +22,7 @@ from .trainer import Delegated, Metric, Trainer, check_kinds, check_meaning, nam
 from .training.fit import Run
 from .training.history import History
 from .training.inputs import (
-    check_last_batch,
+    check_batches,
     checked_batch,
     checked_callbacks,
     checked_data,
@@ -247,26 +247,22 @@ class Model(Inspector):
             raise ValueError("checkpoint_every and resume need a folder, got checkpoint=None")
         if checkpoint_every is not None:
             checkpoint_every = whole(checkpoint_every, "checkpoint_every")
-        data = checked_stream(self.trainer, x, y, steps)
-        if data is None:
+        stream = checked_stream(self.trainer, x, y, steps)
+        if stream is not None:
+            if sample_weight is not None or class_weight is not None:
+                raise TypeError("an iterable yields its own weights: (inputs, targets, weights)")
+            data: DataSet | Stream = stream
+        else:
             data = checked_data(self.trainer, x, y, sample_weight, class_weight)
-            samples = data.samples
-            rest = 0 if drop_last else samples % batch_size
-            if drop_last and samples < batch_size:
-                raise ValueError(
-                    f"drop_last leaves no batch of {batch_size}, got {samples} samples"
-                )
-            check_last_batch(self.trainer, rest or min(samples, batch_size), data.x)
-        elif sample_weight is not None or class_weight is not None:
-            raise TypeError("an iterable yields its own weights: (inputs, targets, sample weights)")
+            check_batches(self.trainer, data, batch_size, drop_last)
+        validation = None
         if validation_data is not None:
-            validation_data = checked_validation(self.trainer, validation_data)
+            validation = checked_validation(self.trainer, validation_data)
         checkpoints = None if checkpoint is None else Checkpoints(checkpoint)
-        images = None if isinstance(data, Stream) else data.samples
         run = Run(
-            self.trainer, data, validation_data, batch_size, epochs, steps,
+            self.trainer, data, validation, batch_size, epochs, steps,
             flag(shuffle, "shuffle"), drop_last, accumulate, callbacks, checkpoints,
-            checkpoint_every, Progress(verbose, epochs, images),
+            checkpoint_every, Progress(verbose, epochs, data.samples),
         )  # fmt: skip
         last = None if checkpoints is None else checkpoints.newest(resume)
         with contextlib.nullcontext() if last is None else last:

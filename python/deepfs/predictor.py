@@ -28,7 +28,7 @@ class Predictor(ExplainedSettings):
         x, y : array (n, ...)
             Inputs and targets.
         batch_size : int
-            Samples at a time. It bounds the memory and does not change the result, but for rounding.
+            Samples at a time. It bounds the memory and changes no more than rounding.
         sample_weight : array (n,), optional
             Weight of each sample in the loss. Metrics are not weighted.
 

@@ -109,7 +109,7 @@ class Trainer:
         return vars(self) | {"_seen": (), "_cleared": -1, "_plan": None}
 
     def build(self, x: Tree) -> None:
-        """Build the network for inputs, with random numbers of the model's own seed if it has one."""
+        """Build the network for inputs, with random numbers of the model's own seed, if any."""
         if self.network.built_dtype is None:
             with using(self.streams):
                 self.network.prepare(map_tree(first_sample, x))

@@ -42,6 +42,11 @@ class Container(Layer):
         """Return the input shape of each part. By default, each gets the input of the container."""
         return [in_shape for _ in self.named_parts()]
 
+    def _repr_html_(self) -> str:
+        from ..inspection.html import network_html
+
+        return network_html(self)
+
     def replace(self, name: str, layer: Layer) -> Layer:
         """Replace a part by another layer; return the old one.
 

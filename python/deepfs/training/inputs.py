@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from .._trees import Tree, leaves, map_tree
 from ..callbacks import Callback
 from ..data.batches import Batch, DataSet, Stream, samples_of, shapes_of, weighted_by_class
 from ..data.containers import Lazy, as_data
-from ..layers import Dense, Flatten, Layer
+from ..layers import Dense, Flatten, Graph, Layer
 from ..layers._container import Container, walk
+from ..losses import Combined
 from ..trainer import Trainer
 
 PIECE_ENTRIES = 2**18  # looked at together: a MB of float32
@@ -23,9 +25,11 @@ PIECE_ENTRIES = 2**18  # looked at together: a MB of float32
 
 def forms(trainer: Trainer) -> tuple[Tree, Tree]:
     """Return the trees that a network takes as inputs and its loss as targets; None: an array."""
-    inputs = getattr(trainer.network, "inputs", None)
-    targets = getattr(trainer.loss, "losses", None)
-    return _form(inputs), _form(targets)
+    network, loss = trainer.network, trainer.loss
+    return (
+        _form(network.inputs) if isinstance(network, Graph) else None,
+        _form(loss.losses) if isinstance(loss, Combined) else None,
+    )
 
 
 def _form(tree: Any) -> Tree:
@@ -148,6 +152,7 @@ def check_finite(data: Array | Lazy, what: str, network: Layer | None = None) ->
 
 def check_targets(trainer: Trainer, data: DataSet) -> None:
     """Raise an error for inputs of a wrong shape and for any wrong target."""
+    trainer.build(data.take(slice(0, 1)).x)
     out_shape = trainer.network.out_shape(in_shape(data.x))
     warn_of_images(trainer.network, data.x)
     dtype = trainer.network.built_dtype
@@ -155,7 +160,8 @@ def check_targets(trainer: Trainer, data: DataSet) -> None:
     rows = max(1, 2**20 // max(1, largest))
     for start in range(0, data.samples, rows):
         batch = data.take(slice(start, start + rows))
-        outputs = map_shapes(lambda shape, n=len(batch): np.zeros((n, *shape), dtype), out_shape)
+        zeros = partial(_zeros, len(batch), dtype)
+        outputs = map_shapes(zeros, out_shape)
         try:
             trainer.loss.check_targets(outputs, batch.y, batch.weight)
         except (TypeError, ValueError, IndexError) as error:
@@ -164,6 +170,10 @@ def check_targets(trainer: Trainer, data: DataSet) -> None:
             if not way and not where:
                 raise
             raise type(error)(f"{error}{where}{way}") from None
+
+
+def _zeros(samples: int, dtype: Any, shape: Shape) -> Array:
+    return np.zeros((samples, *shape), dtype)
 
 
 def way_out(outputs: Tree, y: Tree) -> str:
@@ -195,11 +205,14 @@ def map_shapes(function: Any, tree: Any) -> Tree:
     return function(tree)
 
 
-def check_last_batch(trainer: Trainer, samples: int, x: Tree) -> None:
-    """Raise ValueError if the network cannot train on the last batch of an epoch."""
-    shape = map_tree(lambda leaf: (samples, *leaf.shape[1:]), x)
+def check_batches(trainer: Trainer, data: DataSet, batch_size: int, drop_last: bool) -> None:
+    """Raise ValueError if there is no batch, or the network cannot train on the last one."""
+    if drop_last and data.samples < batch_size:
+        raise ValueError(f"drop_last leaves no batch of {batch_size}, got {data.samples} samples")
+    last = 0 if drop_last else data.samples % batch_size
+    samples = last or min(data.samples, batch_size)
     try:
-        trainer.network.check_training(shape)
+        trainer.network.check_training(map_tree(lambda leaf: (samples, *leaf.shape[1:]), data.x))
     except ValueError as error:
         raise ValueError(
             f"{error}: that would be the last batch of an epoch; drop_last=True leaves it out"
@@ -279,6 +292,16 @@ def checked_batch(
 ) -> Batch:
     """Return a batch as arrays; raise ValueError if it has no samples."""
     form = forms(trainer)
+    if (
+        type(x) is type(y) is np.ndarray
+        and form == (None, None)
+        and sample_weight is class_weight is None
+        and x.dtype.kind in "iuf"
+        and y.dtype.kind in "iuf"
+        and x.ndim
+        and len(x)
+    ):
+        return Batch(x, y)  # the fast path: these are data already
     x = as_data(x, "inputs", form[0])
     y = as_data(y, "targets", form[1])
     if not all(leaf.ndim and len(leaf) for leaf in leaves(x)):
