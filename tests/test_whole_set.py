@@ -284,6 +284,20 @@ def test_two_tables_of_zeros_and_ones_are_ambiguous():
         metrics.accuracy(LOGITS, np.array([[0, 2], [1, 0]]))
 
 
+def test_precision_and_recall_do_not_change_places():
+    """Case: with scikit-learn's order of arguments, each was the other."""
+    true, found = np.array([0, 0, 0, 1]), np.array([0, 1, 1, 1])
+    assert_allclose(precision_score(true, found, average=None), [1, 1 / 3])
+    assert_allclose(recall_score(y_true=true, y_pred=found, average=None), [1 / 3, 1])
+    assert_array_equal(confusion_matrix(true, found), [[1, 2], [0, 1]])
+    y = np.eye(2)[found]  # a model has (outputs, targets), and calls them rightly
+    model = dfs.Model(L.Identity(), "cross_entropy", dfs.optimizers.SGD(), ["precision", "recall"])
+    logs = model.evaluate(y, true)
+    assert (logs["precision"], logs["recall"]) == pytest.approx((2 / 3, 2 / 3))
+    one = dfs.Model(L.Identity(), "binary_crossentropy", dfs.optimizers.SGD(), ["binary_precision"])
+    assert one.evaluate(y[:, 1:] - 0.5, true[:, None])["binary_precision"] == pytest.approx(1 / 3)
+
+
 @pytest.mark.parametrize("score", [f1_score, precision_score, recall_score, confusion_matrix])
 def test_arguments_in_the_wrong_order_are_refused(score):
     scores, labels = np.array([[0.2, 0.8], [0.6, 0.4]]), np.array([1, 0])
