@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from ._check import whole
 from ._settings import ExplainedSettings
 from ._trees import Tree, map_tree
 from .data.batches import DataSet
+from .inspection.inner import Watched, joined
 from .losses import OutputKind
 from .trainer import Trainer
 from .training.inputs import checked_data, checked_inputs
@@ -157,6 +161,50 @@ class Predictor(ExplainedSettings):
         if kind.no_classes:
             raise ValueError(f"no classes from {self._loss_name()}: {kind.no_classes}")
         return kind.classes(self.predict(x, batch_size))
+
+    def outputs_of(self, x: Tree, names: str | Sequence[str], batch_size: int = 256) -> Any:
+        """Return the outputs of inner layers, in inference mode.
+
+        Parameters
+        ----------
+        x : array (n, ...)
+            Inputs, as `predict` takes them.
+        names : str or sequence of str
+            Names of layers or containers, as in the summary and in the names of parameters.
+        batch_size : int
+            Samples at a time. It bounds the memory of all but the results, and does not change
+            them.
+
+        Returns
+        -------
+        array (n, ...) or dict of array
+            The output of the one layer, or a dict of outputs by name. Of a layer that occurs
+            several times, a tuple of outputs in the order in which they are computed.
+
+        Raises
+        ------
+        KeyError
+            If the network has no layer of that name.
+        TypeError, ValueError
+            As `predict`.
+
+        Examples
+        --------
+        >>> import deepfs as dfs
+        >>> parts = dfs.networks.mlp((32,)), dfs.losses.CrossEntropy(), dfs.optimizers.SGD()
+        >>> model = dfs.Model(*parts)
+        >>> x = np.zeros((3, 1, 28, 28))
+        >>> model.outputs_of(x, "relu_1").shape
+        (3, 32)
+        >>> {name: y.shape for name, y in model.outputs_of(x, ["dense_1", "dense_2"]).items()}
+        {'dense_1': (3, 32), 'dense_2': (3, 10)}
+        """
+        batch_size = whole(batch_size, "batch_size")
+        x = checked_inputs(self.trainer, x)
+        wanted = [names] if isinstance(names, str) else [*names]
+        watched = Watched(self.trainer.network, wanted)
+        found = joined([watched(batch.x) for batch in DataSet(x, x).parts(batch_size)])
+        return found[names] if isinstance(names, str) else found
 
     def _output_kind(self) -> OutputKind:
         return self.trainer.loss.output_kind.in_network(self.trainer.network)

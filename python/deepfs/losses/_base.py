@@ -12,6 +12,7 @@ from .._arrays import Array, Shape, dtype_of, ignore_overflow
 from .._check import array
 from .._names import INSTEAD
 from .._settings import Settings
+from ..layers._axes import size_hint
 from ._output_kinds import UNKNOWN, OutputKind
 
 REDUCTIONS = ("mean", "sum", "none")
@@ -156,9 +157,10 @@ class ElementWise(Loss):
             raise TypeError(f"{who} takes targets that are real numbers, got {t.dtype}")
         if t.shape != y.shape:
             column = y.shape[1:] == (1,) and t.shape == y.shape[:1]
+            hint = ": use y[:, None]" if column else size_hint([y.shape[1:], t.shape[1:]])
             raise ValueError(
                 f"{who} takes numbers of the outputs' shape {y.shape}, "
-                f"got {t.dtype} of shape {t.shape}{': use y[:, None]' if column else ''}"
+                f"got {t.dtype} of shape {t.shape}{hint}"
             )
         # one memory layout for all inputs, so that the sum has the same bits
         y, t = np.ascontiguousarray(y), np.ascontiguousarray(t, y.dtype)

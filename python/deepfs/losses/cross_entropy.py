@@ -14,6 +14,7 @@ from cnn_core import softmax
 from .._arrays import Array
 from .._check import array, number, one_of
 from .._labels import known_labels
+from ..layers._axes import size_hint
 from ._base import REDUCTIONS, Loss, Scale, Terms, weights_of
 from ._classes import as_given, by_class, check_class_weight, check_ignore_index, class_rows, times
 from ._output_kinds import CLASS_LOGITS
@@ -124,7 +125,7 @@ class CrossEntropy(Loss):
             return self._from_probabilities(targets, rows, weight)
         if kind not in "iuf":
             raise TypeError(f"CrossEntropy takes integer or float targets, got {targets.dtype}")
-        hint = ""
+        hint = size_hint([shape[1:], targets.shape[1:] if kind == "f" else targets.shape])
         if kind in "iu" and targets.shape == shape:
             hint = ": one-hot rows as y.astype(float), labels as y.argmax(axis=1)"
         elif kind == "f" and targets.shape == shape[:1] + shape[2:]:
