@@ -40,7 +40,8 @@ HELPERS = {  # have no settings of a kind, and no mathematics
         "initializers.fans",
     ),
     *("optimizers.StepContext", "optimizers.zeros_like"),
-    *("initializers.get", "metrics.get", "metrics.without_ignored"),
+    *("initializers.get", "losses.get", "metrics.get", "metrics.without_ignored"),
+    *("losses.Combined", "losses.FunctionLoss"),
 }
 
 

@@ -49,7 +49,7 @@ class Inspector(Predictor):
         --------
         >>> import deepfs as dfs
         >>> net = dfs.layers.Sequential([dfs.layers.Dense(8), dfs.layers.ReLU()])
-        >>> model = dfs.Model(net, dfs.losses.CrossEntropy(), dfs.optimizers.SGD())
+        >>> model = dfs.Model(net, dfs.losses.MeanSquaredError(), dfs.optimizers.SGD())
         >>> model.summary((4,))
         layer    kind   output   algorithm  parameters
         dense_1  Dense  (n, 8)   -                  40
