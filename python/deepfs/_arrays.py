@@ -142,7 +142,7 @@ def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
 
 
 def dtype_of(x: Array, who: str) -> np.dtype[Any]:
-    """Return the dtype to compute in: float64 for float64, else float32.
+    """Return the dtype to compute in: float64 for float64 and wider floats, else float32.
 
     Raises
     ------
@@ -151,7 +151,8 @@ def dtype_of(x: Array, who: str) -> np.dtype[Any]:
     """
     if x.dtype.kind not in "fiu":
         raise TypeError(f"{who} takes real numbers, got an array of {x.dtype}")
-    return np.dtype(np.float64 if x.dtype.newbyteorder("=") == np.float64 else np.float32)
+    wide = x.dtype.kind == "f" and x.dtype.itemsize >= 8
+    return np.dtype(np.float64 if wide else np.float32)
 
 
 class FixedDict(dict[str, T]):

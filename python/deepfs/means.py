@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from . import metrics as metrics_module
 from ._arrays import Array
 from ._trees import Tree
 from .losses import Combined, Loss
-from .metrics._accumulators import PerSample
+from .metrics._accumulators import Accumulator, PerSample
 from .metrics._named import OfOutput, accumulator
 
 SEPARATOR = ":"  # between the name of a metric and that of an array of its state
@@ -39,33 +40,37 @@ class Means:
         self.sums: Array | None = None
         self.divisors: Array | None = None
         self.metrics = metrics
-        self.accumulators = {name: accumulator(metric) for name, metric in metrics.items()}
+        self.accumulators = {name: maker_of(metric)() for name, metric in metrics.items()}
         self.steps = 0
         self.per_step: dict[str, float] = {}  # sums of numbers that a step has one of
 
     def add(self, loss_cache: Any, outputs: Tree, targets: Tree) -> dict[str, float]:
         """Add a batch, given the cache of its loss; return what was measured beside the loss."""
-        sums, divisors = self.loss.totals(loss_cache)
-        if self.sums is None or self.divisors is None:
-            self.sums, self.divisors = sums, divisors
-        else:
-            self.sums, self.divisors = self.sums + sums, self.divisors + divisors
         logs: dict[str, float] = {}
-        if isinstance(self.loss, Combined):
-            logs = losses_of(self.loss, sums, divisors)
+        several = isinstance(self.loss, Combined)
+        if self.keeps or several:
+            sums, divisors = self.loss.totals(loss_cache)
+            logs = losses_of(self.loss, sums, divisors) if several else {}
+            if self.sums is None or self.divisors is None:
+                self.sums, self.divisors = sums, divisors
+            else:
+                self.sums, self.divisors = self.sums + sums, self.divisors + divisors
+        counts_all = not several and loss_ignores(self.loss) is None
+        y, t = outputs, targets
         for name, metric in self.accumulators.items():
-            y, t = self._counted(self.metrics[name], outputs, targets)
-            if not isinstance(metric, PerSample):  # of the batch alone, beside that of the whole
-                own = accumulator(self.metrics[name])
-                own.add(y, t)
-                logs[name] = own.value()
-                if self.keeps:
-                    metric.add(y, t)
+            if not counts_all:
+                y, t = self._counted(self.metrics[name], outputs, targets)
+            if type(metric) is PerSample:
+                total, weight = metric.total, metric.weight
+                metric.add(y, t)
+                more = metric.weight - weight
+                logs[name] = metric.finish((metric.total - total) / more) if more else 0.0
                 continue
-            total, weight = metric.total, metric.weight
-            metric.add(y, t)
-            more = metric.weight - weight
-            logs[name] = metric.finish((metric.total - total) / more) if more else 0.0
+            own = maker_of(self.metrics[name])()  # of the batch alone, beside that of the whole
+            own.add(y, t)
+            logs[name] = own.value()
+            if self.keeps:
+                metric.add(y, t)
         return logs
 
     def _counted(self, metric: Any, outputs: Tree, targets: Tree) -> tuple[Tree, Tree]:
@@ -132,6 +137,23 @@ class Means:
                 if key.startswith(f"{name}{SEPARATOR}")
             }
             metric.load_state(own)
+
+
+@lru_cache(maxsize=256)
+def _maker(metric: Any) -> Callable[[], Accumulator]:
+    """Return what makes accumulators of a metric: to find out takes as long as a small step."""
+    made = accumulator(metric)
+    if type(made) is PerSample:
+        return partial(PerSample, made.metric, made.finish)
+    return partial(accumulator, metric)
+
+
+def maker_of(metric: Any) -> Callable[[], Accumulator]:
+    """Return a function that makes a new accumulator of a metric."""
+    try:
+        return _maker(metric)
+    except TypeError:  # it cannot be hashed
+        return partial(accumulator, metric)
 
 
 def loss_ignores(loss: Loss) -> int | None:

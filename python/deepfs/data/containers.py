@@ -19,7 +19,7 @@ class Lazy:
     def __init__(self, source: Any, what: str) -> None:
         self.source, self.what = source, what
         self.shape: Shape = tuple(int(extent) for extent in source.shape)
-        self.dtype = np.dtype(source.dtype)
+        self.dtype = np.dtype(np.uint8 if source.dtype == bool else source.dtype)
         self.ndim = len(self.shape)
 
     def __len__(self) -> int:
@@ -40,6 +40,8 @@ class Lazy:
 
     def _read(self, start: int, stop: int) -> Array:
         part = np.asarray(self.source[start:stop])
+        if part.dtype == bool:
+            part = part.view(np.uint8)
         if part.shape != (stop - start, *self.shape[1:]):
             raise ValueError(
                 f"{self.what}[{start}:{stop}] must be {(stop - start, *self.shape[1:])}, as the "
@@ -88,7 +90,7 @@ def as_data(given: Any, what: str, like: Tree = None) -> Tree:
 
 def _leaf(given: Any, what: str) -> Data:
     """Return one array, or what is read like one."""
-    if type(given) is np.ndarray and given.dtype.kind in "biuf":
+    if type(given) is np.ndarray and given.dtype.kind in "iuf":
         return given  # the fast path, of `Model.train_on_batch`
     if isinstance(given, np.ndarray):
         return _plain(given, what)
@@ -175,8 +177,10 @@ def _plain(a: Array, what: str, given: Any = None) -> Array:
 def _checked_dtype(a: Any, given: Any, what: str) -> Any:
     """Return ``a`` if it holds real numbers."""
     kind = a.dtype.kind
-    if kind in "biuf":
+    if kind in "iuf":
         return a
+    if kind == "b" and isinstance(a, np.ndarray):
+        return a.view(np.uint8)  # no and yes are 0 and 1
     who = f"Model takes {what} that are real numbers, got"
     if kind == "O":
         raise TypeError(f"{who} {_objects(a, given, what)}")

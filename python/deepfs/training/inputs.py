@@ -14,8 +14,9 @@ from .._trees import Tree, leaves, map_tree
 from ..callbacks import Callback
 from ..data.batches import Batch, DataSet, Stream, samples_of, shapes_of, weighted_by_class
 from ..data.containers import Lazy, as_data
-from ..layers import Dense, Flatten, Layer
+from ..layers import Dense, Flatten, Graph, Layer
 from ..layers._container import Container, walk
+from ..losses import Combined
 from ..trainer import Trainer
 
 PIECE_ENTRIES = 2**18  # looked at together: a MB of float32
@@ -23,9 +24,11 @@ PIECE_ENTRIES = 2**18  # looked at together: a MB of float32
 
 def forms(trainer: Trainer) -> tuple[Tree, Tree]:
     """Return the trees that a network takes as inputs and its loss as targets; None: an array."""
-    inputs = getattr(trainer.network, "inputs", None)
-    targets = getattr(trainer.loss, "losses", None)
-    return _form(inputs), _form(targets)
+    network, loss = trainer.network, trainer.loss
+    return (
+        _form(network.inputs) if isinstance(network, Graph) else None,
+        _form(loss.losses) if isinstance(loss, Combined) else None,
+    )
 
 
 def _form(tree: Any) -> Tree:
@@ -148,6 +151,7 @@ def check_finite(data: Array | Lazy, what: str, network: Layer | None = None) ->
 
 def check_targets(trainer: Trainer, data: DataSet) -> None:
     """Raise an error for inputs of a wrong shape and for any wrong target."""
+    trainer.build(data.take(slice(0, 1)).x)
     out_shape = trainer.network.out_shape(in_shape(data.x))
     warn_of_images(trainer.network, data.x)
     dtype = trainer.network.built_dtype
@@ -279,6 +283,16 @@ def checked_batch(
 ) -> Batch:
     """Return a batch as arrays; raise ValueError if it has no samples."""
     form = forms(trainer)
+    if (
+        type(x) is type(y) is np.ndarray
+        and form == (None, None)
+        and sample_weight is class_weight is None
+        and x.dtype.kind in "iuf"
+        and y.dtype.kind in "iuf"
+        and x.ndim
+        and len(x)
+    ):
+        return Batch(x, y)  # the fast path: these are data already
     x = as_data(x, "inputs", form[0])
     y = as_data(y, "targets", form[1])
     if not all(leaf.ndim and len(leaf) for leaf in leaves(x)):
