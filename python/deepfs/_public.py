@@ -21,7 +21,7 @@ def public_names(content: Mapping[str, Any]) -> list[str]:
             continue
         home = getattr(value, "__module__", None)
         imported = getattr(sys.modules.get(home or ""), name, None) is value
-        if home == where or (package and not (imported and from_library(home))):
+        if home == where or (package and not (imported and from_library(str(home)))):
             names.add(name)
     return sorted(names)
 

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from ._arrays import Shape
 from ._check import number, whole
+from .inspection.overview import model_html, model_in_words
 from .inspection.summary import print_summary
 from .predictor import Predictor
 from .training.inputs import checked_batch, checked_data
@@ -22,14 +23,14 @@ class Inspector(Predictor):
     """What `deepfs.Model` tells about itself: summary, profile, and the range of learning rates."""
 
     def __repr__(self) -> str:
-        from .inspection.overview import model_in_words
-
-        return model_in_words(self)
+        return model_in_words(type(self).__name__, self.trainer, self._logs())
 
     def _repr_html_(self) -> str:
-        from .inspection.overview import model_html
+        return model_html(type(self).__name__, self.trainer, self._logs())
 
-        return model_html(self)
+    def _logs(self) -> dict[str, list[float]]:
+        """Return the logs of the last `fit`."""
+        return getattr(getattr(self, "history", None), "history", {})
 
     def summary(self, in_shape: Shape | None = None) -> None:
         """Print a table of the layers: name, class, output shape, algorithm, number of parameters.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..layers import Layer
-from .layer_table import text_of
+from ..layers._table import text_of
 
 
 def print_summary(network: Layer, in_shape: Any = None) -> None:
