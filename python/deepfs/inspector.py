@@ -33,7 +33,7 @@ class Inspector(Predictor):
         return getattr(getattr(self, "history", None), "history", {})
 
     def summary(self, in_shape: Shape | None = None) -> None:
-        """Print a table of the layers: name, class, output shape, algorithm, number of parameters.
+        """Print a table of the layers: shapes, algorithms, parameters, work, memory.
 
         Parameters
         ----------
@@ -46,16 +46,24 @@ class Inspector(Predictor):
         RuntimeError
             If the network is not built and ``in_shape`` is not given.
 
+        Notes
+        -----
+        MACs are the multiply-adds of a forward pass for one sample, as textbooks count them;
+        ``memory`` is that of the output for one sample, with 1 kB = 1000 bytes. A training step
+        keeps less than all outputs, since fused layers need none of their own. A layer in several
+        places has the mark "shared" in all but the first. Long names lose their beginning.
+
         Examples
         --------
         >>> import deepfs as dfs
         >>> net = dfs.layers.Sequential([dfs.layers.Dense(8), dfs.layers.ReLU()])
         >>> model = dfs.Model(net, dfs.losses.CrossEntropy(), dfs.optimizers.SGD())
         >>> model.summary((4,))
-        layer    kind   output   algorithm  parameters
-        dense_1  Dense  (n, 8)   -                  40
-        relu_1   ReLU   (n, 8)   -                   -
-        40 parameters, float32
+        layer    kind   output  algorithm  params  MACs  memory
+        dense_1  Dense  (n, 8)  -              40    32    32 B
+        relu_1   ReLU   (n, 8)  -               -     -    32 B
+        40 parameters, float32, 160 B
+        for each sample 32 multiply-adds (MACs), outputs of 64 B
         """
         print_summary(self.network, in_shape)
 

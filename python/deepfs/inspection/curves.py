@@ -66,12 +66,11 @@ def history_html(history: Mapping[str, Sequence[float]]) -> str:
 def diagram(title: str, lines: Mapping[str, Sequence[float]]) -> str:
     """Return the values of lines over their number as an SVG picture."""
     count = max(map(len, lines.values()))
+    lines = {name: [shown(value) for value in values] for name, values in lines.items()}
     finite = [v for values in lines.values() for v in values if isfinite(v)]
     low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
     if not high - low > 1e-12 * max(abs(low), abs(high)):
         low, high = low - 0.5 * (abs(low) or 1.0), high + 0.5 * (abs(high) or 1.0)
-    if not isfinite(high - low):
-        low, high = low / 4, high / 4  # both ends of the range of float
     marks = enclosing(low, high)
     low, high = marks[0], marks[-1]
 
@@ -107,6 +106,11 @@ def diagram(title: str, lines: Mapping[str, Sequence[float]]) -> str:
             x = WIDTH - RIGHT - 75 * (len(lines) - place - 1)
             parts.append(text(x, 16, label, "end", colour=colour))
     return "\n".join([*parts, "</svg>"])
+
+
+def shown(value: float) -> float:
+    """Return a value within a range whose ends have a distance that is a float."""
+    return min(max(value, -1e307), 1e307) if isfinite(value) else value
 
 
 def rule(x1: float, y1: float, x2: float, y2: float) -> str:

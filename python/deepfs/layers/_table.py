@@ -133,12 +133,12 @@ def totals(network: Any, rows: Sequence[LayerRow]) -> list[str]:
 
 
 def with_prefix(number: float, unit: str = "") -> str:
-    """Return a number with three digits and a prefix: ``1.23 M``, ``12.3 k``, ``123``."""
+    """Return a number with three digits and a prefix: ``1.23M``, ``123``, ``12.3 kB``."""
     for power, prefix in ((12, "T"), (9, "G"), (6, "M"), (3, "k")):
         if number >= 0.9995 * 10**power:
             scaled = number / 10**power
             digits = 2 if scaled < 9.995 else 1 if scaled < 99.95 else 0
-            return f"{scaled:.{digits}f} {prefix}{unit}"
+            return f"{scaled:.{digits}f}{' ' if unit else ''}{prefix}{unit}"
     return f"{number:.0f} {unit}".rstrip()
 
 
