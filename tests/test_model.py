@@ -115,7 +115,9 @@ def test_predictions(data):
     assert_allclose(p.sum(1), 1, rtol=1e-5)
     assert_array_equal(p.argmax(1), model.predict_classes(x))
     net = L.Sequential([model.network, L.Softmax()])
-    wrapped = dfs.Model(net, model.loss, model.optimizer)
+    with pytest.raises(ValueError, match=r"ends with Softmax, .*: leave Softmax\(\) out"):
+        dfs.Model(net, model.loss, model.optimizer)
+    wrapped = dfs.Model(net, dfs.losses.MeanSquaredError(), model.optimizer)
     assert_allclose(wrapped.predict_proba(x), p, rtol=1e-5)  # not softmaxed twice
 
 

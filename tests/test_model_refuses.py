@@ -85,13 +85,13 @@ def test_wrong_validation_data_is_refused_before_training(data):
 
 
 def test_accuracy_is_for_classes():
-    model = dfs.Model(L.Dense(1), dfs.losses.MeanSquaredError(), dfs.optimizers.SGD())
+    parts = dfs.losses.MeanSquaredError(), dfs.optimizers.SGD()
+    with pytest.raises(ValueError, match=r"needs at least 2 outputs, .* 'binary_accuracy'"):
+        dfs.Model(L.Dense(1), *parts, "accuracy")
     x, y = np.ones((4, 2)), np.ones((4, 1))
     with pytest.raises(ValueError, match=r"at least 2 classes, got \(4, 1\); for other tasks"):
-        model.train_on_batch(x, y)
-    assert model.steps == 0
-    model = dfs.Model(L.Dense(1), dfs.losses.MeanSquaredError(), dfs.optimizers.SGD(), metrics=())
-    assert set(model.train_on_batch(x, y)) == {"loss"}
+        dfs.metrics.accuracy(y, y)
+    assert set(dfs.Model(L.Dense(1), *parts).train_on_batch(x, y)) == {"loss"}
 
 
 @pytest.mark.parametrize(
@@ -120,8 +120,10 @@ def loss(outputs, targets):
     [
         ({"network": np.tanh}, TypeError, "Model needs a deepfs Layer, got <ufunc"),
         ({"loss": 3}, TypeError, "Model needs a deepfs Loss, got 3"),
+        ({"loss": "cross_entropie"}, ValueError, "no loss 'cross_entropie': did you mean 'cross_e"),
+        ({"loss": dfs.losses.CrossEntropy}, TypeError, r"got a class: write CrossEntropy\(\)"),
         ({"optimizer": 0.1}, TypeError, "Model needs a deepfs Optimizer, got 0.1"),
-        ({"metrics": ["acc"]}, ValueError, r"metric must be one of accuracy, .*got 'acc'"),
+        ({"metrics": ["akku"]}, ValueError, r"metric must be one of accuracy, .*got 'akku'"),
         ({"metrics": [3]}, TypeError, "metric must be a name or a function, got 3"),
         ({"metrics": ["accuracy"] * 2}, ValueError, "different names, got 'accuracy' twice"),
         ({"metrics": [loss]}, ValueError, "different names, got 'loss' twice"),

@@ -722,7 +722,6 @@ def test_a_tilde_is_the_home_folder(rows, tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["home"]
 
 
-@open_fault("fit asks a stream that is not there")
 @pytest.mark.parametrize("streams", ["sys.stdout = sys.stderr = None", "sys.stdout.close()"])
 def test_fit_does_not_need_streams(streams, tmp_path):
     code = f"""

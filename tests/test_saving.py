@@ -72,7 +72,7 @@ def test_every_layer_comes_back(make, shape, dtype, tmp_path, rng):
     x = rng.standard_normal(shape).astype(dtype)
     layer = make()
     layer.forward(x, training=True)
-    model = model_of(layer)
+    model = dfs.Model(layer, dfs.losses.MeanSquaredError(), dfs.optimizers.SGD())
     model.save(tmp_path / "m.safetensors")
     other = dfs.load(tmp_path / "m.safetensors")
     assert_array_equal(other.network(x), layer(x))

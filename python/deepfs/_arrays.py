@@ -32,16 +32,16 @@ def channels_last(x: Array) -> Array:
     >>> channels_last(np.zeros((2, 3, 8, 7))).shape
     (2, 8, 7, 3)
     """
-    if x.ndim != 4:
-        return np.ascontiguousarray(np.moveaxis(x, 1, -1) if x.ndim > 1 else x)
-    last = x.transpose(0, 2, 3, 1)
+    if x.ndim < 3:
+        return np.ascontiguousarray(x)
+    last = x.transpose(0, 2, 3, 1) if x.ndim == 4 else np.moveaxis(x, 1, -1)
     if last.flags.c_contiguous:
         return last
     if not (x.flags.c_contiguous and _kernel_dtype(x)):
         return np.ascontiguousarray(last)
-    n, c, h, w = x.shape
-    y = empty((n, h, w, c), x.dtype)
-    transpose.transpose(x.reshape(n, c, h * w), y.reshape(n, h * w, c))
+    n, c, pixels = len(x), x.shape[1], prod(x.shape[2:])
+    y = empty(last.shape, x.dtype)
+    transpose.transpose(x.reshape(n, c, pixels), y.reshape(n, pixels, c))
     return y
 
 
@@ -55,7 +55,7 @@ def channels_first(x: Array) -> Array:
     """
     if x.ndim == 4:
         return x.transpose(0, 3, 1, 2)
-    return np.moveaxis(x, -1, 1) if x.ndim > 1 else x
+    return np.moveaxis(x, -1, 1) if x.ndim > 2 else x
 
 
 def physical(x: Array) -> Array:

@@ -65,7 +65,7 @@ class Inspector(Predictor):
         40 parameters, float32, 160 B
         for each sample 32 multiply-adds (MACs), outputs of 64 B
         """
-        print_summary(self.network, in_shape)
+        print_summary(self.trainer.network, in_shape)
 
     def profile(self, x: ArrayLike, y: ArrayLike, repeats: int = 10) -> Profile:
         """Measure the time of a training step, layer by layer.
@@ -93,7 +93,8 @@ class Inspector(Predictor):
         Examples
         --------
         >>> import deepfs as dfs
-        >>> model = dfs.Model(dfs.networks.mlp((32,)), dfs.losses.CrossEntropy(), dfs.optimizers.SGD())
+        >>> parts = dfs.networks.mlp((32,)), dfs.losses.CrossEntropy(), dfs.optimizers.SGD()
+        >>> model = dfs.Model(*parts)
         >>> profile = model.profile(np.zeros((8, 1, 28, 28)), np.arange(8), repeats=2)
         >>> [row.name for row in profile.rows][:4]
         ['flatten_1', 'dense_1', 'relu_1', 'dense_2']

@@ -68,7 +68,7 @@ class Means:
                 continue
             own = maker_of(self.metrics[name])()  # of the batch alone, beside that of the whole
             own.add(y, t)
-            logs[name] = own.value()
+            logs[name] = own.of_batch()
             if self.keeps:
                 metric.add(y, t)
         return logs

@@ -7,22 +7,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import losses
 from ._arrays import Array
 from ._check import flag, whole
 from ._trees import Tree
 from .callbacks import Callback
-from .data.batches import Stream
+from .data.batches import DataSet, Stream
 from .inspector import Inspector
 from .layers import Layer
-from .losses import Loss
+from .losses import Loss, only_warning
 from .optimizers import Arena, Optimizer
 from .saving.checkpoints import Checkpoints
-from .trainer import Delegated, Metric, Trainer, check_kinds, named_metrics
+from .trainer import Delegated, Metric, Trainer, check_kinds, check_meaning, named_metrics
 from .training.fit import Run
 from .training.history import History
 from .training.inputs import (
-    check_last_batch,
+    check_batches,
     checked_batch,
     checked_callbacks,
     checked_data,
@@ -39,14 +38,18 @@ class Model(Inspector):
     ----------
     network : Layer
         Its outputs must be what the loss takes: logits for `losses.CrossEntropy`.
-    loss : Loss
-        The loss that training minimizes.
+    loss : Loss, str, function, or tuple or dict of these
+        The loss that training minimizes; see `losses.get`. A tuple or dict has one for each output
+        of the network.
     optimizer : Optimizer
         The update rule of a step.
-    metrics : sequence of str or function
-        Numbers to measure beside the loss: names of `deepfs.metrics`, or functions
-        ``(outputs, targets) -> (n,)``. Samples whose labels the loss ignores are removed first:
-        then outputs are rows ``(m, classes)``, one for each label that is not ignored.
+    metrics : "auto", or sequence of str or function
+        Numbers to measure beside the loss, over the whole set: names or functions of
+        `deepfs.metrics`, or functions of your own, ``(outputs, targets)`` to one number per sample,
+        ``(n,)``, or to one number. Of several outputs, a dict or tuple of them. "auto": accuracy
+        for a loss of classes, binary accuracy for one of yes or no, else none. Samples whose labels
+        the loss ignores are removed first: then outputs are rows ``(m, classes)``, one for each
+        label that is not ignored.
     check_finite : bool
         Check all gradients at every step, and raise an error that names the parameter whose
         gradient is not finite. The loss is always checked.
@@ -73,7 +76,9 @@ class Model(Inspector):
     ------
     TypeError, ValueError
         If an argument is of the wrong kind, a metric is not known, or two metrics have the same
-        name. The same holds when one is replaced later, as by ``model.optimizer = ...``.
+        name; if the outputs of the network are surely not what the loss takes, as after a `Softmax`
+        before `losses.CrossEntropy`. Where that may be meant, there is a warning. The same
+        holds when one is replaced later, as by ``model.optimizer = ...``.
 
     Examples
     --------
@@ -88,27 +93,33 @@ class Model(Inspector):
     def __init__(
         self,
         network: Layer,
-        loss: Loss,
+        loss: Any,
         optimizer: Optimizer,
-        metrics: Sequence[Any] = ("accuracy",),
+        metrics: Any = "auto",
         check_finite: bool = False,
         report_penalty: bool = False,
         *,
         seed: int | None = None,
     ) -> None:
+        loss = check_kinds(loss, "loss")
+        auto = isinstance(metrics, str) and metrics == "auto"
         self.trainer = Trainer(
-            network, losses.get(loss), optimizer, named_metrics(metrics, "metrics"),
+            network, loss, optimizer,
+            named_metrics(loss.output_kind.metrics if auto else metrics, "metrics"),
             flag(check_finite, "check_finite"), flag(report_penalty, "report_penalty"),
             None if seed is None else whole(seed, "seed", 0, 2**63 - 1),
         )  # fmt: skip
-        for name in ("network", "loss", "optimizer"):
+        for name in ("network", "optimizer"):
             check_kinds(getattr(self.trainer, name), name)
+        check_meaning(network, loss, self.trainer.metrics)
+        self.trainer.auto_metrics = auto
         self.history = History()
 
     @classmethod
     def _of(cls, trainer: Trainer) -> Model:
         """Return the model of a trainer that was read from a file."""
-        made = cls(trainer.network, trainer.loss, trainer.optimizer, ())
+        with only_warning():
+            made = cls(trainer.network, trainer.loss, trainer.optimizer, trainer.metrics)
         vars(made)["trainer"] = trainer
         return made
 
@@ -235,26 +246,22 @@ class Model(Inspector):
             raise ValueError("checkpoint_every and resume need a folder, got checkpoint=None")
         if checkpoint_every is not None:
             checkpoint_every = whole(checkpoint_every, "checkpoint_every")
-        data = checked_stream(self.trainer, x, y, steps)
-        if data is None:
+        stream = checked_stream(self.trainer, x, y, steps)
+        if stream is not None:
+            if sample_weight is not None or class_weight is not None:
+                raise TypeError("an iterable yields its own weights: (inputs, targets, weights)")
+            data: DataSet | Stream = stream
+        else:
             data = checked_data(self.trainer, x, y, sample_weight, class_weight)
-            samples = data.samples
-            rest = 0 if drop_last else samples % batch_size
-            if drop_last and samples < batch_size:
-                raise ValueError(
-                    f"drop_last leaves no batch of {batch_size}, got {samples} samples"
-                )
-            check_last_batch(self.trainer, rest or min(samples, batch_size), data.x)
-        elif sample_weight is not None or class_weight is not None:
-            raise TypeError("an iterable yields its own weights: (inputs, targets, sample weights)")
+            check_batches(self.trainer, data, batch_size, drop_last)
+        validation = None
         if validation_data is not None:
-            validation_data = checked_validation(self.trainer, validation_data)
+            validation = checked_validation(self.trainer, validation_data)
         checkpoints = None if checkpoint is None else Checkpoints(checkpoint)
-        images = None if isinstance(data, Stream) else data.samples
         run = Run(
-            self.trainer, data, validation_data, batch_size, epochs, steps,
+            self.trainer, data, validation, batch_size, epochs, steps,
             flag(shuffle, "shuffle"), drop_last, accumulate, callbacks, checkpoints,
-            checkpoint_every, Progress(verbose, epochs, images),
+            checkpoint_every, Progress(verbose, epochs, data.samples),
         )  # fmt: skip
         last = None if checkpoints is None else checkpoints.newest(resume)
         with contextlib.nullcontext() if last is None else last:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from . import losses
 from . import metrics as metrics_module
 from ._arrays import Array, FixedDict
 from ._check import flag
@@ -61,7 +62,7 @@ class Trainer:
     ) -> None:
         self.streams = None if seed is None else Streams(seed)
         self.network, self.loss, self.optimizer = network, loss, optimizer
-        self.metrics = Metrics(metrics)
+        self.metrics, self.auto_metrics = Metrics(metrics), False
         self.check_finite, self.report_penalty = check_finite, report_penalty
         self.steps = self.epochs = self.state_since = 0
         self.stop_training = False
@@ -84,15 +85,30 @@ class Trainer:
                 if name not in vars(self):
                     raise AttributeError(f"Trainer has no attribute {name!r}{hint(name, CHECKS)}")
                 if name in CHECKS:
-                    value = CHECKS[name](value, name)
+                    value = self._checked(name, value)
             object.__setattr__(self, name, value)
+
+    def _checked(self, name: str, value: Any) -> Any:
+        """Return a new value of a part; raise an error if it does not fit the rest."""
+        auto = isinstance(value, str) and value == "auto" and name == "metrics"
+        value = CHECKS[name](self.loss.output_kind.metrics if auto else value, name)
+        if name in ("network", "loss", "metrics"):
+            parts = {key: getattr(self, key) for key in ("network", "loss", "metrics")}
+            parts[name] = value
+            if name == "loss" and self.auto_metrics:
+                parts["metrics"] = named_metrics(value.output_kind.metrics)
+            check_meaning(**parts)
+            vars(self)["metrics"] = parts["metrics"]
+        if name == "metrics":
+            vars(self)["auto_metrics"] = auto
+        return value
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state for a copy, whose arrays lie elsewhere, without what refers to them."""
         return vars(self) | {"_seen": (), "_cleared": -1, "_plan": None}
 
     def build(self, x: Tree) -> None:
-        """Build the network for inputs, with random numbers of the model's own seed if it has one."""
+        """Build the network for inputs, with random numbers of the model's own seed, if any."""
         if self.network.built_dtype is None:
             with using(self.streams):
                 self.network.prepare(map_tree(first_sample, x))
@@ -346,11 +362,19 @@ def check_kinds(part: Any, name: str) -> Any:
     TypeError, ValueError
         If it is not, or if the loss has ``reduction="none"``.
     """
+    if name == "loss":
+        part = losses.get(part)
     if not isinstance(part, KINDS[name]):
         raise TypeError(f"Model needs a deepfs {KINDS[name].__name__}, got {part!r}")
     if name == "loss" and part.reduction == "none":
         raise ValueError('Model needs a loss that is one number, got reduction="none"')
     return part
+
+
+def check_meaning(network: Layer, loss: Loss, metrics: Mapping[str, Metric]) -> None:
+    """Raise ValueError, or warn, if a network's outputs are not what loss and metrics take."""
+    loss.output_kind.check(loss, network)
+    losses.check_metrics(loss, network, metrics)
 
 
 def named_metrics(metrics: Any, name: str = "metrics") -> dict[str, Metric]:
@@ -359,14 +383,26 @@ def named_metrics(metrics: Any, name: str = "metrics") -> dict[str, Metric]:
         metrics = ()
     if isinstance(metrics, str) or callable(metrics):
         metrics = (metrics,)
-    if isinstance(metrics, Mapping):  # those of another model
+    if isinstance(metrics, Metrics):  # those of another model
         metrics = metrics.values()
+    metrics = of_outputs(metrics) if isinstance(metrics, Mapping) else tuple(metrics)
+    if any(isinstance(metric, (tuple, list)) for metric in metrics):
+        metrics = of_outputs(dict(enumerate(metrics)))
     named = [metrics_module.get(metric) for metric in metrics]
     names = ["loss", *(found for found, _ in named)]
     for found in names:
         if names.count(found) > 1:
             raise ValueError(f"Model needs {name} of different names, got {found!r} twice")
     return Metrics(named)
+
+
+def of_outputs(metrics: Mapping[Any, Any]) -> list[Metric]:
+    """Return metrics of several outputs, given one, or a list of them, for each."""
+    return [
+        metrics_module.OfOutput(key, metric)
+        for key, given in metrics.items()
+        for metric in (given if isinstance(given, (tuple, list)) else (given,))
+    ]
 
 
 # what may be replaced, and the function that checks it

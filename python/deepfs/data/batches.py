@@ -78,6 +78,7 @@ class Stream:
         self, source: Iterable[Any], steps_per_epoch: int | None, form: tuple[Tree, Tree]
     ) -> None:
         self.source, self.steps, self.form = source, steps_per_epoch, form
+        self.samples: int | None = None  # of an epoch
         self.iterator: Iterator[Any] | None = None
         self.first: Batch | None = None  # looked at before the first step, not used yet
         self.ended = False
@@ -88,6 +89,10 @@ class Stream:
                     f"fit needs steps_per_epoch for the iterator {type(source).__name__}, which "
                     "has no end that it knows of"
                 )
+
+    def shapes(self) -> dict[str, None]:
+        """Return that nothing is known of the shapes to come."""
+        return {"inputs": None, "targets": None}
 
     def look(self) -> Batch:
         """Return the first batch, which the first epoch will start with.

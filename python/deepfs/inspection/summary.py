@@ -6,6 +6,7 @@ from typing import Any
 
 from ..layers import Layer
 from ..layers._table import text_of
+from .wiring import source_lines
 
 
 def print_summary(network: Layer, in_shape: Any = None) -> None:
@@ -16,4 +17,4 @@ def print_summary(network: Layer, in_shape: Any = None) -> None:
                 "Model.summary needs in_shape, such as (1, 28, 28), before the first data"
             )
         network.build(in_shape)
-    print(text_of(network))
+    print("\n".join([text_of(network), *source_lines(network)]))

@@ -39,7 +39,7 @@ class Link(NamedTuple):
     call: int  # whose cache it returns; -1: two values are added, by no layer
     part: Layer
     end: Epilogue
-    done: int  # the call of the ReLU that it does; -1: none
+    relu: int  # the call of a ReLU, it or one that it does, that keeps its output; -1: none
 
 
 class Run(NamedTuple):
@@ -59,7 +59,7 @@ class BackLink(NamedTuple):
 
     call: int
     part: Layer
-    done: bool  # a ReLU that the layer before it does
+    relu: bool  # a ReLU, whose cache is its output
     needed: bool  # whether a gradient of an input is needed
     end: Epilogue
 
@@ -90,6 +90,7 @@ class Wiring:
         self.calls, self.inputs, self.outputs = calls, inputs, outputs
         self.producer = {v: i for i, call in enumerate(calls) for v in call.outputs}
         self.uses = Counter([*outputs, *(v for call in calls for v in leaves(call.inputs))])
+        self.user = {v: call.part for call in calls for v in leaves(call.inputs)}  # the last
         self.relu_after: dict[int, int] = {}  # of a call: that of the ReLU that it does
         for i, call in enumerate(calls):
             before = self._sole(call.inputs) if isinstance(call.part, ReLU) else -1
@@ -103,7 +104,7 @@ class Wiring:
                 self.sums[i] = sums
                 self.moved[i] = [c for c, _, _ in sums if c >= 0]
                 absorbed.update(self.moved[i])
-        self.order: list[int] = []  # of execution
+        self.order: list[int] = []  # of the forward pass
         for i in range(len(calls)):
             if i not in absorbed:
                 self.order += [*self.moved.get(i, ()), i]
@@ -132,6 +133,11 @@ class Wiring:
             so_far = -1  # the sum
         return sums if any(c >= 0 for c, _, _ in sums) else []
 
+    def _drelu_above(self, value: int) -> bool:
+        """Return whether the one user of the output of a ReLU computes the ReLU's gradient."""
+        user = self.user.get(value)
+        return self.uses[value] == 1 and user is not None and "drelu" in user.fuses_backward
+
     def _does_relu(self, i: int) -> bool:
         return "relu" in self.calls[i].part.fuses_forward
 
@@ -145,8 +151,11 @@ class Wiring:
                 continue
             part, inputs, outputs = self.calls[i]
             relu = self.relu_after.get(i, -1)
-            link = Link(i, part, PLAIN if relu < 0 else RELU, relu)
             final = outputs[0] if relu < 0 else self.calls[relu].outputs[0]
+            kept = i if isinstance(part, ReLU) else relu
+            if relu >= 0 and self._drelu_above(final):
+                kept = -1
+            link = Link(i, part, PLAIN if relu < 0 else RELU, kept)
             if i in self.sums:
                 runs += self._additions(link, self.sums[i], final)
             else:
@@ -167,7 +176,7 @@ class Wiring:
                 part, inputs, _ = self.calls[call]
             by = Link(call, part, PLAIN, -1)
             runs.append(Run(inputs, False, other, [by], so_far, 1, ()))
-        last = runs[-1].links[0]._replace(end=link.end, done=link.done)
+        last = runs[-1].links[0]._replace(end=link.end, relu=link.relu)
         runs[-1] = runs[-1]._replace(links=[last], output=final)
         return runs
 
@@ -175,8 +184,7 @@ class Wiring:
         """Return the steps of the backward pass."""
         needs = dict.fromkeys(range(self.inputs), need_dx)
         runs = []
-        for i in self.order:
-            call = self.calls[i]
+        for i, call in enumerate(self.calls):
             below = any(needs[v] for v in leaves(call.inputs))
             needs |= dict.fromkeys(call.outputs, below or learns[i])
             if below or learns[i]:
@@ -213,8 +221,7 @@ class Wiring:
                 place[inputs] = outputs[0]  # nothing to do: one gradient for both values
                 continue
             needed = any(v >= 0 for v, _, _ in meets)
-            done = i in self.relu_after.values()
-            links = [] if passes else [BackLink(i, part, done, needed, end)]
+            links = [] if passes else [BackLink(i, part, isinstance(part, ReLU), needed, end)]
             result.append(Back(links, several and not passes, outputs, meets, residual))
         return chained_back(result)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from .._arrays import Array, Shape, dtype_of
 from .._check import array
-from .._trees import Tree, is_shape, leaves, map_shapes, map_tree
+from .._trees import Tree, leaves, map_shapes, map_tree
 from . import _base, _parameter
 from ._base import Layer
 from ._symbolic import shape_of
@@ -66,7 +66,7 @@ class Several(Layer):
         if training:
             self._check_samples(x)
         y, cache = self._forward(x, training)
-        return y, (map_tree(shape_of, y), cache)
+        return y, (y.shape if type(y) is np.ndarray else map_tree(shape_of, y), cache)
 
     def _check_samples(self, x: Tree) -> None:
         """Refuse a batch on which the layer cannot train, before any buffer changes."""
@@ -79,7 +79,7 @@ class Several(Layer):
         if self.built_dtype is None:
             raise RuntimeError(f"{self.label}.backward needs the cache of a forward, got none yet")
         shapes, inner = cache
-        if is_shape(shapes):
+        if type(shapes) is tuple and type(shapes[0]) is int:
             dy = self._gradient(shapes, dy)
         else:
             dy = matched(f"{self.label}.backward", shapes, dy, "gradients")
@@ -135,7 +135,7 @@ def matched(who: str, wanted: Tree, tree: Tree, what: str = "inputs") -> Tree:
             )
             raise ValueError(f"{who} takes the {what} {names}: {wrong}")
         return {name: tree[name] for name in wanted}
-    if isinstance(wanted, tuple) and not is_shape(wanted):
+    if isinstance(wanted, tuple) and not is_shape_of_one(wanted):
         if not isinstance(tree, (tuple, list)) or is_shape_of_one(tree):
             raise ValueError(f"{who} takes a tuple of {len(wanted)} {what}, got {form(tree)}")
         if len(tree) != len(wanted):
@@ -158,4 +158,4 @@ def form(tree: Any) -> str:
     if isinstance(tree, (tuple, list)) and not is_shape_of_one(tree):
         return f"a {type(tree).__name__} of {len(tree)}"
     shape = tree if isinstance(tree, (tuple, list)) else np.shape(tree)
-    return f"one array of shape {tuple(shape)}"
+    return f"one of shape {tuple(shape)}"

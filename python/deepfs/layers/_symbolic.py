@@ -8,17 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import count
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn, Protocol
 
 from .._arrays import Shape
 from .._check import shape as checked_shape
 from .._check import shown
 from .._trees import Tree, is_shape, leaves, map_shapes, map_tree
 
-if TYPE_CHECKING:
-    from ._base import Layer
-
 _numbers = count()
+
+
+class Callee(Protocol):
+    """What is called on symbolic tensors: a layer."""
+
+    @property
+    def label(self) -> str:
+        """Its name in messages."""
+
+    def out_shape(self, in_shape: Any) -> Any:
+        """Return the shape of the output, or a tree of shapes."""
 
 
 class Call:
@@ -26,7 +34,7 @@ class Call:
 
     __slots__ = ("inputs", "layer", "number", "outputs")
 
-    def __init__(self, layer: Layer, inputs: Tree) -> None:
+    def __init__(self, layer: Callee, inputs: Tree) -> None:
         self.layer, self.inputs, self.outputs = layer, inputs, 0
         self.number = next(_numbers)
 
@@ -36,7 +44,7 @@ class Tensor:
 
     __slots__ = ("call", "index", "name", "shape")
     __array_ufunc__ = None  # an array + a tensor is an error
-    merging: ClassVar[dict[str, Callable[[], Layer]]] = {}  # layers behind + - *
+    merging: ClassVar[dict[str, Callable[[], Any]]] = {}  # layers behind + - *
 
     def __init__(
         self, shape: Shape, name: str | None = None, call: Call | None = None, index: int = 0
@@ -55,9 +63,11 @@ class Tensor:
     def __mul__(self, other: Any) -> Any:
         return self._merged("*", other)
 
+    __radd__, __rsub__, __rmul__ = __add__, __sub__, __mul__  # only of what is no tensor
+
     def _merged(self, sign: str, other: Any) -> Any:
         if not isinstance(other, Tensor):
-            return NotImplemented
+            raise TypeError(f"{sign} takes two symbolic tensors, got {shown(other)} for one")
         return self.merging[sign]()((self, other))
 
     def __repr__(self) -> str:
@@ -79,13 +89,17 @@ def Input(shape: Shape, name: str | None = None) -> Any:  # noqa: N802 a name of
     Returns
     -------
     Tensor
-        Call layers on it: they return further tensors. ``a + b``, ``a - b`` and ``a * b`` are
-        `Add`, `Subtract` and `Multiply`. ``shape`` is the shape without the batch axis.
+        Call layers on it: they return further tensors. Its ``shape`` has no batch axis.
 
     Raises
     ------
     TypeError, ValueError
         If the shape is not a tuple of ints of at least 1, or the name is not a str.
+
+    Notes
+    -----
+    Shapes: arrays ``(n, *shape)``. ``a + b``, ``a - b`` and ``a * b`` of tensors are `Add`,
+    `Subtract` and `Multiply`. NumPy reference: `deepfs.reference.graph`, whose inputs are arrays.
 
     References
     ----------
@@ -113,7 +127,7 @@ def is_symbolic(x: Any) -> bool:
     )
 
 
-def record(layer: Layer, x: Tree) -> Tree:
+def record(layer: Callee, x: Tree) -> Tree:
     """Return the symbolic output of a layer; raise ValueError if shapes do not fit."""
     for leaf in leaves(x):
         if not isinstance(leaf, Tensor):
@@ -156,7 +170,7 @@ def tensors_in(tree: Any, what: str) -> Tree:
     return tree
 
 
-def wired(inputs: Tree, outputs: Tree) -> tuple[tuple[Layer, ...], tuple[Any, ...], Tree]:
+def wired(inputs: Tree, outputs: Tree) -> tuple[tuple[Any, ...], tuple[Any, ...], Tree]:
     """Return the layers between inputs and outputs, their calls, and the outputs as numbers.
 
     Values are numbered: first the inputs, then the outputs of each call, in the order in which
@@ -184,7 +198,7 @@ def wired(inputs: Tree, outputs: Tree) -> tuple[tuple[Layer, ...], tuple[Any, ..
         if id(tensor) not in used:
             raise ValueError(f"no output of Graph depends on its input {tensor!r}")
     ordered = [found[number] for number in sorted(found)]
-    layers: dict[int, Layer] = {}
+    layers: dict[int, Callee] = {}
     first: dict[int, int] = {}
     values = len(given)
     for call in ordered:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from .._arrays import Shape, physical
+from .._arrays import Array, Shape, physical
 from .._check import shown, whole
+from .._settings import none_of
 from .._trees import Tree, is_shape, leaves, map_shapes, map_tree
 from . import _parameter
 from ._base import Layer
 from ._container import Container, name_parts
 from ._fusion import PLAIN, Epilogue
-from ._graph_plan import FIRST, FUSED, SUM_DRELU, Back, Called, Plan, Wiring, plan_of
+from ._graph_plan import FIRST, FUSED, SUM, SUM_DRELU, BackLink, Called, Plan, Wiring, plan_of
 from ._several import Several, matched, sample_shapes
 from ._symbolic import Tensor, entries, shape_of, tensors_in, wired
 from .residual import add_arrays
@@ -26,7 +27,7 @@ class Cache(NamedTuple):
     """What a Graph keeps for backward."""
 
     calls: list[Any]  # the cache of each call
-    shapes: Any  # of the outputs, with the batch axis
+    shapes: Any  # of several outputs, with the batch axis; None: it is one
 
 
 @dataclass(eq=False)
@@ -81,14 +82,17 @@ class Graph(Several, Container):
     calls: Any = None
 
     transparent = True  # tables show its parts only
+    _inputs: ClassVar[int]  # the number of inputs
 
     def __post_init__(self) -> None:
         inputs = tensors_in(self.inputs, "inputs")
         if self.layers is None and self.calls is None:
             outputs = tensors_in(self.outputs, "outputs")
             self.layers, self.calls, self.outputs = wired(inputs, outputs)
+            left = none_of(self) - {"layers", "calls"}  # not to be chosen again
+            object.__setattr__(self, "_given_none", left)
         self.inputs = map_tree(lambda tensor: Tensor(tensor.shape, tensor.name), inputs)
-        vars(self)["_one"] = isinstance(self.inputs, Tensor)
+        vars(self).update(_one=isinstance(self.inputs, Tensor), _inputs=count(self.inputs))
         self._parts = name_parts(self.layers, "Graph")
         self._wired = check_wiring(self)
         self._value_shapes(self._declared)
@@ -191,7 +195,7 @@ class Graph(Several, Container):
         version = _parameter.structure.number
         if plan is None or plan.version != version:
             numbers = list(leaves(self.outputs))
-            wiring = Wiring(self._wired, count(self.inputs), numbers)
+            wiring = Wiring(self._wired, self._inputs, numbers)
             plan = plan_of(version, wiring)
             vars(self)["_plan"] = plan
         return plan
@@ -199,13 +203,14 @@ class Graph(Several, Container):
     def _values(self, x: Tree) -> list[Any]:
         """Return the list of all values, with the inputs at their places."""
         self.check_shape(x)
-        return [*leaves(x), *[None] * self._planned().spare]
+        spare = [None] * self._planned().spare
+        return [x, *spare] if self._one else [*leaves(x), *spare]
 
     def _forward(self, x: Tree, training: bool) -> tuple[Tree, Any]:
         values, caches = self._values(x), [None] * len(self._wired)
         for inputs, several, residual, links, output, width, dead in self._plan.forward:
             x = map_tree(values.__getitem__, inputs) if several else values[inputs]
-            for call, part, end, done in links:
+            for call, part, end, relu in links:
                 if residual >= 0:
                     end, residual = end._replace(residual=values[residual]), -1
                 if call < 0:
@@ -214,13 +219,13 @@ class Graph(Several, Container):
                     x, caches[call] = part._forward(x, training)
                 else:
                     x, caches[call] = part._forward(x, training, end)
-                if done >= 0:
-                    caches[done] = x
+                if relu >= 0:
+                    caches[relu] = x
             values[output : output + width] = [x] if width == 1 else leaves(x)
             for number in dead:
                 values[number] = None
         y = map_tree(values.__getitem__, self.outputs)
-        return y, Cache(caches, map_tree(shape_of, y))
+        return y, Cache(caches, None if type(y) is np.ndarray else map_tree(shape_of, y))
 
     def _infer(self, x: Tree, end: Epilogue = PLAIN) -> Tree:
         values = self._values(x)
@@ -242,58 +247,79 @@ class Graph(Several, Container):
 
     def _backward(self, dy: Tree, cache: Any, need_dx: bool) -> Tree | None:
         plan, caches = self._planned(), cache.calls
-        sums: list[Any] = [None] * (count(self.inputs) + plan.spare)
+        sums: list[Any] = [None] * (self._inputs + plan.spare)
+        if cache.shapes is None:
+            sums[self.outputs] = dy
+        else:
+            self._add_outputs(dy, cache.shapes, sums)
+        for links, several, outputs, inputs, residual in plan.backward[need_dx]:
+            if several or not links:
+                self._back(links, outputs, inputs, sums, caches)
+                continue
+            dx, sums[outputs[0]] = sums[outputs[0]], None
+            number, how, relu = inputs[0]
+            if residual:
+                end = links[-1].end._replace(residual=sums[number])
+                links = [*links[:-1], links[-1]._replace(end=end)]
+            for call, part, is_relu, needed, end in links:
+                kept = physical(caches[call]) if is_relu else caches[call]
+                if end is PLAIN:
+                    dx = part._backward(dx, kept, needed)
+                else:
+                    dx = part._backward(dx, kept, needed, end)
+            if number >= 0:
+                meet(sums, number, how, dx, caches[relu])
+        if not need_dx:
+            return None
+        return sums[0] if self._one else map_tree(sums.__getitem__, numbered(self.inputs))
+
+    def _add_outputs(self, dy: Tree, shapes: Any, sums: list[Any]) -> None:
+        """Put the gradients of several outputs at their places."""
         for number, leaf, shape in zip(
-            leaves(self.outputs), leaves(dy), entries(cache.shapes), strict=True
+            leaves(self.outputs), leaves(dy), leaves(shapes), strict=True
         ):
             if leaf is None:  # nothing outside depends on this output
                 leaf = np.zeros(shape, self.built_dtype)
-            sums[number] = leaf if sums[number] is None else add_arrays(leaf, sums[number])
-        for step in plan.backward[need_dx]:
-            given = [sums[number] for number in step.outputs]
-            for number in step.outputs:
-                sums[number] = None
-            self._back(step, given, sums, caches)
-        if not need_dx:
-            return None
-        numbers = iter(range(len(sums)))
-        return map_tree(lambda _: sums[next(numbers)], self.inputs)
+            meet(sums, number, FIRST if sums[number] is None else SUM, leaf)
 
-    def _back(self, step: Back, given: list[Any], sums: list[Any], caches: list[Any]) -> None:
-        """Take a step of backward: add to the sums of the gradients of what a call takes."""
-        links, several, _, inputs, residual = step
-        dx = matching(links[0].part, given) if several else given[0]
-        for link in links:
-            call, part, done, needed, end = link
-            if residual and link is links[-1]:
-                end = end._replace(residual=sums[inputs[0][0]])
-            kept = physical(caches[call]) if done else caches[call]
-            if end is PLAIN:
-                dx = part._backward(dx, kept, needed)
-            else:
-                dx = part._backward(dx, kept, needed, end)
-        gradients = leaves(dx) if several and dx is not None else itertools.repeat(dx)
-        for (number, how, relu), gradient in zip(inputs, gradients, strict=False):
-            if number < 0:
-                continue
-            if how in (FIRST, FUSED):
-                sums[number] = gradient
-            else:
-                x = caches[relu] if how == SUM_DRELU else None
-                sums[number] = add_arrays(gradient, sums[number], drelu=x)
+    def _back(
+        self,
+        links: list[BackLink],
+        outputs: list[int],
+        inputs: list[tuple[int, int, int]],
+        sums: list[Any],
+        caches: list[Any],
+    ) -> None:
+        """Take a step of backward through a sum, or a layer of several inputs or outputs."""
+        given = [sums[number] for number in outputs]
+        for number in outputs:
+            sums[number] = None
+        dx: Any = given * len(inputs)
+        for call, part, _, needed, _ in links:
+            dy = numbered(part.outputs, given) if isinstance(part, Graph) else given[0]
+            dx = part._backward(dy, caches[call], needed)
+        for (number, how, relu), gradient in zip(inputs, leaves(dx), strict=False):
+            if number >= 0:
+                meet(sums, number, how, gradient, caches[relu])
+
+
+def meet(sums: list[Any], number: int, how: int, dx: Array, relu: Any = None) -> None:
+    """Add a gradient to the sum so far of the gradients of a value."""
+    if how in (FIRST, FUSED):
+        sums[number] = dx
+    else:
+        sums[number] = add_arrays(dx, sums[number], drelu=relu if how == SUM_DRELU else None)
+
+
+def numbered(tree: Tree, entries: Sequence[Any] | None = None) -> Tree:
+    """Return a tree like another, with entries in order; by default 0, 1, ..."""
+    values = itertools.count() if entries is None else iter(entries)
+    return map_tree(lambda _: next(values), tree)
 
 
 def count(tree: Tree) -> int:
     """Return the number of leaves of a tree."""
     return len(tree) if isinstance(tree, (tuple, dict)) else 1
-
-
-def matching(part: Layer, gradients: list[Any]) -> Tree:
-    """Return the gradients of the outputs of a layer in the form of its outputs."""
-    if not isinstance(part, Graph):
-        return gradients[0]
-    numbers = iter(gradients)
-    return map_tree(lambda _: next(numbers), part.outputs)
 
 
 def check_wiring(graph: Graph) -> list[Called]:

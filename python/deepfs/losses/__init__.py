@@ -25,6 +25,8 @@ from ._output_kinds import NUMBERS as NUMBERS
 from ._output_kinds import SCORES as SCORES
 from ._output_kinds import UNKNOWN as UNKNOWN
 from ._output_kinds import OutputKind as OutputKind
+from ._output_kinds import check_metrics as check_metrics
+from ._output_kinds import only_warning as only_warning
 from .binary_cross_entropy import BinaryCrossEntropy
 from .combined import Combined
 from .cross_entropy import CrossEntropy

@@ -12,6 +12,7 @@ from .._arrays import Array, Shape, dtype_of, ignore_overflow
 from .._check import array
 from .._names import INSTEAD
 from .._settings import Settings
+from ..layers._axes import size_hint
 from ._output_kinds import UNKNOWN, OutputKind
 
 REDUCTIONS = ("mean", "sum", "none")
@@ -155,7 +156,7 @@ class ElementWise(Loss):
         if t.shape != y.shape:
             raise ValueError(
                 f"{who} takes numbers of the outputs' shape {y.shape}, "
-                f"got {t.dtype} of shape {t.shape}"
+                f"got {t.dtype} of shape {t.shape}{size_hint([y.shape[1:], t.shape[1:]])}"
             )
         # one memory layout for all inputs, so that the sum has the same bits
         y, t = np.ascontiguousarray(y), np.ascontiguousarray(t, y.dtype)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from .._arrays import Array
 from .._check import number
+from ..metrics._named import output_name
 from ._base import Loss, Terms
 from ._output_kinds import OutputKind, SeveralOutputs
 
@@ -147,7 +148,7 @@ class Combined(Loss):
     def values(self, sums: Array, divisors: Array) -> dict[str, float]:
         """Return the loss of each output by name or number, without its weight."""
         return {
-            str(key): loss.value(sums[k : k + 1], divisors[k : k + 1])
+            output_name(key): loss.value(sums[k : k + 1], divisors[k : k + 1])
             for k, (key, loss) in enumerate(self.parts())
         }
 

@@ -80,14 +80,20 @@ class FunctionLoss(Loss):
     def terms(
         self, outputs: ArrayLike, targets: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> Terms:
-        y = map_tree(lambda leaf: real_outputs(leaf, self.label), outputs)
-        t = map_tree(lambda leaf: array(leaf, self.label), targets)
+        # one memory layout, so that sums have the same bits
+        y = map_tree(lambda leaf: np.ascontiguousarray(real_outputs(leaf, self.label)), outputs)
+        t = map_tree(lambda leaf: np.ascontiguousarray(array(leaf, self.label)), targets)
         n = len(next(leaves(y)))
         weight = weights_of(sample_weight, (n,), self.label)
         if n == 0:
             return np.zeros(0), 0.0, (map_tree(np.zeros_like, y), None)
         values, gradient = self._called(y, t, n)
         if values.ndim == 0:
+            if self.reduction == "none":
+                raise ValueError(
+                    f"the loss {self.label} returns one number for the batch: with "
+                    f'reduction="none" it must return one per sample, ({n},)'
+                )
             if weight is not None:
                 raise ValueError(
                     f"the loss {self.label} returns one number for the batch: for sample weights "
@@ -116,7 +122,8 @@ class FunctionLoss(Loss):
                 f"the loss {self.label} must return one number, or one per sample, ({n},), "
                 f"got {values.shape}"
             )
-        return values.astype(np.float64), map_tree(self._like, y, returned[1])
+        dtype = next(leaves(y)).dtype if values.ndim else np.float64
+        return values.astype(dtype), map_tree(self._like, y, returned[1])
 
     def _like(self, y: Array, gradient: Any) -> Array:
         found = array(gradient, self.label)

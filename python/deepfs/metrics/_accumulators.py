@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from .._arrays import ignore_overflow
 from .._check import shown
 from .._trees import Tree, leaves, map_tree
 from ._base import Array
 from .binary import binary_average, counts_of
 from .confusion import matrix_of, score_of
 from .ranking import areas_of
-from .regression import numbers_of, r2_of
+from .regression import numbers_of, r2_of, rows
 
 
 class Accumulator(ABC):
@@ -42,6 +43,13 @@ class Accumulator(ABC):
     @abstractmethod
     def value(self) -> float:
         """Return the metric over all batches; of nothing 0, where it is not defined NaN."""
+
+    def of_batch(self) -> float:
+        """Return the value where there may be none of so few samples: then NaN."""
+        try:
+            return self.value()
+        except ValueError:
+            return float("nan")
 
     @abstractmethod
     def state(self) -> dict[str, Array]:
@@ -145,14 +153,17 @@ class R2(Sums):
         t, y = numbers_of(outputs, targets, "r2_score")
         if not t.size:
             return
-        t, y = t.reshape(len(t), -1), y.reshape(len(t), -1)
+        t, y = rows(t), rows(y)
         given = np.ones(len(t)) if sample_weight is None else np.asarray(sample_weight, np.float64)
         used = given > 0
         t, y, w = t[used], y[used], given[used, None]
         if not len(t):
             return
-        weight = w.sum()
-        mean = (w * t).sum(axis=0) / weight
+        with ignore_overflow():
+            self._join(w.sum(), (w * t).sum(axis=0) / w.sum(), t, y, w)
+
+    def _join(self, weight: Any, mean: Array, t: Array, y: Array, w: Array) -> None:
+        """Join a batch of this weight and mean with those before it."""
         spread = (w * np.square(t - mean)).sum(axis=0)
         if self.sums:
             before = self.sums["weight"]

@@ -12,7 +12,7 @@ from .._check import array, shown, whole
 from .._labels import known_labels
 
 Array: TypeAlias = NDArray[Any]
-Metric: TypeAlias = Callable[[Array, Array], Array]
+Metric: TypeAlias = Callable[[Any, Any], Any]
 
 
 def class_scores(outputs: ArrayLike, who: str) -> Array:
@@ -79,15 +79,6 @@ INSTEAD = {
 }
 
 
-def kept(outputs: Array, targets: Array, ignore_index: int | None) -> Array | None:
-    """Return a mask of the labels that count; None if all do, or if targets are no labels."""
-    by_label = targets.dtype.kind in "iu" and targets.shape == outputs.shape[:1] + outputs.shape[2:]
-    if ignore_index is None or outputs.ndim < 2 or not by_label:
-        return None
-    mask: Array = targets != whole(ignore_index, "ignore_index", -(2**62))
-    return mask
-
-
 def without_ignored(
     outputs: ArrayLike, targets: ArrayLike, ignore_index: int | None
 ) -> tuple[Array, Array]:
@@ -120,7 +111,8 @@ def without_ignored(
     """
     who = "without_ignored"
     outputs, targets = array(outputs, who), array(targets, who)
-    keep = kept(outputs, targets, ignore_index)
-    if keep is None:
+    by_label = targets.dtype.kind in "iu" and targets.shape == outputs.shape[:1] + outputs.shape[2:]
+    if ignore_index is None or outputs.ndim < 2 or not by_label:
         return outputs, targets
+    keep = targets != whole(ignore_index, "ignore_index", -(2**62))
     return np.moveaxis(outputs, 1, -1)[keep], targets[keep]

@@ -260,7 +260,7 @@ def refuse(metric: Callable[..., Any], name: str) -> None:
 
 def _known() -> dict[str, Any]:
     known: dict[str, Any] = {metric.__name__: metric for metric in PER_SAMPLE}
-    for name in ("sparse_categorical_accuracy", "categorical_accuracy"):
+    for name in ("acc", "sparse_categorical_accuracy", "categorical_accuracy"):
         known[name] = accuracy
     for short in CLASSWISE:
         for name in (f"{short}_score", short, f"{short}_macro"):
@@ -306,3 +306,35 @@ def known(name: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def of_one_output(metric: Any) -> bool:
+    """Return whether a metric is surely of one output, not of a tuple or dict of them."""
+    inner = metric.func if isinstance(metric, functools.partial) else metric
+    return isinstance(inner, (Named, TopKAccuracy)) or any(inner is known for known in PER_SAMPLE)
+
+
+def threshold_of(metric: Any) -> float | None:
+    """Return the threshold of a metric of yes-or-no outputs; None if it has none."""
+    if isinstance(metric, Named):
+        return metric.threshold if metric.kind == "binary" else None
+    if isinstance(metric, functools.partial) and metric.func in (binary_accuracy, subset_accuracy):
+        return float(metric.keywords.get("threshold", 0.0))
+    return 0.0 if metric is binary_accuracy or metric is subset_accuracy else None
+
+
+def plain_name(metric: Any) -> str:
+    """Return the name of the function of a metric with a threshold."""
+    if isinstance(metric, Named):
+        return f"binary_{metric.score}"
+    return str(metric.func.__name__ if isinstance(metric, functools.partial) else metric.__name__)
+
+
+def binary_instead(metric: Any) -> str:
+    """Return the metric to use for one output instead of one over classes; "" if it is not one."""
+    if isinstance(metric, Named):
+        return f"binary_{metric.score}" if metric.kind == "classes" else ""
+    over_classes = (
+        metric is accuracy or metric is top_k_accuracy or isinstance(metric, TopKAccuracy)
+    )
+    return "binary_accuracy" if over_classes else ""

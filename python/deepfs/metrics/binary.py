@@ -163,7 +163,8 @@ def counts_of(
 
 def binary_average(score: str, counts: Array, average: str | None, empty: float) -> Any:
     """Return a score, given the counts; the macro mean is over all labels, as scikit-learn's."""
-    if average == "macro":
-        scores = averaged(score, *counts, None, empty)
-        return float(scores.mean()) if len(scores) else empty
-    return averaged(score, *counts, average, empty)
+    hits, taken, there = counts
+    scores = averaged(score, hits, taken, there, None if average == "macro" else average, empty)
+    if average != "macro":
+        return scores
+    return float(scores.mean()) if len(scores) else empty

@@ -144,7 +144,7 @@ def subset_accuracy(outputs: ArrayLike, targets: ArrayLike, threshold: float = 0
     array([1., 0.])
     """
     found = on_the_right_side(outputs, targets, threshold, "subset_accuracy")
-    return found.reshape(len(found), -1).all(axis=1).astype(np.float64)
+    return np.asarray(found.all(axis=tuple(range(1, found.ndim))), np.float64)
 
 
 def top_k_accuracy(outputs: ArrayLike, targets: ArrayLike, k: int = 5) -> Array:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from math import sqrt
+from math import prod, sqrt
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._arrays import ignore_overflow
 from .._check import array, one_of
 from ._base import Array
 
@@ -122,18 +123,20 @@ def r2_score(y_true: ArrayLike, y_pred: ArrayLike, multioutput: str = "uniform_a
     0.5
     """
     one_of(multioutput, "multioutput", ("uniform_average", "raw_values"))
-    t, y = numbers_of(y_pred, y_true, "r2_score")
-    if len(t) < 2:
-        raise ValueError(f"r2_score needs at least 2 samples, got {len(t)}")
-    t, y = t.reshape(len(t), -1), y.reshape(len(t), -1)
-    scores = r2_of(np.square(t - y).sum(axis=0), np.square(t - t.mean(axis=0)).sum(axis=0))
+    t, y = map(rows, numbers_of(y_pred, y_true, "r2_score"))
+    if len(t) < 2 or not t.size:
+        raise ValueError(f"r2_score needs at least 2 samples and 1 output, got {t.shape}")
+    with ignore_overflow():
+        scores = r2_of(np.square(t - y).sum(axis=0), np.square(t - t.mean(axis=0)).sum(axis=0))
     return scores if multioutput == "raw_values" else float(scores.mean())
 
 
 def r2_of(residual: Array, total: Array) -> Array:
     """Return R2 of each output, given the sums of squares about outputs and about the mean."""
-    constant = np.where(residual == 0, 1.0, 0.0)
-    return np.where(total > 0, 1 - residual / np.where(total > 0, total, 1), constant)
+    with ignore_overflow():
+        constant = np.where(residual == 0, 1.0, 0.0)
+        scores = np.where(total > 0, 1 - residual / np.where(total > 0, total, 1), constant)
+    return np.where(np.isnan(residual) | np.isnan(total), np.nan, scores)
 
 
 def numbers_of(outputs: ArrayLike, targets: ArrayLike, who: str) -> tuple[Array, Array]:
@@ -151,20 +154,23 @@ def numbers_of(outputs: ArrayLike, targets: ArrayLike, who: str) -> tuple[Array,
 def absolute_errors(outputs: ArrayLike, targets: ArrayLike, who: str) -> Array:
     """Return the mean absolute error of each sample."""
     t, y = numbers_of(outputs, targets, who)
-    return means(np.abs(t - y))
+    with ignore_overflow():
+        return rows(np.abs(t - y)).mean(axis=1) if t.size else np.zeros(len(t))
 
 
 def squared_errors(outputs: ArrayLike, targets: ArrayLike, who: str) -> Array:
     """Return the mean squared error of each sample."""
     t, y = numbers_of(outputs, targets, who)
-    return means(np.square(t - y))
+    with ignore_overflow():
+        return rows(np.square(t - y)).mean(axis=1) if t.size else np.zeros(len(t))
 
 
-def means(values: Array) -> Array:
-    """Return the mean of each sample."""
-    return values.reshape(len(values), -1).mean(axis=1) if values.size else np.zeros(len(values))
+def rows(values: Array) -> Array:
+    """Return the numbers of each sample as a row."""
+    return values.reshape(len(values), prod(values.shape[1:]))
 
 
 def mean(values: Array) -> float:
     """Return the mean; of nothing, 0."""
-    return float(values.mean()) if values.size else 0.0
+    with ignore_overflow():
+        return float(values.mean()) if values.size else 0.0

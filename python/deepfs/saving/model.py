@@ -42,7 +42,8 @@ def describe(trainer: Trainer) -> dict[str, Any]:
         "network": to_config(network),
         "loss": to_config(trainer.loss),
         "optimizer": to_config(trainer.optimizer),
-        "metrics": list(trainer.metrics),
+        "metrics": [metric_config(*named) for named in trainer.metrics.items()],
+        "auto_metrics": trainer.auto_metrics,
         "check_finite": trainer.check_finite,
         "report_penalty": trainer.report_penalty,
         "in_shape": network.in_shape,
@@ -54,6 +55,30 @@ def describe(trainer: Trainer) -> dict[str, Any]:
     }
     same: dict[str, Any] = json.loads(json.dumps(description))
     return same
+
+
+def metric_config(name: str, metric: Any) -> Any:
+    """Return a metric as a file has it: a name of deepfs, one of an output, or a lost one."""
+    if isinstance(metric, metrics.OfOutput):
+        inner = metric_config(metrics.get(metric.metric)[0], metric.metric)
+        return {"output": metric.output, "metric": inner}
+    known = metrics.known(name) and metrics.get(name)[1] == metric
+    return name if known else {"own": name}
+
+
+def metrics_in(configs: list[Any]) -> tuple[list[Any], list[str]]:
+    """Return the metrics that a file names, and the names of those that deepfs does not have."""
+    found: list[Any] = []
+    lost: list[str] = []
+    for config in configs:
+        output = config.get("output") if isinstance(config, dict) else None
+        inner = config if output is None else config["metric"]
+        name = inner["own"] if isinstance(inner, dict) else inner
+        if isinstance(inner, dict) or not metrics.known(name):
+            lost.append(name if output is None else f"{metrics.output_name(output)}_{name}")
+        else:
+            found.append(name if output is None else metrics.OfOutput(output, name))
+    return found, lost
 
 
 def leaves(network: Layer) -> list[tuple[str, Layer]]:
@@ -78,8 +103,10 @@ def save(trainer: Trainer, path: str | Path) -> None:
     write(path, arrays_of(trainer), describe(trainer))
 
 
-def read(path: str | Path, own: Iterable[type] = ()) -> tuple[Trainer, list[str]]:
-    """Read a model that `save` wrote; see `deepfs.load`.
+def read(
+    path: str | Path, own: Iterable[type] = (), loss: Loss | None = None
+) -> tuple[Trainer, list[str]]:
+    """Read a model that `save` wrote, with its own loss or another; see `deepfs.load`.
 
     Returns
     -------
@@ -92,15 +119,18 @@ def read(path: str | Path, own: Iterable[type] = ()) -> tuple[Trainer, list[str]
     with TensorFile(path) as file:
         description = description_in(file)
         try:
-            loss = reader.make(description["loss"])
+            loss = reader.make(description["loss"]) if loss is None else loss
             if description["format"] == 1:
                 description["metrics"] = metrics_of_0_1_0(description["metrics"], loss)
-            named = {name: metrics.known(name) for name in description["metrics"]}
+            auto = bool(description.get("auto_metrics", False))
+            found, lost = metrics_in(description["metrics"])
+            if auto:
+                found, lost = list(loss.output_kind.metrics), []
             trainer = Trainer(
                 reader.make(description["network"]),
                 loss,
                 reader.make(description["optimizer"]),
-                dict(metrics.get(name) for name, known in named.items() if known),
+                dict(metrics.get(metric) for metric in found),
                 description["check_finite"],
                 description.get("report_penalty", False),
             )
@@ -114,7 +144,8 @@ def read(path: str | Path, own: Iterable[type] = ()) -> tuple[Trainer, list[str]
                 TypeError, ValueError) as error:  # fmt: skip
             raise CheckpointError(f"{path} does not describe a model: {error}") from error
         read_arrays(trainer, file)
-    return trainer, [name for name, known in named.items() if not known]
+    trainer.auto_metrics = auto
+    return trainer, lost
 
 
 def restore(trainer: Trainer, file: TensorFile) -> None:

@@ -18,6 +18,7 @@ from .tensors import CheckpointError
 MAX_LAYERS = 10_000  # of a network in a file; a layer that occurs twice counts twice
 SAME = "same"  # kind of a layer that was described before
 DICT = "dict"  # kind of a dict, whose entries are settings
+FUNCTION = "function"  # setting of a loss that is a function of one's own
 INPUT = "Input"  # kind of an input of a Graph
 
 
@@ -57,6 +58,8 @@ def to_config(value: Any, seen: list[layers.Layer] | None = None) -> Any:
             own = callable(setting) and not dataclasses.is_dataclass(setting)
             if name == "initializer" and own:  # a function: the weights are in the file anyway
                 setting = "zeros"
+            elif name == FUNCTION and own:  # of a FunctionLoss: `load` asks for it
+                setting = value.label  # type: ignore[attr-defined]
             config[name] = to_config(setting, seen)
         if isinstance(value, layers.Layer):
             seen.append(value)
@@ -102,6 +105,11 @@ class SettingsReader:
             return {name: self.make(entry) for name, entry in settings["entries"].items()}
         if kind == INPUT:
             return layers.Input(**settings)
+        if FUNCTION in settings:
+            raise CheckpointError(
+                f"the loss contains a function of your own, {settings[FUNCTION]}, which is not in "
+                f"the file: load(path, loss={settings[FUNCTION]}), or the tuple or dict of losses"
+            )
         if kind not in self.kinds:
             raise CheckpointError(
                 f"the file names {kind!r}, which deepfs does not have: load(path, layers=[{kind}])"

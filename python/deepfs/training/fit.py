@@ -182,9 +182,8 @@ class Run:
 
     def _settings(self) -> dict[str, Any]:
         """Return the settings that must be the same in a resumed run."""
-        stream = isinstance(self.data, Stream)
         return {
-            **({"inputs": None, "targets": None} if stream else self.data.shapes()),
+            **self.data.shapes(),
             "batch_size": self.batch_size,
             "gradient_accumulation_steps": self.accumulate,
             "shuffle": self.shuffle,

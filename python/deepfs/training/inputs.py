@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -159,7 +160,8 @@ def check_targets(trainer: Trainer, data: DataSet) -> None:
     rows = max(1, 2**20 // max(1, largest))
     for start in range(0, data.samples, rows):
         batch = data.take(slice(start, start + rows))
-        outputs = map_shapes(lambda shape, n=len(batch): np.zeros((n, *shape), dtype), out_shape)
+        zeros = partial(_zeros, len(batch), dtype)
+        outputs = map_shapes(zeros, out_shape)
         try:
             trainer.loss.check_targets(outputs, batch.y, batch.weight)
         except (TypeError, ValueError, IndexError) as error:
@@ -168,6 +170,10 @@ def check_targets(trainer: Trainer, data: DataSet) -> None:
             if not way and not where:
                 raise
             raise type(error)(f"{error}{where}{way}") from None
+
+
+def _zeros(samples: int, dtype: Any, shape: Shape) -> Array:
+    return np.zeros((samples, *shape), dtype)
 
 
 def way_out(outputs: Tree, y: Tree) -> str:
@@ -199,11 +205,14 @@ def map_shapes(function: Any, tree: Any) -> Tree:
     return function(tree)
 
 
-def check_last_batch(trainer: Trainer, samples: int, x: Tree) -> None:
-    """Raise ValueError if the network cannot train on the last batch of an epoch."""
-    shape = map_tree(lambda leaf: (samples, *leaf.shape[1:]), x)
+def check_batches(trainer: Trainer, data: DataSet, batch_size: int, drop_last: bool) -> None:
+    """Raise ValueError if there is no batch, or the network cannot train on the last one."""
+    if drop_last and data.samples < batch_size:
+        raise ValueError(f"drop_last leaves no batch of {batch_size}, got {data.samples} samples")
+    last = 0 if drop_last else data.samples % batch_size
+    samples = last or min(data.samples, batch_size)
     try:
-        trainer.network.check_training(shape)
+        trainer.network.check_training(map_tree(lambda leaf: (samples, *leaf.shape[1:]), data.x))
     except ValueError as error:
         raise ValueError(
             f"{error}: that would be the last batch of an epoch; drop_last=True leaves it out"

@@ -15,7 +15,7 @@ SHOWN_EVERY = 0.2  # seconds
 def chosen(verbose: str | int) -> int:
     """Return 0 (silent), 1 (a bar) or 2 (a line per epoch); "auto" is a bar where it is seen."""
     if verbose == "auto":
-        return 1 if sys.stderr.isatty() or in_notebook() else 2
+        return 1 if is_terminal(sys.stderr) or in_notebook() else 2
     if verbose not in (0, 1, 2):
         raise ValueError(f'verbose must be "auto", 0, 1 or 2, got {verbose!r}')
     return int(verbose)
@@ -24,6 +24,11 @@ def chosen(verbose: str | int) -> int:
 def in_words(logs: dict[str, float]) -> str:
     """Return ``loss 0.1234  accuracy 0.9876``."""
     return "  ".join(f"{name} {value:.4f}" for name, value in logs.items())
+
+
+def is_terminal(stream: Any) -> bool:
+    """Return whether a stream is a terminal; a process without a console has None for it."""
+    return stream is not None and not stream.closed and bool(stream.isatty())
 
 
 def in_kernel() -> bool:
@@ -119,4 +124,8 @@ class Progress:
             self.bar = None
         if self.mode:
             speed = f"  {self.done / max(self.seconds, 1e-9):,.0f} images/s  {self.seconds:.1f} s"
-            print(f"{self.title}  {in_words(logs)}{speed if self.mode == 2 else ''}", flush=True)
+            line = f"{self.title}  {in_words(logs)}{speed if self.mode == 2 else ''}"
+            try:
+                print(line, flush=True)
+            except (OSError, ValueError):  # the stream is closed: the training does not need it
+                self.mode = 0
