@@ -35,7 +35,7 @@ ORDER = """
     _check _labels _names _version reference datasets
     _arrays _settings config random
     _trees initializers regularizers schedules
-    metrics
+    _table metrics
     layers
     _im2col data losses networks optimizers
     means

@@ -7,7 +7,7 @@ from html import escape
 from math import ceil, floor, isfinite, log10
 
 from .._html import preformatted
-from ..layers._table import clipped
+from .._table import clipped
 
 NAME = 40  # widest name in the table
 HEAD = ("", "first", "last", "lowest", "in epoch", "highest", "in epoch")

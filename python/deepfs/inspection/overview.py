@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from .._html import preformatted
 from .._repr import one_line
+from .._table import WIDTH, clipped, html_of, size_text
 from ..layers import Container, Layer
 from ..layers._container import all_parts
-from ..layers._table import WIDTH, clipped, html_of, size_text
 from ..trainer import Trainer
 from .curves import history_html
+from .wiring import source_lines
 
 
 def model_in_words(name: str, trainer: Trainer, history: Mapping[str, Sequence[float]]) -> str:
@@ -34,6 +35,8 @@ def model_html(name: str, trainer: Trainer, history: Mapping[str, Sequence[float
     parts = [preformatted(model_in_words(name, trainer, history))]
     if isinstance(trainer.network, Container) or trainer.network.built_dtype is not None:
         parts.append(html_of(trainer.network))
+    if wiring := source_lines(trainer.network):
+        parts.append(preformatted("\n".join(wiring)))
     return "\n".join([*parts, history_html(history)] if history else parts)
 
 

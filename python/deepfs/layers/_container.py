@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from .._arrays import Array, Shape, float_dtype
+from .._table import html_of
 from . import _parameter
 from ._base import Layer
 from ._parameter import Parameter
 from ._state import check_name
-from ._table import html_of
 
 
 class Container(Layer):

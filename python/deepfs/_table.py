@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from .._arrays import Shape
-from .._html import preformatted, table_html
-from .._trees import is_shape, leaves, map_shapes
+from ._arrays import Shape
+from ._html import preformatted, table_html
+from ._trees import is_shape, leaves, map_shapes
 
 WIDTH = 100  # of a printed table
 NARROW = 24  # of a column that could be longer
