@@ -14,6 +14,7 @@ import pytest
 import deepfs as dfs
 from deepfs import layers as L
 from deepfs.training import progress
+from deepfs.training.lr_finder import RangeTest
 from deepfs.training.progress import Progress
 from models import small_model
 
@@ -243,6 +244,16 @@ accuracy   0.25  0.125   0.125         3      0.5         2"""
     assert fits(repr(diverged))
 
 
+def test_a_range_test_is_a_line():
+    rates, losses = np.geomspace(1e-4, 1, 5), np.array([3.0, 2.5, 1.0, 2.0, 9.0])
+    assert repr(RangeTest(rates, losses, losses)) == (
+        "RangeTest of 5 rates from 0.0001 to 1: smoothed loss 1 at 0.01, suggestion 0.001"
+    )
+    assert repr(RangeTest(rates, losses, rates)).endswith(
+        "0.0001, no suggestion: the loss falls at no rate"
+    )
+
+
 # the summary
 
 
@@ -270,7 +281,8 @@ def test_shared_layers_are_marked_and_run_in_every_place(capsys):
     shared = L.Dense(4, bias=False)
     net = L.Sequential([shared, L.Residual(shared), L.Dense(4, bias=False)])
     lines = summary_of(net, (4,), capsys)
-    assert [line.split()[-4] for line in lines[1:5] if "Dense" in line] == ["16", "shared", "16"]
+    rows = [line.split()[-4:-2] for line in lines[1:5] if "Dense" in line]
+    assert rows == [["16", "16"], ["shared", "16"], ["16", "16"]]
     assert lines[-3:] == [
         "32 parameters, float32, 128 B",
         "for each sample 48 multiply-adds (MACs), outputs of 48 B",
