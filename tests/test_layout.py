@@ -31,11 +31,11 @@ RULES = [
 # Layers of modules, lowest first: a module imports from the lines above its own, and from its own
 # package. A folder stands for all that lies in it.
 ORDER = """
-    _fields
+    _fields _html _public _repr
     _check _labels _names _version reference datasets
     _arrays _settings config random
     _trees initializers regularizers schedules
-    metrics
+    _table metrics
     layers
     _im2col data losses networks optimizers
     means

@@ -15,6 +15,7 @@ An attribute that the class does not have is refused, with the name that was pro
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import sys
 from abc import ABCMeta
@@ -23,6 +24,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ._fields import declared, has_setter, in_method, is_built_in, setting_names, undecorated
 from ._names import hint, meant, unknown_argument
+from ._repr import written
+
+REFUSED = object()
 
 
 class SettingsMeta(ABCMeta):
@@ -66,9 +70,11 @@ class Settings(metaclass=SettingsMeta):
         cls.__repr__ = cls.__repr__  # type: ignore[method-assign]  # or @dataclass writes its own
 
     def __repr__(self) -> str:
-        from ._repr import written
-
         return written(self)
+
+    def _arguments(self) -> list[tuple[str, Any]]:
+        """Return the arguments of the call that makes the object, without defaults."""
+        return arguments(self)
 
     if not TYPE_CHECKING:  # type checkers shall know the attributes by their declarations
 
@@ -197,6 +203,45 @@ def same(a: Any, b: Any) -> bool:
         return a is b or (type(a) is type(b) and bool(a == b))
     except (TypeError, ValueError):  # as of arrays
         return False
+
+
+def arguments(made: Settings) -> list[tuple[str, Any]]:
+    """Return the arguments of the call that makes an object: names with "=", and values."""
+    cls, content = type(made), content_of(made)
+    fields = [f for f in dataclasses.fields(cls) if f.init and f.repr and f.name in content]  # type: ignore[arg-type]
+    fields.sort(key=lambda f: f.kw_only is True)
+    given = {field.name: content[field.name] for field in fields}
+    defaults = {f.name: f.default for f in fields if f.default is not dataclasses.MISSING}
+    defaults |= {f.name: f.default_factory() for f in fields
+                 if f.default_factory is not dataclasses.MISSING}  # fmt: skip
+    found = []
+    positional = True
+    for field in fields:
+        name, value = field.name, given[field.name]
+        if name in defaults and same(value, chosen(cls, given, name, defaults[name])):
+            positional = False
+            continue
+        positional = positional and not field.kw_only and name not in defaults
+        found.append(("" if positional else f"{name}=", shorter(cls, given, name)))
+    return found
+
+
+def shorter(cls: type, given: dict[str, Any], name: str) -> Any:
+    """Return 3 for (3, 3), if the constructor makes the same of it."""
+    value = given[name]
+    if isinstance(value, tuple) and len(value) > 1 and all(same(v, value[0]) for v in value):
+        one = value[0]
+        if isinstance(one, int) and same(value, chosen(cls, given, name, one)):
+            return one
+    return value
+
+
+def chosen(cls: type, given: dict[str, Any], name: str, value: Any) -> Any:
+    """Return what a constructor makes of a value for one setting; REFUSED if it takes others."""
+    try:
+        return worked_out(cls, given | {name: value})[name]
+    except Exception:  # a repr must not fail, whatever a user's class does
+        return REFUSED
 
 
 def settable(made: Settings) -> list[str]:

@@ -16,6 +16,7 @@ from cnn_core import threads as _threads
 
 from ._check import flag, whole
 from ._names import hint
+from ._public import public_names as _public_names
 from ._version import __version__
 
 winograd = True  # False: Conv2D with algorithm="auto" never uses Winograd's algorithm
@@ -121,3 +122,7 @@ def _version(name: str) -> str:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return f"not installed: pip install {name}"
+
+
+def __dir__() -> list[str]:
+    return _public_names(globals())

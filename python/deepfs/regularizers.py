@@ -14,6 +14,7 @@ from math import inf
 from typing import NamedTuple
 
 from ._check import flag, number
+from ._public import public_names as _public_names
 from ._settings import ExplainedSettings
 
 __all__ = ["L1", "L2", "ElasticNet", "MaxNorm", "Regularizer", "WeightDecay"]
@@ -262,3 +263,7 @@ def terms_of(regularizers: Iterable[Regularizer]) -> Terms:
         l2, l1, decay, shrink = (a + b for a, b in zip(total[:4], new[:4], strict=True))
         total = Terms(l2, l1, decay, shrink, min(total.limit, new.limit))
     return total
+
+
+def __dir__() -> list[str]:
+    return _public_names(globals())

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from .._arrays import Array, Shape, float_dtype
+from .._table import html_of
 from . import _parameter
 from ._base import Layer
 from ._parameter import Parameter
@@ -43,9 +44,14 @@ class Container(Layer):
         return [in_shape for _ in self.named_parts()]
 
     def _repr_html_(self) -> str:
-        from ..inspection.html import network_html
+        return html_of(self)
 
-        return network_html(self)
+    def _calls(self, in_shape: Any) -> Iterator[tuple[str, Layer, Any]]:
+        """Yield name, part and input shape of each call of a part."""
+        for (name, part), shape in zip(
+            self.named_parts().items(), self.part_shapes(in_shape), strict=True
+        ):
+            yield name, part, shape
 
     def replace(self, name: str, layer: Layer) -> Layer:
         """Replace a part by another layer; return the old one.

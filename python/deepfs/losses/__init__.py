@@ -8,6 +8,7 @@ Cross-entropy has a kernel, ``softmax.pyx``; the others work on small arrays, in
 """
 
 # for losses of your own: public, but not part of `import *`
+from .._public import public_names as _public_names
 from ._base import REDUCTIONS as REDUCTIONS
 from ._base import ElementWise as ElementWise
 from ._base import Loss
@@ -47,3 +48,7 @@ __all__ = [
     "NegativeLogLikelihood",
     "get",
 ]
+
+
+def __dir__() -> list[str]:
+    return _public_names(globals())

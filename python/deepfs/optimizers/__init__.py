@@ -1,5 +1,6 @@
 """Optimizers: rules that turn gradients into better weights."""
 
+from .._public import public_names as _public_names
 from ._arena import Arena, zeros_like
 from ._base import Optimizer
 from ._context import StepContext
@@ -32,3 +33,7 @@ __all__ = [
     "StepContext",
     "zeros_like",
 ]
+
+
+def __dir__() -> list[str]:
+    return _public_names(globals())

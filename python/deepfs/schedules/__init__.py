@@ -5,6 +5,7 @@ the eighth epoch with ``by="epoch"``. So it can be plotted. After their end, sch
 last value. There is no ``scheduler.step()``: the optimizer counts steps and epochs.
 """
 
+from .._public import public_names as _public_names
 from ._base import MOVES as MOVES  # for schedules of one's own, not for `import *`
 from ._base import Schedule
 from .cyclic import Cosine, CosineRestarts, OneCycle
@@ -26,3 +27,7 @@ __all__ = [
     "Step",
     "Warmup",
 ]
+
+
+def __dir__() -> list[str]:
+    return _public_names(globals())
