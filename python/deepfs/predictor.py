@@ -26,7 +26,8 @@ class Predictor(ExplainedSettings):
         x, y : array (n, ...)
             Inputs and targets.
         batch_size : int
-            Samples at a time. It bounds the memory and does not change the result.
+            Samples at a time. It bounds the memory. Results of different sizes agree to rounding,
+            and in float64 to the last bit: see ``docs/numerics.md``.
 
         Returns
         -------
@@ -57,7 +58,8 @@ class Predictor(ExplainedSettings):
         x : array (n, ...)
             Inputs.
         batch_size : int
-            Samples at a time. It bounds the memory and does not change the result.
+            Samples at a time. It bounds the memory. Results of different sizes agree to rounding,
+            and in float64 to the last bit: see ``docs/numerics.md``.
 
         Returns
         -------
@@ -89,7 +91,8 @@ class Predictor(ExplainedSettings):
         x : array (n, ...)
             Inputs.
         batch_size : int
-            Samples at a time. It bounds the memory and does not change the result.
+            Samples at a time. It bounds the memory. Results of different sizes agree to rounding,
+            and in float64 to the last bit: see ``docs/numerics.md``.
 
         Returns
         -------
@@ -127,7 +130,8 @@ class Predictor(ExplainedSettings):
         x : array (n, ...)
             Inputs.
         batch_size : int
-            Samples at a time. It bounds the memory and does not change the result.
+            Samples at a time. It bounds the memory. Results of different sizes agree to rounding,
+            and in float64 to the last bit: see ``docs/numerics.md``.
 
         Returns
         -------

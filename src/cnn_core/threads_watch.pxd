@@ -2,6 +2,9 @@
 
 A kernel on several threads waits for the one that cannot run, and one thread alone is faster. Each
 thread that calls kernels has a `Watch`, and `decide` judges its kernels by windows of WINDOW.
+
+What a thread does that waits depends on who loaded the OpenMP library first. As deepfs sets it up,
+it soon sleeps; as others do, it spins until the system takes its processor away. So both count.
 """
 
 cdef extern from *:
@@ -20,8 +23,14 @@ cdef extern from *:
         struct rusage usage;
         return getrusage(RUSAGE_THREAD, &usage) ? 0 : usage.ru_nvcsw;
     }
+    /* How often a thread of this process has lost its processor to another program. */
+    static long losses_now(void) {
+        struct rusage usage;
+        return getrusage(RUSAGE_SELF, &usage) ? 0 : usage.ru_nivcsw;
+    }
     #else
     static long sleeps_now(void) { return 0; }
+    static long losses_now(void) { return 0; }
     #endif
 
     #ifdef _MSC_VER
@@ -31,18 +40,20 @@ cdef extern from *:
     #endif
     typedef struct {
         int kernels, alone, trial;
-        long sleeps;
+        long sleeps, losses;
         double began, work, rate, until, pause;
     } Watch;
     static PER_THREAD Watch own_watch;
 
     static const double FIRST_PAUSE = 0.05, LONGEST_PAUSE = 2.0, MIN_GAIN = 1.5;
+    static const double LONGEST_TRIAL = 0.01, SLICE = 0.02;
     """
     ctypedef struct Watch:      # what a thread that calls kernels knows of them
         int kernels             # since the beginning of a window
         bint alone              # they run on one thread
         bint trial              # ... for this window, to compare
         long sleeps             # of the thread, when the window began
+        long losses             # of processors, when it did
         double began            # seconds, when it did
         double work             # nanoseconds of one thread, of its kernels
         double rate             # seconds per nanosecond of work, of the last window on several
@@ -51,22 +62,33 @@ cdef extern from *:
     Watch own_watch             # of the calling thread
     double clock_now() nogil    # seconds
     long sleeps_now() nogil
+    long losses_now() nogil
     const double FIRST_PAUSE    # seconds that a choice is kept at first
     const double LONGEST_PAUSE  # seconds that it is kept at most
     const double MIN_GAIN       # how many times as fast one thread must be to be chosen
+    const double LONGEST_TRIAL  # seconds of a window on one thread, to compare
+    const double SLICE          # seconds: a busy program takes the processor more often than that
 
 cdef enum:
     WINDOW = 16                 # kernels that are judged together
 
 
-cdef inline void decide(Watch* watch, double now, long sleeps) noexcept nogil:
+cdef inline bint is_over(Watch* watch) noexcept nogil:
+    """Return whether the window is: a trial of long kernels must not take long."""
+    return watch.kernels > WINDOW or (watch.trial and clock_now() - watch.began > LONGEST_TRIAL)
+
+
+cdef inline void decide(Watch* watch, double now, long sleeps, long losses) noexcept nogil:
     """Choose between one thread and several, and begin a new window.
 
-    If the calling thread went to sleep in most kernels, others hold the processors, or the work is
-    shared out badly; so the next window is tried on one thread. If that is much faster it stays so
-    for a while, else it is not tried again for a while; both become longer as they are repeated.
+    If the calling thread went to sleep in most kernels, or a processor was lost more often than
+    every SLICE, others hold the processors, or the work is shared out badly; so the next window is
+    tried on one thread. If that is much faster it stays so for a while, else it is not tried again
+    for a while; both become longer as they are repeated.
     """
-    cdef double rate = (now - watch.began) / watch.work
+    cdef double seconds = now - watch.began, rate = seconds / watch.work
+    cdef bint disturbed = (2 * (sleeps - watch.sleeps) > WINDOW
+                           or (losses - watch.losses) * SLICE > seconds)
     if watch.trial:
         watch.trial = False
         watch.alone = rate * MIN_GAIN < watch.rate
@@ -74,10 +96,10 @@ cdef inline void decide(Watch* watch, double now, long sleeps) noexcept nogil:
         watch.until = now + watch.pause
     elif watch.alone:
         watch.alone = now < watch.until
-    elif watch.began and 2 * (sleeps - watch.sleeps) > WINDOW:
+    elif watch.began and disturbed:
         watch.alone = watch.trial = now >= watch.until
         watch.rate = rate
-    else:
+    elif now > watch.until + watch.pause:
         watch.pause = 0
     watch.kernels, watch.work = 1, 0
-    watch.began, watch.sleeps = now, sleeps
+    watch.began, watch.sleeps, watch.losses = now, sleeps, losses
