@@ -44,7 +44,7 @@ def test_every_kernel_of_numbers_begins_by_flushing():
         ):
             if re.search(r"\breal\[", signature):
                 found += 1
-                if body != "    cdef FloatMode mode = flush_denormals()\n":
+                if body != "    cdef FloatMode _mode = flush_denormals()\n":
                     forgotten.append(f"{path.stem}.{name}")
     assert not forgotten
     assert found > 25

@@ -150,7 +150,9 @@ def finite_as(x: Array, dtype: DTypeLike, who: str, first: int = 0) -> Array:
         entries, kept = np.ravel(x[at]), np.isfinite(np.ravel(y[at]))
         wrong = entries[~kept & np.isfinite(entries)]
         if len(wrong) == 0:
-            raise ValueError(f"{who} needs finite inputs, got NaN or infinity in sample {first + at}")
+            raise ValueError(
+                f"{who} needs finite inputs, got NaN or infinity in sample {first + at}"
+            )
         raise ValueError(
             f"{who} needs inputs within {y.dtype} ({np.finfo(y.dtype).max:.1e}), "
             f"got {wrong[0]:g} in sample {first + at}"

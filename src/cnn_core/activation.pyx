@@ -146,7 +146,7 @@ def forward(
     const real[::1] parameter=None,     # in   (k,), repeated along x: elu's scale, or slopes
 ):
     """Write the activation of ``x`` to ``y``."""
-    cdef FloatMode mode = flush_denormals()
+    cdef FloatMode _mode = flush_denormals()
     if y.shape[0] != x.shape[0] or not 0 <= kind < KINDS:
         raise ValueError("kind must be of this module, and x and y of one length")
     if x.shape[0] > 0:
@@ -165,7 +165,7 @@ def backward(
     For `slope`, with respect to the slope of leaky_relu: one number of each x, for the caller
     to add up.
     """
-    cdef FloatMode mode = flush_denormals()
+    cdef FloatMode _mode = flush_denormals()
     cdef dim n = x_or_y.shape[0]
     if dy.shape[0] != n or dx.shape[0] != n or not 0 <= kind <= SLOPE:
         raise ValueError("kind must be of this module, and x_or_y, dy and dx of one length")

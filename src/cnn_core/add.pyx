@@ -50,7 +50,7 @@ def add(
     const real[::1] drelu=None,             # in   (n,), y = 0 where drelu <= 0 or NaN
 ):
     """Write the sum of ``a`` and ``b`` to ``y``."""
-    cdef FloatMode mode = flush_denormals()
+    cdef FloatMode _mode = flush_denormals()
     cdef dim n = a.shape[0]
     if b.shape[0] != n or y.shape[0] != n or (drelu is not None and (relu or drelu.shape[0] != n)):
         raise ValueError("a, b, drelu and y do not belong to one sum")

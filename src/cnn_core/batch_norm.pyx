@@ -129,7 +129,7 @@ def batch_moments(
 
     running = momentum running + (1 - momentum) batch, for both.
     """
-    cdef FloatMode mode = flush_denormals()
+    cdef FloatMode _mode = flush_denormals()
     cdef dim rows = x.shape[0], c = x.shape[1], run = run_of_rows(rows), runs, wide, r, k, n
     cdef Buffer workspace
     cdef double* moments
@@ -191,7 +191,7 @@ def batch_norm_forward(
     The mean is subtracted from x itself: multiplied first and put into beta, it would leave few
     digits where it is many standard deviations.
     """
-    cdef FloatMode mode = flush_denormals()
+    cdef FloatMode _mode = flush_denormals()
     cdef dim rows = x.shape[0], c = x.shape[1], run = run_of_rows(rows), wide, r, k, n
     cdef Buffer workspace
     cdef real* columns
@@ -240,7 +240,7 @@ def batch_norm_backward(
     With running statistics (``batch`` false) the mean and the variance are constants, and
     dx = gamma inv_std dy.
     """
-    cdef FloatMode mode = flush_denormals()
+    cdef FloatMode _mode = flush_denormals()
     cdef dim rows = x.shape[0], c = x.shape[1], run = run_of_rows(rows), runs, wide, r, k, n
     cdef Buffer workspace
     cdef double* totals

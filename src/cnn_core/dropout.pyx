@@ -39,7 +39,7 @@ def drop(
     uint64_t seed, uint32_t stream, uint32_t call,
 ):
     """Write ``x * scale`` with probability 1 - p, else 0, to ``y``: forward and backward alike."""
-    cdef FloatMode mode = flush_denormals()
+    cdef FloatMode _mode = flush_denormals()
     cdef dim n = x.shape[0], first, t
     cdef uint64_t limit         # an entry whose word is below it is dropped
     if y.shape[0] != n:

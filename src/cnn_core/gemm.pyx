@@ -478,7 +478,7 @@ def gemm(
     const real[:, ::1] drelu=None,  # in   (m, n), c = 0 where drelu <= 0 or NaN
 ):
     """Write or add the matrix product of ``a`` and ``b`` to ``c``."""
-    cdef FloatMode mode = flush_denormals()
+    cdef FloatMode _mode = flush_denormals()
     cdef dim m = c.shape[0], n = c.shape[1], k = a.shape[0] if trans_a else a.shape[1]
     if ((a.shape[1] if trans_a else a.shape[0]) != m or (b.shape[1] if trans_b else b.shape[0]) != k
             or (b.shape[0] if trans_b else b.shape[1]) != n

@@ -256,7 +256,7 @@ def group_norm_forward(
     real[:, :, ::1] y,                  # out  (rows, pixels, c)
 ):
     """Write (x - mean) * inv_std * gamma + beta to ``y``, with the statistics of each group."""
-    cdef FloatMode mode = flush_denormals()
+    cdef FloatMode _mode = flush_denormals()
     cdef dim rows = x.shape[0], pixels = x.shape[1], groups = statistics.shape[2], b, first, n
     cdef dim c = columns_of(pixels, x.shape[2], groups, sizeof(real))
     cdef dim values = pixels * x.shape[2], wide = whole_vectors(c, sizeof(real))
@@ -300,7 +300,7 @@ def group_norm_backward(
 
         dx = inv_std (g - mean(g) - normal mean(g normal)).
     """
-    cdef FloatMode mode = flush_denormals()
+    cdef FloatMode _mode = flush_denormals()
     cdef dim rows = x.shape[0], pixels = x.shape[1], groups = statistics.shape[2], b, first, n
     cdef dim c = columns_of(pixels, x.shape[2], groups, sizeof(real))
     cdef dim values = pixels * x.shape[2], wide = whole_vectors(c, sizeof(real))

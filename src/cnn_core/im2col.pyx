@@ -217,7 +217,7 @@ def im2col(
     dim oh, dim ow, dim kh, dim kw, dim sh, dim sw, dim top, dim left, dim dh, dim dw,
 ):
     """Write the pixels under each window to a row of ``col``."""
-    cdef FloatMode mode = flush_denormals()
+    cdef FloatMode _mode = flush_denormals()
     cdef dim n = x.shape[0], h = x.shape[1], w = x.shape[2], c = x.shape[3], b
     cdef dim rows = col.shape[0], columns = col.shape[1]
     cdef Window window = Window(kh, kw, sh, sw, top, left, dh, dw)
@@ -238,7 +238,7 @@ def col2im(
     dim oh, dim ow, dim kh, dim kw, dim sh, dim sw, dim top, dim left, dim dh, dim dw,
 ):
     """Add up in ``dx`` what ``im2col`` had copied: its adjoint. Threads share out images."""
-    cdef FloatMode mode = flush_denormals()
+    cdef FloatMode _mode = flush_denormals()
     cdef dim n = dx.shape[0], h = dx.shape[1], w = dx.shape[2], c = dx.shape[3], image
     cdef dim rows = col.shape[0], columns = col.shape[1]
     cdef Window window = Window(kh, kw, sh, sw, top, left, dh, dw)

@@ -444,7 +444,7 @@ def step(
     tuple constants,                        # of the rule, in its order; 8 at most
 ):
     """Take a step, or half of one."""
-    cdef FloatMode mode = flush_denormals()
+    cdef FloatMode _mode = flush_denormals()
     cdef dim n = w.shape[0], count = pieces.shape[0], total = 0, i
     cdef int used = states(kind)
     cdef Settings s

@@ -331,7 +331,7 @@ def max_pool2d_forward(
     dim kh, dim kw, dim sh, dim sw, dim top, dim left,
 ):
     """Write the largest value of each window of ``x`` to ``y``, and which it was."""
-    cdef FloatMode mode = flush_denormals()
+    cdef FloatMode _mode = flush_denormals()
     cdef Pooling p
     cdef real* at = NULL
     if (not describe(&p, sizeof(real), &x.shape[0], &y.shape[0], kh, kw, sh, sw, top, left, 0, 0, 0)
@@ -360,7 +360,7 @@ def max_pool2d_backward(
     With ``y`` it is that of a ReLU before the pooling as well. The value of a window is that of its
     argmax, so to stop dy where y is not above 0 is to stop dx where x is not.
     """
-    cdef FloatMode mode = flush_denormals()
+    cdef FloatMode _mode = flush_denormals()
     cdef Pooling p
     cdef const real* value = NULL
     if (not describe(&p, sizeof(real), &dx.shape[0], &dy.shape[0], kh, kw, sh, sw, top, left, 0, 0,
@@ -389,7 +389,7 @@ def avg_pool2d_forward(
     int mean,                           # mean_of_pixels, mean_with_padding or mean_undivided
 ):
     """Write the mean of each window of ``x`` to ``y``, or the sum."""
-    cdef FloatMode mode = flush_denormals()
+    cdef FloatMode _mode = flush_denormals()
     cdef Pooling p
     if not describe(&p, sizeof(real), &x.shape[0], &y.shape[0], kh, kw, sh, sw, top, left, bottom,
                     right, mean):
@@ -409,7 +409,7 @@ def avg_pool2d_backward(
     int mean,
 ):
     """Write the gradient of ``avg_pool2d_forward`` with respect to ``x`` to ``dx``."""
-    cdef FloatMode mode = flush_denormals()
+    cdef FloatMode _mode = flush_denormals()
     cdef Pooling p
     if not describe(&p, sizeof(real), &dx.shape[0], &dy.shape[0], kh, kw, sh, sw, top, left,
                     bottom, right, mean):

@@ -156,7 +156,7 @@ def uniform(
     uint64_t seed, uint32_t stream, uint32_t call,
 ):
     """Fill ``out`` with uniform numbers in [0, 1)."""
-    cdef FloatMode mode = flush_denormals()
+    cdef FloatMode _mode = flush_denormals()
     cdef dim n = out.shape[0], b
     for b in prange((n + FILL_TASK - 1) // FILL_TASK, nogil=True, schedule="static",
                     num_threads=threads_for(<double> n * 3)):
@@ -169,7 +169,7 @@ def normal(
     uint64_t seed, uint32_t stream, uint32_t call,
 ):
     """Fill ``out`` with standard normal numbers."""
-    cdef FloatMode mode = flush_denormals()
+    cdef FloatMode _mode = flush_denormals()
     cdef dim n = out.shape[0], b
     for b in prange((n + FILL_TASK - 1) // FILL_TASK, nogil=True, schedule="static",
                     num_threads=threads_for(<double> n * 20)):

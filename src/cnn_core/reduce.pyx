@@ -63,7 +63,7 @@ def add_column_sums(
     real[::1] total,            # out  (c,), added to
 ):
     """Add the sum over the rows of ``x`` to ``total``."""
-    cdef FloatMode mode = flush_denormals()
+    cdef FloatMode _mode = flush_denormals()
     if total.shape[0] != x.shape[1]:
         raise ValueError("x and total do not belong to one sum")
     if x.shape[0] > 0 and x.shape[1] > 0:

@@ -183,7 +183,7 @@ def softmax(
     bint logarithm=False,
 ):
     """Write exp(x) / sum(exp(x)) of each row, or the logarithm of that."""
-    cdef FloatMode mode = flush_denormals()
+    cdef FloatMode _mode = flush_denormals()
     cdef dim n = x.shape[0], c = x.shape[1], i
     if not same_shape(&x.shape[0], &y.shape[0], 2):
         raise ValueError("x and y must have one shape")
@@ -204,7 +204,7 @@ def softmax_backward(
     bint logarithm=False,
 ):
     """Write y * (dy - sum(y * dy)) of each row to ``dx``, or dy - exp(y) * sum(dy)."""
-    cdef FloatMode mode = flush_denormals()
+    cdef FloatMode _mode = flush_denormals()
     cdef dim n = y.shape[0], c = y.shape[1], i
     if not (same_shape(&y.shape[0], &dy.shape[0], 2) and same_shape(&y.shape[0], &dx.shape[0], 2)):
         raise ValueError("y, dy and dx must have one shape")
@@ -232,7 +232,7 @@ def cross_entropy_forward(
     A class of target 0 adds exactly 0, and so does a row of weight 0. A label that is no class
     raises IndexError before anything is written.
     """
-    cdef FloatMode mode = flush_denormals()
+    cdef FloatMode _mode = flush_denormals()
     cdef dim n = x.shape[0], c = x.shape[1], i
     cdef bint by_label = label is not None, weighted = weight is not None
     cdef double term, total = 0
@@ -269,7 +269,7 @@ def cross_entropy_backward(
 
     That is softmax(x) * sum(target) - target, times both; a row where they are 0 gets 0.
     """
-    cdef FloatMode mode = flush_denormals()
+    cdef FloatMode _mode = flush_denormals()
     cdef dim n = p.shape[0], c = p.shape[1], i, k
     cdef bint by_label = label is not None, weighted = weight is not None
     cdef const real* t
@@ -303,7 +303,7 @@ def right_class(
 
     A row with a NaN is not right. A label that is no class raises IndexError.
     """
-    cdef FloatMode mode = flush_denormals()
+    cdef FloatMode _mode = flush_denormals()
     cdef dim n = x.shape[0], c = x.shape[1], i, k, best
     cdef bint numbers
     if c == 0 or label.shape[0] != n or right.shape[0] != n:

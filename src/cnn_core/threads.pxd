@@ -1,6 +1,6 @@
 """How many threads a kernel may use, and its floating-point mode, for other Cython modules.
 
-Each `def` of a kernel begins with ``cdef FloatMode mode = flush_denormals()``. From there on, on
+Each `def` of a kernel begins with ``cdef FloatMode _mode = flush_denormals()``. From there on, on
 all of its threads, denormal numbers count as zero; when it returns or raises, the caller's mode is
 put back. Nothing reads the variable again: the C compiler does that at the end of its scope.
 """

@@ -8,8 +8,9 @@ processors, and keeps kernels on one thread for a while.
 """
 import math
 import os
+import sys
 
-from cnn_core.threads_watch cimport Watch, clock_now, decide, is_over, losses_now, own_watch
+from cnn_core.threads_watch cimport WINDOW, Watch, clock_now, decide, is_over, losses_now, own_watch
 from cnn_core.threads_watch cimport sleeps_now
 
 cdef extern from *:
@@ -50,10 +51,11 @@ def decisions(window, int count):
     ``window(alone)`` says how a window went: nanoseconds of work, seconds it took, how often the
     thread slept, how often the process lost a processor.
     """
-    cdef Watch watch = Watch(0, False, False, 0, 0, 1.0, 0, 0, 0, 0)
+    cdef Watch watch = Watch(0, False, False, 0, 0, 1.0, 0, 0, 0, 0, 0)
     found = []
     for _ in range(count):
         watch.work, seconds, sleeps, losses = window(watch.alone)
+        watch.kernels = WINDOW + 1
         decide(&watch, watch.began + seconds, watch.sleeps + sleeps, watch.losses + losses)
         found.append(watch.alone)
     return found
@@ -120,6 +122,17 @@ def _after_fork():
     limit, stuck = 1, True
 
 
+def _forked_before():
+    """Return whether multiprocessing forked this process, before this module was imported."""
+    process = sys.modules.get("multiprocessing.process")
+    if process is None or process.parent_process() is None:
+        return False
+    started = ("from multiprocessing.spawn", "from multiprocessing.forkserver")
+    return not any(word.startswith(started) for word in sys.orig_argv)
+
+
 set_num_threads(_default_threads())
+if _forked_before():
+    _after_fork()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)

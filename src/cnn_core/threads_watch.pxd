@@ -1,7 +1,8 @@
 """Whether several threads pay while other programs want the processors; a part of `threads`.
 
 A kernel on several threads waits for the one that cannot run, and one thread alone is faster. Each
-thread that calls kernels has a `Watch`, and `decide` judges its kernels by windows of WINDOW.
+thread that calls kernels has a `Watch`, and `decide` judges its kernels by windows of WINDOW, or
+less if they take long.
 
 What a thread does that waits depends on who loaded the OpenMP library first. As deepfs sets it up,
 it soon sleeps; as others do, it spins until the system takes its processor away. So both count.
@@ -41,12 +42,12 @@ cdef extern from *:
     typedef struct {
         int kernels, alone, trial;
         long sleeps, losses;
-        double began, work, rate, until, pause;
+        double began, work, rate, until, pause, tried;
     } Watch;
     static PER_THREAD Watch own_watch;
 
     static const double FIRST_PAUSE = 0.05, LONGEST_PAUSE = 2.0, MIN_GAIN = 1.5;
-    static const double LONGEST_TRIAL = 0.01, SLICE = 0.02;
+    static const double LONG_WINDOW = 0.01, SLICE = 0.02, COMPARING = 8.0;
     """
     ctypedef struct Watch:      # what a thread that calls kernels knows of them
         int kernels             # since the beginning of a window
@@ -59,6 +60,7 @@ cdef extern from *:
         double rate             # seconds per nanosecond of work, of the last window on several
         double until            # seconds, before which nothing changes
         double pause            # seconds that the next change will last, unless it is 0
+        double tried            # seconds, when the last window began that was compared
     Watch own_watch             # of the calling thread
     double clock_now() nogil    # seconds
     long sleeps_now() nogil
@@ -66,16 +68,19 @@ cdef extern from *:
     const double FIRST_PAUSE    # seconds that a choice is kept at first
     const double LONGEST_PAUSE  # seconds that it is kept at most
     const double MIN_GAIN       # how many times as fast one thread must be to be chosen
-    const double LONGEST_TRIAL  # seconds of a window on one thread, to compare
+    const double LONG_WINDOW    # seconds after which FEW kernels are enough
     const double SLICE          # seconds: a busy program takes the processor more often than that
+    const double COMPARING      # a choice is kept so many times as long as comparing took
 
 cdef enum:
     WINDOW = 16                 # kernels that are judged together
+    FEW = 4
 
 
 cdef inline bint is_over(Watch* watch) noexcept nogil:
-    """Return whether the window is: a trial of long kernels must not take long."""
-    return watch.kernels > WINDOW or (watch.trial and clock_now() - watch.began > LONGEST_TRIAL)
+    """Return whether the window is, at the beginning of a further kernel."""
+    return watch.kernels > WINDOW or (
+        watch.kernels > FEW and clock_now() - watch.began > LONG_WINDOW)
 
 
 cdef inline void decide(Watch* watch, double now, long sleeps, long losses) noexcept nogil:
@@ -87,18 +92,18 @@ cdef inline void decide(Watch* watch, double now, long sleeps, long losses) noex
     for a while; both become longer as they are repeated.
     """
     cdef double seconds = now - watch.began, rate = seconds / watch.work
-    cdef bint disturbed = (2 * (sleeps - watch.sleeps) > WINDOW
+    cdef bint disturbed = (2 * (sleeps - watch.sleeps) > watch.kernels
                            or (losses - watch.losses) * SLICE > seconds)
     if watch.trial:
         watch.trial = False
         watch.alone = rate * MIN_GAIN < watch.rate
         watch.pause = min(2 * watch.pause, LONGEST_PAUSE) if watch.pause else FIRST_PAUSE
-        watch.until = now + watch.pause
+        watch.until = now + max(watch.pause, COMPARING * (now - watch.tried))
     elif watch.alone:
         watch.alone = now < watch.until
     elif watch.began and disturbed:
         watch.alone = watch.trial = now >= watch.until
-        watch.rate = rate
+        watch.rate, watch.tried = rate, watch.began
     elif now > watch.until + watch.pause:
         watch.pause = 0
     watch.kernels, watch.work = 1, 0
