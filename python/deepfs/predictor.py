@@ -32,7 +32,8 @@ class Predictor(ExplainedSettings):
         x, y : array (n, ...)
             Inputs and targets.
         batch_size : int
-            Samples at a time. It bounds the memory and changes no more than rounding.
+            Samples at a time. It bounds the memory. Results of different sizes agree to rounding,
+            and in float64 to the last bit: see ``docs/numerics.md``.
         sample_weight : array (n,), optional
             Weight of each sample in the loss. Metrics are not weighted.
 
@@ -65,7 +66,8 @@ class Predictor(ExplainedSettings):
         x : array (n, ...)
             Inputs.
         batch_size : int
-            Samples at a time. It bounds the memory and does not change the result.
+            Samples at a time. It bounds the memory. Results of different sizes agree to rounding,
+            and in float64 to the last bit: see ``docs/numerics.md``.
 
         Returns
         -------
@@ -98,7 +100,8 @@ class Predictor(ExplainedSettings):
         x : array (n, ...)
             Inputs.
         batch_size : int
-            Samples at a time. It bounds the memory and does not change the result.
+            Samples at a time. It bounds the memory. Results of different sizes agree to rounding,
+            and in float64 to the last bit: see ``docs/numerics.md``.
 
         Returns
         -------
@@ -134,7 +137,8 @@ class Predictor(ExplainedSettings):
         x : array (n, ...)
             Inputs.
         batch_size : int
-            Samples at a time. It bounds the memory and does not change the result.
+            Samples at a time. It bounds the memory. Results of different sizes agree to rounding,
+            and in float64 to the last bit: see ``docs/numerics.md``.
 
         Returns
         -------
