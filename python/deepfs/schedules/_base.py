@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from .._check import number, one_of
@@ -24,6 +24,9 @@ class Schedule(ExplainedSettings):
     ``observe(logs)``
         Receive the logs of an epoch, numbers by name; change fields that are marked by
         ``metadata=MOVES``, which a resumed run restores. Default: nothing.
+    ``check_logs(names)``
+        Raise ValueError if `observe` needs a number that the logs will not have. It is asked before
+        the first step, where that is possible. Default: nothing.
 
     Parameters
     ----------
@@ -55,3 +58,11 @@ class Schedule(ExplainedSettings):
 
     def observe(self, logs: Mapping[str, float]) -> None:
         """Receive the logs of an epoch; for schedules that depend on them, such as `Plateau`."""
+
+    def check_logs(self, names: Iterable[str]) -> None:
+        """Raise ValueError if `observe` needs a number that is not among the names of the logs."""
+
+    @property
+    def counts_epochs(self) -> bool:
+        """True if the rate changes only, or also, at the end of an epoch."""
+        return self.by == "epoch" or type(self).observe is not Schedule.observe
