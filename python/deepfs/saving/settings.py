@@ -54,6 +54,8 @@ def to_config(value: Any, seen: list[layers.Layer] | None = None) -> Any:
             own = callable(setting) and not dataclasses.is_dataclass(setting)
             if name == "initializer" and own:  # a function: the weights are in the file anyway
                 setting = "zeros"
+            elif name == "function" and own:  # of a schedule or regularizer: asked for when used
+                setting = None
             config[name] = to_config(setting, seen)
         if isinstance(value, layers.Layer):
             seen.append(value)
