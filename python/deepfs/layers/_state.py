@@ -99,6 +99,24 @@ class Stateful(Settings):
         """Return the parameters by name; none before the layer is built."""
         return {} if self.built_dtype is None else dict(self.learned)
 
+    def zero_grad(self) -> None:
+        """Set all gradients to 0, for a training loop of one's own: `backward` adds to them.
+
+        `deepfs.Model` does it itself.
+
+        Examples
+        --------
+        >>> from deepfs import layers as L
+        >>> net = L.Dense(2)
+        >>> y, cache = net.forward(np.eye(2), training=True)
+        >>> dx = net.backward(y, cache)
+        >>> net.zero_grad()
+        >>> bool(net.parameters()["weight"].grad.any())
+        False
+        """
+        for parameter in self.parameters().values():
+            parameter.dstorage.fill(0)
+
     def buffers(self) -> dict[str, Array]:
         """Return the buffers by name: arrays that are saved, but not learned.
 
