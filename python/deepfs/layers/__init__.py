@@ -21,6 +21,7 @@ from .._check import one_of as one_of
 from .._check import padding as padding
 from .._check import pair as pair
 from .._check import whole as whole
+from .._elsewhere import explain_absent as _explain_absent
 from ._base import Layer
 from ._container import Container as Container
 from ._fusion import PLAIN as PLAIN
@@ -101,3 +102,5 @@ __all__ = [
     "Upsample2D",
     "ZeroPad2D",
 ]
+
+_explain_absent(__name__)

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from .._arrays import Array, Shape, float_dtype
 from . import _parameter
 from ._base import Layer, check_name
-from ._parameter import Parameter
+from ._parameter import ByName, Parameter
 
 
 class Container(Layer):
@@ -120,18 +120,18 @@ class Container(Layer):
         super()._changed(name)
 
     def parameters(self) -> dict[str, Parameter]:
-        return {
+        return ByName({
             f"{name}.{key}": parameter
             for name, part in self.named_parts().items()
             for key, parameter in part.parameters().items()
-        }
+        })  # fmt: skip
 
     def buffers(self) -> dict[str, Array]:
-        return {
+        return ByName({
             f"{name}.{key}": buffer
             for name, part in self.named_parts().items()
             for key, buffer in part.buffers().items()
-        }
+        })  # fmt: skip
 
     @property
     def frozen(self) -> bool:

@@ -10,10 +10,11 @@ from numpy.typing import DTypeLike
 from .. import initializers
 from .._arrays import Array, Shape
 from .._check import flag
-from .._names import FREEZE, INSTEAD
+from .._elsewhere import LAYER_WAYS
+from .._names import FREEZE, INSTEAD, elsewhere
 from .._settings import Settings
 from ..random import Random
-from ._parameter import Parameter, structure
+from ._parameter import ByName, Parameter, structure
 
 RATE = "the optimizer has it: give it a Group(lr_scale=...)"
 
@@ -97,7 +98,7 @@ class Stateful(Settings):
 
     def parameters(self) -> dict[str, Parameter]:
         """Return the parameters by name; none before the layer is built."""
-        return {} if self.built_dtype is None else dict(self.learned)
+        return ByName() if self.built_dtype is None else ByName(self.learned)
 
     def zero_grad(self) -> None:
         """Set all gradients to 0, for a training loop of one's own: `backward` adds to them.
@@ -122,7 +123,7 @@ class Stateful(Settings):
 
         Only forward passes in training change them.
         """
-        return {} if self.built_dtype is None else dict(self.buffered)
+        return ByName() if self.built_dtype is None else ByName(self.buffered)
 
     @property
     def frozen(self) -> bool:
@@ -199,3 +200,7 @@ class Stateful(Settings):
 
     def _label(self) -> str:
         return self.label
+
+
+for _name, _way in LAYER_WAYS.items():
+    elsewhere(Stateful, _name, _way)
