@@ -33,13 +33,14 @@ RULES = [
 ORDER = """
     _fields
     _check _labels _names _version reference datasets
-    _arrays _settings config random
+    _arrays _elsewhere _settings config random
     _trees initializers metrics regularizers schedules
     layers
     _im2col losses networks optimizers
     trainer testing
     callbacks inspection saving
     training
+    _model_names
     predictor
     model
     _load

@@ -204,7 +204,7 @@ def test_plateau_works_after_a_warm_up():
         (lambda: SGD(lambda a, b: 1.0), TypeError, r"one number, got a function of \(a, b\)"),
         (lambda: Function(lambda step: -0.1)(3), ValueError, "the learning rate after 3 steps"),
         (lambda: Function(lambda step: "x", by="epoch")(0), TypeError, "rate after 0 epochs must"),
-        (lambda: Function(None)(0), RuntimeError, "files do not keep it: assign it, model.optim"),
+        (lambda: Function(None)(0), ValueError, "got None, because files do not keep it: assign"),
     ],
 )
 def test_refuses(make, kind, message):

@@ -96,7 +96,9 @@ def __getattr__(name: str) -> Any:
     elif name in __all__:
         value = importlib.import_module(f"deepfs.{name}")
     else:
-        raise AttributeError(f"module 'deepfs' has no attribute {name!r}")
+        from ._elsewhere import absent
+
+        raise absent("deepfs", name, __all__)
     globals()[name] = value
     return value
 

@@ -7,13 +7,13 @@ from numpy.typing import ArrayLike
 
 from ._arrays import Array
 from ._check import whole
-from ._settings import ExplainedSettings
+from ._model_names import ModelNames
 from .layers import Sequential, Softmax
 from .trainer import Trainer
 from .training.inputs import checked_inputs, checked_pairs
 
 
-class Predictor(ExplainedSettings):
+class Predictor(ModelNames):
     """What `deepfs.Model` does without training: evaluation and prediction."""
 
     trainer: Trainer

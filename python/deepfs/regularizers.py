@@ -18,6 +18,7 @@ import numpy as np
 
 from ._arrays import Array
 from ._check import flag, number, shown
+from ._elsewhere import explain_absent as _explain_absent
 from ._settings import ExplainedSettings
 
 __all__ = ["L1", "L2", "ElasticNet", "MaxNorm", "Penalty", "Regularizer", "WeightDecay"]
@@ -276,9 +277,7 @@ class Penalty(Regularizer):
     TypeError
         If ``function`` is not a function; in a step, if it returns anything else.
     ValueError
-        In a step, if the gradient has another shape.
-    RuntimeError
-        In a step, if there is no function.
+        In a step, if the gradient has another shape, or if there is no function.
     FloatingPointError
         In a step, if the gradient is not finite. Nothing is changed by a step that raises.
 
@@ -309,9 +308,9 @@ class Penalty(Regularizer):
     def of(self, w: Array, name: str) -> tuple[float, Array]:
         """Return the penalty of the weights of this name, and its gradient; check both."""
         if self.function is None:
-            raise RuntimeError(
-                f"the regularizer of {name!r} has no function, because files do not keep it: "
-                "assign it, group.regularizer = function"
+            raise ValueError(
+                f"the regularizer of {name!r} needs a function, got None, because files do not "
+                "keep it: assign it, group.regularizer = function"
             )
         given = w.view()
         given.flags.writeable = False
@@ -344,3 +343,6 @@ def terms_of(regularizers: Iterable[Regularizer]) -> Terms:
         l2, l1, decay, shrink = (a + b for a, b in zip(total[:4], new[:4], strict=True))
         total = Terms(l2, l1, decay, shrink, min(total.limit, new.limit))
     return total
+
+
+_explain_absent(__name__)

@@ -1,6 +1,9 @@
 """Callbacks: code that runs at given moments of `deepfs.Model.fit`."""
 
+from .._elsewhere import explain_absent as _explain_absent
 from ._base import Callback
 from .averaging import EMA, SWA, update_bn
 
 __all__ = ["EMA", "SWA", "Callback", "update_bn"]
+
+_explain_absent(__name__)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from .._elsewhere import explain_absent as _explain_absent
 from ._base import Initializer, fans
 from .by_fan import GlorotNormal, GlorotUniform, HeNormal, HeUniform, LecunNormal, LecunUniform
 from .constant import Constant, Ones, Zeros
@@ -75,3 +76,6 @@ _BY_NAME: dict[str, Callable[[], Initializer]] = {
     _snake(name): globals()[name] for name in __all__ if isinstance(globals()[name], type)
 }
 _BY_NAME |= {"xavier_normal": GlorotNormal, "xavier_uniform": GlorotUniform}
+_BY_NAME |= {"kaiming_normal": HeNormal, "kaiming_uniform": HeUniform}
+
+_explain_absent(__name__)

@@ -5,6 +5,8 @@ All are called as ``loss(outputs, targets, sample_weight=None)`` and have a ``re
 ``softmax.pyx``; the others work on small arrays, in plain NumPy. Read ``_base.py`` first.
 """
 
+from .._elsewhere import explain_absent as _explain_absent
+
 # for losses of your own: public, but not part of `import *`
 from ._base import REDUCTIONS as REDUCTIONS
 from ._base import ElementWise as ElementWise
@@ -32,3 +34,5 @@ __all__ = [
     "MeanSquaredError",
     "NegativeLogLikelihood",
 ]
+
+_explain_absent(__name__)

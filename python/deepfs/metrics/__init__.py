@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 
+from .._elsewhere import explain_absent as _explain_absent
 from ._base import Metric, without_ignored
 from .confusion import confusion_matrix, f1_score, precision_score, recall_score
 from .per_sample import TopKAccuracy, accuracy, binary_accuracy, top_k_accuracy
@@ -78,3 +79,6 @@ def known(name: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+_explain_absent(__name__)

@@ -1,5 +1,6 @@
 """Ready-made networks: functions that return a `Sequential`, whose outputs are logits."""
 
+from .._elsewhere import explain_absent as _explain_absent
 from .deep_convnet import deep_convnet
 from .lenet5 import lenet5
 from .mini_convnet import mini_convnet
@@ -17,3 +18,5 @@ __all__ = [
     "simple_convnet",
     "vgg_small",
 ]
+
+_explain_absent(__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, isfinite, sqrt
 from typing import Any, ClassVar, overload
@@ -13,7 +13,9 @@ import numpy as np
 
 from .._arrays import Array
 from .._check import number, shown, whole
+from .._elsewhere import OPTIMIZER_WAYS
 from .._fields import setting_names
+from .._names import elsewhere
 from .._settings import Settings
 from ..layers import Layer
 from ..layers._parameter import structure
@@ -105,6 +107,12 @@ class Optimizer(Settings):
     per_array: ClassVar[bool] = False  # the rule needs sums over each array
 
     def __post_init__(self) -> None:
+        if isinstance(self.lr, (Layer, Mapping, Generator)):
+            who = type(self).__name__
+            raise TypeError(
+                f"{who} takes a learning rate, got {shown(self.lr)}: parameters come with "
+                "optimizer.step(network), or by Model"
+            )
         self.lr = from_function(self.lr, "lr")
         if not isinstance(self.lr, Schedule):
             self.lr = number(self.lr, "lr", "(0, inf)")
@@ -406,6 +414,10 @@ class Optimizer(Settings):
                [0.71, 0.71]])
         """
         return update(self, params, grads, epoch)
+
+
+for _name, _way in OPTIMIZER_WAYS.items():
+    elsewhere(Optimizer, _name, _way)
 
 
 def check_flat(who: str, w: Array, others: Mapping[str, Array]) -> None:

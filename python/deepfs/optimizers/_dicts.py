@@ -13,6 +13,7 @@ import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
 from .._arrays import Array
+from .._check import shown
 from ._arena import Span, owner
 from ._context import StepContext
 from ._groups import check_names
@@ -122,7 +123,7 @@ def checked_entry(who: str, name: str, params: Mapping[str, Any], g: Any) -> Ent
         if not isinstance(params, MutableMapping):
             raise TypeError(f"{who} replaces numbers in a dict, got a {type(params).__name__}")
         if not is_number(g) and not (isinstance(g, np.ndarray) and g.shape == ()):
-            raise TypeError(f"the gradient of the number {name!r} must be a number, got {g!r}")
+            raise TypeError(f"the gradient of the number {name!r} must be a number, got {shown(g)}")
         number = float if type(w) is int else type(w)
         made = np.array(w, w.dtype if isinstance(w, np.generic) else np.float64)
         return Entry(name, made, np.array(g, made.dtype), number)

@@ -7,6 +7,7 @@ a loop of your own, ``end_epoch`` of the model or the optimizer ends one. A plai
 schedule, too: ``Adam(lambda step: 1e-3 * 0.99**step)``, see `Function`.
 """
 
+from .._elsewhere import explain_absent as _explain_absent
 from ._base import MOVES as MOVES  # for schedules of one's own, not for `import *`
 from ._base import Schedule
 from .cyclic import Cosine, CosineRestarts, OneCycle
@@ -30,3 +31,5 @@ __all__ = [
     "Step",
     "Warmup",
 ]
+
+_explain_absent(__name__)

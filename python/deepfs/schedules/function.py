@@ -33,9 +33,7 @@ class Function(Schedule):
     ------
     TypeError, ValueError
         If a setting is of the wrong kind or out of range. When it is called, if the function
-        returns no number, or one below 0.
-    RuntimeError
-        When it is called, if there is no function.
+        returns no number, or one below 0, or if there is no function.
 
     Examples
     --------
@@ -55,8 +53,8 @@ class Function(Schedule):
 
     def __call__(self, count: float) -> float:
         if self.function is None:
-            raise RuntimeError(
-                "the schedule has no function, because files do not keep it: assign it, "
+            raise ValueError(
+                "the schedule needs a function, got None, because files do not keep it: assign it, "
                 "model.optimizer.lr = function"
             )
         rate = self.function(count)  # type: ignore[arg-type]
