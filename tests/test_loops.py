@@ -14,7 +14,7 @@ from deepfs import layers as L
 from deepfs.layers._parameter import gradients
 from deepfs.losses import CrossEntropy
 from deepfs.optimizers import SGD, Adam, Group, Momentum, _networks
-from deepfs.regularizers import L1, MaxNorm
+from deepfs.regularizers import L1, L2, MaxNorm
 from deepfs.schedules import Plateau, Step
 from every_optimizer import every
 
@@ -402,3 +402,21 @@ def test_functions_resume(tmp_path):
     for file in tmp_path.iterdir():
         file.unlink()
     assert_same(fit(3), resumed)
+
+
+def test_the_penalty_of_a_function_is_reported_and_its_plan_kept():
+    class Counted:  # a callable object, which has no equal copy
+        calls = 0
+
+        def __call__(self, w):
+            Counted.calls += 1
+            return 3.0, np.zeros_like(w)
+
+    optimizer = SGD(0.1, groups=[Group("dense_1.weight", regularizer=[Counted(), L2(2.0)])])
+    model = dfs.Model(built(), CrossEntropy(), optimizer, (), report_penalty=True)
+    before = np.square(model.parameters()["dense_1.weight"].value, dtype=float).sum()
+    assert model.train_on_batch(X, Y)["penalty"] == pytest.approx(3 + before)
+    plan = model.trainer._plan
+    model.train_on_batch(X, Y)
+    assert model.trainer._plan is plan
+    assert Counted.calls == 4

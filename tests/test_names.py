@@ -22,6 +22,7 @@ from deepfs._elsewhere import (
     MODULES,
     OPTIMIZER_WAYS,
     PARAMETER_WAYS,
+    SCHEDULE_WAYS,
 )
 from deepfs._names import ELSEWHERE, INSTEAD
 from deepfs.losses import CrossEntropy, MeanSquaredError
@@ -209,8 +210,9 @@ def test_refuses_by_what_to_write(make, message):
 @pytest.mark.parametrize(
     ("made", "ways"),
     [(L.ReLU, LAYER_WAYS), (network, LAYER_WAYS), (optimizers.Adam, OPTIMIZER_WAYS),
-     (lambda: L.Parameter(X), PARAMETER_WAYS), (model, MODEL_WAYS)],
-    ids=["layer", "container", "optimizer", "parameter", "model"],
+     (lambda: L.Parameter(X), PARAMETER_WAYS), (model, MODEL_WAYS),
+     (lambda: schedules.Step(0.1, 3), SCHEDULE_WAYS)],
+    ids=["layer", "container", "optimizer", "parameter", "model", "schedule"],
 )  # fmt: skip
 def test_attributes_of_others_are_explained(made, ways):
     made = made()
@@ -356,8 +358,15 @@ def test_entries_of_parameters_cannot_be_exchanged():
     for layer, name in ((net, "dense_1.bias"), (net[0], "bias")):
         with pytest.raises(TypeError, match=message.replace("dense_1.bias", name)):
             layer.parameters()[name] = np.ones(8)
-    with pytest.raises(TypeError, match="this dict is not the layer"):
-        net.parameters().update({"dense_1.bias": np.ones(8)})
+    acts = (
+        lambda found: found.update(a=1),
+        lambda found: found.pop("dense_1.bias"),
+        lambda found: found.__delitem__("dense_1.bias"),
+        lambda found: found.clear(),
+    )
+    for act in acts:
+        with pytest.raises(TypeError, match=r"this dict is not the layer: write .*dict\(found\)"):
+            act(net.parameters())
     norm = L.BatchNorm()
     norm(X)
     with pytest.raises(TypeError, match=r"write into its array, found\['running_mean'\]\[\.\.\.\]"):

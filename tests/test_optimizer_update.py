@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
+from deepfs.layers import Parameter
 from deepfs.optimizers import SGD, Adam, Group, Momentum
 from deepfs.schedules import Step
 from every_optimizer import every
@@ -89,6 +90,9 @@ def test_update_refuses_before_it_changes_anything():
     )
     assert refused(a | {"W": [1.0]}, a | {"W": g}) == (
         "TypeError: Momentum changes arrays in place, got 'W' as list and ndarray"
+    )
+    assert refused(a | {"W": Parameter(w)}, a | {"W": g}).endswith(
+        "got 'W' as Parameter and ndarray: call step(network), or give parameter.value"
     )
     g[1, 1] = np.nan
     assert refused(a | {"W": w}, a | {"W": g}) == (

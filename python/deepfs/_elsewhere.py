@@ -281,6 +281,13 @@ OPTIMIZER_WAYS: dict[str, str] = {
     "state_dict": "model.save writes it, copy.deepcopy copies an optimizer",
     "zero_grad": "call network.zero_grad()",
 }
+# The same of schedules.
+SCHEDULE_WAYS: dict[str, str] = {
+    "get_last_lr": "optimizer.rate(t, epoch) is the rate of step t",
+    "get_lr": "optimizer.rate(t, epoch) is the rate of step t",
+    "state_dict": "model.save writes it with the optimizer",
+    "step": "the optimizer counts steps; in a loop of your own call optimizer.end_epoch(logs)",
+}
 # The same of a model.
 MODEL_WAYS: dict[str, str] = {
     "add": "add layers to the network: model.network.layers = [*model.network.layers, layer]",

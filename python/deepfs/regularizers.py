@@ -8,6 +8,7 @@ and LAMB: `WeightDecay`). A plain function ``w -> (penalty, gradient)`` is a reg
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -301,6 +302,10 @@ class Penalty(Regularizer):
     def __post_init__(self) -> None:
         if self.function is not None and not callable(self.function):
             raise TypeError(f"function must be a function of weights, got {shown(self.function)}")
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Penalty:
+        """Share the function: a plan compares its groups with a copy of them at every step."""
+        return copy.copy(self)
 
     def terms(self) -> Terms:
         return Terms()

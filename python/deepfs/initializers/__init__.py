@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable
 
 from .._elsewhere import explain_absent as _explain_absent
+from .._names import hint as _hint
 from ._base import Initializer, fans
 from .by_fan import GlorotNormal, GlorotUniform, HeNormal, HeUniform, LecunNormal, LecunUniform
 from .constant import Constant, Ones, Zeros
@@ -60,9 +61,9 @@ def get(initializer: str | Initializer) -> Initializer:
     """
     if isinstance(initializer, str):
         if initializer not in _BY_NAME:
-            raise ValueError(
-                f"initializer must be one of {', '.join(sorted(_BY_NAME))}, got {initializer!r}"
-            )
+            names = ", ".join(sorted(_BY_NAME))
+            likely = _hint(initializer, _BY_NAME)
+            raise ValueError(f"initializer must be one of {names}, got {initializer!r}{likely}")
         return _BY_NAME[initializer]()
     if isinstance(initializer, type):
         name = initializer.__name__

@@ -187,9 +187,11 @@ class ByName(dict[str, T]):
         raise TypeError(f"{name!r} cannot be exchanged: {way}")
 
     def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise TypeError("this dict is not the layer: write found[name].value = ... for each name")
+        raise TypeError(
+            "this dict is not the layer: write found[name].value = ..., or change dict(found)"
+        )
 
-    update = setdefault = __ior__ = _refuse
+    __delitem__ = pop = popitem = clear = update = setdefault = __ior__ = _refuse
 
     def __reduce__(self) -> tuple[type, tuple[dict[str, T]]]:
         return ByName, (dict(self),)

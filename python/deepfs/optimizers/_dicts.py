@@ -14,6 +14,7 @@ from numpy.lib.array_utils import byte_bounds
 
 from .._arrays import Array
 from .._check import shown
+from ..layers import Parameter
 from ._arena import Span, owner
 from ._context import StepContext
 from ._groups import check_names
@@ -131,7 +132,8 @@ def checked_entry(who: str, name: str, params: Mapping[str, Any], g: Any) -> Ent
         g = np.array(g, None if isinstance(g, np.generic) else w.dtype)
     if not isinstance(w, np.ndarray) or not isinstance(g, np.ndarray):
         kinds = f"{type(w).__name__} and {type(g).__name__}"
-        raise TypeError(f"{who} changes arrays in place, got {name!r} as {kinds}")
+        way = ": call step(network), or give parameter.value" if isinstance(w, Parameter) else ""
+        raise TypeError(f"{who} changes arrays in place, got {name!r} as {kinds}{way}")
     if w.dtype not in FLOATS:
         raise TypeError(f"{who} takes float32 or float64, got {name!r} of {w.dtype}")
     if not w.flags.writeable:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from .._check import number, one_of
+from .._elsewhere import SCHEDULE_WAYS
 from .._settings import ExplainedSettings
 
 MOVES = {"moves": True}  # marks a field that training changes; a resumed run restores it
@@ -42,6 +44,8 @@ class Schedule(ExplainedSettings):
     """
 
     by: str = field(default="step", kw_only=True)
+
+    _instead: ClassVar = SCHEDULE_WAYS
 
     def __post_init__(self) -> None:
         self.by = one_of(self.by, "by", ("step", "epoch"))
