@@ -3,10 +3,8 @@
 import copy
 import importlib
 import pickle
-import re
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -434,15 +432,3 @@ def test_every_rule_has_a_name():
 def test_refuses_what_is_no_optimizer(given, kind, message):
     with pytest.raises(kind, match=message):
         optimizers.get(given)
-
-
-def test_the_page_names_what_there_is():
-    """Of each row of its first two tables, the last column."""
-    page = (Path(__file__).parents[1] / "docs" / "names.md").read_text()
-    rows = re.findall(r"^\|.*\| (.*) \|$", page.partition("## Arguments")[0], re.MULTILINE)
-    found = [name for row in rows for name in re.findall(r"`([a-z]+(?:\.\w+)+)", row)]
-    assert len(found) > 50
-    for name in found:
-        value = dfs
-        for part in name.split("."):
-            value = getattr(value, part)
