@@ -203,6 +203,22 @@ def test_a_new_network_does_not_take_the_state_of_one_that_is_gone():
     assert len(vars(optimizer)["networks"]) == 1
 
 
+def test_layers_of_a_network_that_is_gone_start_anew_in_another():
+    """Another head on the same layers, with the same optimizer."""
+    optimizers, results = (Adam(0.1), Adam(0.1)), []
+    for number in range(2):
+        net = network()
+        train(net, optimizers[0])
+        dfs.set_seed(1)
+        other = built(*net.layers[:-1], L.Dense(3))
+        del net
+        gc.collect()
+        train(other, optimizers[number])  # the second time it is a new one
+        results.append(values(other))
+    assert_same({k: v for k, v in results[0].items() if "dense" in k},
+                {k: v for k, v in results[1].items() if "dense" in k})  # fmt: skip
+
+
 def test_a_container_may_be_made_anew_around_the_same_layers():
     net, other, optimizer = network(), network(), Adam(0.1)
     for _ in range(3):

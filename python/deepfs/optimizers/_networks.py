@@ -49,6 +49,7 @@ class NetworkState:
         self.t = self.since = 0
         self.plan: Plan | None = None
         self.frozen: frozenset[str] = frozenset()
+        self.buffers: list[str] = []  # their names
         self._state_version = -1
         self._seen = -1  # version of the structure that the arena and the plan belong to
         self._networks: dict[str, weakref.ref[Layer]] = {}
@@ -72,6 +73,10 @@ class NetworkState:
         """Return whether nothing has changed since the last step, but for settings."""
         return self._seen == structure.number and self.is_of(networks)
 
+    def has(self, parameters: dict[str, Parameter]) -> bool:
+        """Return whether these are its parameters."""
+        return self.arena is not None and self.arena.has(parameters)
+
     def shares(self, parameters: dict[str, Parameter]) -> list[str]:
         """Return the names of the parameters that are among its own."""
         own = {id(p) for p in self.arena.parameters.values()} if self.arena else set()
@@ -80,7 +85,7 @@ class NetworkState:
     def take(self, networks: Networks, parameters: dict[str, Parameter]) -> None:
         """Take these parameters; keep the state of those that are the same ones as before."""
         before, state = self.arena, self.state
-        same = before is not None and before.has(parameters)
+        same = self.has(parameters)
         if before is not None and not same:
             self._state_version = -1  # a layer was exchanged: as in a Model, all starts anew
         if before is None or not same or shapes_of(parameters) != self.shapes:
@@ -91,6 +96,7 @@ class NetworkState:
         elif not before.holds(parameters):
             self.arena = Arena(parameters)
         self.frozen = frozenset(name for name, p in parameters.items() if p.frozen)
+        self.buffers = [name for name, _ in named(networks, "buffers")]
         self._networks = {name: weakref.ref(network) for name, network in networks.items()}
         self.plan, self._seen = None, structure.number
 
@@ -101,8 +107,7 @@ class NetworkState:
             self.state = FixedDict(optimizer.init(self.arena.values))
             self.t, self.since = 0, optimizer.epochs
             self._state_version = optimizer.state_version
-        buffers = [name for name, _ in named(networks, "buffers")]
-        plan = optimizer.plan(self.arena.spans, self.plan, self.frozen, buffers)
+        plan = optimizer.plan(self.arena.spans, self.plan, self.frozen, self.buffers)
         if plan is not self.plan:
             check_held(optimizer, networks, {span.name for span in plan.frozen})
             self.plan = plan
@@ -125,7 +130,7 @@ def step_networks(optimizer: Optimizer, given: Any, clear: bool) -> float | None
     found = next((kept for kept in states if kept.is_ready(networks)), None)
     if found is None:
         parameters = dict(named(networks, "parameters"))
-        states = [kept for kept in states if not kept.is_lost() or kept.shares(parameters)]
+        states = [kept for kept in states if not kept.is_lost() or kept.has(parameters)]
         found = state_for(who, states, networks, parameters)
         others = [kept for kept in states if kept is not found]
         if optimizer._keeps():
@@ -144,7 +149,7 @@ def state_for(
 ) -> NetworkState:
     """Return what is kept of these parameters, or of these networks; else a new state."""
     for kept in states:
-        if kept.arena is not None and kept.arena.has(parameters):
+        if kept.has(parameters):
             return kept
     for kept in states:
         if kept.is_of(networks):
@@ -257,7 +262,7 @@ def check_gradients(arena: Arena, plan: Plan) -> None:
             )
 
 
-def warn_of_no_epoch(schedule: Schedule, steps: int, epochs: int) -> None:
+def warn_of_no_epoch(schedule: Schedule, steps: int, epochs: int, stacklevel: int = 5) -> None:
     """Warn once if a schedule waits for the end of an epoch, and many steps have seen none.
 
     Whether an epoch is long or its end was forgotten cannot be known, so the number is high.
@@ -266,5 +271,5 @@ def warn_of_no_epoch(schedule: Schedule, steps: int, epochs: int) -> None:
         warnings.warn(
             f"{steps} steps and no end of an epoch: {type(schedule).__name__} moves only when "
             "end_epoch() of the model or optimizer is called after each epoch",
-            stacklevel=5,
+            stacklevel=stacklevel,
         )
