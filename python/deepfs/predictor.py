@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ._check import whole
-from ._settings import ExplainedSettings
+from ._model_names import ModelNames
 from ._trees import Tree, map_tree
 from .data.batches import DataSet
 from .inspection.inner import Watched, joined
@@ -17,7 +17,7 @@ from .trainer import Trainer
 from .training.inputs import checked_data, checked_inputs
 
 
-class Predictor(ExplainedSettings):
+class Predictor(ModelNames):
     """What `deepfs.Model` does without training: evaluation and prediction."""
 
     trainer: Trainer

@@ -7,6 +7,8 @@ Cross-entropy has a kernel, ``softmax.pyx``; the others work on small arrays, in
 ``_base.py`` first.
 """
 
+from .._elsewhere import explain_absent as _explain_absent
+
 # for losses of your own: public, but not part of `import *`
 from .._public import public_names as _public_names
 from ._base import REDUCTIONS as REDUCTIONS
@@ -52,3 +54,6 @@ __all__ = [
 
 def __dir__() -> list[str]:
     return _public_names(globals())
+
+
+_explain_absent(__name__)
