@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
+from ._check import shown
 from .model import Model
 from .saving.model import read
 
@@ -51,6 +52,6 @@ def load(path: str | Path, layers: Iterable[type] = ()) -> Model:
     """
     trainer, lost = read(path, layers)
     if lost:
-        text = f"{path}: metrics of your own are not in the file: {', '.join(lost)}"
+        text = f"{path}: metrics of your own are not in the file: {shown(', '.join(lost))[1:-1]}"
         warnings.warn(text, stacklevel=2)
     return Model._of(trainer)

@@ -15,7 +15,7 @@ from .model import arrays_of, describe
 from .tensors import CheckpointError, TensorFile, write
 
 MAX_CHECKPOINTS = 2  # one remains while the next is written, and if the last is damaged
-NAME = re.compile(r"step-(\d+)\.safetensors")
+NAME = re.compile(r"step-(\d{9,})\.safetensors")  # nine digits: a name that `save` gives
 
 
 class Checkpoints:
@@ -29,7 +29,7 @@ class Checkpoints:
     Raises
     ------
     OSError
-        If the folder cannot be made.
+        If the folder cannot be made, as when a file has this name.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -38,7 +38,8 @@ class Checkpoints:
 
     def paths(self) -> list[Path]:
         """Return the files, the newest last."""
-        found = [path for path in self.folder.iterdir() if NAME.fullmatch(path.name)]
+        files = (path for path in self.folder.iterdir() if path.is_file())
+        found = [path for path in files if NAME.fullmatch(path.name)]
         return sorted(found, key=lambda path: int(path.stem[5:]))
 
     def newest(self, resume: bool) -> TensorFile | None:
@@ -73,6 +74,7 @@ class Checkpoints:
             self.folder / f"step-{trainer.steps:09d}.safetensors",
             arrays_of(trainer) | beside,
             describe(trainer) | {"run": run},
+            lambda: describe(trainer) | {"run": run},
         )
         for path in self.paths()[:-MAX_CHECKPOINTS]:
             with contextlib.suppress(OSError):  # the next one will try again

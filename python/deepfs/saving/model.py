@@ -14,15 +14,19 @@ from numpy.typing import DTypeLike
 
 from .. import metrics
 from .._arrays import Array, Shape
-from .._check import whole
+from .._check import flag, one_of, shown, whole
+from .._check import shape as shape_of
+from .._fields import is_built_in
 from ..layers import Layer
 from ..layers._container import Container, walk
 from ..trainer import Trainer, check_kinds
 from .settings import (
     KINDS,
+    MAX_LAYERS,
     SettingsReader,
     check_same,
     kind_of,
+    number_of_layers,
     restore_moving_fields,
     to_config,
 )
@@ -36,6 +40,8 @@ def describe(trainer: Trainer) -> dict[str, Any]:
     network = trainer.network
     if network.built_dtype is None:
         raise RuntimeError("Model.save needs a network that has seen data, got one without weights")
+    if (number := number_of_layers(network)) > MAX_LAYERS:
+        raise ValueError(f"a file takes at most {MAX_LAYERS} layers, got {number}")
     description = {
         "format": FORMAT,
         "network": to_config(network),
@@ -74,7 +80,7 @@ def arrays_of(trainer: Trainer) -> dict[str, Array]:
 
 def save(trainer: Trainer, path: str | Path) -> None:
     """Write a model; see `deepfs.Model.save`."""
-    write(path, arrays_of(trainer), describe(trainer))
+    write(path, arrays_of(trainer), describe(trainer), lambda: describe(trainer))
 
 
 def read(path: str | Path, own: Iterable[type] = ()) -> tuple[Trainer, list[str]]:
@@ -91,17 +97,18 @@ def read(path: str | Path, own: Iterable[type] = ()) -> tuple[Trainer, list[str]
     with TensorFile(path) as file:
         description = description_in(file)
         try:
-            named = {name: metrics.known(name) for name in description["metrics"]}
+            named = {name: metrics.known(name) for name in names(description["metrics"])}
             trainer = Trainer(
                 reader.make(description["network"]),
                 reader.make(description["loss"]),
                 reader.make(description["optimizer"]),
                 dict(metrics.get(name) for name, known in named.items() if known),
-                description["check_finite"],
-                description.get("report_penalty", False),
+                flag(description["check_finite"], "check_finite"),
+                flag(description.get("report_penalty", False), "report_penalty"),
             )
             for name in ("network", "loss", "optimizer"):
                 check_kinds(getattr(trainer, name), name)
+            check_fields(description)
             build(trainer.network, description, file)
             restore_counters(trainer, description)
         except CheckpointError:
@@ -141,6 +148,31 @@ def restore(trainer: Trainer, file: TensorFile) -> None:
     restore_moving_fields(trainer.optimizer, theirs["optimizer"])
 
 
+def check_fields(description: Mapping[str, Any]) -> None:
+    """Check the fields that no constructor checks; raise TypeError or ValueError."""
+    check_shapes(description["in_shape"])
+    one_of(description["dtype"], "dtype", ("float32", "float64"))
+    names(description.get("frozen", []))
+
+
+def names(value: Any) -> list[str]:
+    """Return a list of names; raise TypeError if it is another thing."""
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise TypeError(f"a list of names is needed, got {shown(value)}")
+    return value
+
+
+def check_shapes(value: Any) -> None:
+    """Check the shape of an input, or a list or dict of shapes."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list) and any(isinstance(part, (dict, list)) for part in value):
+        for part in value:
+            check_shapes(part)
+    else:
+        shape_of(value, "in_shape")
+
+
 class FileBudget:
     """Number of bytes that layers may take for their arrays while a file is read."""
 
@@ -164,9 +196,11 @@ def build(network: Layer, description: Mapping[str, Any], file: TensorFile) -> N
     budget = FileBudget(2 * file.nbytes)  # a layer may make an array in two forms
     network.build(tuple(description["in_shape"]), description["dtype"], budget)
     frozen = set(description.get("frozen", []))
-    for name, layer in leaves(network):
-        if name in frozen:
-            layer.freeze()
+    named = dict(leaves(network))
+    for name in frozen:
+        if name not in named:
+            raise ValueError(f"frozen names {shown(name)}, which is no layer of the network")
+        named[name].freeze()
 
 
 def restore_counters(trainer: Trainer, description: Mapping[str, Any]) -> None:
@@ -193,8 +227,26 @@ def read_arrays(trainer: Trainer, file: TensorFile, beside: str = "run/") -> Non
                 f"{file.path} has {name!r} as {dtype}{shape}, "
                 f"the network takes {wanted.dtype}{wanted.shape}"
             )
+    check_buffers(trainer.network, file)
     for name, array in arrays.items():
         file.read(name, array)
+
+
+def check_buffers(network: Layer, file: TensorFile) -> None:
+    """Raise CheckpointError for seeds, counts and variances that no layer of deepfs can have.
+
+    They would be errors in the middle of a later training, or not even that.
+    """
+    for layer_name, layer, _ in walk(network, "", network.in_shape or ()):
+        for key in layer.buffered if is_built_in(type(layer)) else ():
+            name = "buffer/" + f"{layer_name}.{key}".lstrip(".")
+            if name not in file.entries:  # a layer in two places is there once
+                continue
+            if file.dtype(name).kind != "i" and key != "running_var":
+                continue
+            values = file.read(name)
+            if (values < 0).any() or (key == "key" and values[1] >= 2**32):
+                raise CheckpointError(f"{file.path} has {name!r} with {shown(values.tolist())}")
 
 
 def description_in(file: TensorFile) -> dict[str, Any]:
