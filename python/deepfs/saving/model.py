@@ -163,14 +163,14 @@ def names(value: Any) -> list[str]:
 
 
 def check_shapes(value: Any) -> None:
-    """Check the shape of an input, or a list or dict of shapes."""
+    """Check the shape of an input, or a list or dict of the shapes of several inputs."""
     if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list) and any(isinstance(part, (dict, list)) for part in value):
-        for part in value:
-            check_shapes(part)
+        shapes = list(value.values())
     else:
-        shape_of(value, "in_shape")
+        nested = isinstance(value, list) and any(isinstance(part, list) for part in value)
+        shapes = value if nested else [value]
+    for shape in shapes:
+        shape_of(shape, "in_shape")
 
 
 class FileBudget:
