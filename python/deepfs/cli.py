@@ -10,11 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from . import datasets, networks, optimizers
-from ._arrays import Array
 from ._load import load
+from ._pictures import read_image
 from .config import set_num_threads, show_config
 from .losses import CrossEntropy
 from .model import Model
@@ -195,56 +193,3 @@ def _predict(options: argparse.Namespace) -> None:
 def _class(model: str, k: int) -> str:
     clothes = Path(model).name.startswith("fashion_mnist") and k < len(CLOTHES)
     return f"{k} ({CLOTHES[k]})" if clothes else str(k)
-
-
-def read_image(name: str, c: int, h: int, w: int) -> Array:
-    """Return the image or images of a file as ``(n, c, h, w)``, floats from 0 to 1.
-
-    Raises
-    ------
-    ImportError
-        If the file is a picture and Pillow is not installed.
-    ValueError
-        If it is neither a picture nor an array of the right size.
-    """
-    path = Path(name)
-    if not path.is_file():
-        raise FileNotFoundError(f"{name}: no such file")
-    if path.suffix == ".npy":
-        try:
-            with path.open("rb") as file:
-                array = np.lib.format.read_array(file, allow_pickle=False)
-        except Exception as error:  # a damaged header raises whatever its parser does
-            raise ValueError(f"{name} must be an .npy file of numbers: {error}") from None
-        image = array.shape[-2:] if c == 1 and array.shape[-3:] != (1, h, w) else array.shape[-3:]
-        if image not in ((h, w), (c, h, w)) or array.ndim > len(image) + 1:
-            raise ValueError(
-                f"{name} must hold images of {c}x{h}x{w}, got {array.dtype} of shape {array.shape}"
-            )
-        images: Array = array.reshape(-1, c, h, w).astype(np.float32)
-        images = images / 255 if array.dtype.kind in "iu" else images
-        if array.dtype.kind not in "fiu" or not (images.min() >= 0 and images.max() <= 1):
-            raise ValueError(
-                f"{name} must hold floats from 0 to 1 or ints from 0 to 255, got {array.dtype} "
-                "beyond them"
-            )
-        return images
-    try:
-        import PIL
-        from PIL import Image
-    except ImportError:
-        raise ImportError(
-            f"{name}: pictures need Pillow, which is not installed: pip install 'deepfs[images]'"
-        ) from None
-    try:
-        with Image.open(path) as picture:
-            picture.verify()  # a truncated file would be an image with black at the end
-        with Image.open(path) as picture:
-            fitted = picture.convert("L" if c == 1 else "RGB").resize((w, h))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = "" if isinstance(error, PIL.UnidentifiedImageError) else f": {error}"
-        raise ValueError(
-            f"{name} must be a PNG, a JPEG or an .npy file, got neither{reason}"
-        ) from None
-    pixels = np.asarray(fitted, np.float32).reshape(h, w, c) / 255
-    return pixels.transpose(2, 0, 1)[None]
