@@ -18,6 +18,13 @@ MAX_CHECKPOINTS = 2  # one remains while the next is written, and if the last is
 NAME = re.compile(r"step-(\d{9,})\.safetensors")  # nine digits: a name that `save` gives
 
 
+def paths_in(folder: Path) -> list[Path]:
+    """Return the checkpoints in a folder, the newest last; none if there is no such folder."""
+    files = (path for path in folder.glob("step-*") if path.is_file())
+    found = [path for path in files if NAME.fullmatch(path.name)]
+    return sorted(found, key=lambda path: int(path.stem[5:]))
+
+
 class Checkpoints:
     """The checkpoints in a folder, which is made if it does not exist.
 
@@ -38,9 +45,14 @@ class Checkpoints:
 
     def paths(self) -> list[Path]:
         """Return the files, the newest last."""
-        files = (path for path in self.folder.iterdir() if path.is_file())
-        found = [path for path in files if NAME.fullmatch(path.name)]
-        return sorted(found, key=lambda path: int(path.stem[5:]))
+        return paths_in(self.folder)
+
+    def remove(self) -> None:
+        """Remove all, and the folder if nothing else is in it."""
+        for path in self.paths():
+            path.unlink()
+        with contextlib.suppress(OSError):
+            self.folder.rmdir()
 
     def newest(self, resume: bool) -> TensorFile | None:
         """Open the newest undamaged checkpoint; None if there is none at all.
