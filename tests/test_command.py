@@ -81,7 +81,7 @@ def test_ctrl_c_says_how_to_go_on_and_that_way_leads_to_the_same_bits(tmp_path):
     whole.mkdir()
     _, err = interrupted(broken)
     assert re.fullmatch(
-        rf"deepfs train: interrupted after [\d,]+ steps, saved as {MODEL}; to go on: deepfs train "
+        rf"deepfs train: interrupted after [\d,]+ steps, saved as {MODEL}\nto go on: deepfs train "
         r"--network mlp --batch-size 500 --epochs 100000 --resume\n",
         err,
     )

@@ -42,7 +42,7 @@ ORDER = """
     training
     predictor
     model
-    _load
+    _load _pictures _command
     cli
     __main__ __init__
 """

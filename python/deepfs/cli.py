@@ -231,8 +231,8 @@ def _train(options: argparse.Namespace, given: Sequence[str]) -> int:
         raise KeyboardInterrupt
     if history.interrupted:
         model.save(path)
-        _say(f"deepfs train: interrupted after {model.steps:,} steps, saved as {path}; "
-             f"{_how_to_go_on(given)}")  # fmt: skip
+        _say(f"deepfs train: interrupted after {model.steps:,} steps, saved as {path}")
+        _say(_how_to_go_on(given))  # a line of its own, to be copied
         return INTERRUPTED
     seconds = time.monotonic() - started
     model.save(path)

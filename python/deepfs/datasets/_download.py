@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from .._check import shown
-
 _TIMEOUT = 30.0  # seconds to connect, and between two pieces of an answer
 _SLOWEST = 10_000  # bytes per second, on average, from 2 _TIMEOUT on
 _CHUNK = 1 << 16  # bytes
@@ -61,7 +59,7 @@ def fetch(
         raise ImportError(f"downloading {dataset} needs pooch: pip install pooch") from error
 
     if len(sha256) != 64:  # without it, whatever a mirror sends would be taken for the file
-        raise ValueError(f"{file} needs a SHA-256 of 64 digits, got {shown(sha256)}")
+        raise ValueError(f"{file} needs a SHA-256 of 64 digits, got {sha256!r}")
     folder = Path(os.environ.get("DEEPFS_CACHE") or pooch.os_cache("deepfs")) / dataset
     path, most = folder / file, _MOST if size is None else size
     if path.exists() and not path.is_file():  # pooch would wait for a FIFO
