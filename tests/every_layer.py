@@ -17,6 +17,25 @@ def spread(shape, seed=0):
     return np.random.default_rng(seed).permutation(values).reshape(shape)
 
 
+def graph_of_images():
+    """Return a graph with skips, a layer called twice, and all layers of several inputs."""
+    x = L.Input((4, 7, 6))
+    shared = L.Conv2D(4, 3, padding=1)
+    h = L.Tanh()(shared(x))
+    h = L.Add()([h, L.BatchNorm()(shared(h)), x])
+    gate = L.Sigmoid()(L.Reshape((4, 1, 1))(L.GlobalAvgPool2D()(h)))
+    both = L.Concat()([L.Multiply()([h, gate]), L.Subtract()([h, x])])
+    return L.Graph(x, L.Dense(3)(L.Concat(axis=3)([both, both])))
+
+
+def graph_of_rows():
+    """Return a graph in a graph, a value that is taken twice, and an Add of three."""
+    x, a = L.Input((5,)), L.Input((5,))
+    inner = L.Graph(a, L.Tanh()(L.Dense(5)(a)) * a)
+    h = inner(x)
+    return L.Graph(x, L.Sigmoid()(L.Add()([h, inner(h), x])) * x)
+
+
 CASES = [
     ("dense", lambda: L.Dense(3), ROWS),
     ("dense of images, no bias", lambda: L.Dense(3, bias=False), IMAGE),
@@ -57,7 +76,17 @@ CASES = [
     ("adaptive average pool", lambda: L.AdaptiveAvgPool2D((3, 4)), IMAGE),
     ("adaptive average pool of parts", lambda: L.AdaptiveAvgPool2D(2), (2, 20, 6, 4)),
     ("global average pool of many channels", lambda: L.GlobalAvgPool2D(), (2, 70, 5, 1)),
+    ("max pool of sequences", lambda: L.MaxPool1D(), SEQUENCE),
+    ("max pool of sequences padded", lambda: L.MaxPool1D(3, 2, 1, ceil_mode=True), SEQUENCE),
+    ("max pool of long sequences", lambda: L.MaxPool1D(300, 7, "same"), (2, 5, 310)),
+    ("average pool of sequences", lambda: L.AvgPool1D(2), SEQUENCE),
+    ("average pool of sequences padded", lambda: L.AvgPool1D(3, 2, (0, 1), True, True), SEQUENCE),
+    ("global average pool of sequences", lambda: L.GlobalAvgPool1D(), SEQUENCE),
+    ("global average pool of long sequences", lambda: L.GlobalAvgPool1D(), (2, 3, 150)),
+    ("global max pool of sequences", lambda: L.GlobalMaxPool1D(), SEQUENCE),
+    ("adaptive average pool of sequences", lambda: L.AdaptiveAvgPool1D(4), SEQUENCE),
     ("batch norm of images", lambda: L.BatchNorm(), IMAGE),
+    ("batch norm of sequences", lambda: L.BatchNorm(), SEQUENCE),
     ("batch norm of rows", lambda: L.BatchNorm(momentum=0.5, running_variance="biased"), ROWS),
     ("batch norm without affine", lambda: L.BatchNorm(affine=False), IMAGE),
     ("layer norm of rows", lambda: L.LayerNorm(), ROWS),
@@ -97,8 +126,10 @@ CASES = [
     ("hard swish", lambda: L.HardSwish(), IMAGE),
     ("maxout", lambda: L.Maxout(2), IMAGE),
     ("maxout of rows", lambda: L.Maxout(5), ROWS),
+    ("maxout of sequences", lambda: L.Maxout(2), SEQUENCE),
     ("softmax", lambda: L.Softmax(), ROWS),
     ("softmax of pixels", lambda: L.Softmax(), IMAGE),
+    ("softmax of sequences", lambda: L.Softmax(), SEQUENCE),
     ("log softmax", lambda: L.LogSoftmax(), ROWS),
     ("log softmax of pixels", lambda: L.LogSoftmax(), IMAGE),
     ("dropout", lambda: L.Dropout(0.4), IMAGE),
@@ -109,14 +140,24 @@ CASES = [
     ("drop connect of images, no bias", lambda: L.DropConnect(3, 0.4, bias=False), IMAGE),
     ("gaussian noise", lambda: L.GaussianNoise(0.5), IMAGE),
     ("flatten", lambda: L.Flatten(), IMAGE),
+    ("flatten sequences", lambda: L.Flatten(), SEQUENCE),
     ("reshape", lambda: L.Reshape((6, -1, 2)), IMAGE),
     ("reshape to images", lambda: L.Reshape([5, 1, 1]), ROWS),
     ("zero pad", lambda: L.ZeroPad2D((1, 0, 2, 3)), IMAGE),
+    ("zero pad of sequences", lambda: L.ZeroPad1D((1, 2)), SEQUENCE),
+    ("crop", lambda: L.Crop2D((1, 0, 2, 3)), IMAGE),
+    ("crop of sequences", lambda: L.Crop1D((1, 2)), SEQUENCE),
     ("upsample", lambda: L.Upsample2D(2), IMAGE),
     ("upsample, many channels", lambda: L.Upsample2D((3, 1)), (2, 20, 3, 4)),
+    ("upsample of sequences", lambda: L.Upsample1D(3), SEQUENCE),
+    ("resize to more", lambda: L.Resize2D((9, 11)), IMAGE),
+    ("resize to less", lambda: L.Resize2D((3, 4)), IMAGE),
+    ("resize, nearest", lambda: L.Resize2D((9, 4), "nearest"), (2, 20, 7, 6)),
     ("sequential", lambda: L.Sequential([L.Conv2D(4, 3), L.Tanh(), L.Dense(2)]), IMAGE),
     ("sequential of random parts", lambda: L.Sequential([L.Dropout(0.3), L.Dense(3)]), ROWS),
     ("residual", lambda: L.Residual(L.Conv2D(4, 3, padding=1)), IMAGE),
+    ("residual of sequences", lambda: L.Residual(L.Conv1D(4, 3, padding=1)), SEQUENCE),
+    ("branches of sequences", lambda: L.Branches([L.Conv1D(3, 1), L.Tanh()]), SEQUENCE),
     ("branches", lambda: L.Branches([L.Conv2D(3, 1), L.MaxPool2D(3, 1, 1), L.Tanh()]), IMAGE),
     ("branches of rows", lambda: L.Branches([L.Dense(2), L.Tanh(), L.Dense(3)]), ROWS),
     ("one branch", lambda: L.Branches([L.Conv2D(3, 1)]), IMAGE),
@@ -127,6 +168,8 @@ CASES = [
         ),
         IMAGE,
     ),
+    ("graph of images", graph_of_images, IMAGE),
+    ("graph of rows", graph_of_rows, ROWS),
     (
         "residual with shortcut",
         lambda: L.Residual(

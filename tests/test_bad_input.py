@@ -60,6 +60,7 @@ GOOD = {
     "ceil_mode": FLAG,
     "class_weight": (None, (1, 2, 3, 0.5), [0.0, 1.0], np.ones(4)),
     "count_include_pad": FLAG,
+    "cropping": (0, 1, (1, 0), (0, 1, 1, 0)),
     "dilation": (1, 1, 2, (2, 1)),
     "dtype": (None, "float32", np.float64),
     "filters": SIZE,
@@ -76,6 +77,7 @@ GOOD = {
     "limit": (1, 0.5),
     "lr": (0.1, 1, schedules.Cosine(0.1, 3)),
     "merge": ("concat", "add"),
+    "method": ("bilinear", "nearest"),
     "milestones": ([2, 4], (1,), []),
     "momentum": (0.9, 0, 1),
     "multiplier": (1, 2),
@@ -91,6 +93,7 @@ GOOD = {
     "running_variance": ("unbiased", "biased"),
     "scaling": ("train", "test"),
     "shape": (-1, 6, (2, -1), (4, 1, 1)),
+    "size": (1, 7, (2, 3)),
     "statistics": ("moving", "cumulative"),
     "std": (0, 0.5, 1e300),
     "stride": (1, 1, 2, (1, 3)),
@@ -422,15 +425,25 @@ def test_initializers(name, data):
 METRICS = {
     "accuracy": (),
     "binary_accuracy": ("threshold",),
+    "subset_accuracy": ("threshold",),
     "top_k_accuracy": ("k",),
     "confusion_matrix": ("classes",),
     "precision_score": ("average", "zero_division"),
     "recall_score": ("average", "zero_division"),
     "f1_score": ("average", "zero_division"),
     "roc_auc_score": ("average",),
+    "binary_precision": ("average", "zero_division", "threshold"),
+    "binary_recall": ("average", "zero_division", "threshold"),
+    "binary_f1": ("average", "zero_division", "threshold"),
+    "mean_absolute_error": (),
+    "mean_squared_error": (),
+    "rmse": (),
+    "r2_score": ("multioutput",),
 }
-PER_SAMPLE = ("accuracy", "binary_accuracy", "top_k_accuracy")
-MAY_BE = {"k": SIZE, "threshold": (0.0, 0.5), "classes": (None, 4, 6), "zero_division": (0, 1)}
+PER_SAMPLE = ("accuracy", "binary_accuracy", "subset_accuracy", "top_k_accuracy")
+ERRORS = ("mean_absolute_error", "mean_squared_error", "rmse", "r2_score")
+MAY_BE = {"k": SIZE, "threshold": (0.0, 0.5), "classes": (None, 4, 6), "zero_division": (0, 1),
+          "multioutput": ("uniform_average", "raw_values")}  # fmt: skip
 AVERAGES = ("macro", "micro", "weighted", None)
 
 
@@ -452,13 +465,17 @@ def test_metrics(name, data):
     targets = data.draw(TARGETS)
     function = getattr(metrics, name)
     try:
-        value = answer(lambda: function(outputs, targets, **more), name, *more, "TopKAccuracy")
+        first = next(iter(inspect.signature(function).parameters))
+        given = (targets, outputs) if first == "y_true" else (outputs, targets)
+        value = answer(lambda: function(*given, **more), name, *more, "TopKAccuracy")
     except Refused:
         return
     if name in PER_SAMPLE:
         assert value.shape == np.shape(outputs)[:1]
     elif name == "confusion_matrix":
         assert value.sum() == np.size(targets) or np.shape(outputs) == np.shape(targets)
+    elif name in ERRORS:
+        assert np.ndim(value) == (more.get("multioutput") == "raw_values")
     elif more.get("average", "macro") is None:
         assert value.ndim == 1
     else:
@@ -569,7 +586,7 @@ def test_a_refused_batch_moves_no_buffer():
     for x, message in (
         (np.ones((2, 3, 4, 4)), "Dense .* takes inputs of 3 numbers"),
         (np.ones((1, 3)), "BatchNorm .* needs more than 1 value per channel in training"),
-        (np.ones(1), "BatchNorm .* takes 2 or 4 dimensional input"),
+        (np.ones(1), "BatchNorm .* takes 2 or 3 or 4 dimensional input"),
     ):
         with pytest.raises(ValueError, match=message):
             net.forward(x, training=True)

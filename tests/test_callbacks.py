@@ -186,8 +186,11 @@ def test_averages_refuse(data):
     average.update()
     with average.swapped(), pytest.raises(RuntimeError, match="its average in place of the w"):
         average.update()
-    average.set_model(dfs.Model(L.Dense(3), dfs.losses.CrossEntropy(), dfs.optimizers.SGD()))
-    average.model.train_on_batch(np.ones((3, 2)), np.arange(3))
+    other = dfs.Model(L.Dense(3), dfs.losses.CrossEntropy(), dfs.optimizers.SGD())
+    with average.swapped(), pytest.raises(RuntimeError, match="weights of another model: end the"):
+        average.set_model(other)
+    model.network = other.network
+    model.train_on_batch(np.ones((3, 2)), np.arange(3))
     with pytest.raises(RuntimeError, match="EMA has averaged 237 weights, the model has 9 now"):
         average.update()
     with pytest.raises(ValueError, match="SWA needs data for the running statistics of BatchNorm"):

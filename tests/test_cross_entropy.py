@@ -113,7 +113,7 @@ def test_a_small_loss_keeps_its_digits():
     assert CrossEntropy().backward(cache)[0, 1] == pytest.approx(1e-12, rel=1e-5)
 
 
-@pytest.mark.parametrize("classes", [1, 2, 15, 16, 17, 100])
+@pytest.mark.parametrize("classes", [2, 3, 15, 16, 17, 100])
 def test_every_tail_of_a_vector(classes, dtype, tolerance, rng):
     x = rng.standard_normal((5, classes)).astype(dtype)
     y = rng.integers(0, classes, 5)

@@ -34,13 +34,16 @@ ORDER = """
     _fields
     _check _labels _names _version reference datasets
     _arrays _settings config random
-    _trees initializers metrics regularizers schedules
+    _trees initializers regularizers schedules
+    metrics
     layers
-    _im2col losses networks optimizers
+    _im2col data losses networks optimizers
+    means
     trainer testing
     callbacks inspection saving
     training
     predictor
+    inspector
     model
     _load _pictures _command
     cli
@@ -62,7 +65,8 @@ KERNEL_ORDER = """
     conv_tiles conv_depthwise conv_one_channel conv_winograd_1d conv_winograd
     conv_indirect conv_col2im
     activation_functions argmax_pack pool_windows pool_2x2 batch_norm_sums group_norm_sums
-    activation batch_norm conv group_norm optimizers pool softmax
+    activation batch_norm conv group_norm optimizers pool resize
+    softmax
 """
 
 

@@ -32,7 +32,7 @@ def test_accuracy_by_hand():
     outputs = np.array([[1, 2, 0], [5, 5, 1], [0, 1, 3.0]])
     assert_array_equal(accuracy(outputs, np.array([1, 0, 1])), [1, 1, 0])  # a tie: the first
     assert_array_equal(accuracy(outputs, np.array([0, 1, 2], np.uint8)), [0, 0, 1])
-    assert_array_equal(accuracy(outputs, outputs[::-1]), [0, 1, 0])
+    assert_array_equal(accuracy(outputs, outputs[::-1] / 9), [0, 1, 0])
     with pytest.raises(ValueError, match="labels from 0 to 2, got 9223372036854775808 at index 1"):
         accuracy(outputs, np.array([1, 2**63, 0], np.uint64))
     outputs[0, 0] = outputs[1, 2] = np.nan
@@ -93,20 +93,20 @@ def test_binary_accuracy_by_hand():
 
 
 def test_confusion_matrix_by_hand():
-    assert_array_equal(confusion_matrix(FOUND, RIGHT), MATRIX)
-    assert_array_equal(confusion_matrix(np.eye(4)[FOUND], RIGHT), MATRIX)
-    assert_array_equal(confusion_matrix(np.eye(4)[FOUND], np.eye(4)[RIGHT]), MATRIX)
+    assert_array_equal(confusion_matrix(RIGHT, FOUND), MATRIX)
+    assert_array_equal(confusion_matrix(RIGHT, np.eye(4)[FOUND]), MATRIX)
+    assert_array_equal(confusion_matrix(np.eye(4)[RIGHT], np.eye(4)[FOUND]), MATRIX)
     images = np.moveaxis(np.eye(4)[FOUND.reshape(2, 4)], -1, 1)
-    assert_array_equal(confusion_matrix(images, RIGHT.reshape(2, 4)), MATRIX)
-    wide = confusion_matrix(FOUND, RIGHT, classes=5)
+    assert_array_equal(confusion_matrix(RIGHT.reshape(2, 4), images), MATRIX)
+    wide = confusion_matrix(RIGHT, FOUND, classes=5)
     assert wide.shape == (5, 5)
     assert_array_equal(wide[:4, :4], MATRIX)
-    assert_array_equal(confusion_matrix(np.zeros((0, 3)), np.zeros(0, int)), np.zeros((3, 3)))
+    assert_array_equal(confusion_matrix(np.zeros(0, int), np.zeros((0, 3))), np.zeros((3, 3)))
 
 
 def test_scores_by_hand():
     """Hits 2, 1, 1, 0; taken 3, 3, 1, 1; there 4, 2, 2, 0."""
-    a = FOUND, RIGHT
+    a = RIGHT, FOUND
     assert_allclose(precision_score(*a, average=None), [2 / 3, 1 / 3, 1, 0])
     assert_allclose(recall_score(*a, average=None), [1 / 2, 1 / 2, 1 / 2, 0])
     assert_allclose(f1_score(*a, average=None), [4 / 7, 2 / 5, 2 / 3, 0])
@@ -121,14 +121,14 @@ def test_scores_by_hand():
 
 def test_a_class_that_is_nowhere_is_not_in_the_macro_mean():
     outputs = np.eye(5)[FOUND]  # as scikit-learn, which does not know the fifth class
-    assert len(f1_score(outputs, RIGHT, average=None)) == 5
+    assert len(f1_score(RIGHT, outputs, average=None)) == 5
     for score in (precision_score, recall_score, f1_score):
-        assert score(outputs, RIGHT) == score(FOUND, RIGHT)
+        assert score(RIGHT, outputs) == score(RIGHT, FOUND)
 
 
 @pytest.mark.parametrize("average", ["macro", "micro", "weighted"])
 def test_scores_of_nothing(average):
-    nothing = np.zeros((0, 3)), np.zeros(0, int)
+    nothing = np.zeros(0, int), np.zeros((0, 3))
     assert f1_score(*nothing, average=average) == 0
     assert precision_score(*nothing, average=average, zero_division=1) == 1
 
@@ -144,23 +144,23 @@ def test_area_against_counting_pairs(levels, rng):
     scores, labels = rng.integers(0, levels, 300) / levels, rng.integers(0, 2, 300)
     wanted = brute_area(scores, labels == 1)
     for s in (scores, scores[:, None], np.exp(scores).astype(np.float32)):
-        assert roc_auc_score(s, labels) == pytest.approx(wanted, abs=1e-12)
-    assert roc_auc_score(-scores, labels) == pytest.approx(1 - wanted, abs=1e-12)
-    assert roc_auc_score(scores, labels == 1) == pytest.approx(wanted, abs=1e-12)
+        assert roc_auc_score(labels, s) == pytest.approx(wanted, abs=1e-12)
+    assert roc_auc_score(labels, -scores) == pytest.approx(1 - wanted, abs=1e-12)
+    assert roc_auc_score(labels == 1, scores) == pytest.approx(wanted, abs=1e-12)
 
 
 def test_area_of_classes(rng):
     scores, labels = rng.integers(0, 9, (200, 4)).astype(float), rng.integers(0, 4, 200)
     wanted = [brute_area(scores[:, k], labels == k) for k in range(4)]
-    assert_allclose(roc_auc_score(scores, labels, average=None), wanted)
-    assert_allclose(roc_auc_score(scores, np.eye(4)[labels], average=None), wanted)
-    assert roc_auc_score(scores, labels) == pytest.approx(np.mean(wanted))
+    assert_allclose(roc_auc_score(labels, scores, average=None), wanted)
+    assert_allclose(roc_auc_score(np.eye(4)[labels], scores, average=None), wanted)
+    assert roc_auc_score(labels, scores) == pytest.approx(np.mean(wanted))
 
 
 def test_area_by_hand():
-    assert roc_auc_score(np.array([1, 2, 3, 4.0]), np.array([0, 0, 1, 1])) == 1
-    assert roc_auc_score(np.zeros(4), np.array([0, 0, 1, 1])) == 0.5
-    assert roc_auc_score(np.array([-np.inf, 2, 2, np.inf]), np.array([0, 0, 1, 1])) == 7 / 8
+    assert roc_auc_score(np.array([0, 0, 1, 1]), np.array([1, 2, 3, 4.0])) == 1
+    assert roc_auc_score(np.array([0, 0, 1, 1]), np.zeros(4)) == 0.5
+    assert roc_auc_score(np.array([0, 0, 1, 1]), np.array([-np.inf, 2, 2, np.inf])) == 7 / 8
 
 
 ROW = np.zeros((2, 3))
@@ -180,26 +180,26 @@ ROW = np.zeros((2, 3))
         (lambda: top_k_accuracy(ROW, [0, 1], 2.0), TypeError, r"k must be an int, got 2\.0"),
         (lambda: metrics.TopKAccuracy(-1), ValueError, "k must be at least 1, got -1"),
         (lambda: metrics.get("top_0_accuracy"), ValueError, "metric must be one of accuracy, bin"),
-        (lambda: confusion_matrix(ROW, [0, 3]), ValueError, "confusion_matrix takes labels from 0"),
-        (lambda: confusion_matrix(FOUND, RIGHT, 2), ValueError, "labels from 0 to 1, got 2 at"),
+        (lambda: confusion_matrix([0, 3], ROW), ValueError, "confusion_matrix takes labels from 0"),
+        (lambda: confusion_matrix(RIGHT, FOUND, 2), ValueError, "labels from 0 to 1, got 2 at"),
         (lambda: confusion_matrix([0, 2**40], [0, 1]), ValueError, "at most 10000 classes, got 10"),
         (lambda: confusion_matrix([0, -1], [0, 1]), ValueError, "labels from 0 to 1, got -1 at"),
         (lambda: confusion_matrix(1, 1), ValueError, "takes a batch of classes, got a single one"),
-        (lambda: confusion_matrix(ROW, [0, 1], 4), ValueError, "of 4 classes takes as many out"),
-        (lambda: confusion_matrix(ROW * np.nan, [0, 1]), ValueError, "without NaN, got 6"),
-        (lambda: f1_score(ROW, [0, 5]), ValueError, "f1_score takes labels from 0 to 2, got 5"),
-        (lambda: f1_score(ROW, [0, 1], "mean"), ValueError, "average must be one of 'macro', 'mic"),
-        (lambda: f1_score(ROW, [0, 1], zero_division=2), ValueError, r"zero_division must be in"),
-        (lambda: roc_auc_score(ROW, [0, 1]), ValueError, "samples of class 2 and others, got 0 of"),
-        (lambda: roc_auc_score([0.1, 0.2], [1, 1]), ValueError, "class 0 and others, got 2 of it"),
-        (lambda: roc_auc_score([0.1, np.nan], [0, 1]), ValueError, "without NaN, got 1"),
-        (lambda: roc_auc_score([0.1, 0.2], [0, 2]), ValueError, "targets that are 0 or 1"),
-        (lambda: roc_auc_score(ROW, [0, 1, 2]), ValueError, r"compare \(2, 3\) with targets \(3,"),
-        (lambda: roc_auc_score(ROW[None], [0]), ValueError, r"\(n, classes\), got \(1, 2, 3\)"),
-        (lambda: roc_auc_score(ROW[:, :0], [0, 1]), ValueError, r"classes\), got \(2, 0\)"),
-        (lambda: roc_auc_score(["a"], [0]), TypeError, "takes numbers, got <U1 and int64"),
+        (lambda: confusion_matrix([0, 1], ROW, 4), ValueError, "of 4 classes takes as many out"),
+        (lambda: confusion_matrix([0, 1], ROW * np.nan), ValueError, "without NaN, got 6"),
+        (lambda: f1_score([0, 5], ROW), ValueError, "f1_score takes labels from 0 to 2, got 5"),
+        (lambda: f1_score([0, 1], ROW, "mean"), ValueError, "average must be one of 'macro', 'mic"),
+        (lambda: f1_score([0, 1], ROW, zero_division=2), ValueError, r"zero_division must be in"),
+        (lambda: roc_auc_score([0, 1], ROW), ValueError, "samples of class 2 and others, got 0 of"),
+        (lambda: roc_auc_score([1, 1], [0.1, 0.2]), ValueError, "class 0 and others, got 2 of it"),
+        (lambda: roc_auc_score([0, 1], [0.1, np.nan]), ValueError, "without NaN, got 1"),
+        (lambda: roc_auc_score([0, 2], [0.1, 0.2]), ValueError, "targets that are 0 or 1"),
+        (lambda: roc_auc_score([0, 1, 2], ROW), ValueError, r"compare \(2, 3\) with targets \(3,"),
+        (lambda: roc_auc_score([0], ROW[None]), ValueError, r"\(n, classes\), got \(1, 2, 3\)"),
+        (lambda: roc_auc_score([0, 1], ROW[:, :0]), ValueError, r"classes\), got \(2, 0\)"),
+        (lambda: roc_auc_score([0], ["a"]), TypeError, "takes numbers, got <U1 and int64"),
         (
-            lambda: roc_auc_score(ROW, [0, 1], "micro"),
+            lambda: roc_auc_score([0, 1], ROW, "micro"),
             ValueError,
             "average must be one of 'macro', None",
         ),
@@ -282,4 +282,4 @@ def test_a_binary_task(rng):
                       "binary_accuracy")  # fmt: skip
     model.fit(x, y, epochs=30, verbose=0)
     assert model.evaluate(x, y)["binary_accuracy"] > 0.95
-    assert roc_auc_score(model.predict(x), y) > 0.99
+    assert roc_auc_score(y, model.predict(x)) > 0.99

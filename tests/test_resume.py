@@ -150,8 +150,8 @@ def test_a_run_that_a_callback_ended_in_an_epoch_ends_it_when_resumed(data, tmp_
 @pytest.mark.parametrize(
     "change",
     [
-        {"epoch": "1"}, {"at": -1}, {"samples": None}, {"order": [1]}, {"order": 7},
-        {"random": [0, "a"]}, {"totals": []}, {"history": {"loss": 3}}, {"stopped": 1},
+        {"epoch": "1"}, {"at": -1}, {"steps": None}, {"order": [1]}, {"order": 7},
+        {"random": [0, "a"]}, {"means": []}, {"history": {"loss": 3}}, {"stopped": 1},
         {"callbacks": [7]}, {"asked": None},
     ],
     ids=str,

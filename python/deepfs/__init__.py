@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from ._im2col import col2im, im2col
     from ._load import load
     from .config import get_num_threads, set_num_threads, show_config, threads
+    from .layers.graph import Graph
     from .model import Model
     from .random import set_seed
     from .saving.tensors import CheckpointError
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CheckpointError",
+    "Graph",
     "History",
     "Model",
     "callbacks",
@@ -76,6 +78,7 @@ __all__ = [
 
 _HOME = {
     "CheckpointError": "saving.tensors",
+    "Graph": "layers.graph",
     "History": "training.history",
     "Model": "model",
     "col2im": "_im2col",

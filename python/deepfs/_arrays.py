@@ -32,16 +32,16 @@ def channels_last(x: Array) -> Array:
     >>> channels_last(np.zeros((2, 3, 8, 7))).shape
     (2, 8, 7, 3)
     """
-    if x.ndim != 4:
-        return np.ascontiguousarray(np.moveaxis(x, 1, -1) if x.ndim > 1 else x)
-    last = x.transpose(0, 2, 3, 1)
+    if x.ndim < 3:
+        return np.ascontiguousarray(x)
+    last = x.transpose(0, 2, 3, 1) if x.ndim == 4 else np.moveaxis(x, 1, -1)
     if last.flags.c_contiguous:
         return last
     if not (x.flags.c_contiguous and _kernel_dtype(x)):
         return np.ascontiguousarray(last)
-    n, c, h, w = x.shape
-    y = empty((n, h, w, c), x.dtype)
-    transpose.transpose(x.reshape(n, c, h * w), y.reshape(n, h * w, c))
+    n, c, pixels = len(x), x.shape[1], prod(x.shape[2:])
+    y = empty(last.shape, x.dtype)
+    transpose.transpose(x.reshape(n, c, pixels), y.reshape(n, pixels, c))
     return y
 
 
@@ -55,7 +55,7 @@ def channels_first(x: Array) -> Array:
     """
     if x.ndim == 4:
         return x.transpose(0, 3, 1, 2)
-    return np.moveaxis(x, -1, 1) if x.ndim > 1 else x
+    return np.moveaxis(x, -1, 1) if x.ndim > 2 else x
 
 
 def physical(x: Array) -> Array:
@@ -142,7 +142,7 @@ def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
 
 
 def dtype_of(x: Array, who: str) -> np.dtype[Any]:
-    """Return the dtype to compute in: float64 for float64, else float32.
+    """Return the dtype to compute in: float64 for float64 and wider floats, else float32.
 
     Raises
     ------
@@ -151,7 +151,8 @@ def dtype_of(x: Array, who: str) -> np.dtype[Any]:
     """
     if x.dtype.kind not in "fiu":
         raise TypeError(f"{who} takes real numbers, got an array of {x.dtype}")
-    return np.dtype(np.float64 if x.dtype.newbyteorder("=") == np.float64 else np.float32)
+    wide = x.dtype.kind == "f" and x.dtype.itemsize >= 8
+    return np.dtype(np.float64 if wide else np.float32)
 
 
 class FixedDict(dict[str, T]):

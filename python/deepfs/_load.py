@@ -5,13 +5,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from ._check import shown
 from .model import Model
 from .saving.model import read
+from .trainer import check_kinds
 
 
-def load(path: str | Path, layers: Iterable[type] = ()) -> Model:
+def load(path: str | Path, layers: Iterable[type] = (), loss: Any = None) -> Model:
     """Load a model that `Model.save` wrote, or a checkpoint of `Model.fit`.
 
     The checksums of the whole file are compared before it is used. Loading takes no more memory
@@ -24,6 +26,9 @@ def load(path: str | Path, layers: Iterable[type] = ()) -> Model:
     layers : iterable of classes
         Your own classes of layers, losses, optimizers and schedules that the file may name. Other
         names in the file are never looked up or imported.
+    loss : Loss, str, function, or tuple or dict of these, optional
+        Loss of the model instead of the one in the file. A function of your own is not in the file,
+        so a model that was trained with one needs it here.
 
     Returns
     -------
@@ -33,7 +38,8 @@ def load(path: str | Path, layers: Iterable[type] = ()) -> Model:
     Raises
     ------
     CheckpointError
-        If the file is not a model, is damaged, or is of a newer version.
+        If the file is not a model, is damaged, is of a newer version, or lacks the function that
+        was its loss.
     FileNotFoundError
         If there is no such file.
 
@@ -50,7 +56,7 @@ def load(path: str | Path, layers: Iterable[type] = ()) -> Model:
     >>> bool((loaded.predict(x) == y).all())
     True
     """
-    trainer, lost = read(path, layers)
+    trainer, lost = read(path, layers, None if loss is None else check_kinds(loss, "loss"))
     if lost:
         text = f"{path}: metrics of your own are not in the file: {shown(', '.join(lost))[1:-1]}"
         warnings.warn(text, stacklevel=2)

@@ -44,9 +44,11 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "gradient": ("grad",),
     "gradients": ("grad",),
     "ignore_class": ("ignore_index",),
+    "height": ("size",),
     "init_lr": ("lr",),
     "initial_learning_rate": ("lr",),
     "initial_lr": ("lr",),
+    "interpolation": ("method",),
     "kernel": ("kernel_size",),
     "kernel_initializer": ("initializer",),
     "kernel_regularizer": ("regularizer",),
@@ -59,6 +61,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "max_lr": ("lr",),
     "min_delta": ("threshold",),
     "min_lr": ("least", "end"),
+    "mode": ("method",),
     "modules": ("layers", "parts"),
     "momentum": ("decay",),
     "mu": ("momentum",),
@@ -88,11 +91,14 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "wd": ("weight_decay",),
     "weight": ("class_weight",),
     "weights": ("class_weight", "value"),
+    "width": ("size",),
 }
 FREEZE = "call freeze() or unfreeze() of the layer, or give the optimizer a Group(frozen=True)"
 # What other frameworks do by a setting, and deepfs by something else.
 INSTEAD: dict[str, str] = {
     "activation": "put a layer for it after this one",
+    "align_corners": "pixels have their centres in the middle, as with align_corners=False",
+    "antialias": "use AdaptiveAvgPool2D to make images much smaller",
     "data_format": "images are (n, c, h, w)",
     "from_logits": "the loss says what outputs mean",
     "in_channels": "the first input decides",

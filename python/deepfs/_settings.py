@@ -61,6 +61,15 @@ class Settings(metaclass=SettingsMeta):
     # attributes that other frameworks read, and what to do here instead
     _instead: ClassVar[Mapping[str, str]] = {}
 
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        cls.__repr__ = cls.__repr__  # type: ignore[method-assign]  # or @dataclass writes its own
+
+    def __repr__(self) -> str:
+        from ._repr import written
+
+        return written(self)
+
     if not TYPE_CHECKING:  # type checkers shall know the attributes by their declarations
 
         def __setattr__(self, name: str, value: Any) -> None:

@@ -3,60 +3,61 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike
-
-from ._arrays import Array, Shape
-from ._check import flag, number, whole
+from ._arrays import Array
+from ._check import flag, whole
+from ._trees import Tree
 from .callbacks import Callback
-from .inspection.summary import print_summary
+from .data.batches import DataSet, Stream
+from .inspector import Inspector
 from .layers import Layer
-from .losses import Loss
+from .losses import Loss, only_warning
 from .optimizers import Arena, Optimizer
-from .predictor import Predictor
 from .saving.checkpoints import Checkpoints
-from .trainer import Delegated, Metric, Trainer, check_kinds, named_metrics
+from .trainer import Delegated, Metric, Trainer, check_kinds, check_meaning, named_metrics
 from .training.fit import Run
 from .training.history import History
 from .training.inputs import (
-    check_last_batch,
-    check_targets,
+    check_batches,
     checked_batch,
     checked_callbacks,
-    checked_pairs,
+    checked_data,
+    checked_stream,
     checked_validation,
 )
-from .training.lr_finder import RangeTest, range_test
 from .training.progress import Progress
 
-if TYPE_CHECKING:
-    from .inspection.profile import Profile
 
-
-class Model(Predictor):
+class Model(Inspector):
     """A network with a loss and an optimizer: train, evaluate, predict, save.
 
     Parameters
     ----------
     network : Layer
         Its outputs must be what the loss takes: logits for `losses.CrossEntropy`.
-    loss : Loss
-        The loss that training minimizes.
+    loss : Loss, str, function, or tuple or dict of these
+        The loss that training minimizes; see `losses.get`. A tuple or dict has one for each output
+        of the network.
     optimizer : Optimizer
         The update rule of a step.
-    metrics : sequence of str or function
-        Numbers to measure beside the loss: names of `deepfs.metrics`, or functions
-        ``(outputs, targets) -> (n,)``. Samples whose labels the loss ignores are removed first:
-        then outputs are rows ``(m, classes)``, one for each label that is not ignored.
+    metrics : "auto", or sequence of str or function
+        Numbers to measure beside the loss, over the whole set: names or functions of
+        `deepfs.metrics`, or functions of your own, ``(outputs, targets)`` to one number per sample,
+        ``(n,)``, or to one number. Of several outputs, a dict or tuple of them. "auto": accuracy
+        for a loss of classes, binary accuracy for one of yes or no, else none. Samples whose labels
+        the loss ignores are removed first: then outputs are rows ``(m, classes)``, one for each
+        label that is not ignored.
     check_finite : bool
         Check all gradients at every step, and raise an error that names the parameter whose
         gradient is not finite. The loss is always checked.
     report_penalty : bool
         Also measure the L1 and L2 penalties, as ``penalty``. The ``loss`` does not include them.
+    seed : int, optional
+        Random seed of this model: its initial weights, shuffling and dropout do not depend on what
+        else draws random numbers, in this thread or another. By default that of `set_seed`.
 
     Attributes
     ----------
@@ -75,7 +76,9 @@ class Model(Predictor):
     ------
     TypeError, ValueError
         If an argument is of the wrong kind, a metric is not known, or two metrics have the same
-        name. The same holds when one is replaced later, as by ``model.optimizer = ...``.
+        name; if the outputs of the network are surely not what the loss takes, as after a `Softmax`
+        before `losses.CrossEntropy`. Where that may be meant, there is a warning. The same
+        holds when one is replaced later, as by ``model.optimizer = ...``.
 
     Examples
     --------
@@ -90,24 +93,33 @@ class Model(Predictor):
     def __init__(
         self,
         network: Layer,
-        loss: Loss,
+        loss: Any,
         optimizer: Optimizer,
-        metrics: Sequence[Any] = ("accuracy",),
+        metrics: Any = "auto",
         check_finite: bool = False,
         report_penalty: bool = False,
+        *,
+        seed: int | None = None,
     ) -> None:
+        loss = check_kinds(loss, "loss")
+        auto = isinstance(metrics, str) and metrics == "auto"
         self.trainer = Trainer(
-            network, loss, optimizer, named_metrics(metrics, "metrics"),
+            network, loss, optimizer,
+            named_metrics(loss.output_kind.metrics if auto else metrics, "metrics"),
             flag(check_finite, "check_finite"), flag(report_penalty, "report_penalty"),
+            None if seed is None else whole(seed, "seed", 0, 2**63 - 1),
         )  # fmt: skip
-        for name in ("network", "loss", "optimizer"):
+        for name in ("network", "optimizer"):
             check_kinds(getattr(self.trainer, name), name)
+        check_meaning(network, loss, self.trainer.metrics)
+        self.trainer.auto_metrics = auto
         self.history = History()
 
     @classmethod
     def _of(cls, trainer: Trainer) -> Model:
         """Return the model of a trainer that was read from a file."""
-        made = cls(trainer.network, trainer.loss, trainer.optimizer, ())
+        with only_warning():
+            made = cls(trainer.network, trainer.loss, trainer.optimizer, trainer.metrics)
         vars(made)["trainer"] = trainer
         return made
 
@@ -125,14 +137,18 @@ class Model(Predictor):
 
     def fit(
         self,
-        x: ArrayLike,
-        y: ArrayLike,
+        x: Tree | Iterable[Any],
+        y: Tree = None,
         batch_size: int = 32,
         epochs: int = 1,
-        validation_data: tuple[ArrayLike, ArrayLike] | None = None,
+        validation_data: tuple[Any, ...] | None = None,
         shuffle: bool = True,
         verbose: str | int = "auto",
         *,
+        sample_weight: Tree = None,
+        class_weight: Mapping[int, float] | None = None,
+        drop_last: bool = False,
+        steps_per_epoch: int | None = None,
         callbacks: Sequence[Callback] = (),
         checkpoint: str | Path | None = None,
         checkpoint_every: int | None = None,
@@ -143,19 +159,33 @@ class Model(Predictor):
 
         Parameters
         ----------
-        x, y : array (n, ...)
-            Inputs and targets.
+        x, y : array (n, ...), or tuple or dict of them
+            Inputs and targets: what NumPy reads as an array of numbers, or an array that is read by
+            slices, such as a data set of h5py. A network of several inputs or outputs takes tuples
+            or dicts. Without ``y``, ``x`` is an iterable of batches ``(inputs, targets)`` or
+            ``(inputs, targets, sample weights)``.
         batch_size : int
-            Samples per batch; the last batch of an epoch may be smaller.
+            Samples per batch; the last batch of an epoch may be smaller. An iterable makes its own.
         epochs : int
             Number of passes over the data.
-        validation_data : (array, array), optional
-            Inputs and targets to evaluate after each epoch.
+        validation_data : (inputs, targets) or (inputs, targets, sample weights), optional
+            Data to evaluate on after each epoch.
         shuffle : bool
             Use a new random order of the samples in each epoch.
         verbose : {"auto", 0, 1, 2}
             0 is silent, 1 a progress bar, 2 a line per epoch; "auto" is a bar on a terminal and
             lines elsewhere.
+        sample_weight : array (n,), optional
+            Weight of each sample in the loss, at least 0; or of each term, in the shape of the
+            targets. Metrics are not weighted.
+        class_weight : dict of float, optional
+            Weight of each label, as Keras has it: a factor of the sample weight. Other labels
+            have 1.
+        drop_last : bool
+            Leave out the last batch of an epoch if it is smaller than the others.
+        steps_per_epoch : int, optional
+            Steps that make an epoch. An iterator such as a generator needs it and goes on in the
+            next epoch; another iterable starts anew.
         callbacks : sequence of Callback
             Their hooks are called in this order; see `deepfs.callbacks`.
         checkpoint : str or Path, optional
@@ -166,7 +196,7 @@ class Model(Predictor):
         resume : bool
             Continue from the last checkpoint in the folder, if there is one; the result has the
             same bits as a run that was never interrupted. All arguments but ``epochs`` must be the
-            same.
+            same. A run on an iterable continues at the end of an epoch only.
         gradient_accumulation_steps : int
             Number of batches whose gradients are combined for one step, as if they were one batch;
             only batch norm treats them separately. The name is Keras's.
@@ -207,25 +237,31 @@ class Model(Predictor):
         True
         >>> folder.cleanup()
         """
-        x, y = checked_pairs(x, y)
         batch_size, epochs = whole(batch_size, "batch_size"), whole(epochs, "epochs", 0)
         accumulate = whole(gradient_accumulation_steps, "gradient_accumulation_steps")
-        if validation_data is not None:
-            validation_data = checked_validation(validation_data)
+        steps = None if steps_per_epoch is None else whole(steps_per_epoch, "steps_per_epoch")
+        drop_last = flag(drop_last, "drop_last")
         callbacks = checked_callbacks(callbacks)
         if checkpoint is None and (checkpoint_every is not None or flag(resume, "resume")):
             raise ValueError("checkpoint_every and resume need a folder, got checkpoint=None")
         if checkpoint_every is not None:
             checkpoint_every = whole(checkpoint_every, "checkpoint_every")
-        check_targets(self.trainer, x, y)
+        stream = checked_stream(self.trainer, x, y, steps)
+        if stream is not None:
+            if sample_weight is not None or class_weight is not None:
+                raise TypeError("an iterable yields its own weights: (inputs, targets, weights)")
+            data: DataSet | Stream = stream
+        else:
+            data = checked_data(self.trainer, x, y, sample_weight, class_weight)
+            check_batches(self.trainer, data, batch_size, drop_last)
+        validation = None
         if validation_data is not None:
-            check_targets(self.trainer, *validation_data)
-        check_last_batch(self.trainer, len(x) % batch_size or min(len(x), batch_size), x.shape[1:])
+            validation = checked_validation(self.trainer, validation_data)
         checkpoints = None if checkpoint is None else Checkpoints(checkpoint)
         run = Run(
-            self.trainer, (x, y), validation_data, batch_size, epochs, flag(shuffle, "shuffle"),
-            accumulate, callbacks, checkpoints, checkpoint_every,
-            Progress(verbose, epochs, len(x)),
+            self.trainer, data, validation, batch_size, epochs, steps,
+            flag(shuffle, "shuffle"), drop_last, accumulate, callbacks, checkpoints,
+            checkpoint_every, Progress(verbose, epochs, data.samples),
         )  # fmt: skip
         last = None if checkpoints is None else checkpoints.newest(resume)
         with contextlib.nullcontext() if last is None else last:
@@ -234,13 +270,22 @@ class Model(Predictor):
                 callback.set_model(self)
             return run.run(last)
 
-    def train_on_batch(self, x: ArrayLike, y: ArrayLike) -> dict[str, float]:
+    def train_on_batch(
+        self,
+        x: Tree,
+        y: Tree,
+        *,
+        sample_weight: Tree = None,
+        class_weight: Mapping[int, float] | None = None,
+    ) -> dict[str, float]:
         """Take one training step on a batch: forward, backward, optimizer, zero the gradients.
 
         Parameters
         ----------
-        x, y : array (n, ...)
+        x, y : array (n, ...), or tuple or dict of them
             One batch of inputs and targets.
+        sample_weight, class_weight : optional
+            As of `fit`.
 
         Returns
         -------
@@ -265,137 +310,32 @@ class Model(Predictor):
         >>> second["loss"] < first["loss"], model.steps
         (True, 2)
         """
-        return self.trainer.step([checked_batch(x, y, "train_on_batch")])
+        who = "train_on_batch"
+        batch = checked_batch(self.trainer, x, y, who, sample_weight, class_weight)
+        return self.trainer.step([batch])
 
-    def summary(self, in_shape: Shape | None = None) -> None:
-        """Print a table of the layers: name, class, output shape, algorithm, number of parameters.
+    def end_epoch(self, logs: Mapping[str, float] | None = None) -> None:
+        """End an epoch in a training loop of your own, as `fit` does.
+
+        Schedules by epoch move on, and `schedules.Plateau` is told the results.
 
         Parameters
         ----------
-        in_shape : tuple of int, optional
-            Shape of an input without the batch axis. The network is built for it if it is not built
-            yet.
-
-        Raises
-        ------
-        RuntimeError
-            If the network is not built and ``in_shape`` is not given.
+        logs : dict of float, optional
+            Results of the epoch by name, such as those of `evaluate`.
 
         Examples
         --------
         >>> import deepfs as dfs
-        >>> net = dfs.layers.Sequential([dfs.layers.Dense(8), dfs.layers.ReLU()])
-        >>> model = Model(net, dfs.losses.CrossEntropy(), dfs.optimizers.SGD())
-        >>> model.summary((4,))
-        layer    kind   output   algorithm  parameters
-        dense_1  Dense  (n, 8)   -                  40
-        relu_1   ReLU   (n, 8)   -                   -
-        40 parameters, float32
+        >>> rate = dfs.schedules.Step(0.1, every=1, by="epoch")
+        >>> optimizer = dfs.optimizers.SGD(rate)
+        >>> model = Model(dfs.layers.Dense(2), dfs.losses.CrossEntropy(), optimizer)
+        >>> logs = model.train_on_batch([[1.0, 0.0], [0.0, 1.0]], [0, 1])
+        >>> model.end_epoch(logs)
+        >>> round(optimizer.rate(model.steps + 1, model.epochs), 6)
+        0.01
         """
-        print_summary(self.network, in_shape)
-
-    def profile(self, x: ArrayLike, y: ArrayLike, repeats: int = 10) -> Profile:
-        """Measure the time of a training step, layer by layer.
-
-        A copy of the model takes the steps, so the model does not change, except that its network
-        is built if it is not built yet.
-
-        Parameters
-        ----------
-        x, y : array (n, ...)
-            One batch of inputs and targets.
-        repeats : int
-            Number of timed steps, whose medians are reported. One step before them is not timed.
-
-        Returns
-        -------
-        Profile
-            Print it for a table; ``rows`` and ``as_dict()`` are for programs.
-
-        Raises
-        ------
-        TypeError, ValueError, FloatingPointError
-            As `train_on_batch`, and if ``repeats`` is not an int of at least 1.
-
-        Examples
-        --------
-        >>> import deepfs as dfs
-        >>> model = Model(dfs.networks.mlp((32,)), dfs.losses.CrossEntropy(), dfs.optimizers.SGD())
-        >>> profile = model.profile(np.zeros((8, 1, 28, 28)), np.arange(8), repeats=2)
-        >>> [row.name for row in profile.rows][:4]
-        ['flatten_1', 'dense_1', 'relu_1', 'dense_2']
-        >>> profile["dense_1"].forward.multiply_adds == 8 * 784 * 32
-        True
-        """
-        from .inspection.profile import profile
-
-        x, y = checked_batch(x, y, "profile")
-        repeats = whole(repeats, "repeats")
-        self.network.prepare(x)
-        return profile(self.trainer, x, y, repeats)
-
-    def lr_find(
-        self,
-        x: ArrayLike,
-        y: ArrayLike,
-        batch_size: int = 32,
-        *,
-        min_lr: float = 1e-6,
-        max_lr: float = 10.0,
-        steps: int = 100,
-        stop: float = 4.0,
-    ) -> RangeTest:
-        """Learning rate range test: take one step at each of many rates, from small to large.
-
-        A copy of the model takes the steps, so neither the model nor the random numbers that follow
-        change, except that the network is built if it is not built yet.
-
-        Parameters
-        ----------
-        x, y : array (n, ...)
-            Training inputs and targets.
-        batch_size : int
-            Samples per step.
-        min_lr, max_lr : float
-            The first and the last rate, above 0. The rates between grow by a constant factor.
-        steps : int
-            Number of rates, at least 2.
-        stop : float
-            The test ends early when the smoothed loss exceeds ``stop`` times its minimum; above 1.
-
-        Returns
-        -------
-        RangeTest
-            ``lrs``, ``losses`` and ``smooth`` to plot, and ``suggestion``: the rate at which the
-            loss falls fastest.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If an argument is of the wrong kind or out of range, or the data does not suit `fit`.
-
-        References
-        ----------
-        Smith, "Cyclical learning rates for training neural networks", 2017, arXiv:1506.01186.
-
-        Examples
-        --------
-        >>> import deepfs as dfs
-        >>> dfs.set_seed(0)
-        >>> (x, y), _ = dfs.datasets.mnist_mini()
-        >>> model = Model(dfs.networks.mlp(), dfs.losses.CrossEntropy(), dfs.optimizers.Adam())
-        >>> test = model.lr_find(x, y)
-        >>> 1e-5 < test.suggestion < 1e-1
-        True
-        """
-        x, y = checked_pairs(x, y)
-        batch_size, steps = whole(batch_size, "batch_size"), whole(steps, "steps", 2)
-        low, high = number(min_lr, "min_lr", "(0, inf)"), number(max_lr, "max_lr", "(0, inf)")
-        if low >= high:
-            raise ValueError(f"max_lr must be above min_lr, got {high} and {low}")
-        check_targets(self.trainer, x, y)
-        stop = number(stop, "stop", "(1, inf)")
-        return range_test(self.trainer, x, y, batch_size, np.geomspace(low, high, steps), stop)
+        self.trainer.end_epoch({} if logs is None else logs)
 
     def save(self, path: str | Path) -> None:
         """Save network, weights and the optimizer's state to a safetensors file.

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import ArrayLike
+from collections.abc import Sequence
+from typing import Any
 
-from ._arrays import Array
+import numpy as np
+
 from ._check import whole
 from ._settings import ExplainedSettings
-from .layers import Sequential, Softmax
+from ._trees import Tree, map_tree
+from .data.batches import DataSet
+from .inspection.inner import Watched, joined
+from .losses import OutputKind
 from .trainer import Trainer
-from .training.inputs import checked_inputs, checked_pairs
+from .training.inputs import checked_data, checked_inputs
 
 
 class Predictor(ExplainedSettings):
@@ -18,7 +22,9 @@ class Predictor(ExplainedSettings):
 
     trainer: Trainer
 
-    def evaluate(self, x: ArrayLike, y: ArrayLike, batch_size: int = 256) -> dict[str, float]:
+    def evaluate(
+        self, x: Tree, y: Tree, batch_size: int = 256, *, sample_weight: Tree = None
+    ) -> dict[str, float]:
         """Measure loss and metrics on a data set, in inference mode.
 
         Parameters
@@ -26,12 +32,14 @@ class Predictor(ExplainedSettings):
         x, y : array (n, ...)
             Inputs and targets.
         batch_size : int
-            Samples at a time. It bounds the memory and does not change the result.
+            Samples at a time. It bounds the memory and changes no more than rounding.
+        sample_weight : array (n,), optional
+            Weight of each sample in the loss. Metrics are not weighted.
 
         Returns
         -------
         dict of float
-            ``loss`` and metrics, means over all samples.
+            ``loss`` and metrics over all samples.
 
         Raises
         ------
@@ -46,10 +54,10 @@ class Predictor(ExplainedSettings):
         >>> model.evaluate(np.array([[9.0, 0.0], [9.0, 0.0]]), np.array([0, 1]))["accuracy"]
         0.5
         """
-        x, y = checked_pairs(x, y)
-        return self.trainer.evaluate(x, y, whole(batch_size, "batch_size"))
+        batch_size = whole(batch_size, "batch_size")
+        return self.trainer.evaluate(checked_data(self.trainer, x, y, sample_weight), batch_size)
 
-    def predict(self, x: ArrayLike, batch_size: int = 256) -> Array:
+    def predict(self, x: Tree, batch_size: int = 256) -> Tree:
         """Return the outputs of the network, in inference mode.
 
         Parameters
@@ -77,12 +85,13 @@ class Predictor(ExplainedSettings):
         >>> model.predict(np.zeros((3, 1, 28, 28))).shape
         (3, 10)
         """
-        x = checked_inputs(x)
-        outputs = self.trainer.outputs(x, x, whole(batch_size, "batch_size"))
-        return np.concatenate([output for output, _ in outputs])
+        batch_size = whole(batch_size, "batch_size")
+        x = checked_inputs(self.trainer, x)
+        parts = [self.trainer.network(batch.x) for batch in DataSet(x, x).parts(batch_size)]
+        return map_tree(lambda *outputs: np.concatenate(outputs), *parts)
 
-    def predict_proba(self, x: ArrayLike, batch_size: int = 256) -> Array:
-        """Return the probability of each class: the softmax of the outputs.
+    def predict_proba(self, x: Tree, batch_size: int = 256) -> Tree:
+        """Return the probabilities that the outputs stand for, as the loss says.
 
         Parameters
         ----------
@@ -93,13 +102,16 @@ class Predictor(ExplainedSettings):
 
         Returns
         -------
-        array (n, classes)
-            Probabilities. If the network ends with a `Softmax`, its outputs.
+        array of the outputs' shape
+            `losses.CrossEntropy`: the softmax along axis 1; `losses.BinaryCrossEntropy`: the
+            sigmoid, the probability of 1; `losses.NegativeLogLikelihood`: the exponential. If the
+            network ends with a `Softmax`: its outputs. Of several outputs, a dict of those that
+            have probabilities, or a tuple with None for the others.
 
         Raises
         ------
         TypeError, ValueError
-            As `predict`, and if the outputs are not ``(n, classes)``.
+            As `predict`; ValueError if the loss is of scores or numbers, or a function.
 
         Examples
         --------
@@ -109,18 +121,13 @@ class Predictor(ExplainedSettings):
         >>> model.predict_proba(np.array([[0.0, np.log(3.0)]])).round(2)
         array([[0.25, 0.75]])
         """
-        outputs = self.predict(x, batch_size)
-        last = self.trainer.network
-        while isinstance(last, Sequential):
-            last = last.layers[-1]
-        if isinstance(last, Softmax):
-            return outputs
-        if outputs.ndim != 2:
-            raise ValueError(f"probabilities need outputs (n, classes), got {outputs.shape}")
-        return Softmax()(outputs)
+        kind = self._output_kind()
+        if kind.no_probabilities:
+            raise ValueError(f"no probabilities from {self._loss_name()}: {kind.no_probabilities}")
+        return kind.probabilities(self.predict(x, batch_size))
 
-    def predict_classes(self, x: ArrayLike, batch_size: int = 256) -> Array:
-        """Return the most probable class of each sample: the index of its largest output.
+    def predict_classes(self, x: Tree, batch_size: int = 256) -> Tree:
+        """Return the most probable class of each sample, as the loss says.
 
         Parameters
         ----------
@@ -131,13 +138,16 @@ class Predictor(ExplainedSettings):
 
         Returns
         -------
-        array (n,) of int
-            Classes; of equal outputs, the first.
+        array of int
+            For losses of classes, the index of the largest output along axis 1, ``(n, ...)``; of
+            equal outputs, the first. For `losses.BinaryCrossEntropy`, 1 where the logit is above 0,
+            else 0: ``(n,)`` for one output, else of the outputs' shape. Of several outputs, a dict
+            of those that have classes, or a tuple with None for the others.
 
         Raises
         ------
         TypeError, ValueError
-            As `predict`.
+            As `predict`; ValueError if the loss is of numbers, or a function.
 
         Examples
         --------
@@ -147,4 +157,58 @@ class Predictor(ExplainedSettings):
         >>> model.predict_classes(np.array([[0.0, 2.0], [3.0, 1.0]]))
         array([1, 0])
         """
-        return self.predict(x, batch_size).argmax(axis=1)
+        kind = self._output_kind()
+        if kind.no_classes:
+            raise ValueError(f"no classes from {self._loss_name()}: {kind.no_classes}")
+        return kind.classes(self.predict(x, batch_size))
+
+    def outputs_of(self, x: Tree, names: str | Sequence[str], batch_size: int = 256) -> Any:
+        """Return the outputs of inner layers, in inference mode.
+
+        Parameters
+        ----------
+        x : array (n, ...)
+            Inputs, as `predict` takes them.
+        names : str or sequence of str
+            Names of layers or containers, as in the summary and in the names of parameters.
+        batch_size : int
+            Samples at a time. It bounds the memory of all but the results, and does not change
+            them.
+
+        Returns
+        -------
+        array (n, ...) or dict of array
+            The output of the one layer, or a dict of outputs by name. Of a layer that occurs
+            several times, a tuple of outputs in the order in which they are computed.
+
+        Raises
+        ------
+        KeyError
+            If the network has no layer of that name.
+        TypeError, ValueError
+            As `predict`.
+
+        Examples
+        --------
+        >>> import deepfs as dfs
+        >>> parts = dfs.networks.mlp((32,)), dfs.losses.CrossEntropy(), dfs.optimizers.SGD()
+        >>> model = dfs.Model(*parts)
+        >>> x = np.zeros((3, 1, 28, 28))
+        >>> model.outputs_of(x, "relu_1").shape
+        (3, 32)
+        >>> {name: y.shape for name, y in model.outputs_of(x, ["dense_1", "dense_2"]).items()}
+        {'dense_1': (3, 32), 'dense_2': (3, 10)}
+        """
+        batch_size = whole(batch_size, "batch_size")
+        x = checked_inputs(self.trainer, x)
+        wanted = [names] if isinstance(names, str) else [*names]
+        watched = Watched(self.trainer.network, wanted)
+        found = joined([watched(batch.x) for batch in DataSet(x, x).parts(batch_size)])
+        return found[names] if isinstance(names, str) else found
+
+    def _output_kind(self) -> OutputKind:
+        return self.trainer.loss.output_kind.in_network(self.trainer.network)
+
+    def _loss_name(self) -> str:
+        loss = self.trainer.loss
+        return str(getattr(loss, "label", type(loss).__name__))

@@ -10,19 +10,24 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from . import losses
 from . import metrics as metrics_module
 from ._arrays import Array, FixedDict
 from ._check import flag
 from ._names import hint
+from ._trees import Tree, leaves, map_tree
+from .data.batches import Batch, DataSet
 from .layers import Layer
 from .layers._container import Container, walk
 from .layers._parameter import gradients, structure
-from .losses import Loss
+from .losses import Combined, Loss
+from .means import Means
 from .optimizers import Arena, Optimizer
 from .optimizers._plan import Plan
+from .random import Streams, using
 
+PER_STEP = ("penalty", "gradient_norm")  # numbers that a step has one of
 T = TypeVar("T")
-Batch: TypeAlias = tuple[Array, Array]  # inputs, targets
 Metric: TypeAlias = Callable[[Array, Array], ArrayLike]
 
 
@@ -53,9 +58,11 @@ class Trainer:
         metrics: Mapping[str, Metric],
         check_finite: bool = False,
         report_penalty: bool = False,
+        seed: int | None = None,
     ) -> None:
+        self.streams = None if seed is None else Streams(seed)
         self.network, self.loss, self.optimizer = network, loss, optimizer
-        self.metrics = Metrics(metrics)
+        self.metrics, self.auto_metrics = Metrics(metrics), False
         self.check_finite, self.report_penalty = check_finite, report_penalty
         self.steps = self.epochs = self.state_since = 0
         self.stop_training = False
@@ -78,12 +85,33 @@ class Trainer:
                 if name not in vars(self):
                     raise AttributeError(f"Trainer has no attribute {name!r}{hint(name, CHECKS)}")
                 if name in CHECKS:
-                    value = CHECKS[name](value, name)
+                    value = self._checked(name, value)
             object.__setattr__(self, name, value)
+
+    def _checked(self, name: str, value: Any) -> Any:
+        """Return a new value of a part; raise an error if it does not fit the rest."""
+        auto = isinstance(value, str) and value == "auto" and name == "metrics"
+        value = CHECKS[name](self.loss.output_kind.metrics if auto else value, name)
+        if name in ("network", "loss", "metrics"):
+            parts = {key: getattr(self, key) for key in ("network", "loss", "metrics")}
+            parts[name] = value
+            if name == "loss" and self.auto_metrics:
+                parts["metrics"] = named_metrics(value.output_kind.metrics)
+            check_meaning(**parts)
+            vars(self)["metrics"] = parts["metrics"]
+        if name == "metrics":
+            vars(self)["auto_metrics"] = auto
+        return value
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state for a copy, whose arrays lie elsewhere, without what refers to them."""
         return vars(self) | {"_seen": (), "_cleared": -1, "_plan": None}
+
+    def build(self, x: Tree) -> None:
+        """Build the network for inputs, with random numbers of the model's own seed, if any."""
+        if self.network.built_dtype is None:
+            with using(self.streams):
+                self.network.prepare(map_tree(first_sample, x))
 
     def prepare(self) -> Arena:
         """Return the arena of the built network; make a new one if the parameters have moved.
@@ -112,8 +140,15 @@ class Trainer:
         self._seen = self.network, self.optimizer, structure.number
         return self.arena
 
-    def step(self, batches: Sequence[Batch]) -> dict[str, float]:
+    def step(self, batches: Sequence[Batch], means: Means | None = None) -> dict[str, float]:
         """Take one step on one or more batches, as if they were one; zero the gradients.
+
+        Parameters
+        ----------
+        batches : sequence of Batch
+            Inputs, targets, and sample weights or None.
+        means : Means, optional
+            Those of an epoch, to which loss and metrics are added.
 
         Returns
         -------
@@ -128,36 +163,36 @@ class Trainer:
         """
         if self.loss.reduction == "none":  # since the loss was set
             check_kinds(self.loss, "loss")
-        self.network.prepare(batches[0][0][:1])
+        self.build(batches[0].x)
         arena = self.prepare()
         plan = self._planned(arena)
         learns = not plan.frozen or len(plan.frozen) < len(arena.spans)
         if self._cleared != gradients.number:
             arena.grads.fill(0)
         buffers = [(buffer, buffer.copy()) for buffer in self._buffers]
-        mean, loss, total = Mean() if len(batches) > 1 else None, 0.0, 0.0
+        several, total = len(batches) > 1, 0.0
+        own = Means(self.loss, self.metrics, several) if several or means is None else means
         try:
             if self._held:
                 self._hold(True)
-            for x, y in batches:
-                outputs, cache = self.network.forward(x, training=learns)
-                value, loss_cache = self.loss.forward(outputs, y)
-                self._check_loss(value)
-                logs = {"loss": value} | self.measure(outputs, y)
-                divisor = 1.0
-                if mean is not None:  # gradients of sums: their divisor is known at the end
-                    divisor = self.loss.divisor(loss_cache)
-                    mean.add(logs, self.counted(y))
-                    loss, total = loss + value * divisor, total + divisor
+            for batch in batches:
+                outputs, cache = self.network.forward(batch.x, training=learns)
+                value, loss_cache = self.loss.forward(outputs, batch.y, batch.weight)
+                self._check_loss(value, batch)
+                logs = {"loss": value} | own.add(loss_cache, outputs, batch.y)
+                share = 1.0
+                if several:  # gradients of sums: their divisor is known at the end
+                    share = self._share(own, loss_cache, total, len(batch))
+                    total += share
+                    if means is not None:
+                        means.add(loss_cache, outputs, batch.y)
                 if learns:
-                    dy = self.loss.backward(loss_cache, divisor)
+                    dy = self.loss.backward(loss_cache, share)
                     self.network.backward(dy, cache, need_dx=False)
-            if mean is not None:
-                averaged = self.loss.reduction == "mean"
-                if averaged and total:
+            if several:
+                logs = own.values()
+                if total and self._averages():
                     np.multiply(arena.grads, 1 / total, out=arena.grads)
-                    loss /= total
-                logs = mean.values() | {"loss": loss}
             if self.check_finite:
                 self._check_gradients(arena)
             if self.report_penalty:
@@ -176,7 +211,31 @@ class Trainer:
         if norm_before is not None:
             logs["gradient_norm"] = norm_before
         vars(self).update(steps=self.steps + 1, _cleared=gradients.number)  # without a check
+        if means is not None:
+            means.add_step({name: logs[name] for name in PER_STEP if name in logs})
         return logs
+
+    def _share(self, means: Means, loss_cache: Any, total: float, samples: int) -> float:
+        """Return the factor of the gradient of one batch of several; their sum divides it."""
+        if not isinstance(self.loss, Combined):
+            return self.loss.divisor(loss_cache)
+        if not self._averages():
+            return 1.0
+        divisors, all_divisors = self.loss.totals(loss_cache)[1], means.divisors
+        assert all_divisors is not None
+        alike = np.allclose(divisors / samples, all_divisors / (total + samples), 1e-9, 0)
+        if not alike or any(loss.reduction == "sum" for _, loss in self.loss.parts()):
+            raise ValueError(
+                "gradient_accumulation_steps needs losses that all divide by the number of "
+                "samples: with weights, ignored labels or sums, several losses do not"
+            )
+        return float(samples)
+
+    def _averages(self) -> bool:
+        """Return whether the loss is a mean."""
+        if isinstance(self.loss, Combined):
+            return any(loss.reduction == "mean" for _, loss in self.loss.parts())
+        return self.loss.reduction == "mean"
 
     def _planned(self, arena: Arena) -> Plan:
         """Return the optimizer's plan; note which layers with buffers its groups freeze."""
@@ -228,12 +287,22 @@ class Trainer:
         groups = [g for g in self.optimizer.groups if g.frozen is not None and g.matches(name)]
         return bool(groups) and bool(groups[-1].frozen)
 
-    def _check_loss(self, value: float) -> None:
-        if not math.isfinite(value):
-            raise FloatingPointError(
-                f"the loss at step {self.steps + 1} is {value}: the learning rate may be too "
-                "large, or the data not finite; the weights are those of the step before"
-            )
+    def _check_loss(self, value: float, batch: Batch) -> None:
+        if math.isfinite(value):
+            return
+        for what, tree in (("inputs", batch.x), ("targets", batch.y)):
+            for leaf in leaves(tree):
+                good = np.isfinite(leaf).reshape(len(leaf), -1).all(axis=1)
+                if not good.all():
+                    raise FloatingPointError(
+                        f"the loss at step {self.steps + 1} is {value}: the {what} have NaN or "
+                        f"infinity in sample {int(good.argmin())} of the batch; "
+                        "the weights are those of the step before"
+                    )
+        raise FloatingPointError(
+            f"the loss at step {self.steps + 1} is {value}: the learning rate may be too "
+            "large; the weights are those of the step before"
+        )
 
     def _check_gradients(self, arena: Arena) -> None:
         if np.isfinite(arena.grads).all():
@@ -245,60 +314,32 @@ class Trainer:
                     "the weights are those of the step before"
                 )
 
-    def measure(self, outputs: Array, y: Array) -> dict[str, float]:
-        """Return the mean of each metric over the targets that the loss does not ignore."""
-        if self._ignored is not None and self.metrics:
-            outputs, y = metrics_module.without_ignored(outputs, y, self._ignored)
-            if not len(y):
-                return dict.fromkeys(self.metrics, 0.0)
-        return {name: mean_of(metric(outputs, y)) for name, metric in self.metrics.items()}
+    def evaluate(
+        self, data: DataSet, batch_size: int, stopped: Callable[[], bool] = lambda: False
+    ) -> dict[str, float]:
+        """Return loss and metrics over a data set, in inference mode.
 
-    @property
-    def _ignored(self) -> int | None:
-        """The label that the loss ignores, or None."""
-        return getattr(self.loss, "ignore_index", None)
-
-    def counted(self, y: Array) -> int:
-        """Return the number of samples of a batch, or pixels, that the loss does not ignore."""
-        if self._ignored is None or y.dtype.kind not in "iu":
-            return len(y)
-        return int((y != self._ignored).sum())
-
-    def evaluate(self, x: Array, y: Array, batch_size: int) -> dict[str, float]:
-        """Return loss and metrics over a data set, in inference mode."""
+        ``stopped`` is asked before each batch: if it returns True, the rest is left out.
+        """
         check_kinds(self.loss, "loss")
-        total, weight, mean = 0.0, 0.0, Mean()
-        for outputs, targets in self.outputs(x, y, batch_size):
-            values, counted, _ = self.loss.terms(outputs, targets)
-            total += float(values.sum(dtype=np.float64))
-            weight += counted
-            mean.add(self.measure(outputs, targets), self.counted(targets))
-        divisor = weight if self.loss.reduction == "mean" else 1.0
-        return {"loss": total / divisor if divisor else 0.0} | mean.values()
+        means = Means(self.loss, self.metrics)
+        for batch in data.parts(batch_size):
+            if stopped():
+                break
+            outputs = self.network(batch.x)
+            cache = self.loss.forward(outputs, batch.y, batch.weight)[1]
+            means.add(cache, outputs, batch.y)
+        return means.values()
 
-    def outputs(self, x: Array, y: Array, batch_size: int) -> Iterator[Batch]:
-        """Yield outputs in inference mode, and targets, a batch at a time."""
-        for start in range(0, len(x), batch_size):
-            part = slice(start, start + batch_size)
-            yield self.network(x[part]), y[part]
+    def end_epoch(self, logs: Mapping[str, float]) -> None:
+        """Count an epoch: schedules by epoch move on, and `schedules.Plateau` sees the logs."""
+        vars(self)["epochs"] = self.epochs + 1
+        self.optimizer.observe(logs)
 
 
-class Mean:
-    """Running means of named numbers, weighted by samples."""
-
-    def __init__(self) -> None:
-        self.totals: dict[str, float] = {}
-        self.samples = 0
-
-    def add(self, logs: dict[str, float], samples: int) -> None:
-        """Add means over another ``samples`` samples."""
-        for name, value in logs.items():
-            self.totals[name] = self.totals.get(name, 0.0) + value * samples
-        self.samples += samples
-
-    def values(self) -> dict[str, float]:
-        """Return the means so far."""
-        return {name: total / max(self.samples, 1) for name, total in self.totals.items()}
+def first_sample(x: Array) -> Array:
+    """Return the first sample of a batch."""
+    return x[:1]
 
 
 class Metrics(dict[str, Metric]):
@@ -308,12 +349,6 @@ class Metrics(dict[str, Metric]):
         if not isinstance(name, str) or name == "loss" or not callable(metric):
             raise TypeError(f"a metric is a name and a function, got {name!r} and {metric!r}")
         super().__setitem__(name, metric)
-
-
-def mean_of(values: ArrayLike) -> float:
-    """Return np.mean(values), with a third of its overhead."""
-    values = np.asarray(values)
-    return float(np.add.reduce(values, axis=None, dtype=np.float64)) / max(values.size, 1)
 
 
 KINDS = {"network": Layer, "loss": Loss, "optimizer": Optimizer}
@@ -327,11 +362,19 @@ def check_kinds(part: Any, name: str) -> Any:
     TypeError, ValueError
         If it is not, or if the loss has ``reduction="none"``.
     """
+    if name == "loss":
+        part = losses.get(part)
     if not isinstance(part, KINDS[name]):
         raise TypeError(f"Model needs a deepfs {KINDS[name].__name__}, got {part!r}")
     if name == "loss" and part.reduction == "none":
         raise ValueError('Model needs a loss that is one number, got reduction="none"')
     return part
+
+
+def check_meaning(network: Layer, loss: Loss, metrics: Mapping[str, Metric]) -> None:
+    """Raise ValueError, or warn, if a network's outputs are not what loss and metrics take."""
+    loss.output_kind.check(loss, network)
+    losses.check_metrics(loss, network, metrics)
 
 
 def named_metrics(metrics: Any, name: str = "metrics") -> dict[str, Metric]:
@@ -340,14 +383,26 @@ def named_metrics(metrics: Any, name: str = "metrics") -> dict[str, Metric]:
         metrics = ()
     if isinstance(metrics, str) or callable(metrics):
         metrics = (metrics,)
-    if isinstance(metrics, Mapping):  # those of another model
+    if isinstance(metrics, Metrics):  # those of another model
         metrics = metrics.values()
+    metrics = of_outputs(metrics) if isinstance(metrics, Mapping) else tuple(metrics)
+    if any(isinstance(metric, (tuple, list)) for metric in metrics):
+        metrics = of_outputs(dict(enumerate(metrics)))
     named = [metrics_module.get(metric) for metric in metrics]
     names = ["loss", *(found for found, _ in named)]
     for found in names:
         if names.count(found) > 1:
             raise ValueError(f"Model needs {name} of different names, got {found!r} twice")
     return Metrics(named)
+
+
+def of_outputs(metrics: Mapping[Any, Any]) -> list[Metric]:
+    """Return metrics of several outputs, given one, or a list of them, for each."""
+    return [
+        metrics_module.OfOutput(key, metric)
+        for key, given in metrics.items()
+        for metric in (given if isinstance(given, (tuple, list)) else (given,))
+    ]
 
 
 # what may be replaced, and the function that checks it

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,6 +17,9 @@ from ..layers import BatchNorm, Container, Layer
 from ..optimizers import zeros_like
 from ._base import Callback
 
+if TYPE_CHECKING:
+    from ..model import Model
+
 PIECE = 2**15  # entries that stay in the CPU cache from one operation to the next
 
 
@@ -24,13 +27,32 @@ class WeightAverage(Callback):
     """Base of `EMA` and `SWA`: an average of the parameters, in the layout of the arena.
 
     In `deepfs.Model.fit`, the validation after each epoch measures the average, as soon as there is
-    one. Without `fit`, call `set_model` once and `update` after each step.
+    one. Without `fit`, call `set_model` once and `update` after each step. A second `fit` of the
+    same model continues the average; with another model, a new one starts.
     """
 
     updates: int = 0
     _average: Array | None = None
     _in_use: bool = False  # True while the average and the weights are exchanged
     _testing: ExitStack | None = None  # holds the average in place during a validation
+
+    def set_model(self, model: Model) -> None:
+        """Set the model whose weights are averaged; another model starts a new average.
+
+        Raises
+        ------
+        RuntimeError
+            If the average is in place of the weights of another model.
+        """
+        if getattr(self, "model", model) is not model:
+            if self._in_use:
+                raise RuntimeError(
+                    f"{type(self).__name__} has its average in place of the weights of another "
+                    "model: end the `with` block first"
+                )
+            # as in cross-validation: the mean with weights of another model would mean nothing
+            self._average, self.updates = None, 0
+        super().set_model(model)
 
     @abstractmethod
     def _share(self) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._arrays import Array, Shape
+from .._trees import Tree, leaves, map_tree
 from ..layers import Container, Layer
 from ..layers._container import walk
 
@@ -73,14 +74,16 @@ class Probe:
             _backward=watch.timed(self._backward, self.backward),
         )
 
-    def _count_forward(self, x: Array, *args: Any, **kwargs: Any) -> Any:
+    def _count_forward(self, x: Tree, *args: Any, **kwargs: Any) -> Any:
         result = self._forward(x, *args, **kwargs)
-        self.algorithm = self.layer.algorithm_for(x.shape[1:])
-        work = len(x) * self.layer.multiply_adds(x.shape[1:])
-        self._counted.append((x.shape[1:], x.nbytes, work))
+        in_shape, n = map_tree(lambda a: a.shape[1:], x), len(next(iter(leaves(x))))
+        self.algorithm = self.layer.algorithm_for(in_shape)
+        work = n * self.layer.multiply_adds(in_shape)
+        nbytes = sum(a.nbytes for a in leaves(x))
+        self._counted.append((in_shape, nbytes, work))
         self.forward.multiply_adds += work
-        if not np.may_share_memory(x, result[0]):
-            self.forward.nbytes += x.nbytes + result[0].nbytes + self._learned
+        if not shares(x, result[0]):
+            self.forward.nbytes += nbytes + result[0].nbytes + self._learned
         return result
 
     def _count_backward(self, dy: Array, *args: Any, **kwargs: Any) -> Any:
@@ -94,10 +97,15 @@ class Probe:
         if self._learned:
             meter.nbytes += x_nbytes + dy.nbytes + self._learned
             meter.multiply_adds += work
-        if dx is not None and not np.may_share_memory(dy, dx):
-            meter.nbytes += dx.nbytes + (self._learned or dy.nbytes)
+        if dx is not None and not shares(dx, dy):
+            meter.nbytes += sum(a.nbytes for a in leaves(dx)) + (self._learned or dy.nbytes)
             meter.multiply_adds += work
         return dx
+
+
+def shares(several: Tree, one: Array) -> bool:
+    """Return whether an array is a view of one of several, or one of them of it."""
+    return any(np.may_share_memory(a, one) for a in leaves(several))
 
 
 def probes_of(network: Layer) -> list[Probe]:

@@ -20,8 +20,8 @@ import numpy as np
 
 from cnn_core import gemm
 
-from .._arrays import Array
 from ..config import get_num_threads
+from ..data.batches import Batch
 from ..trainer import Trainer
 from .meters import Meter, Stopwatch, probes_of
 
@@ -133,6 +133,11 @@ class Profile:
     def __repr__(self) -> str:
         return table(self)
 
+    def _repr_html_(self) -> str:
+        from .html import profile_html
+
+        return profile_html(self)
+
 
 @dataclass
 class Part:
@@ -157,7 +162,7 @@ class Part:
         return Row(self.name, self.kind, self.algorithm, calls, ms, share, there, back, algorithm)
 
 
-def profile(trainer: Trainer, x: Array, y: Array, repeats: int) -> Profile:
+def profile(trainer: Trainer, batch: Batch, repeats: int) -> Profile:
     """Measure steps of a built model; see `Model.profile`."""
     copied = copy.deepcopy(trainer)
     dtype = np.dtype(copied.network.built_dtype)
@@ -166,7 +171,7 @@ def profile(trainer: Trainer, x: Array, y: Array, repeats: int) -> Profile:
     probes = probes_of(copied.network)
     for probe in probes:
         probe.count()
-    copied.step([(x, y)])
+    copied.step([batch])
 
     watch, loss, dloss, optimizer, rest = Stopwatch(), Meter(), Meter(), Meter(), Meter()
     for probe in probes:
@@ -183,7 +188,7 @@ def profile(trainer: Trainer, x: Array, y: Array, repeats: int) -> Profile:
     peak = peak_gflops(dtype)
     for _ in range(repeats):
         arena.values[...] = start  # the same step again: many on one batch might diverge
-        step([(x, y)])
+        step([batch])
         for meter in every:
             meter.end_step()
     peak, speed = max(peak, peak_gflops(dtype)), copy_gbs()
@@ -208,7 +213,7 @@ def profile(trainer: Trainer, x: Array, y: Array, repeats: int) -> Profile:
     ]
     step_ms = milliseconds(every)
     rows = [part.row(step_ms, peak, speed) for part in parts]
-    return Profile(rows, len(x), repeats, get_num_threads(), dtype.name, peak, speed)
+    return Profile(rows, len(batch), repeats, get_num_threads(), dtype.name, peak, speed)
 
 
 def milliseconds(meters: Sequence[Meter]) -> float:
@@ -264,9 +269,7 @@ TITLES = {"ms": slice(2, 6), "GFLOP/s": slice(6, 10), "GB/s": slice(10, 14)}  # 
 
 def table(profile: Profile) -> str:
     """Return the table: two header lines, the rows, and two lines on the measurement."""
-    step_ms = profile.rows[-1].ms
-    digits = 1 if step_ms >= 100 else 2 if step_ms >= 10 else 3
-    rows = [HEAD, *(cells_of(row, digits) for row in profile.rows)]
+    rows = [HEAD, *(cells_of(row, decimals(profile)) for row in profile.rows)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     widths[0] = min(widths[0], WIDTH - sum(widths[1:]) - sum(GAPS))
     above = " " * (sum(widths[:2]) + GAPS[1])
@@ -280,13 +283,41 @@ def table(profile: Profile) -> str:
         for number, gap, width in zip(numbers, GAPS[2:], widths[2:], strict=True):
             line += " " * gap + f"{number:>{width}}"
         lines.append(line)
-    lines += [
+    return "\n".join([*lines, *footer(profile)])
+
+
+def decimals(profile: Profile) -> int:
+    """Return the number of decimals of milliseconds."""
+    step_ms = profile.rows[-1].ms
+    return 1 if step_ms >= 100 else 2 if step_ms >= 10 else 3
+
+
+def footer(profile: Profile) -> list[str]:
+    """Return the lines below the table: how it was measured, and what explains its numbers."""
+    return [
         f"{profile.dtype}, batch {profile.samples}, threads {profile.threads}, "
         f"medians of {profile.repeats} steps",
         f"% of the step; of {profile.peak_gflops:.0f} GFLOP/s, the best 512x512x512 product; "
         f"of {profile.copy_gbs:.1f} GB/s, the best 64 MB copy",
+        *notes(profile),
     ]
-    return "\n".join(lines)
+
+
+def notes(profile: Profile) -> list[str]:
+    """Return what explains numbers above 100 %, if there are any."""
+    passes = [way for row in profile.rows for way in (row.forward, row.backward) if way]
+    lines = []
+    if any(way.peak_share and way.peak_share > 1 for way in passes):
+        used = " ".join(f"{row.algorithm} {row.backward_algorithm}" for row in profile.rows)
+        why = "these products are faster than one of 512x512x512"
+        if "winograd" in used:
+            why = "Winograd's algorithm multiplies less often than textbooks count"
+        lines.append(f"above 100 % of GFLOP/s: {why}")
+    if any(way.copy_share and way.copy_share > 1 for way in passes):
+        lines.append(
+            "above 100 % of GB/s: the arrays are in a cache; the copy of 64 MB goes to the memory"
+        )
+    return lines
 
 
 def cells_of(row: Row, digits: int) -> tuple[str, ...]:

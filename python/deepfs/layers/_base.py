@@ -24,9 +24,11 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from .._arrays import Array, FixedDict, Shape, dtype_of, float_dtype
 from .._check import array
-from . import _parameter
+from .._trees import is_shape, map_shapes
+from . import _parameter, _symbolic
+from ._axes import wrong_rank
 from ._fusion import PLAIN, Epilogue
-from ._state import Budget, Stateful
+from ._state import Budget, Stateful, check_name
 
 _building = threading.RLock()  # one for all layers: a container builds its parts
 
@@ -102,8 +104,10 @@ class Layer(Stateful):
     fuses_backward: ClassVar[frozenset[str]] = frozenset()
     in_shape: ClassVar[Shape | None] = None  # input shape it was built for, without the batch axis
 
-    def __call__(self, x: ArrayLike) -> Array:
-        """Return the output for the batch ``x`` in inference mode."""
+    def __call__(self, x: Any) -> Any:
+        """Return the output for the batch ``x`` in inference mode; see `Input` for a tensor."""
+        if type(x) is not np.ndarray and _symbolic.is_symbolic(x):
+            return _symbolic.record(self, x)
         return self._infer(self.prepare(x))
 
     def forward(self, x: ArrayLike, training: bool = False) -> tuple[Array, Any]:
@@ -178,10 +182,11 @@ class Layer(Stateful):
         they are read from the file.
         """
         wanted = float_dtype(dtype if self.dtype is None else self.dtype)
-        self.out_shape(tuple(in_shape))
+        in_shape = map_shapes(tuple, in_shape)
+        self.out_shape(in_shape)
         vars(self).update(learned={}, buffered={}, _budget=budget)
         try:
-            self._build(tuple(in_shape), wanted)
+            self._build(in_shape, wanted)
         except MemoryError as error:
             raise MemoryError(f"{self.label}: {error}") from None
         finally:
@@ -189,7 +194,7 @@ class Layer(Stateful):
         for parameter in self.learned.values():
             parameter._frozen = self._frozen
         vars(self).update(learned=FixedDict(self.learned), buffered=FixedDict(self.buffered))
-        vars(self).update(in_shape=tuple(in_shape), built_dtype=wanted)
+        vars(self).update(in_shape=in_shape, built_dtype=wanted)
         _parameter.structure.change()
 
     def out_shape(self, in_shape: Shape) -> Shape:
@@ -200,10 +205,10 @@ class Layer(Stateful):
         ValueError
             If the layer cannot take such an input.
         """
+        if not is_shape(in_shape):
+            raise ValueError(f"{self.label} takes one input, got {len(in_shape)}: Concat them")
         if self.input_rank is not None and len(in_shape) + 1 not in self.input_rank:
-            ranks = " or ".join(map(str, self.input_rank))
-            got = ", ".join(map(str, ("n", *in_shape)))
-            raise ValueError(f"{self.label} takes {ranks} dimensional input, got shape ({got})")
+            raise wrong_rank(type(self).__name__, self.label, self.input_rank, in_shape)
         return self._out_shape(in_shape)
 
     def check_shape(self, x: Array) -> None:
@@ -241,9 +246,3 @@ class Layer(Stateful):
 
     def _changed(self, name: str) -> None:
         _parameter.structure.change()
-
-
-def check_name(layer: Layer) -> None:
-    """Raise TypeError if the name of a layer is not a string."""
-    if not isinstance(layer.name, str | None):
-        raise TypeError(f"the name of a layer must be a str, got {layer.name!r}")

@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from .._arrays import Array, Shape, float_dtype
 from . import _parameter
-from ._base import Layer, check_name
+from ._base import Layer
 from ._parameter import Parameter
+from ._state import check_name
 
 
 class Container(Layer):
@@ -40,6 +41,11 @@ class Container(Layer):
     def part_shapes(self, in_shape: Shape) -> list[Shape]:
         """Return the input shape of each part. By default, each gets the input of the container."""
         return [in_shape for _ in self.named_parts()]
+
+    def _repr_html_(self) -> str:
+        from ..inspection.html import network_html
+
+        return network_html(self)
 
     def replace(self, name: str, layer: Layer) -> Layer:
         """Replace a part by another layer; return the old one.

@@ -181,3 +181,9 @@ class Stateful(Settings):
 
     def _label(self) -> str:
         return self.label
+
+
+def check_name(layer: Stateful) -> None:
+    """Raise TypeError if the name of a layer is not a string."""
+    if not isinstance(layer.name, str | None):
+        raise TypeError(f"the name of a layer must be a str, got {layer.name!r}")

@@ -14,6 +14,7 @@ import numpy as np
 
 from .._arrays import Array, Shape, empty, logical, physical
 from .._check import one_of
+from ._axes import size_hint
 from ._base import Layer
 from ._container import Container, name_parts
 from ._fusion import Epilogue
@@ -85,7 +86,7 @@ class Branches(Container):
         if len(rest) > 1 or (not joined and len(set(shapes)) > 1) or (joined and not first):
             listed = ", ".join(map(str, shapes))
             fit = "join shapes equal but for the channels" if joined else "add equal shapes"
-            raise ValueError(f"{self.label} must {fit}, got {listed}")
+            raise ValueError(f"{self.label} must {fit}, got {listed}{size_hint(shapes)}")
         return (sum(shape[0] for shape in shapes), *first[1:]) if joined else first
 
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:

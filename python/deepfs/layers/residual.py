@@ -8,6 +8,7 @@ from typing import Any
 from cnn_core import add
 
 from .._arrays import Array, Shape, empty, logical, physical
+from ._axes import size_hint
 from ._base import Layer
 from ._container import Container
 from ._fusion import PLAIN, Epilogue
@@ -70,6 +71,7 @@ class Residual(Container):
         if body != past:
             raise ValueError(
                 f"{self.label} must add equal shapes, got body {body}, shortcut {past}"
+                f"{size_hint([body, past])}"
             )
         return body
 

@@ -12,6 +12,8 @@ from .._arrays import Array, Shape, dtype_of, ignore_overflow
 from .._check import array
 from .._names import INSTEAD
 from .._settings import Settings
+from ..layers._axes import size_hint
+from ._output_kinds import UNKNOWN, OutputKind
 
 REDUCTIONS = ("mean", "sum", "none")
 
@@ -26,10 +28,20 @@ class Loss(Settings):
     ``reduction`` is "mean" (the sum of the terms divided by the sum of their weights), "sum", or
     "none" (the terms themselves). If the sum of the weights is 0, as for an empty batch, the mean
     is 0.
+
+    Over several batches, add up what `sums` or `totals` returns and call `value` once: a mean of
+    means would weight the batches wrongly.
+
+    Attributes
+    ----------
+    output_kind : OutputKind
+        Class attribute: what the outputs of a network mean to this loss. `deepfs.Model` reads from
+        it the default metric, ``predict_proba`` and ``predict_classes``. By default unknown.
     """
 
     reduction: str = "mean"
 
+    output_kind: ClassVar[OutputKind] = UNKNOWN
     _instead: ClassVar = {key: INSTEAD[key] for key in ("from_logits", "size_average")}
 
     def __call__(
@@ -49,20 +61,59 @@ class Loss(Settings):
 
     def _reduce(self, values: Array, total: float, weight: float, cache: Any) -> tuple[Any, Any]:
         if self.reduction == "none":
-            return values, (cache, 1.0, values.shape)
+            return values, (cache, 1.0, values.shape, total, weight)
         divisor = weight if self.reduction == "mean" else 1.0
-        return (total / divisor if divisor else 0.0), (cache, divisor, ())
+        return (total / divisor if divisor else 0.0), (cache, divisor, (), total, weight)
+
+    def sums(
+        self, outputs: ArrayLike, targets: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> tuple[Array, Array]:
+        """Return the sum of the terms, and that of their weights, as arrays (1,) of float64.
+
+        Both may be added over batches; `value` makes the loss of them. `Combined` has an entry per
+        output.
+        """
+        return self.totals(self.forward(outputs, targets, sample_weight)[1])
+
+    def totals(self, cache: Any) -> tuple[Array, Array]:
+        """Return what `sums` does, of the cache of a `forward`."""
+        return np.array([cache[3]]), np.array([cache[4]], np.float64)
+
+    def value(self, sums: Array, divisors: Array) -> float:
+        """Return the loss, given the sums and divisors of one or more batches.
+
+        With ``reduction="sum"`` nothing is divided; a mean of nothing is 0.
+        """
+        if self.reduction == "none":
+            raise ValueError(f'{type(self).__name__} with reduction="none" is no single number')
+        divisor = float(divisors[0]) if self.reduction == "mean" else 1.0
+        return float(sums[0]) / divisor if divisor else 0.0
+
+    def check_targets(
+        self, outputs: ArrayLike, targets: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> None:
+        """Raise TypeError or ValueError if targets are not of the kind or shape for outputs.
+
+        The values of the outputs do not matter: zeros will do.
+        """
+        self.terms(outputs, targets, sample_weight)
 
     def divisor(self, cache: Any) -> float:
         """Return the divisor of the sum of the terms: the sum of their weights, or 1."""
         return float(cache[1])
 
-    def backward(self, cache: Any, upstream: ArrayLike = 1.0) -> Array:
+    def backward(
+        self, cache: Any, upstream: ArrayLike = 1.0, divisors: Array | None = None
+    ) -> Array:
         """Return the gradient with respect to the outputs, times ``upstream``.
 
-        ``upstream`` is one number or, if ``reduction`` is "none", one number per term.
+        ``upstream`` is one number or, if ``reduction`` is "none", one number per term. A mean is
+        divided by ``divisors`` instead of the batch's own if they are given: those of several
+        batches together, see `sums`, make the gradients of these batches add up to that of all.
         """
-        inner, divisor, shape = cache
+        inner, divisor, shape = cache[:3]
+        if divisors is not None and self.reduction == "mean":
+            divisor = float(divisors[0])
         given = upstream if isinstance(upstream, float) else self._upstream(upstream, shape)
         return self._gradient(inner, given / divisor if divisor else 0.0)
 
@@ -105,7 +156,7 @@ class ElementWise(Loss):
         if t.shape != y.shape:
             raise ValueError(
                 f"{who} takes numbers of the outputs' shape {y.shape}, "
-                f"got {t.dtype} of shape {t.shape}"
+                f"got {t.dtype} of shape {t.shape}{size_hint([y.shape[1:], t.shape[1:]])}"
             )
         # one memory layout for all inputs, so that the sum has the same bits
         y, t = np.ascontiguousarray(y), np.ascontiguousarray(t, y.dtype)

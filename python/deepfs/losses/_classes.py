@@ -10,17 +10,24 @@ from numpy.typing import ArrayLike
 
 from .._arrays import Array
 from .._check import number, whole
+from ..layers._axes import size_hint
 from ._base import real_outputs
 
 
 def class_rows(outputs: ArrayLike, who: str, what: str) -> tuple[Array, tuple[int, ...]]:
-    """Return outputs (n, classes, ...) as C-contiguous rows (m, classes), and their shape."""
+    """Return outputs (n, classes, ...) as C-contiguous rows (m, classes), and their shape.
+
+    Of one class alone the loss would be 0, or a number that no training can change.
+    """
     outputs = real_outputs(outputs, who)
     shape = outputs.shape
-    if len(shape) == 2 and shape[1]:
+    if len(shape) == 2 and shape[1] > 1:
         return np.ascontiguousarray(outputs), shape
-    if len(shape) < 2 or shape[1] < 1:
-        raise ValueError(f"{who} takes {what} (n, classes, ...), got {shape}")
+    if len(shape) < 2 or shape[1] < 2:
+        one = "; for one output use BinaryCrossEntropy" if shape[1:2] == (1,) else ""
+        raise ValueError(
+            f"{who} takes {what} (n, classes, ...) of at least 2 classes, got {shape}{one}"
+        )
     rows = np.ascontiguousarray(np.moveaxis(outputs, 1, -1))
     return rows.reshape(rows.size // shape[1], shape[1]), shape
 
@@ -73,6 +80,6 @@ def check_label_shape(labels: Array, shape: tuple[int, ...], who: str) -> tuple[
     if labels.shape != wanted:
         raise ValueError(
             f"{who} takes integer labels {wanted} for these outputs, "
-            f"got {labels.dtype} of shape {labels.shape}"
+            f"got {labels.dtype} of shape {labels.shape}{size_hint([shape[1:], labels.shape])}"
         )
     return wanted

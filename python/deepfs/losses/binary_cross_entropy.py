@@ -13,6 +13,7 @@ from .._arrays import Array
 from .._check import number, one_of
 from ._base import REDUCTIONS, ElementWise, Terms
 from ._classes import check_class_weight
+from ._output_kinds import BINARY_LOGITS
 
 
 @dataclass(eq=False)
@@ -59,6 +60,8 @@ class BinaryCrossEntropy(ElementWise):
 
     pos_weight: float | Sequence[float] | None = None
     reduction: str = "mean"
+
+    output_kind = BINARY_LOGITS
 
     def __post_init__(self) -> None:
         weight = self.pos_weight

@@ -14,8 +14,10 @@ from cnn_core import softmax
 from .._arrays import Array
 from .._check import array, number, one_of
 from .._labels import known_labels
+from ..layers._axes import size_hint
 from ._base import REDUCTIONS, Loss, Scale, Terms, weights_of
 from ._classes import as_given, by_class, check_class_weight, check_ignore_index, class_rows, times
+from ._output_kinds import CLASS_LOGITS
 
 
 @dataclass(eq=False)
@@ -68,6 +70,8 @@ class CrossEntropy(Loss):
     class_weight: Sequence[float] | None = None
     ignore_index: int | None = None
     reduction: str = "mean"
+
+    output_kind = CLASS_LOGITS
 
     def __post_init__(self) -> None:
         self.label_smoothing = number(self.label_smoothing, "label_smoothing", "[0, 1]")
@@ -124,6 +128,7 @@ class CrossEntropy(Loss):
         raise ValueError(
             f"CrossEntropy takes integer labels {shape[:1] + shape[2:]} or probabilities {shape} "
             f"for these logits, got {targets.dtype} of shape {targets.shape}"
+            f"{size_hint([shape[1:], targets.shape[1:] if kind == 'f' else targets.shape])}"
         )
 
     def _from_labels(

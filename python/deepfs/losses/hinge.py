@@ -13,6 +13,7 @@ from .._check import array, number, one_of
 from .._labels import known_labels
 from ._base import REDUCTIONS, Loss, Scale, Terms, weighted, weights_of
 from ._classes import as_given, check_label_shape, class_rows
+from ._output_kinds import SCORES
 
 
 @dataclass(eq=False)
@@ -58,6 +59,8 @@ class Hinge(Loss):
 
     margin: float = 1.0
     reduction: str = "mean"
+
+    output_kind = SCORES
 
     def __post_init__(self) -> None:
         self.margin = number(self.margin, "margin", "[0, inf)")

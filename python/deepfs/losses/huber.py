@@ -9,6 +9,7 @@ import numpy as np
 from .._arrays import Array
 from .._check import number, one_of
 from ._base import REDUCTIONS, ElementWise
+from ._output_kinds import NUMBERS
 
 
 @dataclass(eq=False)
@@ -51,6 +52,8 @@ class Huber(ElementWise):
 
     delta: float = 1.0
     reduction: str = "mean"
+
+    output_kind = NUMBERS
 
     def __post_init__(self) -> None:
         self.delta = number(self.delta, "delta", "(0, inf)")

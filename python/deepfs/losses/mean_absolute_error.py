@@ -9,6 +9,7 @@ import numpy as np
 from .._arrays import Array
 from .._check import one_of
 from ._base import REDUCTIONS, ElementWise
+from ._output_kinds import NUMBERS
 
 
 @dataclass(eq=False)
@@ -48,6 +49,8 @@ class MeanAbsoluteError(ElementWise):
     """
 
     reduction: str = "mean"
+
+    output_kind = NUMBERS
 
     def __post_init__(self) -> None:
         one_of(self.reduction, "reduction", REDUCTIONS)

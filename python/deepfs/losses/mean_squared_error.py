@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from .._arrays import Array, ignore_overflow
 from .._check import flag, one_of
 from ._base import REDUCTIONS, ElementWise, Scale, Terms, real_outputs, weights_of
+from ._output_kinds import NUMBERS
 
 
 @dataclass(eq=False)
@@ -52,6 +53,8 @@ class MeanSquaredError(ElementWise):
 
     textbook: bool = False
     reduction: str = "mean"
+
+    output_kind = NUMBERS
 
     def __post_init__(self) -> None:
         self.textbook = flag(self.textbook, "textbook")

@@ -22,6 +22,7 @@ from ._classes import (
     class_rows,
     times,
 )
+from ._output_kinds import LOG_PROBABILITIES
 
 
 @dataclass(eq=False)
@@ -68,6 +69,8 @@ class NegativeLogLikelihood(Loss):
     class_weight: Sequence[float] | None = None
     ignore_index: int | None = None
     reduction: str = "mean"
+
+    output_kind = LOG_PROBABILITIES
 
     def __post_init__(self) -> None:
         self.class_weight = check_class_weight(self.class_weight)

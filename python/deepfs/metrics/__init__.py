@@ -1,80 +1,49 @@
 """Metrics: accuracy, F1 score and others. Names follow Keras and scikit-learn.
 
-There are two kinds:
+A `deepfs.Model` takes them by name and as functions, and measures them over the whole set, however
+it is divided into batches:
 
-- `accuracy`, `binary_accuracy` and `top_k_accuracy` return a number per sample, ``(outputs,
-  targets) -> (n,)``; the metric is their mean. `deepfs.Model` takes these, by name or as functions,
-  and your own functions of that form. A smaller last batch is weighted by its size.
-- `confusion_matrix`, `precision_score`, `recall_score`, `f1_score` and `roc_auc_score` are
-  functions of a whole data set, not means over batches: call them with all of ``model.predict(x)``.
+- `accuracy`, `binary_accuracy`, `subset_accuracy` and `top_k_accuracy` return a number per sample,
+  ``(outputs, targets) -> (n,)``; the metric is their mean. So do your own functions of that form.
+- `binary_precision`, `binary_recall` and `binary_f1` are of labels that do not exclude each other,
+  ``(outputs, targets)``.
+- `precision_score`, `recall_score`, `f1_score`, `roc_auc_score`, `confusion_matrix`, `r2_score`,
+  `mean_squared_error` and `mean_absolute_error` have the names of scikit-learn and its order of
+  arguments, ``(y_true, y_pred)``; so has `rmse`. A model calls them rightly.
 
-Arguments are ``(outputs, targets)`` as for losses; scikit-learn has the reverse order.
+Your own functions may also return one number: a model then calls them with the whole set.
 """
 
 from __future__ import annotations
 
-import re
-
-from ._base import Metric, without_ignored
+from ._base import Metric as Metric
+from ._base import without_ignored
+from ._named import OfOutput, get
+from .binary import binary_f1, binary_precision, binary_recall
 from .confusion import confusion_matrix, f1_score, precision_score, recall_score
-from .per_sample import TopKAccuracy, accuracy, binary_accuracy, top_k_accuracy
+from .per_sample import TopKAccuracy, accuracy, binary_accuracy, subset_accuracy, top_k_accuracy
 from .ranking import roc_auc_score
+from .regression import mean_absolute_error, mean_squared_error, r2_score, rmse
 
 __all__ = [
+    "OfOutput",
     "TopKAccuracy",
     "accuracy",
     "binary_accuracy",
+    "binary_f1",
+    "binary_precision",
+    "binary_recall",
     "confusion_matrix",
     "f1_score",
     "get",
+    "mean_absolute_error",
+    "mean_squared_error",
     "precision_score",
+    "r2_score",
     "recall_score",
+    "rmse",
     "roc_auc_score",
+    "subset_accuracy",
     "top_k_accuracy",
     "without_ignored",
 ]
-
-_BY_NAME: dict[str, Metric] = {
-    "accuracy": accuracy,
-    "binary_accuracy": binary_accuracy,
-    "top_k_accuracy": top_k_accuracy,
-}
-
-
-def get(metric: str | Metric) -> tuple[str, Metric]:
-    """Return name and function of a metric, given one of them; "top_3_accuracy" works for any k.
-
-    Raises
-    ------
-    ValueError
-        If no metric has that name.
-    TypeError
-        If it is neither a name nor a function.
-
-    Examples
-    --------
-    >>> get("top_3_accuracy")
-    ('top_3_accuracy', TopKAccuracy(k=3))
-    """
-    if callable(metric):
-        name = getattr(metric, "name", None) or getattr(metric, "__name__", None)
-        return str(name or type(metric).__name__), metric
-    if not isinstance(metric, str):
-        raise TypeError(f"metric must be a name or a function, got {metric!r}")
-    top = re.fullmatch(r"top_([1-9][0-9]{0,9})_accuracy", metric)
-    if top:
-        return metric, TopKAccuracy(int(top[1]))
-    if metric not in _BY_NAME:
-        raise ValueError(
-            f"metric must be one of {', '.join(_BY_NAME)} (or a number for k), got {metric!r}"
-        )
-    return metric, _BY_NAME[metric]
-
-
-def known(name: str) -> bool:
-    """Return whether `get` has a metric of this name."""
-    try:
-        get(name)
-    except ValueError:
-        return False
-    return True

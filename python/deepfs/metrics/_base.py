@@ -8,11 +8,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._check import array, whole
+from .._check import array, shown, whole
 from .._labels import known_labels
 
 Array: TypeAlias = NDArray[Any]
-Metric: TypeAlias = Callable[[Array, Array], Array]
+Metric: TypeAlias = Callable[[Any, Any], Any]
 
 
 def class_scores(outputs: ArrayLike, who: str) -> Array:
@@ -32,12 +32,51 @@ def right_classes(outputs: Array, targets: ArrayLike, who: str) -> Array:
     """Return the right class of each sample (or pixel), from labels or from probabilities."""
     targets = array(targets, who)
     if targets.shape == outputs.shape and targets.dtype.kind in "fiu":
+        check_one_each(targets, who)
         return targets.argmax(axis=1)
     if targets.shape != outputs.shape[:1] + outputs.shape[2:]:
         raise ValueError(
             f"{who} cannot compare {outputs.shape} with {targets.dtype} targets {targets.shape}"
         )
     return known_labels(targets, outputs.shape[1], who)[0]
+
+
+def check_one_each(targets: Array, who: str) -> None:
+    """Raise ValueError if targets (n, classes, ...) are no probabilities, or not of one class.
+
+    A row of zeros and ones that has not exactly one 1 is labels that do not exclude each other.
+    """
+    if targets.dtype.kind == "f":
+        wrong = ~((targets >= 0) & (targets <= 1.001))
+        if wrong.any():
+            raise ValueError(
+                f"{who} takes labels or probabilities as targets, got {targets[wrong][0]} among "
+                f"{targets.dtype} of shape {targets.shape}"
+            )
+    ones = (targets == 1).sum(axis=1)
+    zeros = (targets == 0).sum(axis=1)
+    wrong = (ones + zeros == targets.shape[1]) & (ones != 1)
+    if targets.dtype.kind in "iu":
+        wrong |= ones + zeros != targets.shape[1]
+    if wrong.any():
+        at = np.unravel_index(wrong.argmax(), wrong.shape)
+        row = np.moveaxis(targets, 1, -1)[at]
+        index = int(at[0]) if len(at) == 1 else tuple(map(int, at))
+        raise ValueError(
+            f"{who} takes one class per sample, got {shown(row.tolist())} at index {index}: for "
+            f"labels that do not exclude each other use {INSTEAD.get(who, 'binary_accuracy')}"
+        )
+
+
+# metrics of labels that do not exclude each other
+INSTEAD = {
+    "accuracy": "binary_accuracy or subset_accuracy",
+    "top_k_accuracy": "binary_accuracy or subset_accuracy",
+    "confusion_matrix": "it on each column, targets[:, k] and outputs[:, k] > 0",
+    "precision_score": "binary_precision",
+    "recall_score": "binary_recall",
+    "f1_score": "binary_f1",
+}
 
 
 def without_ignored(

@@ -98,16 +98,53 @@ def binary_accuracy(outputs: ArrayLike, targets: ArrayLike, threshold: float = 0
     >>> binary_accuracy(np.array([[2.0, -1.0], [0.5, 3.0]]), np.array([[1, 0], [0, 1]]))
     array([1. , 0.5])
     """
-    outputs, targets = (array(given, "binary_accuracy") for given in (outputs, targets))
+    return _means(on_the_right_side(outputs, targets, threshold, "binary_accuracy"))
+
+
+def on_the_right_side(outputs: ArrayLike, targets: ArrayLike, threshold: float, who: str) -> Array:
+    """Return whether each output predicts its target; a NaN never does."""
+    predicted, right, nan = said_and_so(outputs, targets, threshold, who)
+    return (predicted == right) & ~nan
+
+
+def said_and_so(
+    outputs: ArrayLike, targets: ArrayLike, threshold: float, who: str
+) -> tuple[Array, Array, Array]:
+    """Return which labels outputs predict, which are right, and which outputs are NaN."""
+    outputs, targets = (array(given, who) for given in (outputs, targets))
     threshold = number(threshold, "threshold", "(-inf, inf)")
     if outputs.dtype.kind not in "fiu" or targets.dtype.kind not in "fiub":
-        raise TypeError(f"binary_accuracy takes numbers, got {outputs.dtype} and {targets.dtype}")
+        raise TypeError(f"{who} takes numbers, got {outputs.dtype} and {targets.dtype}")
     if outputs.ndim < 1 or targets.shape != outputs.shape:
-        raise ValueError(
-            f"binary_accuracy cannot compare {outputs.shape} with targets {targets.shape}"
-        )
-    found = ((outputs > threshold) == (targets > 0.5)) & ~np.isnan(outputs)
-    return _means(found)
+        raise ValueError(f"{who} cannot compare {outputs.shape} with targets {targets.shape}")
+    return outputs > threshold, targets > 0.5, np.isnan(outputs)
+
+
+def subset_accuracy(outputs: ArrayLike, targets: ArrayLike, threshold: float = 0.0) -> Array:
+    """Subset accuracy: 1 for each sample whose outputs are all on the right side of a threshold.
+
+    Parameters
+    ----------
+    outputs, targets, threshold : array, array, float
+        See `binary_accuracy`, which counts each label.
+
+    Returns
+    -------
+    array (n,)
+        0 or 1. It is scikit-learn's ``accuracy_score`` of labels that do not exclude each other.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `binary_accuracy`.
+
+    Examples
+    --------
+    >>> subset_accuracy(np.array([[2.0, -1.0], [0.5, 3.0]]), np.array([[1, 0], [0, 1]]))
+    array([1., 0.])
+    """
+    found = on_the_right_side(outputs, targets, threshold, "subset_accuracy")
+    return np.asarray(found.all(axis=tuple(range(1, found.ndim))), np.float64)
 
 
 def top_k_accuracy(outputs: ArrayLike, targets: ArrayLike, k: int = 5) -> Array:

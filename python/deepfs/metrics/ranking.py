@@ -10,8 +10,10 @@ from numpy.typing import ArrayLike
 from .._check import array, one_of
 from ._base import Array, right_classes
 
+WHO = "roc_auc_score"
 
-def roc_auc_score(outputs: ArrayLike, targets: ArrayLike, average: str | None = "macro") -> Any:
+
+def roc_auc_score(y_true: ArrayLike, y_score: ArrayLike, average: str | None = "macro") -> Any:
     r"""Area under the ROC curve (ROC AUC): how often a positive scores above a negative.
 
     .. math:: \mathrm{AUC} = \frac{1}{P N} \Bigl(\sum_{i \in +} r_i - \frac{P (P + 1)}{2}\Bigr)
@@ -21,11 +23,11 @@ def roc_auc_score(outputs: ArrayLike, targets: ArrayLike, average: str | None = 
 
     Parameters
     ----------
-    outputs : array (n,), (n, 1) or (n, classes)
+    y_true : array
+        0 and 1, of the shape of the scores or ``(n,)``; or labels, ``(n,)``: then each class is
+        measured against the rest. The order of arguments is scikit-learn's.
+    y_score : array (n,), (n, 1) or (n, classes)
         Scores: logits or probabilities, since only their order matters.
-    targets : array
-        0 and 1, of the shape of the outputs or ``(n,)``; or labels, ``(n,)``: then each class is
-        measured against the rest.
     average : {"macro", None}
         The mean over the classes, or one number per class.
 
@@ -45,44 +47,70 @@ def roc_auc_score(outputs: ArrayLike, targets: ArrayLike, average: str | None = 
     References
     ----------
     Hanley and McNeil, "The meaning and use of the area under a receiver operating characteristic
-    curve", 1982. ``sklearn.metrics.roc_auc_score``, whose arguments come in the other order.
+    curve", 1982. ``sklearn.metrics.roc_auc_score``.
 
     Examples
     --------
-    >>> roc_auc_score(np.array([0.1, 0.4, 0.35, 0.8]), np.array([0, 0, 1, 1]))
+    >>> roc_auc_score(np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.35, 0.8]))
     0.75
     """
-    who = "roc_auc_score"
-    scores, targets = array(outputs, who), array(targets, who)
     one_of(average, "average", ("macro", None))
+    areas, positives, n = areas_of(y_true, y_score)
+    if np.isnan(areas).any():
+        k = int(np.isnan(areas).argmax())
+        raise ValueError(
+            f"{WHO} needs samples of class {k} and others, got {int(positives[k])} of it among {n}"
+        )
+    return areas if average is None else float(areas.mean())
+
+
+def areas_of(
+    y_true: ArrayLike, y_score: ArrayLike, weight: Array | None = None
+) -> tuple[Array, Array, int]:
+    """Return the area of each class, its number of positives, and the number of samples.
+
+    The area is NaN if there are no positives or no negatives.
+    """
+    scores, targets = array(y_score, WHO), array(y_true, WHO)
     if scores.dtype.kind not in "fiu" or targets.dtype.kind not in "fiub":
-        raise TypeError(f"{who} takes numbers, got {scores.dtype} and {targets.dtype}")
+        raise TypeError(f"{WHO} takes numbers, got {scores.dtype} and {targets.dtype}")
     if scores.ndim not in (1, 2) or 0 in scores.shape[1:]:
-        raise ValueError(f"{who} takes outputs (n,) or (n, classes), got {scores.shape}")
+        raise ValueError(f"{WHO} takes outputs (n,) or (n, classes), got {scores.shape}")
     if np.isnan(scores).any():
-        raise ValueError(f"{who} takes outputs without NaN, got {np.isnan(scores).sum()}")
+        raise ValueError(f"{WHO} takes outputs without NaN, got {np.isnan(scores).sum()}")
     columns = scores if scores.ndim == 2 else scores[:, None]
     if columns.shape[1] != 1 and targets.shape == scores.shape[:1]:
-        positive = right_classes(scores, targets, who)[:, None] == np.arange(columns.shape[1])
+        positive = right_classes(scores, targets, WHO)[:, None] == np.arange(columns.shape[1])
     elif targets.size == scores.size and targets.shape in (scores.shape, scores.shape[:1]):
         if not ((targets == 0) | (targets == 1)).all():
-            raise ValueError(f"{who} takes targets that are 0 or 1, got others")
+            raise ValueError(
+                f"{WHO} takes targets that are 0 or 1, got others as y_true: the order is "
+                "(y_true, y_score), as in scikit-learn"
+            )
         positive = targets.reshape(columns.shape) == 1
     else:
-        raise ValueError(f"{who} cannot compare {scores.shape} with targets {targets.shape}")
-    areas = np.array([_area(columns[:, k], positive[:, k], k) for k in range(columns.shape[1])])
-    if average is None:
-        return areas
-    return float(areas.mean())
-
-
-def _area(scores: Array, positive: Array, k: int) -> float:
-    """Return the area for class ``k``."""
-    p, n = int(positive.sum()), int((~positive).sum())
-    if not p or not n:
         raise ValueError(
-            f"roc_auc_score needs samples of class {k} and others, got {p} of it among {p + n}"
+            f"{WHO} cannot compare {scores.shape} with targets {targets.shape}: the order is "
+            "(y_true, y_score), as in scikit-learn"
         )
-    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (counts.cumsum() - (counts - 1) / 2)[inverse]  # from 1; ties share their mean
-    return float((ranks[positive].sum() - p * (p + 1) / 2) / (p * n))
+    classes = range(columns.shape[1])
+    areas = [area(columns[:, k], positive[:, k], weight) for k in classes]
+    return np.array(areas), positive.sum(axis=0), len(scores)
+
+
+def area(scores: Array, positive: Array, weight: Array | None = None) -> float:
+    """Return the area of one class; NaN if there are no positives or no negatives."""
+    if weight is None:
+        p, n = int(positive.sum()), int((~positive).sum())
+        if not p or not n:
+            return float("nan")
+        _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
+        ranks = (counts.cumsum() - (counts - 1) / 2)[inverse]  # from 1; ties share their mean
+        return float((ranks[positive].sum() - p * (p + 1) / 2) / (p * n))
+    _, inverse = np.unique(scores, return_inverse=True)
+    above = np.bincount(inverse, weight * positive)  # weights of each score
+    below = np.bincount(inverse, weight * ~positive)
+    if not above.sum() or not below.sum():
+        return float("nan")
+    beaten = below.cumsum() - below / 2
+    return float((above * beaten).sum() / (above.sum() * below.sum()))

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .. import metrics
 from .._arrays import Array, Shape
 from .._check import flag, one_of, shown, whole
 from .._check import shape as shape_of
 from .._fields import is_built_in
 from ..layers import Layer
 from ..layers._container import Container, walk
+from ..losses import Loss
+from ..metrics import _named as metrics
 from ..trainer import Trainer, check_kinds
 from .settings import (
     KINDS,
@@ -32,7 +33,7 @@ from .settings import (
 )
 from .tensors import CheckpointError, TensorFile, write
 
-FORMAT = 1  # version of the layout below
+FORMAT = 2  # version of the layout below; 1 is that of 0.1.0
 
 
 def describe(trainer: Trainer) -> dict[str, Any]:
@@ -47,7 +48,8 @@ def describe(trainer: Trainer) -> dict[str, Any]:
         "network": to_config(network),
         "loss": to_config(trainer.loss),
         "optimizer": to_config(trainer.optimizer),
-        "metrics": list(trainer.metrics),
+        "metrics": [metric_config(*named) for named in trainer.metrics.items()],
+        "auto_metrics": trainer.auto_metrics,
         "check_finite": trainer.check_finite,
         "report_penalty": trainer.report_penalty,
         "in_shape": network.in_shape,
@@ -59,6 +61,30 @@ def describe(trainer: Trainer) -> dict[str, Any]:
     }
     same: dict[str, Any] = json.loads(json.dumps(description))
     return same
+
+
+def metric_config(name: str, metric: Any) -> Any:
+    """Return a metric as a file has it: a name of deepfs, one of an output, or a lost one."""
+    if isinstance(metric, metrics.OfOutput):
+        inner = metric_config(metrics.get(metric.metric)[0], metric.metric)
+        return {"output": metric.output, "metric": inner}
+    known = metrics.known(name) and metrics.get(name)[1] == metric
+    return name if known else {"own": name}
+
+
+def metrics_in(configs: list[Any]) -> tuple[list[Any], list[str]]:
+    """Return the metrics that a file names, and the names of those that deepfs does not have."""
+    found: list[Any] = []
+    lost: list[str] = []
+    for config in configs:
+        output = config.get("output") if isinstance(config, dict) else None
+        inner = config if output is None else config["metric"]
+        name = inner["own"] if isinstance(inner, dict) else inner
+        if isinstance(inner, dict) or not metrics.known(name):
+            lost.append(name if output is None else f"{metrics.output_name(output)}_{name}")
+        else:
+            found.append(name if output is None else metrics.OfOutput(output, name))
+    return found, lost
 
 
 def leaves(network: Layer) -> list[tuple[str, Layer]]:
@@ -83,8 +109,10 @@ def save(trainer: Trainer, path: str | Path) -> None:
     write(path, arrays_of(trainer), describe(trainer), lambda: describe(trainer))
 
 
-def read(path: str | Path, own: Iterable[type] = ()) -> tuple[Trainer, list[str]]:
-    """Read a model that `save` wrote; see `deepfs.load`.
+def read(
+    path: str | Path, own: Iterable[type] = (), loss: Loss | None = None
+) -> tuple[Trainer, list[str]]:
+    """Read a model that `save` wrote, with its own loss or another; see `deepfs.load`.
 
     Returns
     -------
@@ -97,12 +125,19 @@ def read(path: str | Path, own: Iterable[type] = ()) -> tuple[Trainer, list[str]
     with TensorFile(path) as file:
         description = description_in(file)
         try:
-            named = {name: metrics.known(name) for name in names(description["metrics"])}
+            loss = reader.make(description["loss"]) if loss is None else loss
+            check_metrics(description["metrics"])
+            if description["format"] == 1:
+                description["metrics"] = metrics_of_0_1_0(description["metrics"], loss)
+            auto = flag(description.get("auto_metrics", False), "auto_metrics")
+            found, lost = metrics_in(description["metrics"])
+            if auto:
+                found, lost = list(loss.output_kind.metrics), []
             trainer = Trainer(
                 reader.make(description["network"]),
-                reader.make(description["loss"]),
+                loss,
                 reader.make(description["optimizer"]),
-                dict(metrics.get(name) for name, known in named.items() if known),
+                dict(metrics.get(metric) for metric in found),
                 flag(description["check_finite"], "check_finite"),
                 flag(description.get("report_penalty", False), "report_penalty"),
             )
@@ -117,7 +152,8 @@ def read(path: str | Path, own: Iterable[type] = ()) -> tuple[Trainer, list[str]
                 TypeError, ValueError) as error:  # fmt: skip
             raise CheckpointError(f"{path} does not describe a model: {error}") from error
         read_arrays(trainer, file)
-    return trainer, [name for name, known in named.items() if not known]
+    trainer.auto_metrics = auto
+    return trainer, lost
 
 
 def restore(trainer: Trainer, file: TensorFile) -> None:
@@ -152,14 +188,24 @@ def check_fields(description: Mapping[str, Any]) -> None:
     """Check the fields that no constructor checks; raise TypeError or ValueError."""
     check_shapes(description["in_shape"])
     one_of(description["dtype"], "dtype", ("float32", "float64"))
-    names(description.get("frozen", []))
+    frozen = description.get("frozen", [])
+    if not isinstance(frozen, list) or not all(isinstance(name, str) for name in frozen):
+        raise TypeError(f"frozen must be a list of names, got {shown(frozen)}")
 
 
-def names(value: Any) -> list[str]:
-    """Return a list of names; raise TypeError if it is another thing."""
-    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
-        raise TypeError(f"a list of names is needed, got {shown(value)}")
-    return value
+def check_metrics(configs: Any) -> None:
+    """Raise TypeError if this is not a list of what `metric_config` returns."""
+
+    def named(config: Any) -> bool:
+        return isinstance(config.get("own") if isinstance(config, dict) else config, str)
+
+    def of_output(config: Any) -> bool:
+        return isinstance(config, dict) and (
+            isinstance(config.get("output"), (str, int)) and named(config.get("metric"))
+        )
+
+    if not isinstance(configs, list) or not all(named(c) or of_output(c) for c in configs):
+        raise TypeError(f"metrics must be a list of names, got {shown(configs)}")
 
 
 def check_shapes(value: Any) -> None:
@@ -194,7 +240,7 @@ def build(network: Layer, description: Mapping[str, Any], file: TensorFile) -> N
     A malicious file of a few bytes could describe layers of many gigabytes.
     """
     budget = FileBudget(2 * file.nbytes)  # a layer may make an array in two forms
-    network.build(tuple(description["in_shape"]), description["dtype"], budget)
+    network.build(description["in_shape"], description["dtype"], budget)
     frozen = set(description.get("frozen", []))
     named = dict(leaves(network))
     for name in frozen:
@@ -247,6 +293,14 @@ def check_buffers(network: Layer, file: TensorFile) -> None:
             values = file.read(name)
             if (values < 0).any() or (key == "key" and values[1] >= 2**32):
                 raise CheckpointError(f"{file.path} has {name!r} with {shown(values.tolist())}")
+
+
+def metrics_of_0_1_0(names: list[str], loss: Loss) -> list[str]:
+    """Return the metrics of a model of 0.1.0, where all had accuracy, whatever outputs meant."""
+    kind = loss.output_kind
+    if "accuracy" not in names or "accuracy" in kind.metrics:
+        return names
+    return list(dict.fromkeys([*(n for n in names if n != "accuracy"), *kind.metrics]))
 
 
 def description_in(file: TensorFile) -> dict[str, Any]:

@@ -12,10 +12,14 @@ import numpy as np
 from .. import initializers, layers, losses, optimizers, regularizers, schedules
 from .._check import whole
 from .._fields import setting_names
+from ..layers._symbolic import Tensor
 from .tensors import CheckpointError
 
 MAX_LAYERS = 10_000  # of a network in a file; a layer that occurs twice counts twice
 SAME = "same"  # kind of a layer that was described before
+DICT = "dict"  # kind of a dict, whose entries are settings
+FUNCTION = "function"  # setting of a loss that is a function of one's own
+INPUT = "Input"  # kind of an input of a Graph
 
 
 def kind_of(made: type) -> str:
@@ -54,12 +58,18 @@ def to_config(value: Any, seen: list[layers.Layer] | None = None) -> Any:
             own = callable(setting) and not dataclasses.is_dataclass(setting)
             if name == "initializer" and own:  # a function: the weights are in the file anyway
                 setting = "zeros"
+            elif name == FUNCTION and own:  # of a FunctionLoss: `load` asks for it
+                setting = value.label  # type: ignore[attr-defined]
             config[name] = to_config(setting, seen)
         if isinstance(value, layers.Layer):
             seen.append(value)
         return config
     if isinstance(value, (list, tuple)):
         return [to_config(entry, seen) for entry in value]
+    if isinstance(value, dict):
+        return {"kind": DICT, "entries": {k: to_config(entry, seen) for k, entry in value.items()}}
+    if isinstance(value, Tensor):
+        return {"kind": INPUT, "shape": list(value.shape), "name": value.name}
     if isinstance(value, np.generic):
         return value.item()
     if value is None or isinstance(value, (bool, int, float, str)):
@@ -102,12 +112,21 @@ class SettingsReader:
         kind = settings.pop("kind", None)
         if kind == SAME:
             return self.layers[whole(settings["number"], "number", 0)]
+        if kind == DICT:
+            return {name: self.make(entry) for name, entry in settings["entries"].items()}
+        if kind == INPUT:
+            return layers.Input(**settings)
+        if FUNCTION in settings:
+            raise CheckpointError(
+                f"the loss contains a function of your own, {settings[FUNCTION]}, which is not in "
+                f"the file: load(path, loss={settings[FUNCTION]}), or the tuple or dict of losses"
+            )
         if kind not in self.kinds:
             raise CheckpointError(
                 f"the file names {kind!r}, which deepfs does not have: load(path, layers=[{kind}])"
             )
         made = {name: self.make(value) for name, value in settings.items()}
-        size = 1 + self._size(tuple(made.values()))
+        size = 1 + self._size(tuple(made.values())) + self._calls(made)
         if size > MAX_LAYERS:
             raise CheckpointError(f"the file names more than {MAX_LAYERS} layers")
         value = self.kinds[kind](**made)
@@ -116,7 +135,18 @@ class SettingsReader:
             self.sizes[id(value)] = size
         return value
 
+    def _calls(self, made: dict[str, Any]) -> int:
+        """Return the size of what the calls of a Graph run."""
+        calls, parts = made.get("calls"), made.get("layers")
+        if not isinstance(calls, tuple) or not isinstance(parts, tuple):
+            return 0
+        numbers = [call[0] for call in calls if isinstance(call, tuple) and call]
+        known = [n for n in numbers if isinstance(n, int) and 0 <= n < len(parts)]
+        return sum(self._size(parts[n]) for n in known)
+
     def _size(self, value: Any) -> int:
+        if isinstance(value, dict):
+            value = tuple(value.values())
         if isinstance(value, tuple):
             return sum(map(self._size, value))
         return self.sizes.get(id(value), 0)

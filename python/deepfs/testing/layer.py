@@ -4,53 +4,79 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 
 from .._arrays import Array
+from .._trees import Tree, leaves, map_tree
 from ..layers import Layer
-from ._compare import any_work_on, assert_equal, layouts
-from .gradient import check_gradient
+from ._compare import any_work_on, assert_equal, assert_float32, layouts, named
+from .gradient import DIFFERENCES, SAMPLES, compare
+from .report import ArrayReport, Report
 
 
-def check_layer(layer: Layer, x: Any, training: bool = True, seed: int = 0) -> None:
+def check_layer(
+    layer: Layer, x: Any, training: bool = True, seed: int = 0, entries: int = SAMPLES
+) -> Report:
     """Check gradients of a layer, and that it keeps the contract of `Layer`, at ``x``.
 
     Parameters
     ----------
     layer : Layer
         The layer. It is copied, and does not change.
-    x : array (n, ...)
-        An input with at least two samples, away from kinks.
+    x : array (n, ...), or tuple or dict of arrays
+        An input with at least two samples, such as random numbers: at a kink or tie there is no
+        derivative to compare.
     training : bool
         Check training mode or inference mode.
     seed : int
         Seed of the output gradient and of samples of entries.
+    entries : int
+        Number of entries to check of an array that has more. Fewer take less time.
+
+    Returns
+    -------
+    Report
+        For ``x`` and each parameter, how many entries of the gradient were compared, how many lie
+        at kinks, and the worst relative error.
 
     Raises
     ------
     AssertionError
-        If a gradient is wrong or all are zero; if forward or backward change their arguments, or
-        anything of the layer except gradients and buffers; if the result depends on the memory
-        layout of the input, the number of threads, a copy or a pickle of the layer; if float32 is
-        not close to float64; or if a batch of no sample or of one fails.
+        If a gradient is wrong, or all are zero although there is no kink; if forward or backward
+        change their arguments, or anything of the layer except gradients and buffers; if the result
+        depends on the memory layout of the input, the number of threads, a copy or a pickle of the
+        layer; if float32 is not close to float64; or if a batch of no sample or of one fails.
+
+    Warns
+    -----
+    UserWarning
+        If most entries of an array lie at kinks or ties.
 
     Examples
     --------
     >>> from deepfs import layers as L
-    >>> check_layer(L.Dense(3), np.random.default_rng(0).standard_normal((4, 5)))
+    >>> report = check_layer(L.Dense(3), np.random.default_rng(0).standard_normal((4, 5)))
+    >>> report.checked, report.at_kinks
+    (38, 0)
+    >>> report.arrays["weight"].checked
+    15
     """
-    x = np.array(x, np.float64)
+    several = isinstance(x, (dict, tuple))
+    x = map_tree(lambda a: np.array(a, np.float64), x) if several else np.array(x, np.float64)
+    in_shape = map_tree(lambda a: a.shape[1:], x)
     fresh = copy.deepcopy(layer)
     vars(fresh)["dtype"] = None
-    fresh.build(x.shape[1:], np.float64)
+    fresh.build(in_shape, np.float64)
     run = _Run(fresh, training)
     y, _ = run.forward(x)
-    dy = np.random.default_rng(seed).standard_normal(y.shape)
+    rng = np.random.default_rng(seed)
+    dy = map_tree(lambda a: rng.standard_normal(a.shape), y)
     result = run.both(x, dy)
-    _check_gradients(run, x, dy, result, seed)
+    arrays = _check_gradients(run, x, dy, result, seed, entries)
     _check_arguments(run, x, dy, result)
     _check_copies(run, x, dy, result)
     for n in (1, 2, 3, 4):
@@ -59,17 +85,18 @@ def check_layer(layer: Layer, x: Any, training: bool = True, seed: int = 0) -> N
     _check_batches(run, x)
     single = copy.deepcopy(layer)
     vars(single)["dtype"] = None
-    single.build(x.shape[1:], np.float32)
+    single.build(in_shape, np.float32)
     for name, parameter in single.parameters().items():
         parameter.value = fresh.parameters()[name].value
     for name, buffer in single.buffers().items():
         buffer[...] = run.buffers[name]
-    for name, got in _Run(single, training).both(x.astype(np.float32), dy).items():
-        if name.startswith("buffer"):
-            continue
-        assert got.dtype == np.float32, f"float32 gave {name} of {got.dtype}"
-        size = max(1.0, float(np.abs(result[name]).max(initial=0)))
-        assert_allclose(got, result[name], rtol=0, atol=2e-5 * size, err_msg=f"float32: {name}")
+    got = _Run(single, training).both(map_tree(lambda a: a.astype(np.float32), x), dy)
+    got = {name: array for name, array in got.items() if not name.startswith("buffer")}
+    for name, array in got.items():
+        assert array.dtype == np.float32, f"float32 gave {name} of {array.dtype}"
+    at_kinks = assert_float32(got, result, 2e-5, lambda shake: run.nearby(x, dy, shake), seed)
+    zero = not any(array.any() for name, array in result.items() if name[0] == "d")
+    return Report(DIFFERENCES, arrays, at_kinks).warn("check_layer", nothing_moves=zero)
 
 
 class _Run:
@@ -90,9 +117,9 @@ class _Run:
             parameter.grad = np.zeros(parameter.value.shape)
         y, cache = self.forward(x)
         dx = self.layer.backward(dy, cache, need_dx=need_dx)
-        out = {"y": y.copy()}
+        out = {name: array.copy() for name, array in named(y, "y").items()}
         if dx is not None:
-            out["dx"] = dx.copy()
+            out |= {name: array.copy() for name, array in named(dx, "dx").items()}
         out |= {f"d {name}": p.grad.copy() for name, p in self.layer.parameters().items()}
         for name, buffer in self.layer.buffers().items():
             out[f"buffer {name}"] = buffer.copy()
@@ -102,33 +129,70 @@ class _Run:
                 )
         return out
 
+    def nearby(self, x: Tree, dy: Tree, shake: Callable[[Array], Array]) -> dict[str, Array]:
+        """Return the result at another point: that of changed inputs and parameters."""
+        parameters = self.layer.parameters().values()
+        before = [parameter.value.copy() for parameter in parameters]
+        for parameter, value in zip(parameters, before, strict=True):
+            parameter.value = shake(value)
+        try:
+            return self.both(map_tree(shake, x), dy)
+        finally:
+            for parameter, value in zip(parameters, before, strict=True):
+                parameter.value = value
 
-def _check_gradients(run: _Run, x: Array, dy: Array, result: dict[str, Array], seed: int) -> None:
+
+def _check_gradients(
+    run: _Run, x: Tree, dy: Tree, result: dict[str, Array], seed: int, entries: int
+) -> dict[str, ArrayReport]:
     def objective(_: Array) -> float:
-        return float(np.vdot(run.forward(x)[0], dy))
+        y = run.forward(x)[0]
+        return float(sum(map(np.vdot, leaves(y), leaves(dy))))
 
-    assert result["dx"].shape == x.shape, f"dx has shape {result['dx'].shape}, x {x.shape}"
-    gradients = {name: g for name, g in result.items() if name[0] == "d"}
-    assert any(g.any() for g in gradients.values()), "all gradients are zero"
-    check_gradient(objective, x, result["dx"], "x", seed)
-    for name, parameter in run.layer.parameters().items():
-        check_gradient(objective, parameter.value, result[f"d {name}"], name, seed)
+    def beside(name: str) -> Callable[[Array], Array]:
+        return lambda _: run.both(x, dy)[f"d{name}"]
+
+    gradients = {name: gradient for name, gradient in result.items() if name[0] == "d"}
+    points = named(x, "x")
+    wanted = {f"d{name}" for name in points} | {f"d {name}" for name in run.layer.parameters()}
+    assert gradients.keys() == wanted, f"backward gave {sorted(gradients)}, not {sorted(wanted)}"
+    for name, array in points.items():
+        shape = gradients[f"d{name}"].shape
+        assert shape == array.shape, f"d{name} has shape {shape}, {name} {array.shape}"
+    points |= {f" {name}": p.value for name, p in run.layer.parameters().items()}
+    arrays = {
+        name.strip(): compare(
+            objective, array, gradients[f"d{name}"], name.strip(), seed, entries, beside(name)
+        )
+        for name, array in points.items()
+    }
+    moves = any(gradient.any() for gradient in gradients.values())
+    assert moves or any(array.at_kinks for array in arrays.values()), (
+        "all gradients are zero: nothing of the layer depends on its input here"
+    )
+    return arrays
 
 
-def _check_arguments(run: _Run, x: Array, dy: Array, result: dict[str, Array]) -> None:
+def _check_arguments(run: _Run, x: Tree, dy: Tree, result: dict[str, Array]) -> None:
     """Check that inputs of every layout give the same bits, and do not change."""
-    given_x, given_dy = x.copy(), dy.copy()
-    given_x.flags.writeable = given_dy.flags.writeable = False
+    given_x, given_dy = (map_tree(np.copy, tree) for tree in (x, dy))
+    for array in (*leaves(given_x), *leaves(given_dy)):
+        array.flags.writeable = False
     assert_equal(run.both(given_x, given_dy), result, "for read-only arrays")
-    assert_array_equal(given_x, x, err_msg="forward or backward changed x")
-    assert_array_equal(given_dy, dy, err_msg="forward or backward changed dy")
-    for layout, variant in layouts(x):
-        assert_equal(run.both(variant, dy), result, f"for {layout}")
+    for given, kept, name in ((given_x, x, "x"), (given_dy, dy, "dy")):
+        for key, array in named(given, name).items():
+            assert_array_equal(
+                array, named(kept, name)[key], err_msg=f"forward or backward changed {key}"
+            )
+    for array in leaves(x):
+        for layout, variant in layouts(array):
+            other = map_tree(lambda a, array=array, v=variant: v if a is array else a, x)
+            assert_equal(run.both(other, dy), result, f"for {layout}")
 
 
-def _check_copies(run: _Run, x: Array, dy: Array, result: dict[str, Array]) -> None:
+def _check_copies(run: _Run, x: Tree, dy: Tree, result: dict[str, Array]) -> None:
     before = _state(run.layer)
-    run.both(x / 2, dy)
+    run.both(map_tree(lambda a: a / 2, x), dy)
     assert _state(run.layer) == before, "forward or backward changed the layer beyond buffers()"
     for origin, copied in (
         ("of a copy", copy.deepcopy(run.layer)),
@@ -138,8 +202,9 @@ def _check_copies(run: _Run, x: Array, dy: Array, result: dict[str, Array]) -> N
         again.buffers = run.buffers
         assert_equal(again.both(x, dy), result, origin)
     without = run.both(x, dy, need_dx=False)
-    without.pop("dx", None)  # a layer may compute it all the same
-    assert_equal(without, {k: v for k, v in result.items() if k != "dx"}, "without dx")
+    # a layer may compute it all the same
+    rest = {k: v for k, v in result.items() if not k.startswith("dx")}
+    assert_equal({k: v for k, v in without.items() if k in rest}, rest, "without dx")
     if run.layer.parameters():
         run.layer.backward(dy, run.forward(x)[1])
         for name, parameter in run.layer.parameters().items():
@@ -158,12 +223,15 @@ def _state(layer: Layer) -> bytes:
     return pickle.dumps(copied)
 
 
-def _check_batches(run: _Run, x: Array) -> None:
-    y, cache = run.forward(x[:0])
-    empty = run.layer.backward(np.zeros(y.shape), cache)
+def _check_batches(run: _Run, x: Tree) -> None:
+    none, one = (map_tree(lambda a, n=n: a[:n], x) for n in (0, 1))
+    y, cache = run.forward(none)
+    empty = run.layer.backward(map_tree(lambda a: np.zeros(a.shape), y), cache)
     assert empty is not None, "an empty batch gave no dx"
-    assert empty.shape == x[:0].shape, f"an empty batch gave dx of shape {empty.shape}"
-    one = run.layer(x[:1])
-    assert_allclose(
-        one, run.layer(x)[:1], rtol=1e-9, atol=1e-12, err_msg="a batch of one differs in inference"
-    )
+    for name, dx in named(empty, "x").items():
+        shape = named(none, "x")[name].shape
+        assert dx.shape == shape, f"an empty batch gave d{name} of shape {dx.shape}"
+    whole = named(run.layer(x), "y")
+    for name, y in named(run.layer(one), "y").items():
+        assert_allclose(y, whole[name][:1], rtol=1e-9, atol=1e-12,
+                        err_msg="a batch of one differs in inference")  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 
-@dataclass
+@dataclass(repr=False)
 class History:
     """Loss and metrics of each epoch of `Model.fit`.
 
@@ -34,6 +34,16 @@ class History:
         """Append the logs of an epoch."""
         for name, value in logs.items():
             self.history.setdefault(name, []).append(value)
+
+    def __repr__(self) -> str:
+        from ..inspection.curves import in_words
+
+        return in_words(self)
+
+    def _repr_html_(self) -> str:
+        from ..inspection.curves import history_html
+
+        return history_html(self)
 
     def __getitem__(self, name: str) -> list[float]:
         return self.history[name]

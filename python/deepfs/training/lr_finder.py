@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._arrays import Array
+from ..data.batches import DataSet
 from ..random import Random, get_seed
 from ..trainer import Trainer
 
@@ -53,7 +54,7 @@ class RangeTest:
 
 
 def range_test(
-    trainer: Trainer, x: Array, y: Array, batch_size: int, rates: Array, stop: float
+    trainer: Trainer, data: DataSet, batch_size: int, rates: Array, stop: float
 ) -> RangeTest:
     """Train a copy, one step at each rate; see `Model.lr_find`."""
     copied = copy.deepcopy(trainer)
@@ -61,10 +62,12 @@ def range_test(
     losses: list[float] = []
     smooth: list[float] = []
     past = 0.0
-    for t, (lr, picked) in enumerate(zip(rates, endless(len(x), batch_size), strict=False), 1):
+    for t, (lr, picked) in enumerate(
+        zip(rates, endless(data.samples, batch_size), strict=False), 1
+    ):
         copied.optimizer.lr = float(lr)
         try:
-            loss = copied.step([(x[picked], y[picked])])["loss"]
+            loss = copied.step([data.take(picked)])["loss"]
         except FloatingPointError:
             break
         past = SMOOTHING * past + (1 - SMOOTHING) * loss

@@ -1,0 +1,162 @@
+"""Inspector: look at a network and at its training. It is a base class of `deepfs.Model`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ._arrays import Shape
+from ._check import number, whole
+from .inspection.summary import print_summary
+from .predictor import Predictor
+from .training.inputs import checked_batch, checked_data
+from .training.lr_finder import RangeTest, range_test
+
+if TYPE_CHECKING:
+    from .inspection.profile import Profile
+
+
+class Inspector(Predictor):
+    """What `deepfs.Model` tells about itself: summary, profile, and the range of learning rates."""
+
+    def __repr__(self) -> str:
+        from .inspection.overview import model_in_words
+
+        return model_in_words(self)
+
+    def _repr_html_(self) -> str:
+        from .inspection.overview import model_html
+
+        return model_html(self)
+
+    def summary(self, in_shape: Shape | None = None) -> None:
+        """Print a table of the layers: name, class, output shape, algorithm, number of parameters.
+
+        Parameters
+        ----------
+        in_shape : tuple of int, optional
+            Shape of an input without the batch axis. The network is built for it if it is not built
+            yet.
+
+        Raises
+        ------
+        RuntimeError
+            If the network is not built and ``in_shape`` is not given.
+
+        Examples
+        --------
+        >>> import deepfs as dfs
+        >>> net = dfs.layers.Sequential([dfs.layers.Dense(8), dfs.layers.ReLU()])
+        >>> model = dfs.Model(net, dfs.losses.CrossEntropy(), dfs.optimizers.SGD())
+        >>> model.summary((4,))
+        layer    kind   output   algorithm  parameters
+        dense_1  Dense  (n, 8)   -                  40
+        relu_1   ReLU   (n, 8)   -                   -
+        40 parameters, float32
+        """
+        print_summary(self.trainer.network, in_shape)
+
+    def profile(self, x: ArrayLike, y: ArrayLike, repeats: int = 10) -> Profile:
+        """Measure the time of a training step, layer by layer.
+
+        A copy of the model takes the steps, so the model does not change, except that its network
+        is built if it is not built yet.
+
+        Parameters
+        ----------
+        x, y : array (n, ...)
+            One batch of inputs and targets.
+        repeats : int
+            Number of timed steps, whose medians are reported. One step before them is not timed.
+
+        Returns
+        -------
+        Profile
+            Print it for a table; ``rows`` and ``as_dict()`` are for programs.
+
+        Raises
+        ------
+        TypeError, ValueError, FloatingPointError
+            As `train_on_batch`, and if ``repeats`` is not an int of at least 1.
+
+        Examples
+        --------
+        >>> import deepfs as dfs
+        >>> parts = dfs.networks.mlp((32,)), dfs.losses.CrossEntropy(), dfs.optimizers.SGD()
+        >>> model = dfs.Model(*parts)
+        >>> profile = model.profile(np.zeros((8, 1, 28, 28)), np.arange(8), repeats=2)
+        >>> [row.name for row in profile.rows][:4]
+        ['flatten_1', 'dense_1', 'relu_1', 'dense_2']
+        >>> profile["dense_1"].forward.multiply_adds == 8 * 784 * 32
+        True
+        """
+        from .inspection.profile import profile
+
+        batch = checked_batch(self.trainer, x, y, "profile")
+        repeats = whole(repeats, "repeats")
+        self.trainer.build(batch.x)
+        return profile(self.trainer, batch, repeats)
+
+    def lr_find(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        batch_size: int = 32,
+        *,
+        min_lr: float = 1e-6,
+        max_lr: float = 10.0,
+        steps: int = 100,
+        stop: float = 4.0,
+    ) -> RangeTest:
+        """Learning rate range test: take one step at each of many rates, from small to large.
+
+        A copy of the model takes the steps, so neither the model nor the random numbers that follow
+        change, except that the network is built if it is not built yet.
+
+        Parameters
+        ----------
+        x, y : array (n, ...)
+            Training inputs and targets.
+        batch_size : int
+            Samples per step.
+        min_lr, max_lr : float
+            The first and the last rate, above 0. The rates between grow by a constant factor.
+        steps : int
+            Number of rates, at least 2.
+        stop : float
+            The test ends early when the smoothed loss exceeds ``stop`` times its minimum; above 1.
+
+        Returns
+        -------
+        RangeTest
+            ``lrs``, ``losses`` and ``smooth`` to plot, and ``suggestion``: the rate at which the
+            loss falls fastest.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is of the wrong kind or out of range, or the data does not suit `fit`.
+
+        References
+        ----------
+        Smith, "Cyclical learning rates for training neural networks", 2017, arXiv:1506.01186.
+
+        Examples
+        --------
+        >>> import deepfs as dfs
+        >>> dfs.set_seed(0)
+        >>> (x, y), _ = dfs.datasets.mnist_mini()
+        >>> model = dfs.Model(dfs.networks.mlp(), dfs.losses.CrossEntropy(), dfs.optimizers.Adam())
+        >>> test = model.lr_find(x, y)
+        >>> 1e-5 < test.suggestion < 1e-1
+        True
+        """
+        batch_size, steps = whole(batch_size, "batch_size"), whole(steps, "steps", 2)
+        low, high = number(min_lr, "min_lr", "(0, inf)"), number(max_lr, "max_lr", "(0, inf)")
+        if low >= high:
+            raise ValueError(f"max_lr must be above min_lr, got {high} and {low}")
+        stop = number(stop, "stop", "(1, inf)")
+        data = checked_data(self.trainer, x, y)
+        return range_test(self.trainer, data, batch_size, np.geomspace(low, high, steps), stop)

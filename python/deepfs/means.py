@@ -1,0 +1,169 @@
+"""Means: loss and metrics over batches, as sums of terms over what they are divided by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+
+from . import metrics as metrics_module
+from ._arrays import Array
+from ._trees import Tree
+from .losses import Combined, Loss
+from .metrics._accumulators import Accumulator, PerSample
+from .metrics._named import OfOutput, accumulator
+
+SEPARATOR = ":"  # between the name of a metric and that of an array of its state
+
+
+class Means:
+    """What a model measures over the batches of an epoch or of a data set.
+
+    The mean of batch means would weight a term by the size of its batch. So sums and divisors are
+    added apart, and divided at the end: training, validation and `Model.evaluate` give the same
+    numbers for the same weights, whatever the batches.
+
+    Parameters
+    ----------
+    loss : Loss
+        The loss whose sums are added.
+    metrics : dict of metric
+        What else is measured, by name.
+    keeps : bool
+        False if only what `add` returns is of interest: that of one batch.
+    """
+
+    def __init__(self, loss: Loss, metrics: Mapping[str, Any], keeps: bool = True) -> None:
+        self.loss, self.keeps = loss, keeps
+        self.sums: Array | None = None
+        self.divisors: Array | None = None
+        self.metrics = metrics
+        self.accumulators = {name: maker_of(metric)() for name, metric in metrics.items()}
+        self.steps = 0
+        self.per_step: dict[str, float] = {}  # sums of numbers that a step has one of
+
+    def add(self, loss_cache: Any, outputs: Tree, targets: Tree) -> dict[str, float]:
+        """Add a batch, given the cache of its loss; return what was measured beside the loss."""
+        logs: dict[str, float] = {}
+        several = isinstance(self.loss, Combined)
+        if self.keeps or several:
+            sums, divisors = self.loss.totals(loss_cache)
+            logs = losses_of(self.loss, sums, divisors) if several else {}
+            if self.sums is None or self.divisors is None:
+                self.sums, self.divisors = sums, divisors
+            else:
+                self.sums, self.divisors = self.sums + sums, self.divisors + divisors
+        counts_all = not several and loss_ignores(self.loss) is None
+        y, t = outputs, targets
+        for name, metric in self.accumulators.items():
+            if not counts_all:
+                y, t = self._counted(self.metrics[name], outputs, targets)
+            if type(metric) is PerSample:
+                total, weight = metric.total, metric.weight
+                metric.add(y, t)
+                more = metric.weight - weight
+                logs[name] = metric.finish((metric.total - total) / more) if more else 0.0
+                continue
+            own = maker_of(self.metrics[name])()  # of the batch alone, beside that of the whole
+            own.add(y, t)
+            logs[name] = own.of_batch()
+            if self.keeps:
+                metric.add(y, t)
+        return logs
+
+    def _counted(self, metric: Any, outputs: Tree, targets: Tree) -> tuple[Tree, Tree]:
+        """Return outputs and targets without those that the loss ignores."""
+        loss: Any = self.loss
+        if isinstance(metric, OfOutput) and isinstance(loss, Combined):
+            key, loss = metric.output, dict(loss.parts())[metric.output]
+            if loss_ignores(loss) is None:
+                return outputs, targets
+            y, t = metrics_module.without_ignored(outputs[key], targets[key], loss.ignore_index)
+            return {key: y}, {key: t}
+        if loss_ignores(loss) is None:
+            return outputs, targets
+        return metrics_module.without_ignored(outputs, targets, loss.ignore_index)
+
+    def add_step(self, logs: Mapping[str, float]) -> None:
+        """Add numbers of one step, such as the norm of its gradients: their mean is over steps."""
+        self.steps += 1
+        for name, value in logs.items():
+            self.per_step[name] = self.per_step.get(name, 0.0) + value
+
+    def load_means(self, totals: Mapping[str, float], samples: int) -> None:
+        """Continue from means times samples, which checkpoints of version 0.1.0 hold."""
+        for name, total in totals.items():
+            if name == "loss":
+                self.sums, self.divisors = np.array([total]), np.array([float(samples)])
+            elif name in self.metrics:
+                self.accumulators[name].load_state(
+                    {"total": np.array(total), "weight": np.array(float(samples))}
+                )
+            else:
+                self.steps, self.per_step[name] = samples, total
+
+    def values(self) -> dict[str, float]:
+        """Return the loss and the metrics so far."""
+        logs: dict[str, float] = {}
+        if self.sums is not None and self.divisors is not None:
+            logs = losses_of(self.loss, self.sums, self.divisors)
+        logs |= {name: metric.value() for name, metric in self.accumulators.items()}
+        return logs | {name: total / self.steps for name, total in self.per_step.items()}
+
+    def state(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Return numbers and arrays from which `load_state` continues with the same bits."""
+        arrays = {
+            f"{name}{SEPARATOR}{key}": array
+            for name, metric in self.accumulators.items()
+            for key, array in metric.state().items()
+        }
+        if self.sums is not None and self.divisors is not None:
+            arrays |= {"sums": self.sums, "divisors": self.divisors}
+        return {"steps": self.steps, "per_step": self.per_step}, arrays
+
+    def load_state(self, numbers: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+        """Continue from what `state` returned."""
+        self.steps = int(numbers["steps"])
+        self.per_step = {str(name): float(value) for name, value in numbers["per_step"].items()}
+        if "sums" in arrays:
+            self.sums = np.asarray(arrays["sums"], np.float64)
+            self.divisors = np.asarray(arrays["divisors"], np.float64)
+        for name, metric in self.accumulators.items():
+            own = {
+                key.removeprefix(f"{name}{SEPARATOR}"): array
+                for key, array in arrays.items()
+                if key.startswith(f"{name}{SEPARATOR}")
+            }
+            metric.load_state(own)
+
+
+@lru_cache(maxsize=256)
+def _maker(metric: Any) -> Callable[[], Accumulator]:
+    """Return what makes accumulators of a metric: to find out takes as long as a small step."""
+    made = accumulator(metric)
+    if type(made) is PerSample:
+        return partial(PerSample, made.metric, made.finish)
+    return partial(accumulator, metric)
+
+
+def maker_of(metric: Any) -> Callable[[], Accumulator]:
+    """Return a function that makes a new accumulator of a metric."""
+    try:
+        return _maker(metric)
+    except TypeError:  # it cannot be hashed
+        return partial(accumulator, metric)
+
+
+def loss_ignores(loss: Loss) -> int | None:
+    """Return the label that a loss ignores, or None."""
+    return getattr(loss, "ignore_index", None)
+
+
+def losses_of(loss: Loss, sums: Array, divisors: Array) -> dict[str, float]:
+    """Return ``loss``, and ``NAME_loss`` of each output if there are several."""
+    logs = {"loss": loss.value(sums, divisors)}
+    if isinstance(loss, Combined):
+        logs |= {f"{key}_loss": value for key, value in loss.values(sums, divisors).items()}
+    return logs
