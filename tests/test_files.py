@@ -467,6 +467,45 @@ def test_buffers_that_no_layer_can_have(name, value, tmp_path):
     assert_array_equal(model.network.buffers()[name], before)
 
 
+@pytest.mark.parametrize("seed", [0, 2**62, 2**62 + 1, 2**63 - 1])
+def test_any_seed_is_resumed(seed, tmp_path):
+    """A process that chooses none has one above 2**62 half of the time."""
+    histories = []
+    for epochs in ([2], [1, 2]):
+        for number in epochs:
+            dfs.set_seed(seed)
+            model = small_model()
+            x, y = np.eye(8, dtype="f")[:, None, None].repeat(8, 2), np.arange(8) % 3
+            folder = tmp_path / str(len(epochs))
+            history = model.fit(
+                x, y, 4, number, verbose=0, checkpoint=folder, resume=folder.exists()
+            )
+        histories.append(history)
+    assert histories[0] == histories[1]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("order", [0, 2**32]), ("order", [2**63, 0]), ("order", [0]), ("order", "ab"), ("order", [None, None]),
+     ("random", [-1, 0]), ("random", [0, -1]), ("random", [0, 0, 0]), ("random", [0.5, 0]),
+     ("epoch", -1), ("epoch", "1"), ("at", 1.5), ("stopped", 1), ("history", [1]),
+     ("history", {"loss": 3})],
+)  # fmt: skip
+def test_a_position_of_a_run_that_cannot_be(field, value, tmp_path):
+    x, y = np.zeros((8, 1, 8, 8), "f"), np.arange(8) % 3
+    small_model().fit(x, y, 4, 1, verbose=0, checkpoint=tmp_path)
+    (path,) = Checkpoints(tmp_path).paths()[-1:]
+    rewrite(path, lambda _, d: d["run"].update({field: value}))
+    model = small_model()
+    model.predict(x)
+    before = [p.value.copy() for p in model.network.parameters().values()]
+    with pytest.raises(dfs.CheckpointError, match="is not a checkpoint of a run"):
+        model.fit(x, y, 4, 2, verbose=0, checkpoint=tmp_path, resume=True)
+    for parameter, value in zip(model.network.parameters().values(), before, strict=True):
+        assert_array_equal(parameter.value, value)
+    assert model.steps == 0
+
+
 def test_a_header_that_safetensors_did_not_check(tmp_path, monkeypatch):
     """The file may be replaced between its check and ours."""
     import safetensors

@@ -122,6 +122,12 @@ def set_state(state: tuple[int, int]) -> None:
         _streams().seed, _streams().used = state
 
 
+def checked_state(state: Any) -> tuple[int, int]:
+    """Return a state that was read from a file; raise TypeError or ValueError if it is none."""
+    seed, used = state
+    return whole(seed, "seed", 0, 2**63 - 1), whole(used, "the number of streams", 0)
+
+
 def get_seed() -> int:
     """Return the seed."""
     return _streams().seed
