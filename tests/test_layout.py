@@ -46,7 +46,7 @@ ORDER = """
     predictor
     inspector
     model
-    _load
+    _load _pictures _command
     cli
     __main__ __init__
 """

@@ -79,6 +79,17 @@ def to_config(value: Any, seen: list[layers.Layer] | None = None) -> Any:
     raise TypeError(f"{value!r} cannot be saved: a setting must be numbers, text or a layer")
 
 
+def number_of_layers(value: Any) -> int:
+    """Return the number of layers that a setting describes, as `SettingsReader` counts them."""
+    if isinstance(value, dict):
+        value = tuple(value.values())
+    if isinstance(value, (list, tuple)):
+        return sum(map(number_of_layers, value))
+    if not isinstance(value, layers.Layer):
+        return 0
+    return 1 + sum(number_of_layers(getattr(value, name)) for name in setting_names(type(value)))
+
+
 class SettingsReader:
     """Makes objects from the output of `to_config`, of the given kinds only.
 
