@@ -116,7 +116,7 @@ class SettingsReader:
             return {name: self.make(entry) for name, entry in settings["entries"].items()}
         if kind == INPUT:
             return layers.Input(**settings)
-        if settings.get(FUNCTION) is not None:  # of a schedule or regularizer, it is asked for later
+        if settings.get(FUNCTION) is not None:  # None: a schedule or regularizer
             raise CheckpointError(
                 f"the loss contains a function of your own, {settings[FUNCTION]}, which is not in "
                 f"the file: load(path, loss={settings[FUNCTION]}), or the tuple or dict of losses"
