@@ -92,7 +92,7 @@ def random_graph(seed):
     return L.Graph(tuple(inputs), tuple(outputs))
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(40))
 def test_random_graphs_have_the_bits_of_separate_passes(seed):
     dfs.set_seed(seed)
     graph, rng = random_graph(seed), np.random.default_rng(seed)
@@ -498,7 +498,7 @@ def test_a_changed_layer_is_fused_anew(rng):
 
 def test_a_long_graph_is_copied_and_pickled(rng):
     x = h = L.Input((4,))
-    for _ in range(2000):
+    for _ in range(600):
         h = L.Tanh()(h) + x
     graph = L.Graph(x, h)
     value = rng.standard_normal((2, 4))
@@ -517,7 +517,8 @@ BATCH, ROWS = np.zeros((2, 1, 5, 5)), np.zeros((2, 2))
 @pytest.mark.parametrize(
     ("act", "error", "message"),
     [
-        (lambda: L.Conv2D(4, 3)(Y), ValueError, "Conv2D takes 4 dimensional input, got shape (n, 4)"),
+        (lambda: L.Conv2D(4, 3)(Y), ValueError,
+         "Conv2D takes 4 dimensional input, got shape (n, 4)"),
         (lambda: L.Conv2D(4, 9, name="c")(X), ValueError, 'Conv2D "c"'),
         (lambda: L.Add(name="sum")([VECTOR, Y]), ValueError,
          'Add "sum" must add equal shapes, got (64,), (4,)'),
@@ -529,7 +530,8 @@ BATCH, ROWS = np.zeros((2, 1, 5, 5)), np.zeros((2, 2))
          "Add takes symbolic tensors or arrays, not both, got array("),
         (lambda: np.asarray(Y), TypeError, "a symbolic tensor has no numbers: make a Graph"),
         (lambda: L.ReLU().forward(Y), TypeError, "a symbolic tensor has no numbers: make a Graph"),
-        (lambda: L.Add()(Y), ValueError, "Add takes a tuple of inputs, (a, b), got one of shape (4,)"),
+        (lambda: L.Add()(Y), ValueError,
+         "Add takes a tuple of inputs, (a, b), got one of shape (4,)"),
         (lambda: L.Graph(X, Y), ValueError,
          "an output of Graph depends on Input((4,)), which is not among its inputs"),
         (lambda: L.Graph(Y, VECTOR), ValueError,
@@ -537,7 +539,8 @@ BATCH, ROWS = np.zeros((2, 1, 5, 5)), np.zeros((2, 2))
         (lambda: L.Graph((X, Y), VECTOR), ValueError,
          "no output of Graph depends on its input Input((4,))"),
         (lambda: L.Graph((X, X), VECTOR), ValueError, "different inputs, got one of them twice"),
-        (lambda: L.Graph((), VECTOR), ValueError, "Graph needs at least one of its inputs, got none"),
+        (lambda: L.Graph((), VECTOR), ValueError,
+         "Graph needs at least one of its inputs, got none"),
         (lambda: L.Graph(X, {}), ValueError, "Graph needs at least one of its outputs, got none"),
         (lambda: L.Graph((1, 8, 8), VECTOR), TypeError,
          "Graph takes symbolic tensors as inputs, made by Input(shape) and layers called on it, "
@@ -547,7 +550,8 @@ BATCH, ROWS = np.zeros((2, 1, 5, 5)), np.zeros((2, 2))
         (lambda: L.Graph(X, L.ReLU(name="a")(L.Tanh(name="a")(X))), ValueError,
          "Graph must have parts of different names, got 'a' twice"),
         (lambda: L.Input(8), TypeError, "the shape of an Input must be a tuple of ints, got 8"),
-        (lambda: L.Input((None, 8)), TypeError, "each entry of the shape of an Input must be an int"),
+        (lambda: L.Input((None, 8)), TypeError,
+         "each entry of the shape of an Input must be an int"),
         (lambda: L.Input((0, 8)), ValueError, "must have extents of at least 1, got (0, 8)"),
         (lambda: L.Input((8,), name=8), TypeError, "the name of an Input must be a str, got 8"),
         (lambda: siamese()(BATCH), ValueError,
@@ -568,14 +572,17 @@ BATCH, ROWS = np.zeros((2, 1, 5, 5)), np.zeros((2, 2))
          "Graph takes a dict of inputs, 'image', 'age', got a tuple of 2"),
         (lambda: two_heads()(BATCH), ValueError, "got one of shape (2, 1, 5, 5)"),
         (lambda: two_heads()({"image": BATCH, "age": np.zeros((2, 3))}), ValueError, "Dense"),
-        (lambda: unet()({"image": BATCH}), ValueError, "Graph takes one array, got a dict of 'image'"),
+        (lambda: unet()({"image": BATCH}), ValueError,
+         "Graph takes one array, got a dict of 'image'"),
         (lambda: unet()(np.zeros((2, 8, 8))), ValueError,
          "Graph takes an input 'image' of shape (n, 2, 8, 8), got (n, 8, 8)"),
         (lambda: unet()(np.zeros((2, 3, 8, 8))), ValueError, 'Conv2D "conv2d_1" takes 2 channels'),
         (lambda: L.Sequential([L.Dense(3), siamese()])(ROWS), ValueError,
          "takes a tuple of 2 inputs, got one of shape (3,)"),
-        (lambda: L.Sequential([unet(), two_heads()]).build((2, 8, 8)), ValueError, "a dict of inputs"),
-        (lambda: L.Graph(X, 3, layers=(), calls=()), ValueError, "the number of a value must be at most 0"),
+        (lambda: L.Sequential([unet(), two_heads()]).build((2, 8, 8)), ValueError,
+         "a dict of inputs"),
+        (lambda: L.Graph(X, 3, layers=(), calls=()), ValueError,
+         "the number of a value must be at most 0"),
     ],
 )  # fmt: skip
 def test_refuses(act, error, message):
@@ -599,5 +606,5 @@ def test_a_wrong_gradient_is_refused(rng):
         graph.backward(tuple(y.values()), cache)
     with pytest.raises(ValueError, match=r"gradient of an output \(2, 1\), got \(2, 3\)"):
         graph.backward({"digit": y["digit"], "size": y["digit"]}, cache)
-    with pytest.raises(RuntimeError, match="Graph.backward needs the cache of a forward"):
+    with pytest.raises(RuntimeError, match=r"Graph\.backward needs the cache of a forward"):
         two_heads().backward(y, cache)

@@ -93,6 +93,10 @@ class Graph(Several, Container):
             object.__setattr__(self, "_given_none", left)
         self.inputs = map_tree(lambda tensor: Tensor(tensor.shape, tensor.name), inputs)
         vars(self).update(_one=isinstance(self.inputs, Tensor), _inputs=count(self.inputs))
+        layers, calls = self.layers, self.calls
+        if not isinstance(layers, (tuple, list)) or not isinstance(calls, (tuple, list)):
+            raise TypeError(f"Graph takes tuples of layers and calls, got {shown((layers, calls))}")
+        self.layers = tuple(layers)
         self._parts = name_parts(self.layers, "Graph")
         self._wired = check_wiring(self)
         self._value_shapes(self._declared)
@@ -319,9 +323,6 @@ def count(tree: Tree) -> int:
 def check_wiring(graph: Graph) -> list[Called]:
     """Return the calls of a graph with their layers; raise if numbers are wrong, as in a file."""
     layers, calls = graph.layers, graph.calls
-    if not isinstance(layers, (tuple, list)) or not isinstance(calls, (tuple, list)):
-        raise TypeError(f"Graph takes tuples of layers and calls, got {shown((layers, calls))}")
-    graph.layers = tuple(layers)
     known = count(graph.inputs)
     wired: list[Called] = []
     used: set[int] = set()
