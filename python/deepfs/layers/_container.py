@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from .._arrays import Array, Shape, float_dtype
+from .._trees import is_shape
 from . import _parameter
 from ._base import Layer
 from ._parameter import Parameter
@@ -46,6 +47,12 @@ class Container(Layer):
         from ..inspection.html import network_html
 
         return network_html(self)
+
+    def out_shape(self, in_shape: Shape) -> Shape:
+        made = super().out_shape(in_shape)
+        if not is_shape(made):
+            raise ValueError(f"{self.label} has one output, got {len(made)}: make it a Graph")
+        return made
 
     def replace(self, name: str, layer: Layer) -> Layer:
         """Replace a part by another layer; return the old one.
