@@ -60,6 +60,7 @@ GOOD = {
     "ceil_mode": FLAG,
     "class_weight": (None, (1, 2, 3, 0.5), [0.0, 1.0], np.ones(4)),
     "count_include_pad": FLAG,
+    "cropping": (0, 1, (1, 0), (0, 1, 1, 0)),
     "dilation": (1, 1, 2, (2, 1)),
     "dtype": (None, "float32", np.float64),
     "filters": SIZE,
@@ -70,12 +71,14 @@ GOOD = {
     "every": SIZE,
     "factor": (1, 2, (2, 3)),
     "first": SIZE,
+    "function": (abs,),
     "kernel_size": (1, 2, 3, (1, 2), (3, 1)),
     "label_smoothing": (0, 0.1, 1),
     "length": SIZE,
     "limit": (1, 0.5),
     "lr": (0.1, 1, schedules.Cosine(0.1, 3)),
     "merge": ("concat", "add"),
+    "method": ("bilinear", "nearest"),
     "milestones": ([2, 4], (1,), []),
     "momentum": (0.9, 0, 1),
     "multiplier": (1, 2),
@@ -91,6 +94,7 @@ GOOD = {
     "running_variance": ("unbiased", "biased"),
     "scaling": ("train", "test"),
     "shape": (-1, 6, (2, -1), (4, 1, 1)),
+    "size": (1, 7, (2, 3)),
     "statistics": ("moving", "cumulative"),
     "std": (0, 0.5, 1e300),
     "stride": (1, 1, 2, (1, 3)),
@@ -583,7 +587,7 @@ def test_a_refused_batch_moves_no_buffer():
     for x, message in (
         (np.ones((2, 3, 4, 4)), "Dense .* takes inputs of 3 numbers"),
         (np.ones((1, 3)), "BatchNorm .* needs more than 1 value per channel in training"),
-        (np.ones(1), "BatchNorm .* takes 2 or 4 dimensional input"),
+        (np.ones(1), "BatchNorm .* takes 2 or 3 or 4 dimensional input"),
     ):
         with pytest.raises(ValueError, match=message):
             net.forward(x, training=True)

@@ -5,11 +5,14 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from cnn_core import activation, batch_norm
+from deepfs import layers as L
 from deepfs import reference
 from deepfs.layers import BatchNorm
 
 
-@pytest.mark.parametrize("shape", [(9, 4), (5, 3, 4, 6), (2, 70, 1, 1), (40, 2, 20, 20)])
+@pytest.mark.parametrize(
+    "shape", [(9, 4), (5, 3, 7), (2, 70, 9), (5, 3, 4, 6), (2, 70, 1, 1), (40, 2, 20, 20)]
+)
 def test_matches_numpy(shape, dtype, tolerance, threads, rng):
     x = (3 * rng.standard_normal(shape) + 1).astype(dtype)
     layer = BatchNorm()
@@ -26,7 +29,7 @@ def rows_of(x):
     return np.moveaxis(x, 1, -1).reshape(-1, x.shape[1])
 
 
-@pytest.mark.parametrize("shape", [(9, 4), (5, 3, 4, 6), (40, 2, 20, 20)])
+@pytest.mark.parametrize("shape", [(9, 4), (5, 3, 7), (5, 3, 4, 6), (40, 2, 20, 20)])
 @pytest.mark.parametrize("fixed", [False, True])
 def test_kernels_match_numpy(fixed, shape, dtype, tolerance, threads, rng):
     """With the statistics of the batch, and with fixed ones, which are constants."""
@@ -53,7 +56,7 @@ def test_kernels_match_numpy(fixed, shape, dtype, tolerance, threads, rng):
     assert_allclose((dbeta - 1) / len(dx), wanted[2] / len(dx), **close)
 
 
-@pytest.mark.parametrize("shape", [(9, 4), (3, 2, 4, 5)])
+@pytest.mark.parametrize("shape", [(9, 4), (3, 2, 6), (3, 2, 4, 5)])
 @pytest.mark.parametrize("fixed", [False, True])
 def test_the_gradients_are_those_of_finite_differences(fixed, shape, rng):
     x, dy = rng.standard_normal((2, *shape))
@@ -223,11 +226,45 @@ def test_refuses_settings(settings, message):
 
 
 def test_refuses_inputs():
-    with pytest.raises(ValueError, match="BatchNorm takes 2 or 4 dimensional input"):
-        BatchNorm()(np.zeros((2, 3, 4)))
+    with pytest.raises(ValueError, match="BatchNorm takes 2 or 3 or 4 dimensional input"):
+        BatchNorm()(np.zeros((2, 3, 4, 5, 6)))
     with pytest.raises(ValueError, match="needs more than 1 value per channel in training"):
         BatchNorm().forward(np.zeros((1, 3)), training=True)
+    with pytest.raises(ValueError, match=r"more than 1 value per channel .* got shape \(1, 3, 1\)"):
+        BatchNorm().forward(np.zeros((1, 3, 1)), training=True)
     layer = BatchNorm()
     layer(np.zeros((2, 3)))
     with pytest.raises(ValueError, match=r"BatchNorm takes 3 features, got shape \(4,\)"):
         layer(np.zeros((2, 4)))
+    layer = BatchNorm()
+    layer(np.zeros((2, 3, 5)))
+    with pytest.raises(ValueError, match=r"BatchNorm takes 3 channels, got shape \(4, 5\)"):
+        layer(np.zeros((2, 4, 5)))
+    layer(np.zeros((2, 3, 8)))
+
+
+@pytest.mark.parametrize("statistics", ["moving", "cumulative", "fixed"])
+@pytest.mark.parametrize("residual", [False, True])
+def test_sequences_are_images_of_height_1(statistics, residual, dtype, threads, rng):
+    """The same bits, fused with a convolution, a sum and a ReLU, in training and inference."""
+    x = rng.standard_normal((4, 5, 9)).astype(dtype)
+
+    def net(convolution, window, padding):
+        start = convolution(5, window, padding=padding, bias=False, initializer="ones")
+        norm = BatchNorm(statistics=statistics)
+        body = L.Sequential([start, norm])
+        after = convolution(2, window, initializer="ones")
+        return L.Sequential([L.Residual(body) if residual else body, L.ReLU(), after])
+
+    def run(net, x):
+        for _ in range(2):
+            y, cache = net.forward(x, training=True)
+        dx = net.backward(np.cos(y), cache)
+        arrays = [y, dx, net(x), *(p.grad for p in net.parameters().values())]
+        return arrays, [*net.buffers().values()]
+
+    mine, buffers = run(net(L.Conv1D, 3, 1), x)
+    image, wanted = run(net(L.Conv2D, (1, 3), (0, 1)), x[:, :, None])
+    assert len(buffers) == 3
+    for a, b in zip(mine + buffers, image + wanted, strict=True):
+        assert_array_equal(a.reshape(b.shape), b)

@@ -94,7 +94,7 @@ def test_a_relu_left_to_it_has_the_same_bits(rng):
 @pytest.mark.parametrize(
     ("make", "shape", "message"),
     [
-        (lambda: L.Conv1D(3, 3), (2, 4, 2), "Conv1D window 1x3 exceeds the image, 1x2"),
+        (lambda: L.Conv1D(3, 3), (2, 4, 2), "Conv1D window 3 exceeds the sequence, 2 entries"),
         (lambda: L.Conv1D(3, 3), (2, 4, 5, 5), "Conv1D takes 3 dimensional input, got"),
         (lambda: L.Conv1D(4, 3, groups=2), (2, 3, 5), "must cut 3 channels and 4 filters"),
     ],
@@ -102,6 +102,11 @@ def test_a_relu_left_to_it_has_the_same_bits(rng):
 def test_refuses_an_input(make, shape, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         make()(np.zeros(shape))
+
+
+def test_refuses_a_weight_beyond_memory_in_its_own_shape():
+    with pytest.raises(MemoryError, match=r"^Conv1D: no memory for a weight of shape \(26"):
+        L.Conv1D(2**28, 2**28).build((64, 2**29))
 
 
 def test_refuses_other_channels_than_at_first():

@@ -31,6 +31,14 @@ def test_the_mean_of_a_large_image_is_accurate(rng):
     assert_allclose(GlobalAvgPool2D()(x), wanted, rtol=1e-6)
 
 
+@pytest.mark.parametrize("image", [(4096, 3), (3, 4096), (129, 500), (700, 257)])
+@pytest.mark.parametrize("channels", [1, 5, 20])
+def test_the_mean_of_equal_pixels_is_theirs(image, channels, dtype, threads):
+    """Equal numbers are the worst case: in a chain of thousands all roundings go one way."""
+    x = np.full((2, channels, *image), 0.1, dtype)
+    assert_allclose(GlobalAvgPool2D()(x), 0.1, rtol=20 * np.finfo(dtype).eps)
+
+
 @pytest.mark.parametrize("make", [GlobalAvgPool2D, GlobalMaxPool2D, partial(AdaptiveAvgPool2D, 2)])
 def test_an_image_without_pixels_is_refused(make):
     layer = make(name="top")

@@ -32,16 +32,16 @@ def channels_last(x: Array) -> Array:
     >>> channels_last(np.zeros((2, 3, 8, 7))).shape
     (2, 8, 7, 3)
     """
-    if x.ndim != 4:
-        return np.ascontiguousarray(np.moveaxis(x, 1, -1) if x.ndim > 1 else x)
-    last = x.transpose(0, 2, 3, 1)
+    if x.ndim < 3:
+        return np.ascontiguousarray(x)
+    last = x.transpose(0, 2, 3, 1) if x.ndim == 4 else np.moveaxis(x, 1, -1)
     if last.flags.c_contiguous:
         return last
     if not (x.flags.c_contiguous and _kernel_dtype(x)):
         return np.ascontiguousarray(last)
-    n, c, h, w = x.shape
-    y = empty((n, h, w, c), x.dtype)
-    transpose.transpose(x.reshape(n, c, h * w), y.reshape(n, h * w, c))
+    n, c, pixels = len(x), x.shape[1], prod(x.shape[2:])
+    y = empty(last.shape, x.dtype)
+    transpose.transpose(x.reshape(n, c, pixels), y.reshape(n, pixels, c))
     return y
 
 
@@ -55,7 +55,7 @@ def channels_first(x: Array) -> Array:
     """
     if x.ndim == 4:
         return x.transpose(0, 3, 1, 2)
-    return np.moveaxis(x, -1, 1) if x.ndim > 1 else x
+    return np.moveaxis(x, -1, 1) if x.ndim > 2 else x
 
 
 def physical(x: Array) -> Array:
@@ -113,6 +113,51 @@ def empty(shape: Shape, dtype: DTypeLike) -> Array:
         raise MemoryError(f"no memory for an array of {size} bytes")
     memory: Any = Buffer(size)
     return np.ndarray(shape, dtype, memory)
+
+
+def finite_as(x: Array, dtype: DTypeLike, who: str, first: int = 0) -> Array:
+    """Return samples in a dtype, all of whose numbers are finite.
+
+    Parameters
+    ----------
+    x : array (n, ...)
+        Samples, numbers of any kind.
+    dtype : {"float32", "float64"}
+        The dtype to compute in.
+    who : str
+        Who takes the samples, for messages.
+    first : int
+        Number of the first sample, if ``x`` is a part of an array.
+
+    Raises
+    ------
+    ValueError
+        If a number is NaN or infinite, or beyond the range of ``dtype``; the sample is named.
+
+    Examples
+    --------
+    >>> finite_as(np.array([[1.0], [2.0]]), "float32", "Model").dtype
+    dtype('float32')
+    >>> finite_as(np.array([[1.0], [1e300]]), "float32", "Model")
+    Traceback (most recent call last):
+    ValueError: Model needs inputs within float32 (3.4e+38), got 1e+300 in sample 1
+    """
+    with ignore_overflow():
+        y = x.astype(dtype, copy=False)
+    good = np.isfinite(y).reshape(len(y), -1).all(axis=1)
+    if not good.all():
+        at = int(good.argmin())
+        entries, kept = np.ravel(x[at]), np.isfinite(np.ravel(y[at]))
+        wrong = entries[~kept & np.isfinite(entries)]
+        if len(wrong) == 0:
+            raise ValueError(
+                f"{who} needs finite inputs, got NaN or infinity in sample {first + at}"
+            )
+        raise ValueError(
+            f"{who} needs inputs within {y.dtype} ({np.finfo(y.dtype).max:.1e}), "
+            f"got {wrong[0]:g} in sample {first + at}"
+        )
+    return y
 
 
 def ignore_overflow() -> np.errstate:

@@ -70,17 +70,18 @@ def padding(value: str | int | Sequence[int]) -> str | tuple[int, int, int, int]
     return sides(value)
 
 
-def sides(value: int | Sequence[int]) -> tuple[int, int, int, int]:
+def sides(
+    value: int | Sequence[int], name: str = "padding", others: str = ', "same" or "valid"'
+) -> tuple[int, int, int, int]:
     """Return a padding in numbers as (top, bottom, left, right)."""
-    if isinstance(value, Sequence) and len(value) == 4:
-        top, bottom, left, right = (whole(v, "padding", 0, MAX_EXTENT) for v in value)
+    if isinstance(value, Sequence) and len(value) == 4 and not isinstance(value, str):
+        top, bottom, left, right = (whole(v, name, 0, MAX_EXTENT) for v in value)
         return top, bottom, left, right
     try:
-        high, wide = pair(value, "padding", 0)
+        high, wide = pair(value, name, 0)
     except (TypeError, ValueError) as error:
         raise type(error)(
-            'padding must be an int of at least 0, two or four of them, "same" or "valid", '
-            f"got {shown(value)}"
+            f"{name} must be an int of at least 0, two or four of them{others}, got {shown(value)}"
         ) from None
     return high, high, wide, wide
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import losses
+from . import losses, optimizers
 from . import metrics as metrics_module
 from ._arrays import Array, FixedDict
 from ._check import flag
@@ -21,6 +21,7 @@ from .layers import Layer
 from .layers._container import Container, walk
 from .layers._parameter import gradients, structure
 from .losses import Combined, Loss
+from .losses._output_kinds import check_metrics
 from .means import Means
 from .optimizers import Arena, Optimizer
 from .optimizers._plan import Plan
@@ -333,6 +334,7 @@ class Trainer:
 
     def end_epoch(self, logs: Mapping[str, float]) -> None:
         """Count an epoch: schedules by epoch move on, and `schedules.Plateau` sees the logs."""
+        self.optimizer.check_logs(logs)
         vars(self)["epochs"] = self.epochs + 1
         self.optimizer.observe(logs)
 
@@ -364,6 +366,8 @@ def check_kinds(part: Any, name: str) -> Any:
     """
     if name == "loss":
         part = losses.get(part)
+    if name == "optimizer" and isinstance(part, str):
+        part = optimizers.get(part)
     if not isinstance(part, KINDS[name]):
         raise TypeError(f"Model needs a deepfs {KINDS[name].__name__}, got {part!r}")
     if name == "loss" and part.reduction == "none":
@@ -374,7 +378,7 @@ def check_kinds(part: Any, name: str) -> Any:
 def check_meaning(network: Layer, loss: Loss, metrics: Mapping[str, Metric]) -> None:
     """Raise ValueError, or warn, if a network's outputs are not what loss and metrics take."""
     loss.output_kind.check(loss, network)
-    losses.check_metrics(loss, network, metrics)
+    check_metrics(loss, network, metrics)
 
 
 def named_metrics(metrics: Any, name: str = "metrics") -> dict[str, Metric]:

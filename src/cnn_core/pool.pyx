@@ -29,7 +29,7 @@ from cnn_core.pool_windows cimport divisor, first_pixel, first_window, past_pixe
 from cnn_core.pool_windows cimport tiled
 from cnn_core.simd cimport MAX_LANES, VBYTES, oned, onef, shortd, shortf, vadd, vand_bits, vecd
 from cnn_core.simd cimport vecf, vector, vfill, vfill_bits, vload, vmultiply, vstore
-from cnn_core.threads cimport threads_for
+from cnn_core.threads cimport FloatMode, flush_denormals, threads_for
 from cnn_core.types cimport blocks_of, dim, least, real, same_shape
 
 cdef enum:
@@ -39,6 +39,7 @@ cdef enum:
     AVG_BACKWARD
 
 cdef enum:
+    CHAIN = 128             # pixels and rows of a mean that are added one after the other
     MAX_EXTENT = 1 << 30    # of a window, a step, the padding: below it, no index overflows
 
 mean_of_pixels = MEAN_OF_PIXELS
@@ -137,6 +138,54 @@ cdef inline void max_row_backward(
                     pixel += c
 
 
+cdef void add_pixels(const real* pixel, dim count, dim c, vector* total) noexcept nogil:
+    """total = sum of pixels; of more than a chain, the sum of two halves, which errs less."""
+    cdef dim half = blocks_of(blocks_of(count, 2), CHAIN) * CHAIN, _b
+    cdef vector v
+    if count > CHAIN:
+        add_pixels[real, vector](pixel, half, c, total)
+        add_pixels[real, vector](pixel + half * c, count - half, c, &v)
+        vadd(total[0], total[0], v)
+        return
+    vfill(total[0], 0)
+    for _b in range(count):
+        vload(v, pixel)
+        vadd(total[0], total[0], v)
+        pixel += c
+
+
+cdef void add_lines(
+    const real* pixel, dim lines, dim count, dim step, dim c, vector* total,
+) noexcept nogil:
+    """total = sum of the sums of ``count`` pixels of each line, in halves likewise."""
+    cdef dim half = blocks_of(blocks_of(lines, 2), CHAIN) * CHAIN, _a
+    cdef vector v
+    if lines > CHAIN:
+        add_lines[real, vector](pixel, half, count, step, c, total)
+        add_lines[real, vector](pixel + half * step, lines - half, count, step, c, &v)
+        vadd(total[0], total[0], v)
+        return
+    vfill(total[0], 0)
+    for _a in range(lines):
+        add_pixels[real, vector](pixel, count, c, &v)
+        vadd(total[0], total[0], v)
+        pixel += step
+
+
+cdef void long_mean(
+    const real* pixel, real* y, dim lines, dim count, dim w, dim c, real weight, vector* tag,
+) noexcept nogil:
+    """y = weight times the sum of a window, whose rows are ``w`` pixels apart."""
+    cdef dim size = sizeof(vector) // sizeof(real), q, k
+    cdef vector total, v
+    for q in range(blocks_of(c, size)):
+        k = least(q * size, c - size)
+        add_lines[real, vector](pixel + k, lines, count, w * c, c, &total)
+        vfill(v, weight)
+        vmultiply(total, total, v)
+        vstore(y + k, total)
+
+
 cdef inline void avg_row_forward(
     const real* x, real* y,                     # an image, row i of y
     dim i, const Pooling* p, vector* tag,
@@ -156,6 +205,10 @@ cdef inline void avg_row_forward(
         b0, b1 = first_pixel(j, sw, left, w, ow), past_pixel(j, kw, sw, left, w, ow)
         weight = <real> 1 / max(1, high * divisor(mean, b0, b1, w, right))
         b0, b1 = max(0, b0), least(w, b1)
+        if max(a1 - a0, b1 - b0) > CHAIN:
+            long_mean[real, vector](x + (a0 * w + b0) * c, y + j * c, a1 - a0, b1 - b0, w, c,
+                                    weight, tag)
+            continue
         for q in range(blocks_of(c, size)):
             k = least(q * size, c - size)
             vfill(total, 0)
@@ -331,6 +384,7 @@ def max_pool2d_forward(
     dim kh, dim kw, dim sh, dim sw, dim top, dim left,
 ):
     """Write the largest value of each window of ``x`` to ``y``, and which it was."""
+    cdef FloatMode _mode = flush_denormals()
     cdef Pooling p
     cdef real* at = NULL
     if (not describe(&p, sizeof(real), &x.shape[0], &y.shape[0], kh, kw, sh, sw, top, left, 0, 0, 0)
@@ -359,6 +413,7 @@ def max_pool2d_backward(
     With ``y`` it is that of a ReLU before the pooling as well. The value of a window is that of its
     argmax, so to stop dy where y is not above 0 is to stop dx where x is not.
     """
+    cdef FloatMode _mode = flush_denormals()
     cdef Pooling p
     cdef const real* value = NULL
     if (not describe(&p, sizeof(real), &dx.shape[0], &dy.shape[0], kh, kw, sh, sw, top, left, 0, 0,
@@ -387,6 +442,7 @@ def avg_pool2d_forward(
     int mean,                           # mean_of_pixels, mean_with_padding or mean_undivided
 ):
     """Write the mean of each window of ``x`` to ``y``, or the sum."""
+    cdef FloatMode _mode = flush_denormals()
     cdef Pooling p
     if not describe(&p, sizeof(real), &x.shape[0], &y.shape[0], kh, kw, sh, sw, top, left, bottom,
                     right, mean):
@@ -406,6 +462,7 @@ def avg_pool2d_backward(
     int mean,
 ):
     """Write the gradient of ``avg_pool2d_forward`` with respect to ``x`` to ``dx``."""
+    cdef FloatMode _mode = flush_denormals()
     cdef Pooling p
     if not describe(&p, sizeof(real), &dx.shape[0], &dy.shape[0], kh, kw, sh, sw, top, left,
                     bottom, right, mean):

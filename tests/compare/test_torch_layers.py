@@ -26,6 +26,12 @@ def image(rng, channels=None, least=6):
     return int(n), int(c), int(h), int(w)
 
 
+def sequence(rng, channels=None, least=6):
+    """Return the shape of a small batch of sequences."""
+    n, c, _, length = image(rng, channels, least)
+    return n, c, length
+
+
 def rows(rng):
     return tuple(map(int, rng.integers(2, 9, 2)))
 
@@ -193,9 +199,40 @@ def adaptive_avg_pool(rng):
     return L.AdaptiveAvgPool2D(maybe_int(rng, size)), nn.AdaptiveAvgPool2d(size), image(rng)
 
 
+def pool1d_settings(rng):
+    kernel, stride, ceil = int(rng.integers(1, 5)), int(rng.integers(1, 5)), bool(rng.integers(2))
+    return kernel, stride, int(rng.integers(0, kernel // 2 + 1)), ceil
+
+
+def max_pool1d(rng):
+    kernel, stride, padding, ceil = pool1d_settings(rng)
+    theirs = nn.MaxPool1d(kernel, stride, padding, ceil_mode=ceil)
+    return L.MaxPool1D(kernel, stride, padding, ceil), theirs, sequence(rng)
+
+
+def avg_pool1d(rng):
+    kernel, stride, padding, ceil = pool1d_settings(rng)
+    count = bool(rng.integers(2))
+    theirs = nn.AvgPool1d(kernel, stride, padding, ceil, count)
+    return L.AvgPool1D(kernel, stride, padding, ceil, count), theirs, sequence(rng)
+
+
+def global_avg_pool1d(rng):
+    return L.GlobalAvgPool1D(), lambda x: x.mean(2), sequence(rng)
+
+
+def global_max_pool1d(rng):
+    return L.GlobalMaxPool1D(), lambda x: x.amax(2), sequence(rng)
+
+
+def adaptive_avg_pool1d(rng):
+    size = int(rng.integers(1, 15))
+    return L.AdaptiveAvgPool1D(size), nn.AdaptiveAvgPool1d(size), sequence(rng)
+
+
 def batch_norm(rng):
     momentum, eps, affine = rng.random(), 10.0 ** -rng.integers(1, 8), bool(rng.integers(2))
-    shape = image(rng) if rng.random() < 0.5 else rows(rng)
+    shape = draw(rng, image(rng), rows(rng), sequence(rng))
     kind = nn.BatchNorm2d if len(shape) == 4 else nn.BatchNorm1d
     return L.BatchNorm(momentum, eps, affine), kind(shape[1], eps, 1 - momentum, affine), shape
 
@@ -266,6 +303,48 @@ def upsample(rng):
     return L.Upsample2D(maybe_int(rng, factor)), nn.Upsample(scale_factor=factor), image(rng)
 
 
+def zero_pad1d(rng):
+    ends = pair(rng, 0, 3)
+    return L.ZeroPad1D(ends), nn.ZeroPad1d(ends), sequence(rng)
+
+
+def crop(rng):
+    top, bottom, left, right = sides = tuple(map(int, rng.integers(0, 3, 4)))
+
+    def theirs(x):
+        return x[:, :, top : x.shape[2] - bottom, left : x.shape[3] - right]
+
+    return L.Crop2D(sides), theirs, image(rng)
+
+
+def crop1d(rng):
+    left, right = ends = pair(rng, 0, 2)
+    return L.Crop1D(ends), lambda x: x[:, :, left : x.shape[2] - right], sequence(rng)
+
+
+def upsample1d(rng):
+    factor = int(rng.integers(1, 5))
+    return L.Upsample1D(factor), nn.Upsample(scale_factor=factor), sequence(rng)
+
+
+def resize(rng):
+    size = pair(rng, 1, 20)
+
+    def theirs(x):
+        return F.interpolate(x, size, mode="bilinear", align_corners=False)
+
+    return L.Resize2D(size), theirs, image(rng, least=1)
+
+
+def resize_nearest(rng):
+    size = pair(rng, 1, 20)
+
+    def theirs(x):
+        return F.interpolate(x, size, mode="nearest-exact")
+
+    return L.Resize2D(size, "nearest"), theirs, image(rng, least=1)
+
+
 def reshape(rng):
     n, c, h, w = image(rng)
     return L.Reshape((h, -1)), Reshape((h, c * w)), (n, c, h, w)
@@ -299,6 +378,11 @@ OPERATIONS = {
     "global average pool": global_avg_pool,
     "global max pool": global_max_pool,
     "adaptive average pool": adaptive_avg_pool,
+    "max pool of sequences": max_pool1d,
+    "average pool of sequences": avg_pool1d,
+    "global average pool of sequences": global_avg_pool1d,
+    "global max pool of sequences": global_max_pool1d,
+    "adaptive average pool of sequences": adaptive_avg_pool1d,
     "batch norm": batch_norm,
     "batch norm, cumulative": batch_norm_cumulative,
     "layer norm": layer_norm,
@@ -323,7 +407,13 @@ OPERATIONS = {
     "flatten": activation(L.Flatten, nn.Flatten),
     "reshape": reshape,
     "zero pad": zero_pad,
+    "zero pad of sequences": zero_pad1d,
+    "crop": crop,
+    "crop of sequences": crop1d,
     "upsample": upsample,
+    "upsample of sequences": upsample1d,
+    "resize": resize,
+    "resize, nearest": resize_nearest,
     "residual": residual,
     "branches": branches,
 }

@@ -21,6 +21,8 @@ from .._check import one_of as one_of
 from .._check import padding as padding
 from .._check import pair as pair
 from .._check import whole as whole
+from .._elsewhere import explain_absent as _explain_absent
+from .._public import public_names as _public_names
 from ._base import Layer
 from ._container import Container as Container
 from ._fusion import PLAIN as PLAIN
@@ -33,6 +35,7 @@ from .branches import Branches
 from .conv import Conv2D
 from .conv1d import Conv1D
 from .conv_transpose import ConvTranspose2D
+from .crop import Crop1D, Crop2D
 from .dense import Dense
 from .depthwise import DepthwiseConv2D
 from .drop_connect import DropConnect
@@ -41,6 +44,7 @@ from .flatten import Flatten
 from .gaussian_noise import GaussianNoise
 from .gelu import GELU, HardSwish, SiLU
 from .global_pool import AdaptiveAvgPool2D, GlobalAvgPool2D, GlobalMaxPool2D
+from .global_pool1d import AdaptiveAvgPool1D, GlobalAvgPool1D, GlobalMaxPool1D
 from .graph import Graph
 from .group_norm import GroupNorm
 from .instance_norm import InstanceNorm
@@ -48,22 +52,28 @@ from .layer_norm import LayerNorm
 from .maxout import Maxout
 from .merge import Add, Concat, Multiply, Subtract
 from .pool import AvgPool2D, MaxPool2D
+from .pool1d import AvgPool1D, MaxPool1D
 from .prelu import PReLU
 from .reshape import Reshape
 from .residual import Residual
+from .resize import Resize2D
 from .separable import SeparableConv2D
 from .sequential import Sequential
 from .softmax import LogSoftmax, Softmax
 from .spatial_dropout import SpatialDropout
 from .upsample import Upsample2D
+from .upsample1d import Upsample1D
 from .zero_pad import ZeroPad2D
+from .zero_pad1d import ZeroPad1D
 
 __all__ = [
     "ELU",
     "GELU",
     "SELU",
+    "AdaptiveAvgPool1D",
     "AdaptiveAvgPool2D",
     "Add",
+    "AvgPool1D",
     "AvgPool2D",
     "BatchNorm",
     "Branches",
@@ -71,13 +81,17 @@ __all__ = [
     "Conv1D",
     "Conv2D",
     "ConvTranspose2D",
+    "Crop1D",
+    "Crop2D",
     "Dense",
     "DepthwiseConv2D",
     "DropConnect",
     "Dropout",
     "Flatten",
     "GaussianNoise",
+    "GlobalAvgPool1D",
     "GlobalAvgPool2D",
+    "GlobalMaxPool1D",
     "GlobalMaxPool2D",
     "Graph",
     "GroupNorm",
@@ -89,6 +103,7 @@ __all__ = [
     "LayerNorm",
     "LeakyReLU",
     "LogSoftmax",
+    "MaxPool1D",
     "MaxPool2D",
     "Maxout",
     "Multiply",
@@ -97,6 +112,7 @@ __all__ = [
     "ReLU",
     "Reshape",
     "Residual",
+    "Resize2D",
     "SeparableConv2D",
     "Sequential",
     "SiLU",
@@ -107,6 +123,15 @@ __all__ = [
     "Step",
     "Subtract",
     "Tanh",
+    "Upsample1D",
     "Upsample2D",
+    "ZeroPad1D",
     "ZeroPad2D",
 ]
+
+
+def __dir__() -> list[str]:
+    return _public_names(globals())
+
+
+_explain_absent(__name__)

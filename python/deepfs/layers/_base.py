@@ -26,6 +26,7 @@ from .._arrays import Array, FixedDict, Shape, dtype_of, float_dtype
 from .._check import array
 from .._trees import is_shape, map_shapes
 from . import _parameter, _symbolic
+from ._axes import wrong_rank
 from ._fusion import PLAIN, Epilogue
 from ._state import Budget, Stateful, check_name
 
@@ -207,9 +208,7 @@ class Layer(Stateful):
         if not is_shape(in_shape):
             raise ValueError(f"{self.label} takes one input, got {len(in_shape)}: Concat them")
         if self.input_rank is not None and len(in_shape) + 1 not in self.input_rank:
-            ranks = " or ".join(map(str, self.input_rank))
-            got = ", ".join(map(str, ("n", *in_shape)))
-            raise ValueError(f"{self.label} takes {ranks} dimensional input, got shape ({got})")
+            raise wrong_rank(type(self).__name__, self.label, self.input_rank, in_shape)
         return self._out_shape(in_shape)
 
     def check_shape(self, x: Array) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
+from .._check import one_of, pair
 from .._check import padding as checked_padding
-from .._check import pair
 
 Pair: TypeAlias = tuple[int, int]
 Padding: TypeAlias = str | tuple[int, int, int, int]
@@ -75,20 +75,12 @@ def place_window(
     """
     out, before, after = [], [], []
     for axis in (0, 1):
-        size, step = image[axis], stride[axis]
-        extent = dilation[axis] * (kernel[axis] - 1) + 1
-        if padding == "same":
-            total = max((-(-size // step) - 1) * step + extent - size, 0)
-            first, last = total // 2, total - total // 2
-        elif padding == "valid":
-            first = last = 0
-        else:
-            first, last = int(padding[2 * axis]), int(padding[2 * axis + 1])
-        free = size + first + last - extent  # pixels beyond the first window
-        windows = free // step + 1
-        if ceil_mode and free % step and windows * step < size + first:
-            windows += 1
-        if windows < 1 or size < 1:
+        windows, first, last = _along(
+            image[axis], kernel[axis], stride[axis],
+            padding if isinstance(padding, str) else padding[2 * axis : 2 * axis + 2],
+            dilation[axis], ceil_mode,
+        )  # fmt: skip
+        if windows < 1:
             padded = f" padded to {image[0]}x{image[1]} + {padding}" if padding != "valid" else ""
             wide = f" dilated by {dilation[0]}x{dilation[1]}" if dilation != (1, 1) else ""
             raise ValueError(
@@ -100,3 +92,57 @@ def place_window(
         after.append(last)
     (oh, ow), (top, left), (bottom, right) = out, before, after
     return Placement(oh, ow, top, bottom, left, right, kernel, stride, dilation)
+
+
+@lru_cache(maxsize=4096)
+def place_on_sequence(
+    who: str,
+    length: int,
+    kernel: int,
+    stride: int,
+    padding: str | Pair,
+    dilation: int = 1,
+    ceil_mode: bool = False,
+) -> Placement:
+    """Return the same for a window over a sequence, as one over an image of height 1.
+
+    Raises
+    ------
+    ValueError
+        If the window does not fit once.
+    """
+    windows, left, right = _along(length, kernel, stride, padding, dilation, ceil_mode)
+    if windows < 1:
+        padded = f" padded by {left} and {right}" if left or right else ""
+        wide = f" dilated by {dilation}" if dilation > 1 else ""
+        raise ValueError(
+            f"{who} window {kernel}{wide} exceeds the sequence, {length} entries{padded}"
+        )
+    return Placement(1, windows, 0, 0, left, right, (1, kernel), (1, stride), (1, dilation))
+
+
+def _along(
+    size: int, kernel: int, step: int, padding: str | tuple[int, ...], dilation: int,
+    ceil_mode: bool,
+) -> tuple[int, int, int]:  # fmt: skip
+    """Return how many windows fit along an axis, 0 if none, and the padding at both ends."""
+    extent = dilation * (kernel - 1) + 1
+    if padding == "same":
+        total = max((-(-size // step) - 1) * step + extent - size, 0)
+        first, last = total // 2, total - total // 2
+    elif padding == "valid":
+        first = last = 0
+    else:
+        first, last = map(int, padding)
+    free = size + first + last - extent  # pixels beyond the first window
+    windows = free // step + 1
+    if ceil_mode and free % step and windows * step < size + first:
+        windows += 1
+    return max(windows, 0) if size > 0 else 0, first, last
+
+
+def ends(value: Any) -> str | Pair:
+    """Return the padding of a sequence, checked: ``"same"``, ``"valid"`` or (left, right)."""
+    if isinstance(value, str):
+        return str(one_of(value, "padding", ("same", "valid")))
+    return pair(value, "padding", 0)

@@ -10,7 +10,7 @@ import numpy as np
 
 from cnn_core import batch_norm
 
-from .._arrays import Array, Shape, empty, ignore_overflow, logical, physical
+from .._arrays import Array, Shape, channels_first, channels_last, empty, ignore_overflow
 from .._check import flag, number, one_of
 from ._base import Layer
 from ._fusion import PLAIN, Epilogue
@@ -52,8 +52,8 @@ class BatchNorm(Layer):
 
     Notes
     -----
-    Shapes: ``(n, c)`` or ``(n, c, h, w)``, unchanged; statistics over n, or over n, h and w.
-    Parameters ``gamma``, ``beta`` (c,); buffers ``running_mean``, ``running_var`` (c,), and
+    Shapes: ``(n, c)``, ``(n, c, l)`` or ``(n, c, h, w)``, unchanged; statistics over all axes
+    but c. Parameters ``gamma``, ``beta`` (c,); buffers ``running_mean``, ``running_var`` (c,), and
     ``batches``, the number of training batches. NumPy reference: `deepfs.reference.batch_norm`.
 
     References
@@ -75,7 +75,7 @@ class BatchNorm(Layer):
     running_variance: str = "unbiased"
     statistics: str = "moving"
 
-    input_rank = (2, 4)
+    input_rank = (2, 3, 4)
     fuses_forward, fuses_backward = frozenset({"residual", "relu"}), frozenset({"drelu"})
     changeable = frozenset({"momentum", "eps", "running_variance", "statistics"})
 
@@ -89,7 +89,7 @@ class BatchNorm(Layer):
     def _out_shape(self, in_shape: Shape) -> Shape:
         takes = self.in_shape[0] if self.in_shape else in_shape[0]
         if in_shape[0] != takes or takes < 1:
-            kind = "channels" if len(in_shape) == 3 else "features"
+            kind = "features" if len(in_shape) == 1 else "channels"
             raise ValueError(f"{self.label} takes {max(takes, 1)} {kind}, got shape {in_shape}")
         return in_shape
 
@@ -118,22 +118,22 @@ class BatchNorm(Layer):
         training = training and not self.fixed
         if training and x.size == x.shape[1]:
             self.check_training(x.shape)
-        x = physical(x)
+        x = channels_last(x)
         rows = x.reshape(-1, x.shape[-1])
         mean, inv_std = self._batch_statistics(rows) if training else self._running_statistics()
         gamma, beta = self._affine(x.dtype)
         y = empty(x.shape, x.dtype)
         batch_norm.batch_norm_forward(
             rows, mean, inv_std, gamma, beta, y.reshape(rows.shape), end.relu,
-            None if end.residual is None else physical(end.residual).reshape(rows.shape),
+            None if end.residual is None else channels_last(end.residual).reshape(rows.shape),
         )  # fmt: skip
-        return logical(y), (x, mean, inv_std, training)
+        return channels_first(y), (x, mean, inv_std, training)
 
     def _backward(
         self, dy: Array, cache: Any, need_dx: bool, end: Epilogue = PLAIN
     ) -> Array | None:
         x, mean, inv_std, training = cache
-        rows, drows = x.reshape(-1, x.shape[-1]), physical(dy).reshape(-1, x.shape[-1])
+        rows, drows = x.reshape(-1, x.shape[-1]), channels_last(dy).reshape(-1, x.shape[-1])
         dx = empty(x.shape, x.dtype) if need_dx else None
         if self.affine:
             dgamma, dbeta = (self.learned[k].dstorage for k in ("gamma", "beta"))
@@ -143,7 +143,7 @@ class BatchNorm(Layer):
             rows, drows, mean, inv_std, self._affine(x.dtype)[0],
             None if dx is None else dx.reshape(rows.shape), dgamma, dbeta, training, end.drelu,
         )  # fmt: skip
-        return None if dx is None else logical(dx)
+        return None if dx is None else channels_first(dx)
 
     def _affine(self, dtype: np.dtype[Any]) -> tuple[Array, Array]:
         """Return gamma and beta."""
@@ -157,6 +157,11 @@ class BatchNorm(Layer):
         var = self.buffered["running_var"]
         with ignore_overflow():
             inv_std = 1 / np.sqrt(var + var.dtype.type(self.eps))
+        if not inv_std.all():
+            raise ValueError(
+                f"{self.label} cannot use its running variance: that of channel "
+                f"{int(inv_std.argmin())} is beyond {var.dtype}; scale the inputs down"
+            )
         return self.buffered["running_mean"].copy(), inv_std
 
     def _batch_statistics(self, rows: Array) -> tuple[Array, Array]:

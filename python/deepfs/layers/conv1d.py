@@ -9,11 +9,11 @@ import numpy as np
 
 from .. import initializers
 from .._arrays import Array, Shape
-from .._check import MAX_EXTENT, flag, one_of, pair, whole
+from .._check import MAX_EXTENT, flag, one_of, whole
 from ._base import Layer
 from ._fusion import PLAIN, Epilogue
 from ._parameter import Parameter
-from ._window import Padding, Window, place_window
+from ._window import Placement, Window, ends, place_on_sequence
 from .conv import Conv2D, check_channels
 
 
@@ -99,11 +99,7 @@ class Conv1D(Layer):
         self.filters = whole(self.filters, "filters", most=MAX_EXTENT)
         self.kernel_size = whole(self.kernel_size, "kernel_size", most=MAX_EXTENT)
         self.stride = whole(self.stride, "stride", most=MAX_EXTENT)
-        if isinstance(self.padding, str):
-            self._sides: Padding = one_of(self.padding, "padding", ("same", "valid"))
-        else:
-            self.padding = pair(self.padding, "padding", 0)
-            self._sides = (0, 0, *self.padding)
+        self.padding = self._ends = ends(self.padding)
         self.dilation = whole(self.dilation, "dilation", most=MAX_EXTENT)
         self.groups = whole(self.groups, "groups")
         self.bias = flag(self.bias, "bias")
@@ -112,17 +108,26 @@ class Conv1D(Layer):
 
     def _window(self) -> Window:
         """Return the window on an image of height 1."""
-        return Window((1, self.kernel_size), (1, self.stride), self._sides, (1, self.dilation))
+        sides = self._ends if isinstance(self._ends, str) else (0, 0, *self._ends)
+        return Window((1, self.kernel_size), (1, self.stride), sides, (1, self.dilation))
 
     def _out_shape(self, in_shape: Shape) -> Shape:
         check_channels(self, in_shape, self.filters, self.groups)
-        return self.filters, place_window(self.label, (1, in_shape[1]), *self._window()).ow
+        return self.filters, self._place(in_shape[1]).ow
+
+    def _place(self, length: int) -> Placement:
+        return place_on_sequence(
+            self.label, length, self.kernel_size, self.stride, self._ends, self.dilation
+        )
 
     def _build(self, in_shape: Shape, dtype: np.dtype[Any]) -> None:
         c, length = in_shape
         self._conv = Conv2D(self.filters, *self._window(), self.groups, self.bias, "zeros")
-        self._conv.build((c, 1, length), dtype, self._budget)
         shape = (self.filters, c // self.groups, self.kernel_size)
+        try:
+            self._conv.build((c, 1, length), dtype, self._budget)
+        except MemoryError as error:  # which names the layer inside, and its axis of the height
+            raise MemoryError(f"no memory for a weight of shape {shape}") from error
         weight = self.add_parameter("weight", shape, dtype, self.initializer)
         row = _Row(weight.value[:, :, None], self._conv.learned["weight"].axes)
         self.learned = {**self._conv.learned, "weight": row}

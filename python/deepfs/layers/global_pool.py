@@ -31,7 +31,8 @@ class _Global(Layer):
 def check_pixels(who: str, in_shape: Shape) -> None:
     """Raise ValueError for an image without pixels, which has neither mean nor maximum."""
     if min(in_shape[1:]) < 1:
-        raise ValueError(f"{who} needs an image with pixels, got shape {in_shape}")
+        what = "an image with pixels" if len(in_shape) == 3 else "a sequence with entries"
+        raise ValueError(f"{who} needs {what}, got shape {in_shape}")
 
 
 @dataclass(eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -141,6 +141,12 @@ class Graph(Several, Container):
             first.setdefault(id(part), map_tree(values.__getitem__, inputs))
         return [first[id(part)] for part in self.layers]
 
+    def _calls(self, in_shape: Any) -> Iterator[tuple[str, Layer, Any]]:
+        values = self._value_shapes(in_shape)
+        names = {id(part): name for name, part in self._parts.items()}
+        for part, inputs, _ in self._wired:
+            yield names[id(part)], part, map_tree(values.__getitem__, inputs)
+
     def _build(self, in_shape: Any, dtype: np.dtype[Any]) -> None:
         values = list(entries(self._declared))
         for part, inputs, _ in self._wired:
@@ -215,7 +221,7 @@ class Graph(Several, Container):
                 if residual >= 0:
                     end, residual = end._replace(residual=values[residual]), -1
                 if call < 0:
-                    x = add_arrays(x, end.residual, end.relu)
+                    x = add_arrays(x, end.residual, end.relu)  # type: ignore[arg-type]
                 elif end is PLAIN:
                     x, caches[call] = part._forward(x, training)
                 else:
@@ -236,7 +242,7 @@ class Graph(Several, Container):
                 if residual >= 0:
                     given, residual = given._replace(residual=values[residual]), -1
                 if call < 0:
-                    x = add_arrays(x, given.residual, given.relu)
+                    x = add_arrays(x, given.residual, given.relu)  # type: ignore[arg-type]
                 elif given is PLAIN:
                     x = part._infer(x)
                 else:

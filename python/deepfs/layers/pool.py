@@ -96,25 +96,26 @@ class MaxPool2D(_Pool):
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         self.check_shape(x)
         place = self._place(*x.shape[2:])
-        window = self._window(place)
+        window = max_window(place)
         y, argmax = max_pool_forward(x, place.oh, place.ow, window, True)
         return channels_first(y), (argmax, y, x.shape, window)
 
     def _infer(self, x: Array) -> Array:  # type: ignore[override]
         self.check_shape(x)
         place = self._place(*x.shape[2:])
-        y, _ = max_pool_forward(x, place.oh, place.ow, self._window(place), False)
+        y, _ = max_pool_forward(x, place.oh, place.ow, max_window(place), False)
         return channels_first(y)
-
-    def _window(self, place: Placement) -> tuple[Any, ...]:
-        """Return the arguments that describe the window to both kernels."""
-        (kh, kw), (sh, sw) = place.kernel_size, place.stride
-        return kh, kw, sh, sw, place.top, place.left
 
     def _backward(
         self, dy: Array, cache: Any, need_dx: bool, end: Epilogue = PLAIN
     ) -> Array | None:
         return max_pool_backward(channels_last(dy), cache, end.drelu) if need_dx else None
+
+
+def max_window(place: Placement) -> tuple[Any, ...]:
+    """Return the arguments that describe the window to both kernels."""
+    (kh, kw), (sh, sw) = place.kernel_size, place.stride
+    return kh, kw, sh, sw, place.top, place.left
 
 
 def max_pool_forward(
@@ -194,17 +195,10 @@ class AvgPool2D(_Pool):
         super().__post_init__()
         self.count_include_pad = flag(self.count_include_pad, "count_include_pad")
 
-    def _window(self, place: Placement) -> tuple[Any, ...]:
-        """Return the arguments that describe the window to both kernels, after the arrays."""
-        sides = (place.top, place.left, place.bottom, place.right)
-        mean = pool.mean_with_padding if self.count_include_pad else pool.mean_of_pixels
-        (kh, kw), (sh, sw) = place.kernel_size, place.stride
-        return kh, kw, sh, sw, *sides, mean
-
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         self.check_shape(x)
         place = self._place(*x.shape[2:])
-        window = self._window(place)
+        window = mean_window(place, self.count_include_pad)
         y = empty((len(x), place.oh, place.ow, x.shape[1]), x.dtype)
         pool.avg_pool2d_forward(channels_last(x), y, *window)
         return channels_first(y), (x.shape, window)
@@ -216,3 +210,11 @@ class AvgPool2D(_Pool):
         dx = empty((n, h, w, c), dy.dtype)
         pool.avg_pool2d_backward(channels_last(dy), dx, *window)
         return channels_first(dx)
+
+
+def mean_window(place: Placement, count_include_pad: bool) -> tuple[Any, ...]:
+    """Return the arguments that describe the window to both kernels, after the arrays."""
+    sides = (place.top, place.left, place.bottom, place.right)
+    mean = pool.mean_with_padding if count_include_pad else pool.mean_of_pixels
+    (kh, kw), (sh, sw) = place.kernel_size, place.stride
+    return kh, kw, sh, sw, *sides, mean

@@ -23,7 +23,7 @@ class ZeroPad2D(Layer):
     Raises
     ------
     TypeError, ValueError
-        If a number is not an int, or negative. (PyTorch crops then.)
+        If a number is not an int, or negative. (PyTorch crops then: see `Crop2D`.)
 
     Notes
     -----

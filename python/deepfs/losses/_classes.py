@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from .._arrays import Array
 from .._check import number, whole
+from ..layers._axes import size_hint
 from ._base import real_outputs
 
 
@@ -79,6 +80,6 @@ def check_label_shape(labels: Array, shape: tuple[int, ...], who: str) -> tuple[
     if labels.shape != wanted:
         raise ValueError(
             f"{who} takes integer labels {wanted} for these outputs, "
-            f"got {labels.dtype} of shape {labels.shape}"
+            f"got {labels.dtype} of shape {labels.shape}{size_hint([shape[1:], labels.shape])}"
         )
     return wanted

@@ -5,6 +5,7 @@ Each computes what a layer, a loss or an optimizer step computes, on images in l
 A file here has the stem of the layers it explains: `deepfs.layers.pool`, ``reference/pool.py``.
 """
 
+from .._public import public_names as _public_names
 from .activation import (
     elu,
     elu_backward,
@@ -30,6 +31,7 @@ from .branches import branches, branches_backward
 from .conv import conv2d, conv2d_backward
 from .conv1d import conv1d, conv1d_backward
 from .conv_transpose import conv_transpose2d, conv_transpose2d_backward
+from .crop import crop1d, crop1d_backward, crop2d, crop2d_backward
 from .dense import dense, dense_backward
 from .depthwise import depthwise_conv2d, depthwise_conv2d_backward
 from .drop_connect import drop_connect, drop_connect_backward
@@ -44,6 +46,14 @@ from .global_pool import (
     global_avg_pool2d_backward,
     global_max_pool2d,
     global_max_pool2d_backward,
+)
+from .global_pool1d import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool1d_backward,
+    global_avg_pool1d,
+    global_avg_pool1d_backward,
+    global_max_pool1d,
+    global_max_pool1d_backward,
 )
 from .graph import graph, graph_backward
 from .group_norm import group_norm, group_norm_backward
@@ -102,27 +112,35 @@ from .optimizers import (
     weight_decay,
 )
 from .pool import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
+from .pool1d import avg_pool1d, avg_pool1d_backward, max_pool1d, max_pool1d_backward
 from .prelu import prelu, prelu_backward
 from .random import philox
 from .reshape import reshape, reshape_backward
 from .residual import residual, residual_backward
+from .resize import resize2d, resize2d_backward
 from .separable import separable_conv2d, separable_conv2d_backward
 from .sequential import sequential, sequential_backward
 from .softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 from .spatial_dropout import spatial_dropout
 from .upsample import upsample2d, upsample2d_backward
+from .upsample1d import upsample1d, upsample1d_backward
 from .zero_pad import zero_pad2d, zero_pad2d_backward
+from .zero_pad1d import zero_pad1d, zero_pad1d_backward
 
 __all__ = [
     "adadelta",
     "adagrad",
     "adam",
     "adamax",
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool1d_backward",
     "adaptive_avg_pool2d",
     "adaptive_avg_pool2d_backward",
     "add",
     "add_backward",
     "amsgrad",
+    "avg_pool1d",
+    "avg_pool1d_backward",
     "avg_pool2d",
     "avg_pool2d_backward",
     "batch_norm",
@@ -142,6 +160,10 @@ __all__ = [
     "conv2d_backward",
     "conv_transpose2d",
     "conv_transpose2d_backward",
+    "crop1d",
+    "crop1d_backward",
+    "crop2d",
+    "crop2d_backward",
     "cross_entropy",
     "cross_entropy_backward",
     "dense",
@@ -158,8 +180,12 @@ __all__ = [
     "gaussian_noise",
     "gelu",
     "gelu_backward",
+    "global_avg_pool1d",
+    "global_avg_pool1d_backward",
     "global_avg_pool2d",
     "global_avg_pool2d_backward",
+    "global_max_pool1d",
+    "global_max_pool1d_backward",
     "global_max_pool2d",
     "global_max_pool2d_backward",
     "graph",
@@ -188,6 +214,8 @@ __all__ = [
     "log_softmax",
     "log_softmax_backward",
     "max_norm",
+    "max_pool1d",
+    "max_pool1d_backward",
     "max_pool2d",
     "max_pool2d_backward",
     "maxout",
@@ -215,6 +243,8 @@ __all__ = [
     "reshape_backward",
     "residual",
     "residual_backward",
+    "resize2d",
+    "resize2d_backward",
     "rmsprop",
     "selu",
     "selu_backward",
@@ -239,9 +269,17 @@ __all__ = [
     "subtract_backward",
     "tanh",
     "tanh_backward",
+    "upsample1d",
+    "upsample1d_backward",
     "upsample2d",
     "upsample2d_backward",
     "weight_decay",
+    "zero_pad1d",
+    "zero_pad1d_backward",
     "zero_pad2d",
     "zero_pad2d_backward",
 ]
+
+
+def __dir__() -> list[str]:
+    return _public_names(globals())

@@ -20,7 +20,7 @@ from ..saving.checkpoints import Checkpoints
 from ..saving.model import restore
 from ..saving.settings import check_same
 from ..saving.tensors import CheckpointError, TensorFile
-from ..trainer import Trainer
+from ..trainer import PER_STEP, Trainer
 from .history import History
 from .inputs import check_batch
 from .interrupt import Interrupt
@@ -76,6 +76,7 @@ class Run:
         trainer = self.trainer
         trainer.stop_training = False
         with Interrupt() as self.interrupt, self.progress, random.using(trainer.streams):
+            self._check_monitor()
             self._call("on_train_begin", logs={})
             if resume is not None:
                 self._resume(resume)
@@ -87,6 +88,15 @@ class Run:
             self._call("on_train_end", logs=logs)
         self.history.interrupted = self.interrupt.asked
         return self.history
+
+    def _check_monitor(self) -> None:
+        """Raise ValueError if the schedule needs a number that no epoch will have."""
+        if any(type(each).on_epoch_end is not Callback.on_epoch_end for each in self.callbacks):
+            return  # they may add it
+        names = self.means.names()
+        if self.validation_data is not None:
+            names += [f"val_{name}" for name in names]
+        self.trainer.optimizer.check_logs([*names, *PER_STEP])
 
     def _ended(self) -> bool:
         """Return whether a callback asked for the end, or an iterator is used up."""
@@ -238,14 +248,15 @@ class Run:
             run = file.description["run"]
             asked = SINCE_0_1_0 | run["asked"]
             check_same("fit", json.loads(json.dumps(self._settings())), asked, file.path)
-            seed, stream, *process = (whole(n, "a number", 0) for n in run["order"] + run["random"])
+            order = Random(*random.checked_state(run["order"]))
+            next_streams = random.checked_state(run["random"])
             epoch, at = (whole(run[name], name, 0) for name in ("epoch", "at"))
             steps = whole(
                 run.get("steps", -(-at // (self.batch_size * self.accumulate))), "steps", 0
             )
             history = {name: [*map(float, values)] for name, values in run["history"].items()}
             states = [dict(run["callbacks"][number]) for number, _ in enumerate(self.callbacks)]
-            stopped, next_streams = flag(run["stopped"], "stopped"), (process[0], process[1])
+            stopped = flag(run["stopped"], "stopped")
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise CheckpointError(f"{file.path} is not a checkpoint of a run: {error!r}") from error
         if at and isinstance(self.data, Stream):
@@ -259,7 +270,7 @@ class Run:
             raise CheckpointError(f"{file.path} is not a checkpoint of a run: {error!r}") from error
         restore(self.trainer, file)
         self.epoch, self.steps_done, self.samples_done = epoch, steps, at
-        self.random, self.means = Random(seed, stream), means
+        self.random, self.means = order, means
         self.history.history, self.trainer.stop_training = history, stopped
         random.set_state(next_streams)
         for number, (callback, state) in enumerate(zip(self.callbacks, states, strict=True)):
