@@ -12,7 +12,7 @@ import deepfs as dfs
 from deepfs import layers as L
 from deepfs._trees import leaves
 from deepfs.inspection.wiring import source_lines
-from deepfs.saving.settings import KINDS, SettingsReader, to_config
+from deepfs.saving.settings import KINDS, SettingsReader, number_of_layers, to_config
 from deepfs.saving.tensors import CheckpointError
 
 
@@ -63,7 +63,9 @@ def test_it_trains(batch):
 def test_a_description_makes_it_again(make, rng):
     graph = make()
     text = json.dumps(to_config(graph))
-    again = SettingsReader(KINDS).make(json.loads(text))
+    reader = SettingsReader(KINDS)
+    again = reader.make(json.loads(text))
+    assert reader.sizes[id(again)] == number_of_layers(graph)
     assert repr(again) == repr(graph)
     assert json.dumps(to_config(again)) == text
     assert again.in_shape is None
