@@ -87,7 +87,10 @@ def number_of_layers(value: Any) -> int:
         return sum(map(number_of_layers, value))
     if not isinstance(value, layers.Layer):
         return 0
-    return 1 + sum(number_of_layers(getattr(value, name)) for name in setting_names(type(value)))
+    number = 1 + sum(number_of_layers(getattr(value, name)) for name in setting_names(type(value)))
+    if isinstance(value, layers.Graph):
+        number += sum(number_of_layers(value.layers[part]) for part, _ in value.calls)
+    return number
 
 
 class SettingsReader:
