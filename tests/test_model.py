@@ -219,12 +219,16 @@ def test_two_models_may_share_a_network(data):
 def test_summary(capsys, data):
     small_model().summary((1, 9, 9))
     text = capsys.readouterr().out.splitlines()
-    assert text[0].split() == ["layer", "kind", "output", "algorithm", "parameters"]
-    *shown, algorithm, count = text[1].split()
+    assert text[0].split() == ["layer", "kind", "output", "algorithm", "params", "MACs", "memory"]
+    *shown, algorithm, count, work, size, unit = text[1].split()
     assert (*shown, count) == ("conv2d_1", "Conv2D", "(n,", "6,", "7,", "7)", "60")
+    assert (work, size, unit) == ("2.65k", "1.18", "kB")
     assert algorithm in ("one_channel", "indirect")  # by the width of a vector
-    assert text[3].split() == ["relu_1", "ReLU", "(n,", "6,", "7,", "7)", "-", "-"]
-    assert text[-1] == "237 parameters, float32"
+    assert text[3].split() == ["relu_1", "ReLU", "(n,", "6,", "7,", "7)", *"---", "1.18", "kB"]
+    assert text[-2:] == [
+        "237 parameters, float32, 948 B",
+        "for each sample 2.81k multiply-adds (MACs), outputs of 3.97 kB",
+    ]
     net = L.Sequential([L.Residual(L.Sequential([L.Conv2D(2, 1), L.ReLU()]), L.Conv2D(2, 1))])
     dfs.Model(net, dfs.losses.CrossEntropy(), dfs.optimizers.SGD()).summary((3, 4, 4))
     text = capsys.readouterr().out
@@ -250,7 +254,7 @@ def test_summary_names_the_algorithm(settings, channels, dtype, wanted, capsys):
     net = L.Sequential([L.Conv2D(8, 3, **settings)], dtype=dtype)
     small = dfs.Model(net, dfs.losses.CrossEntropy(), dfs.optimizers.SGD())
     small.summary((channels, 9, 9))
-    assert capsys.readouterr().out.splitlines()[1].split()[-2] == wanted
+    assert capsys.readouterr().out.splitlines()[1].split()[6] == wanted
 
 
 def test_prints_a_line_per_epoch(capsys, data):

@@ -375,11 +375,12 @@ def test_table(data):
     lines = str(profile).splitlines()
     head = ["layer", "algorithm", "fwd", "bwd", "both", "%", *2 * ["fwd", "%", "bwd", "%"]]
     assert lines[1].split() == head
-    assert [line.split()[0] for line in lines[2:-2]] == [row.name for row in profile.rows]
-    assert len({len(line) for line in lines[:-2]}) == 1  # columns stand below one another
-    assert "float32, batch 90, " in lines[-2]
-    assert "of 100 GFLOP/s" in lines[-1]
-    assert "of 20.0 GB/s" in lines[-1]
+    end = 2 + len(profile.rows)
+    assert [line.split()[0] for line in lines[2:end]] == [row.name for row in profile.rows]
+    assert len({len(line) for line in lines[:end]}) == 1  # columns stand below one another
+    assert "float32, batch 90, " in lines[end]
+    assert "of 100 GFLOP/s" in lines[end + 1]
+    assert "of 20.0 GB/s" in lines[end + 1]
     row = dataclasses.replace(profile["stem"], ms=1.25, share=0.034, backward=None)
     slow = dataclasses.replace(profile["step"], ms=12.5)
     way = profile_module.Pass(1.25, 4, 4, 123.4, 1.234, 9.94, 0.0994)
@@ -387,6 +388,38 @@ def test_table(data):
     shown = str(profile).splitlines()[2].split()
     speeds = ["123", "123", "-", "-", "9.9", "9.9", "-", "-"]
     assert shown == ["stem", row.algorithm, "1.25", "-", "1.25", "3.4", *speeds]
+
+
+def test_what_is_above_100_percent_is_explained(data):
+    profile = nested().profile(*data, repeats=1)
+    way = profile_module.Pass(1.0, 4, 4, 90.0, 0.9, 19.0, 0.95)
+    row = dataclasses.replace(profile["stem"], algorithm="indirect", forward=way, backward=None,
+                              backward_algorithm="-")  # fmt: skip
+    cached = "above 100 % of GB/s: the arrays are in a cache; the copy of 64 MB goes to the memory"
+    for change, algorithm, said in (
+        ({}, "indirect", []),
+        ({"copy_share": 1.2}, "indirect", [cached]),
+        (
+            {"peak_share": 1.1},
+            "winograd",
+            [
+                "above 100 % of GFLOP/s: Winograd's algorithm multiplies less often than textbooks "
+                "count"
+            ],
+        ),
+        (
+            {"peak_share": 1.1, "copy_share": 1.2},
+            "indirect",
+            [
+                "above 100 % of GFLOP/s: these products are faster than one of 512x512x512",
+                cached,
+            ],
+        ),
+    ):
+        way_now = dataclasses.replace(way, **change)
+        profile.rows[:] = [dataclasses.replace(row, forward=way_now, algorithm=algorithm)]
+        assert str(profile).splitlines()[5:] == said
+        assert all(len(line) <= 100 for line in str(profile).splitlines())
 
 
 @dataclass(eq=False)

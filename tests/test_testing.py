@@ -300,6 +300,21 @@ def test_a_layer_of_several_inputs():
         check_layer(Sums("sign"), {"a": X, "b": X[::-1] + 1})
 
 
+def test_a_graph_of_several_inputs_and_outputs():
+    image, age = L.Input((2, 5, 5)), L.Input((3,))
+    h = L.Concat()([L.Flatten()(L.ReLU()(L.Conv2D(3, 3)(image))), age])
+    net = L.Graph({"image": image, "age": age}, (L.Dense(2)(h), L.Dense(1, name="one")(h)))
+    rng = np.random.default_rng(0)
+    x = {"image": rng.standard_normal((3, 2, 5, 5)), "age": rng.standard_normal((3, 3))}
+    report = check_layer(net, x)
+    assert list(report.arrays)[:2] == ["x['image']", "x['age']"]
+    assert report.worst < 1e-6
+    assert report.at_kinks == 0
+    x["image"][:] = 0
+    with pytest.warns(UserWarning, match=r"100 of 100 entries of x\['image'\] lie at kinks"):
+        assert at_a_kink(check_layer(net, x), "x['age']") == (9, 0)
+
+
 def test_check_gradient_knows_kinks():
     """A function is compared beside the kink; an array must lie between the slopes."""
     x = np.array([-1.0, 0.0, 3.0, 4.0, 5.0])

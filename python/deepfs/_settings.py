@@ -15,6 +15,7 @@ An attribute that the class does not have is refused, with the name that was pro
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import sys
 from abc import ABCMeta
@@ -22,7 +23,10 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ._fields import declared, has_setter, in_method, is_built_in, setting_names, undecorated
-from ._names import hint, meant, unknown_argument
+from ._names import hint, meant, unknown_argument, without_elsewhere
+from ._repr import written
+
+REFUSED = object()
 
 
 class SettingsMeta(ABCMeta):
@@ -33,6 +37,9 @@ class SettingsMeta(ABCMeta):
         """What `help` shows: the arguments of the constructor, not those of `__call__` below."""
         own = inspect.signature(cls.__init__)  # type: ignore[misc]
         return own.replace(parameters=list(own.parameters.values())[1:])
+
+    def __dir__(cls) -> list[str]:
+        return without_elsewhere(cls, super().__dir__())
 
     if not TYPE_CHECKING:  # type checkers shall look at the constructor
 
@@ -66,9 +73,11 @@ class Settings(metaclass=SettingsMeta):
         cls.__repr__ = cls.__repr__  # type: ignore[method-assign]  # or @dataclass writes its own
 
     def __repr__(self) -> str:
-        from ._repr import written
-
         return written(self)
+
+    def _arguments(self) -> list[tuple[str, Any]]:
+        """Return the arguments of the call that makes the object, without defaults."""
+        return arguments(self)
 
     if not TYPE_CHECKING:  # type checkers shall know the attributes by their declarations
 
@@ -131,6 +140,9 @@ class Settings(metaclass=SettingsMeta):
     def _label(self) -> str:
         """Return what messages call this object."""
         return type(self).__name__
+
+    def __dir__(self) -> list[str]:
+        return without_elsewhere(type(self), super().__dir__())
 
     def __getstate__(self) -> dict[str, Any]:
         return content_of(self) | {"_given_none": none_of(self)}
@@ -197,6 +209,45 @@ def same(a: Any, b: Any) -> bool:
         return a is b or (type(a) is type(b) and bool(a == b))
     except (TypeError, ValueError):  # as of arrays
         return False
+
+
+def arguments(made: Settings) -> list[tuple[str, Any]]:
+    """Return the arguments of the call that makes an object: names with "=", and values."""
+    cls, content = type(made), content_of(made)
+    fields = [f for f in dataclasses.fields(cls) if f.init and f.repr and f.name in content]  # type: ignore[arg-type]
+    fields.sort(key=lambda f: f.kw_only is True)
+    given = {field.name: content[field.name] for field in fields}
+    defaults = {f.name: f.default for f in fields if f.default is not dataclasses.MISSING}
+    defaults |= {f.name: f.default_factory() for f in fields
+                 if f.default_factory is not dataclasses.MISSING}  # fmt: skip
+    found = []
+    positional = True
+    for field in fields:
+        name, value = field.name, given[field.name]
+        if name in defaults and same(value, chosen(cls, given, name, defaults[name])):
+            positional = False
+            continue
+        positional = positional and not field.kw_only and name not in defaults
+        found.append(("" if positional else f"{name}=", shorter(cls, given, name)))
+    return found
+
+
+def shorter(cls: type, given: dict[str, Any], name: str) -> Any:
+    """Return 3 for (3, 3), if the constructor makes the same of it."""
+    value = given[name]
+    if isinstance(value, tuple) and len(value) > 1 and all(same(v, value[0]) for v in value):
+        one = value[0]
+        if isinstance(one, int) and same(value, chosen(cls, given, name, one)):
+            return one
+    return value
+
+
+def chosen(cls: type, given: dict[str, Any], name: str, value: Any) -> Any:
+    """Return what a constructor makes of a value for one setting; REFUSED if it takes others."""
+    try:
+        return worked_out(cls, given | {name: value})[name]
+    except Exception:  # a repr must not fail, whatever a user's class does
+        return REFUSED
 
 
 def settable(made: Settings) -> list[str]:

@@ -16,6 +16,7 @@ from cnn_core import threads as _threads
 
 from ._check import flag, whole
 from ._names import hint
+from ._public import public_names as _public_names
 from ._version import __version__
 
 winograd = True  # False: Conv2D with algorithm="auto" never uses Winograd's algorithm
@@ -53,7 +54,8 @@ def set_num_threads(n: int) -> None:
     ValueError, TypeError
         If ``n`` is not an int of at least 1.
     RuntimeError
-        If ``n`` > 1 and this process was forked from one whose kernels ran on several threads.
+        If ``n`` > 1 and this process was forked: it keeps 1 thread, because OpenMP waits for ever
+        in a child if its parent had used it, in deepfs or elsewhere. Start it with "spawn".
 
     Notes
     -----
@@ -121,3 +123,7 @@ def _version(name: str) -> str:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return f"not installed: pip install {name}"
+
+
+def __dir__() -> list[str]:
+    return _public_names(globals())

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from ._arrays import Shape
 from ._check import number, whole
+from .inspection.overview import model_html, model_in_words
 from .inspection.summary import print_summary
 from .predictor import Predictor
 from .training.inputs import checked_batch, checked_data
@@ -22,17 +23,17 @@ class Inspector(Predictor):
     """What `deepfs.Model` tells about itself: summary, profile, and the range of learning rates."""
 
     def __repr__(self) -> str:
-        from .inspection.overview import model_in_words
-
-        return model_in_words(self)
+        return model_in_words(type(self).__name__, self.trainer, self._logs())
 
     def _repr_html_(self) -> str:
-        from .inspection.overview import model_html
+        return model_html(type(self).__name__, self.trainer, self._logs())
 
-        return model_html(self)
+    def _logs(self) -> dict[str, list[float]]:
+        """Return the logs of the last `fit`."""
+        return getattr(getattr(self, "history", None), "history", {})
 
     def summary(self, in_shape: Shape | None = None) -> None:
-        """Print a table of the layers: name, class, output shape, algorithm, number of parameters.
+        """Print a table of the layers: shapes, algorithms, parameters, work, memory.
 
         Parameters
         ----------
@@ -45,16 +46,24 @@ class Inspector(Predictor):
         RuntimeError
             If the network is not built and ``in_shape`` is not given.
 
+        Notes
+        -----
+        MACs are the multiply-adds of a forward pass for one sample, as textbooks count them;
+        ``memory`` is that of the output for one sample, with 1 kB = 1000 bytes. A training step
+        keeps less than all outputs, since fused layers need none of their own. A layer in several
+        places has the mark "shared" in all but the first. Long names lose their beginning.
+
         Examples
         --------
         >>> import deepfs as dfs
         >>> net = dfs.layers.Sequential([dfs.layers.Dense(8), dfs.layers.ReLU()])
-        >>> model = dfs.Model(net, dfs.losses.CrossEntropy(), dfs.optimizers.SGD())
+        >>> model = dfs.Model(net, dfs.losses.MeanSquaredError(), dfs.optimizers.SGD())
         >>> model.summary((4,))
-        layer    kind   output   algorithm  parameters
-        dense_1  Dense  (n, 8)   -                  40
-        relu_1   ReLU   (n, 8)   -                   -
-        40 parameters, float32
+        layer    kind   output  algorithm  params  MACs  memory
+        dense_1  Dense  (n, 8)  -              40    32    32 B
+        relu_1   ReLU   (n, 8)  -               -     -    32 B
+        40 parameters, float32, 160 B
+        for each sample 32 multiply-adds (MACs), outputs of 64 B
         """
         print_summary(self.trainer.network, in_shape)
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 from math import ceil, floor, isfinite, log10
-from typing import TYPE_CHECKING
 
-from .layer_table import clipped
-
-if TYPE_CHECKING:
-    from ..training.history import History
+from .._html import preformatted
+from .._table import clipped
 
 NAME = 40  # widest name in the table
 HEAD = ("", "first", "last", "lowest", "in epoch", "highest", "in epoch")
@@ -19,13 +16,13 @@ LEFT, RIGHT, TOP, BOTTOM = 58, 12, 28, 36  # margins of a diagram
 COLOURS = ("#1f77b4", "#ff7f0e")  # training, validation: legible on white and on black
 
 
-def in_words(history: History) -> str:
+def in_words(history: Mapping[str, Sequence[float]], interrupted: bool) -> str:
     """Return a line per name: the values of the first and last epoch, the extremes and where."""
-    curves = {name: values for name, values in history.history.items() if values}
+    curves = {name: values for name, values in history.items() if values}
     if not curves:
         return "History of no epoch"
     epochs = max(map(len, curves.values()))
-    stopped = ", interrupted in the last" if history.interrupted else ""
+    stopped = ", interrupted in the last" if interrupted else ""
     rows = [HEAD, *(cells_of(name, values) for name, values in curves.items())]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [f"History of {epochs:,} epoch{'' if epochs == 1 else 's'}{stopped}"]
@@ -50,11 +47,11 @@ def number(value: float) -> str:
     return f"{value:.4g}"
 
 
-def history_html(history: History) -> str:
+def history_html(history: Mapping[str, Sequence[float]]) -> str:
     """Return a diagram per name, in which training and validation share one, as inline SVG."""
-    curves = {name: values for name, values in history.history.items() if values}
+    curves = {name: values for name, values in history.items() if values}
     if not curves:
-        return f"<pre>{escape(in_words(history))}</pre>"
+        return preformatted(in_words(history, False))
     names = [name for name in curves
              if not (name.startswith("val_") and name[4:] in curves)]  # fmt: skip
     diagrams = []
@@ -69,12 +66,11 @@ def history_html(history: History) -> str:
 def diagram(title: str, lines: Mapping[str, Sequence[float]]) -> str:
     """Return the values of lines over their number as an SVG picture."""
     count = max(map(len, lines.values()))
+    lines = {name: [shown(value) for value in values] for name, values in lines.items()}
     finite = [v for values in lines.values() for v in values if isfinite(v)]
     low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
     if not high - low > 1e-12 * max(abs(low), abs(high)):
         low, high = low - 0.5 * (abs(low) or 1.0), high + 0.5 * (abs(high) or 1.0)
-    if not isfinite(high - low):
-        low, high = low / 4, high / 4  # both ends of the range of float
     marks = enclosing(low, high)
     low, high = marks[0], marks[-1]
 
@@ -110,6 +106,11 @@ def diagram(title: str, lines: Mapping[str, Sequence[float]]) -> str:
             x = WIDTH - RIGHT - 75 * (len(lines) - place - 1)
             parts.append(text(x, 16, label, "end", colour=colour))
     return "\n".join([*parts, "</svg>"])
+
+
+def shown(value: float) -> float:
+    """Return a value within a range whose ends have a distance that is a float."""
+    return min(max(value, -1e307), 1e307) if isfinite(value) else value
 
 
 def rule(x1: float, y1: float, x2: float, y2: float) -> str:

@@ -2,45 +2,42 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
 
+from .._html import preformatted
 from .._repr import one_line
-from .._settings import Settings
+from .._table import WIDTH, clipped, html_of, size_text
 from ..layers import Container, Layer
 from ..layers._container import all_parts
+from ..trainer import Trainer
 from .curves import history_html
-from .html import network_html, preformatted
-from .layer_table import WIDTH, clipped, size_text
-
-if TYPE_CHECKING:
-    from ..inspector import Inspector
+from .wiring import source_lines
 
 
-def model_in_words(model: Inspector) -> str:
+def model_in_words(name: str, trainer: Trainer, history: Mapping[str, Sequence[float]]) -> str:
     """Return network, loss, optimizer, metrics and the state of the training, a line each."""
-    trainer = model.trainer
     lines = {
         "network": network_in_words(trainer.network),
-        "loss": setting_in_words(trainer.loss),
-        "optimizer": setting_in_words(trainer.optimizer),
+        "loss": one_line(trainer.loss),
+        "optimizer": one_line(trainer.optimizer),
         "metrics": ", ".join(trainer.metrics) or "none",
         "trained": f"{counted(trainer.epochs, 'epoch')}, {counted(trainer.steps, 'step')}",
     }
-    history = getattr(model, "history", None)
-    if history is not None and history.history:
-        last = {name: values[-1] for name, values in history.history.items() if values}
-        lines["trained"] += ": " + ", ".join(f"{name} {value:.4g}" for name, value in last.items())
-    inside = [clipped(f"    {name}: {text}", WIDTH) for name, text in lines.items()]
-    return "\n".join([f"{type(model).__name__}(", *inside, ")"])
+    last = [f"{key} {values[-1]:.4g}" for key, values in history.items() if values]
+    if last:
+        lines["trained"] += f": {', '.join(last)}"
+    inside = [clipped(f"    {key}: {text}", WIDTH) for key, text in lines.items()]
+    return "\n".join([f"{name}(", *inside, ")"])
 
 
-def model_html(model: Inspector) -> str:
+def model_html(name: str, trainer: Trainer, history: Mapping[str, Sequence[float]]) -> str:
     """Return the same lines, the table of the network, and the curves of the last `fit`."""
-    history = getattr(model, "history", None)
-    parts = [preformatted(model_in_words(model)), network_html(model.trainer.network)]
-    if history is not None and history.history:
-        parts.append(history_html(history))
-    return "\n".join(parts)
+    parts = [preformatted(model_in_words(name, trainer, history))]
+    if isinstance(trainer.network, Container) or trainer.network.built_dtype is not None:
+        parts.append(html_of(trainer.network))
+    if wiring := source_lines(trainer.network):
+        parts.append(preformatted("\n".join(wiring)))
+    return "\n".join([*parts, history_html(history)] if history else parts)
 
 
 def network_in_words(network: Layer) -> str:
@@ -54,11 +51,6 @@ def network_in_words(network: Layer) -> str:
     learned = {id(p): p for p in network.parameters().values()}.values()
     size, nbytes = sum(p.storage.size for p in learned), sum(p.storage.nbytes for p in learned)
     return f"{kind}, {counted(size, 'parameter')}, {network.built_dtype}, {size_text(nbytes)}"
-
-
-def setting_in_words(made: Any) -> str:
-    """Return a loss or optimizer on one line."""
-    return one_line(made) if isinstance(made, Settings) else " ".join(repr(made).split())
 
 
 def counted(number: int, what: str) -> str:

@@ -20,6 +20,7 @@ import numpy as np
 
 from cnn_core import gemm
 
+from .._html import table_html
 from ..config import get_num_threads
 from ..data.batches import Batch
 from ..trainer import Trainer
@@ -134,9 +135,9 @@ class Profile:
         return table(self)
 
     def _repr_html_(self) -> str:
-        from .html import profile_html
-
-        return profile_html(self)
+        cells = [cells_of(row, decimals(self)) for row in self.rows]
+        titles = [("", 2), *((title, of.stop - of.start) for title, of in TITLES.items())]
+        return table_html(HEAD, cells, footer(self), texts=2, titles=titles)
 
 
 @dataclass

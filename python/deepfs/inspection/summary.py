@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
+from .._table import WIDTH, text_of
 from ..layers import Layer
-from .layer_table import text_of
 from .wiring import source_lines
 
 
@@ -17,4 +18,6 @@ def print_summary(network: Layer, in_shape: Any = None) -> None:
                 "Model.summary needs in_shape, such as (1, 28, 28), before the first data"
             )
         network.build(in_shape)
-    print("\n".join([text_of(network), *source_lines(network)]))
+    wiring = [textwrap.fill(line, WIDTH, subsequent_indent="    ", break_on_hyphens=False)
+              for line in source_lines(network)]  # fmt: skip
+    print("\n".join([text_of(network), *wiring]))

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from .._arrays import Array, Shape, float_dtype
+from .._table import html_of
 from . import _parameter
 from ._base import Layer
-from ._parameter import Parameter
+from ._parameter import ByName, Parameter
 from ._state import check_name
 
 
@@ -43,9 +44,14 @@ class Container(Layer):
         return [in_shape for _ in self.named_parts()]
 
     def _repr_html_(self) -> str:
-        from ..inspection.html import network_html
+        return html_of(self)
 
-        return network_html(self)
+    def _calls(self, in_shape: Any) -> Iterator[tuple[str, Layer, Any]]:
+        """Yield name, part and input shape of each call of a part."""
+        for (name, part), shape in zip(
+            self.named_parts().items(), self.part_shapes(in_shape), strict=True
+        ):
+            yield name, part, shape
 
     def replace(self, name: str, layer: Layer) -> Layer:
         """Replace a part by another layer; return the old one.
@@ -126,18 +132,18 @@ class Container(Layer):
         super()._changed(name)
 
     def parameters(self) -> dict[str, Parameter]:
-        return {
+        return ByName({
             f"{name}.{key}": parameter
             for name, part in self.named_parts().items()
             for key, parameter in part.parameters().items()
-        }
+        })  # fmt: skip
 
     def buffers(self) -> dict[str, Array]:
-        return {
+        return ByName({
             f"{name}.{key}": buffer
             for name, part in self.named_parts().items()
             for key, buffer in part.buffers().items()
-        }
+        })  # fmt: skip
 
     @property
     def frozen(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -142,6 +142,12 @@ class Graph(Several, Container):
         for part, inputs, _ in self._wired:
             first.setdefault(id(part), map_tree(values.__getitem__, inputs))
         return [first[id(part)] for part in self.layers]
+
+    def _calls(self, in_shape: Any) -> Iterator[tuple[str, Layer, Any]]:
+        values = self._value_shapes(in_shape)
+        names = {id(part): name for name, part in self._parts.items()}
+        for part, inputs, _ in self._wired:
+            yield names[id(part)], part, map_tree(values.__getitem__, inputs)
 
     def _build(self, in_shape: Any, dtype: np.dtype[Any]) -> None:
         values = list(entries(self._declared))

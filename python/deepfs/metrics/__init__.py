@@ -16,6 +16,8 @@ Your own functions may also return one number: a model then calls them with the 
 
 from __future__ import annotations
 
+from .._elsewhere import explain_absent as _explain_absent
+from .._public import public_names as _public_names
 from ._base import Metric as Metric
 from ._base import without_ignored
 from ._named import OfOutput, get
@@ -47,3 +49,10 @@ __all__ = [
     "top_k_accuracy",
     "without_ignored",
 ]
+
+
+def __dir__() -> list[str]:
+    return _public_names(globals())
+
+
+_explain_absent(__name__)

@@ -5,6 +5,7 @@ Each computes what a layer, a loss or an optimizer step computes, on images in l
 A file here has the stem of the layers it explains: `deepfs.layers.pool`, ``reference/pool.py``.
 """
 
+from .._public import public_names as _public_names
 from .activation import (
     elu,
     elu_backward,
@@ -278,3 +279,7 @@ __all__ = [
     "zero_pad2d",
     "zero_pad2d_backward",
 ]
+
+
+def __dir__() -> list[str]:
+    return _public_names(globals())

@@ -58,8 +58,8 @@ def to_config(value: Any, seen: list[layers.Layer] | None = None) -> Any:
             own = callable(setting) and not dataclasses.is_dataclass(setting)
             if name == "initializer" and own:  # a function: the weights are in the file anyway
                 setting = "zeros"
-            elif name == FUNCTION and own:  # of a FunctionLoss: `load` asks for it
-                setting = value.label  # type: ignore[attr-defined]
+            elif name == FUNCTION and own:  # of a FunctionLoss: `load` asks for it by its label
+                setting = getattr(value, "label", None)  # of a schedule, regularizer: when used
             config[name] = to_config(setting, seen)
         if isinstance(value, layers.Layer):
             seen.append(value)

@@ -6,6 +6,7 @@ all be zero. Entries at kinks, such as equal numbers under a maximum, are recogn
 there a gradient must be right on both sides. What was compared is in the `Report`.
 """
 
+from .._public import public_names as _public_names
 from ._compare import any_work_on as any_work_on
 from .gradient import check_gradient
 from .layer import check_layer
@@ -15,3 +16,7 @@ from .report import ArrayReport as ArrayReport
 from .report import Report
 
 __all__ = ["Report", "check_gradient", "check_layer", "check_loss", "check_optimizer"]
+
+
+def __dir__() -> list[str]:
+    return _public_names(globals())

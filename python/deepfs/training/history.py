@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..inspection.curves import history_html, in_words
+
 
 @dataclass(repr=False)
 class History:
@@ -36,14 +38,10 @@ class History:
             self.history.setdefault(name, []).append(value)
 
     def __repr__(self) -> str:
-        from ..inspection.curves import in_words
-
-        return in_words(self)
+        return in_words(self.history, self.interrupted)
 
     def _repr_html_(self) -> str:
-        from ..inspection.curves import history_html
-
-        return history_html(self)
+        return history_html(self.history)
 
     def __getitem__(self, name: str) -> list[float]:
         return self.history[name]

@@ -17,7 +17,7 @@ SMOOTHING = 0.9  # weight of the past in the smoothed loss
 STREAM = 2**32 - 1  # random stream that no layer and no fit uses
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RangeTest:
     """Result of `Model.lr_find`: losses at growing learning rates.
 
@@ -51,6 +51,17 @@ class RangeTest:
                 "lr_find needs another min_lr or more steps"
             )
         return float(self.lrs[int(fall.argmin())])
+
+    def __repr__(self) -> str:
+        try:
+            advice = f"suggestion {self.suggestion:.3g}"
+        except ValueError:
+            advice = "no suggestion: the loss falls at no rate"
+        least = int(self.smooth.argmin())
+        return (
+            f"RangeTest of {len(self.lrs)} rates from {self.lrs[0]:.3g} to {self.lrs[-1]:.3g}: "
+            f"smoothed loss {self.smooth[least]:.4g} at {self.lrs[least]:.3g}, {advice}"
+        )
 
 
 def range_test(

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from .._arrays import Shape
-from .._trees import is_shape, leaves, map_shapes, map_tree
-from ..layers import Container, Graph, Layer
+from ._arrays import Shape
+from ._html import preformatted, table_html
+from ._trees import is_shape, leaves, map_shapes
 
 WIDTH = 100  # of a printed table
 NARROW = 24  # of a column that could be longer
@@ -49,7 +49,7 @@ class LayerRow:
     nbytes: int
 
 
-def rows_of(network: Layer) -> list[LayerRow]:
+def rows_of(network: Any) -> list[LayerRow]:
     """Return a row per layer of a built network, depth first, and per call in a `Graph`."""
     seen: set[int] = set()
     rows = []
@@ -59,28 +59,23 @@ def rows_of(network: Layer) -> list[LayerRow]:
     return rows
 
 
-def places(layer: Layer, name: str, in_shape: Any) -> Iterator[tuple[str, Layer, Any]]:
-    """Yield name, layer and input shape wherever a layer runs; as `walk` in ``_container.py``."""
+def places(layer: Any, name: str, in_shape: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Yield name, layer and input shape wherever a layer runs, depth first."""
     if not getattr(layer, "transparent", False):
         yield name, layer, in_shape
-    if isinstance(layer, Graph):
-        values, names = layer._value_shapes(in_shape), {id(p): n for n, p in
-                                                         layer.named_parts().items()}  # fmt: skip
-        parts = [(names[id(part)], part, map_tree(values.__getitem__, inputs))
-                 for part, inputs, _ in layer._wired]  # fmt: skip
-    elif isinstance(layer, Container):
-        named, shapes = layer.named_parts().items(), layer.part_shapes(in_shape)
-        parts = [(n, part, shape) for (n, part), shape in zip(named, shapes, strict=True)]
-    else:
-        parts = []
-    for part_name, part, part_shape in parts:
+    for part_name, part, part_shape in layer._calls(in_shape) if is_container(layer) else ():
         yield from places(part, f"{name}.{part_name}".lstrip("."), part_shape)
 
 
-def row_of(name: str, layer: Layer, in_shape: Any, shared: bool) -> LayerRow:
+def is_container(layer: Any) -> bool:
+    """Return whether a layer is made of layers; `Container` itself imports this file."""
+    return hasattr(layer, "named_parts")
+
+
+def row_of(name: str, layer: Any, in_shape: Any, shared: bool) -> LayerRow:
     """Return the row of a layer for inputs of this shape."""
     outputs = layer.out_shape(in_shape)
-    container = isinstance(layer, Container)
+    container = is_container(layer)
     size = sum(map(prod, shapes_in(outputs)))
     learned = [] if container or shared else list(layer.parameters().values())
     return LayerRow(
@@ -120,7 +115,7 @@ def cells_of(row: LayerRow) -> tuple[str, ...]:
     return (*start, count, work, size_text(row.nbytes))
 
 
-def totals(network: Layer, rows: Sequence[LayerRow]) -> list[str]:
+def totals(network: Any, rows: Sequence[LayerRow]) -> list[str]:
     """Return the lines below the table."""
     learned = {id(p): p for p in network.parameters().values()}.values()  # each once
     count, nbytes = sum(p.storage.size for p in learned), sum(p.storage.nbytes for p in learned)
@@ -138,12 +133,12 @@ def totals(network: Layer, rows: Sequence[LayerRow]) -> list[str]:
 
 
 def with_prefix(number: float, unit: str = "") -> str:
-    """Return a number with three digits and a prefix: ``1.23 M``, ``12.3 k``, ``123``."""
+    """Return a number with three digits and a prefix: ``1.23M``, ``123``, ``12.3 kB``."""
     for power, prefix in ((12, "T"), (9, "G"), (6, "M"), (3, "k")):
         if number >= 0.9995 * 10**power:
             scaled = number / 10**power
             digits = 2 if scaled < 9.995 else 1 if scaled < 99.95 else 0
-            return f"{scaled:.{digits}f} {prefix}{unit}"
+            return f"{scaled:.{digits}f}{' ' if unit else ''}{prefix}{unit}"
     return f"{number:.0f} {unit}".rstrip()
 
 
@@ -152,7 +147,7 @@ def size_text(nbytes: int) -> str:
     return with_prefix(nbytes, "B")
 
 
-def text_of(network: Layer) -> str:
+def text_of(network: Any) -> str:
     """Return the table of a built network, at most 100 columns wide."""
     rows = rows_of(network)
     cells = [HEAD, *map(cells_of, rows)]
@@ -171,3 +166,12 @@ def text_of(network: Layer) -> str:
 def clipped(text: str, width: int) -> str:
     """Return a text of at most this width."""
     return text if len(text) <= width else f"{text[: width - 2]}.."
+
+
+def html_of(network: Any) -> str:
+    """Return the table of a built network for notebooks; of another network, its settings."""
+    if network.built_dtype is None:
+        return preformatted(repr(network))
+    rows = rows_of(network)
+    faint = [row.shared or row.container for row in rows]
+    return table_html(HEAD, [*map(cells_of, rows)], totals(network, rows), texts=4, faint=faint)

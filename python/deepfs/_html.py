@@ -4,33 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING
-
-from ..layers import Layer
-from . import layer_table
-
-if TYPE_CHECKING:
-    from .profile import Profile
-
-
-def network_html(network: Layer) -> str:
-    """Return the summary of a built network as a table; of another one, its settings."""
-    if network.built_dtype is None:
-        return preformatted(repr(network))
-    rows = layer_table.rows_of(network)
-    cells = [layer_table.cells_of(row) for row in rows]
-    faint = [row.shared or row.container for row in rows]
-    notes = layer_table.totals(network, rows)
-    return table_html(layer_table.HEAD, cells, notes, texts=4, faint=faint)
-
-
-def profile_html(profile: Profile) -> str:
-    """Return a profile as a table."""
-    from .profile import HEAD, TITLES, cells_of, decimals, footer
-
-    cells = [cells_of(row, decimals(profile)) for row in profile.rows]
-    titles = [("", 2), *((title, of.stop - of.start) for title, of in TITLES.items())]
-    return table_html(HEAD, cells, footer(profile), texts=2, titles=titles)
 
 
 def table_html(
