@@ -1,5 +1,7 @@
 """Fixtures of every test."""
 
+import signal
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,14 @@ from deepfs.testing import any_work_on
 @pytest.fixture(autouse=True)
 def _seed():
     dfs.set_seed(0)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _ctrl_c():
+    """Ctrl-C as on a terminal, also where the suite runs under nohup, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

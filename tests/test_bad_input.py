@@ -71,6 +71,7 @@ GOOD = {
     "every": SIZE,
     "factor": (1, 2, (2, 3)),
     "first": SIZE,
+    "function": (abs,),
     "kernel_size": (1, 2, 3, (1, 2), (3, 1)),
     "label_smoothing": (0, 0.1, 1),
     "length": SIZE,

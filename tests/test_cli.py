@@ -110,6 +110,10 @@ def test_info_says_when_openmp_is_off(monkeypatch, capsys):
         (["train", "--out", "nowhere"], "--out must be a folder that exists, got 'nowhere'"),
         (["train", "--lr", "-1"], "lr must be in (0, inf), got -1.0"),
         (["train", "--seed", "-1"], "seed must be at least 0, got -1"),
+        (["train", "--lr", "nan"], "lr must be in (0, inf), got nan"),
+        (["train", "--checkpoint", "text.png"], "--checkpoint must be a folder, got 'text.png'"),
+        (["train", "--resume"], "--resume: there is no interrupted training in mnist_mini-mini"),
+        (["train", "--resume", "--checkpoint", "no"], "there is no interrupted training in no"),
         (["train", "--data", "."], "--data is for mnist and fashion_mnist, got it with mnist_mini"),
         (["train", "mnist", "--data", "nowhere"], "nowhere"),
         (["evaluate", "nowhere", "mnist_mini"], "nowhere: no such file"),
@@ -157,7 +161,24 @@ def test_errors_are_one_line(arguments, message, trained, tmp_path, monkeypatch,
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "the following arguments are required: COMMAND"),
+        (["--verison"], "there is no option --verison: did you mean --version?"),
+        (["trainn"], "invalid choice: 'trainn'"),
+        (["trainn"], "): did you mean train? (deepfs --help)"),
+        (["train", "mnistmini"], "): did you mean mnist_mini? (deepfs train --help)"),
+        (["train", "--epohcs", "5"], "no option --epohcs: did you mean --epochs? (deepfs train"),
+        (["train", "--epohcs=5"], "there is no option --epohcs: did you mean --epochs?"),
+        (["train", "--epoch", "5"], "there is no option --epoch: did you mean --epochs?"),
+        (["train", "--batch_size", "5"], "no option --batch_size: did you mean --batch-size?"),
+        (["train", "-epochs", "5"], "there is no option -epochs: did you mean --epochs?"),
+        (["train", "-x"], "there is no option -x (deepfs train --help)"),
+        (["train", "--network", "vggsmall"], "did you mean vgg_small?"),
+        (["train", "--optimizer", "Adam"], "did you mean adam?"),
+        (["train", "--lr", "x"], "argument --lr: must be a number, got 'x'"),
+        (["train", "--seed", "1.5"], "argument --seed: must be an int, got '1.5'"),
+        (["train", "--epochs"], "argument --epochs: expected one argument"),
+        (["predict"], "the following arguments are required: MODEL, IMAGE"),
+        (["evaluate", "m", "fashion-mnist"], "did you mean fashion_mnist?"),
+        (["info", "--threads", "2"], "there is no option --threads"),
         (["learn"], "invalid choice: 'learn'"),
         (["train", "cifar"], "invalid choice: 'cifar'"),
         (["train", "--epochs", "0"], "must be an int of at least 1, got '0'"),
@@ -169,7 +190,9 @@ def test_usage_errors(arguments, message, capsys):
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
     assert stopped.value.code == 2
-    assert message in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
 
 
 def test_missing_pillow_names_the_extra(trained, tmp_path, monkeypatch, capsys):

@@ -1,5 +1,6 @@
 """MNIST and its relatives: where the files are found, what is checked, what comes out."""
 
+import contextlib
 import gzip
 import hashlib
 import io
@@ -217,19 +218,48 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         self.server.asked.append(self.path)
-        _, how, file = self.path.split("/")
+        _, how, file = self.path.replace("%20", " ").split("/")
         content = self.server.files[file]
         if how == "missing":
             return self.send_error(404)
         if how == "silent":
             return self.server.end.wait()
+        if how in ("dripping header", "dripping body"):
+            return self.drip(how == "dripping header")
+        if how == "endless":
+            return self.endless()
+        if how == "encoded":
+            self.send_response(200)
+            self.send_header("Content-Encoding", "gzip")
+            self.end_headers()
+            return self.wfile.write(gzip.compress(content))
         if how == "together":  # neither of two gets an answer before both have asked
             self.server.both.wait(timeout=30)
         self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
+        promised = 10**8 if how == "promising" else len(content)
+        self.send_header("Content-Length", str(promised))
         self.end_headers()
         sent = {"wrong": content[::-1], "cut": content[: len(content) // 2]}.get(how, content)
         return self.wfile.write(sent)
+
+    def drip(self, header):
+        """Send a byte now and then, until the test is over or the other side hangs up."""
+        self.send_response(200)
+        if not header:
+            self.end_headers()
+        self.flush_headers()
+        with contextlib.suppress(OSError):
+            while not self.server.end.wait(0.02):
+                self.wfile.write(b"x")
+                self.wfile.flush()
+
+    def endless(self):
+        """Send a body without end and without a length."""
+        self.send_response(200)
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            while not self.server.end.is_set():
+                self.wfile.write(bytes(1 << 16))
 
     def log_message(self, *args):
         pass
@@ -255,7 +285,8 @@ def server(tmp_path, monkeypatch):
 
 def get(server, *ways):
     sha256 = hashlib.sha256(server.files["a.gz"]).hexdigest()
-    return fetch("toys", "a.gz", sha256, [f"{server.url}{way}/" for way in ways])
+    mirrors = [f"{server.url}{way}/" for way in ways]
+    return fetch("toys", "a.gz", sha256, mirrors, len(server.files["a.gz"]))
 
 
 def cached(tmp_path):
@@ -271,12 +302,16 @@ def test_download_once(server, tmp_path):
     assert cached(tmp_path) == [path]
 
 
-@pytest.mark.parametrize("way", ["missing", "wrong", "cut", "silent"])
+@pytest.mark.parametrize(
+    "way",
+    ["missing", "wrong", "cut", "silent", "dripping header", "dripping body", "endless", "encoded",
+     "promising"],
+)  # fmt: skip
 def test_download_goes_on_to_the_next_mirror(server, tmp_path, monkeypatch, way):
     monkeypatch.setattr(_download, "_TIMEOUT", 0.3)
     path = get(server, way, "good", "missing")
     assert path.read_bytes() == server.files["a.gz"]
-    assert server.asked == [f"/{way}/a.gz", "/good/a.gz"]
+    assert server.asked == [f"/{way.replace(' ', '%20')}/a.gz", "/good/a.gz"]
     assert cached(tmp_path) == [path]
 
 
@@ -284,11 +319,20 @@ def test_download_fails_with_all_reasons_and_leaves_nothing(server, tmp_path, mo
     monkeypatch.setattr(_download, "_TIMEOUT", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as closed:
         nobody = f"http://127.0.0.1:{closed.getsockname()[1]}/"
-    ways = {"missing": "HTTP 404", "wrong": "wrong checksum", "silent": "ReadTimeout"}
+    ways = {
+        "missing": "HTTP 404",
+        "wrong": "wrong checksum",
+        "silent": "ReadTimeout",
+        "endless": "more than the 256000 bytes that are right",
+        "promising": "100000000 bytes, at most 256000 are right",
+        "encoded": "compressed on the way",
+    }
     mirrors = {f"{server.url}{way}/": reason for way, reason in ways.items()}
     mirrors[nobody] = "ConnectionError"
     with pytest.raises(ConnectionError) as info:
-        fetch("toys", "a.gz", hashlib.sha256(server.files["a.gz"]).hexdigest(), list(mirrors))
+        fetch(
+            "toys", "a.gz", hashlib.sha256(server.files["a.gz"]).hexdigest(), list(mirrors), 256_000
+        )
     reasons = " or ".join(f"{url} ({reason})" for url, reason in mirrors.items())
     assert str(info.value) == (
         f"toys could not download a.gz from {reasons}; put the data set's files in a folder and "
@@ -308,6 +352,65 @@ def test_download_stops_when_the_disk_is_at_fault(server, tmp_path):
     with pytest.raises(OSError, match="cache"):
         get(server, "good", "good")
     assert server.asked == []
+
+
+def test_download_says_what_a_full_disk_needs(server, tmp_path, monkeypatch):
+    real = _download.open if hasattr(_download, "open") else open
+
+    class Full(io.FileIO):
+        def write(self, data):
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(
+        _download, "open", lambda name, mode: Full(name, mode[:1]) if mode == "wb" else real(name),
+        raising=False,
+    )  # fmt: skip
+    with pytest.raises(OSError, match=r"needs 0.3 MB for a.gz in .*; set DEEPFS_CACHE") as info:
+        get(server, "good", "good")
+    assert info.value.errno == 28
+    assert server.asked == ["/good/a.gz"]
+    assert cached(tmp_path) == []
+
+
+def test_download_asks_mirrors_with_https_first(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setenv("DEEPFS_CACHE", str(tmp_path))
+
+    def refuse(self, url, file):
+        asked.append(url)
+        raise _download._MirrorError("not here")
+
+    monkeypatch.setattr(_download._Download, "_read", refuse)
+    mirrors = ["http://a/", "https://b/", "http://c/", "https://d/"]
+    with pytest.raises(ConnectionError):
+        fetch("toys", "a.gz", "0" * 64, mirrors)
+    assert asked == [f"{url}a.gz" for url in ("https://b/", "https://d/", "http://a/", "http://c/")]
+
+
+def test_download_needs_a_checksum(server):
+    with pytest.raises(ValueError, match=r"a.gz needs a SHA-256 of 64 digits, got ''"):
+        fetch("toys", "a.gz", "", [f"{server.url}good/"])
+    assert server.asked == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs here")
+def test_a_pipe_is_no_file_of_a_data_set(server, tmp_path):
+    (tmp_path / "cache" / "toys").mkdir(parents=True)
+    os.mkfifo(tmp_path / "cache" / "toys" / "a.gz")
+    with pytest.raises(FileExistsError, match=r"a.gz must be a file or nothing"):
+        get(server, "good")
+    with pytest.raises(ValueError, match=r"a.gz must be a regular file"):
+        deepfs.datasets.read_idx(tmp_path / "cache" / "toys" / "a.gz")
+
+
+def test_download_that_is_interrupted_leaves_nothing(server, tmp_path, monkeypatch):
+    def interrupt(self, reader):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_download._Download, "_watch", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        get(server, "dripping body")
+    assert cached(tmp_path) == []
 
 
 def test_download_by_two_processes_at_once(server, tmp_path):
@@ -357,6 +460,7 @@ def test_addresses():
     for name in MD5:
         assert len(module._MIRRORS[name]) > 1
         assert all(re.fullmatch(r"https?://[^ ]+/", url) for url in module._MIRRORS[name])
+        assert len(module._SIZES[name]) == len(FILES)
         assert all(re.fullmatch("[0-9a-f]{64}", sha256) for sha256 in module._SHA256[name])
     assert len({sha256 for sums in module._SHA256.values() for sha256 in sums}) == 8
 

@@ -13,6 +13,7 @@ from types import ModuleType
 
 import pytest
 
+import deepfs
 from cnn_core import conv
 from deepfs import (
     Model,
@@ -40,7 +41,8 @@ HELPERS = {  # have no settings of a kind, and no mathematics
         "initializers.fans",
     ),
     *("optimizers.StepContext", "optimizers.zeros_like"),
-    *("initializers.get", "metrics.get", "metrics.without_ignored"),
+    *("initializers.get", "losses.get", "metrics.get", "metrics.without_ignored", "optimizers.get"),
+    *("losses.Combined", "losses.FunctionLoss"),
 }
 
 
@@ -171,6 +173,7 @@ def test_every_method_of_a_model_has_every_section(name):
 
 def test_no_public_method_of_a_model_is_left_out():
     inherited = dir(Model.__mro__[-2])  # of Settings and object
+    inherited += ["buffers", "parameters"]  # those of the network
     public = {name for name in dir(Model) if name[0] != "_" and callable(getattr(Model, name))}
     assert public - set(inherited) == set(METHODS)
 
@@ -184,3 +187,15 @@ def test_every_network_has_every_section(name):
     assert "Shapes: " in found["Notes"]
     assert explained(network) == set(inspect.signature(network).parameters)
     assert f"{name}(" in found["Examples"]
+
+
+def test_the_page_of_names_has_names_that_there_are():
+    """In the last column of its tables of layers, losses and so on."""
+    page = PAGES.joinpath("names.md").read_text("utf-8").partition("## Arguments")[0]
+    rows = re.findall(r"^\|.*\| (.*) \|$", page, re.MULTILINE)
+    found = [name for row in rows for name in re.findall(r"`([a-z]+(?:\.\w+)+)", row)]
+    assert len(found) > 50
+    for name in found:
+        value = deepfs
+        for part in name.split("."):
+            value = getattr(value, part)

@@ -29,7 +29,7 @@ NEEDED = {  # arguments without which there is none
     "layers": [L.Dense(3), L.ReLU()], "parts": [L.Dense(3), L.Tanh()], "body": L.Dense(5),
     "lr": 0.1, "total": 10, "every": 3, "milestones": [3, 5], "decay": 0.1, "first": 4,
     "length": 4, "then": 0.5, "names": "*", "rate": 0.1, "l1": 0.1, "l2": 0.2, "limit": 2.0,
-    "start": 2, "size": 2, "cropping": 1,
+    "start": 2, "size": 2, "cropping": 1, "function": abs,
 }  # fmt: skip
 ANYTHING = ("name", "dtype", "monitor", "best", "data")  # what the constructor does not check
 BAD = [  # for some setting or other

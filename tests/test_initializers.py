@@ -23,6 +23,8 @@ STD = {
     "glorot_uniform": lambda fan_in, fan_out: (2 / (fan_in + fan_out)) ** 0.5,
     "xavier_normal": lambda fan_in, fan_out: (2 / (fan_in + fan_out)) ** 0.5,
     "xavier_uniform": lambda fan_in, fan_out: (2 / (fan_in + fan_out)) ** 0.5,
+    "kaiming_normal": lambda fan_in, fan_out: (2 / fan_in) ** 0.5,
+    "kaiming_uniform": lambda fan_in, fan_out: (2 / fan_in) ** 0.5,
     "he_normal": lambda fan_in, fan_out: (2 / fan_in) ** 0.5,
     "he_uniform": lambda fan_in, fan_out: (2 / fan_in) ** 0.5,
     "orthogonal": None,  # by the shape of the matrix: see below
@@ -107,6 +109,8 @@ def test_every_initializer_has_a_row():
     assert (
         {initializers._snake(name) for name in PUBLIC}
         | {
+            "kaiming_normal",
+            "kaiming_uniform",
             "xavier_normal",
             "xavier_uniform",
         }

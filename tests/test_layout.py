@@ -33,7 +33,7 @@ RULES = [
 ORDER = """
     _fields _html _public _repr
     _check _labels _names _version reference datasets
-    _arrays _settings config random
+    _arrays _elsewhere _settings config random
     _trees initializers regularizers schedules
     _table metrics
     layers
@@ -42,10 +42,11 @@ ORDER = """
     trainer testing
     callbacks inspection saving
     training
+    _model_names
     predictor
     inspector
     model
-    _load
+    _load _pictures _command
     cli
     __main__ __init__
 """
@@ -140,7 +141,7 @@ def test_imports_point_down():
             typing_only |= {
                 (own, names[0])
                 for names in imports_of(path, typing_only=True)
-                if rank[names[0]] >= rank[own]
+                if names[0] != own and rank[names[0]] >= rank[own]
             }
     assert not wrong
     assert typing_only == TYPING_ONLY

@@ -103,6 +103,8 @@ def test_refuses_outputs_that_are_not_numbers(make, shape, targets):
 def test_refuses_targets_of_other_kinds_and_shapes(make, shape, targets):
     who, t = type(make()).__name__, targets(shape)
     for kind in (complex, bool, object, "U3"):
+        if kind is bool and who == "BinaryCrossEntropy":
+            continue
         with pytest.raises(TypeError, match=f"{who} takes .*targets|integer labels"):
             make()(spread(shape), np.zeros(t.shape, kind))
     for bad in (t[:-1], t[None], t[..., None], np.zeros((7, 9), t.dtype), t.dtype.type(0)):

@@ -1,13 +1,17 @@
 """`Optimizer.update`: steps on dicts of plain arrays, as the textbook takes them."""
 
 import copy
+import re
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from deepfs.optimizers import Adam, Momentum
+from deepfs.layers import Parameter
+from deepfs.optimizers import SGD, Adam, Group, Momentum
+from deepfs.schedules import Step
 from every_optimizer import every
 
 
@@ -87,6 +91,9 @@ def test_update_refuses_before_it_changes_anything():
     assert refused(a | {"W": [1.0]}, a | {"W": g}) == (
         "TypeError: Momentum changes arrays in place, got 'W' as list and ndarray"
     )
+    assert refused(a | {"W": Parameter(w)}, a | {"W": g}).endswith(
+        "got 'W' as Parameter and ndarray: call step(network), or give parameter.value"
+    )
     g[1, 1] = np.nan
     assert refused(a | {"W": w}, a | {"W": g}) == (
         "FloatingPointError: the gradient of 'W' is not finite; nothing has been changed"
@@ -117,3 +124,158 @@ def test_an_array_that_comes_later_starts_with_its_own_first_step():
     late.update(both, {"a": g, "b": g})
     alone.update(single, {"b": g})
     assert_array_equal(both["b"], single["b"])
+
+
+@pytest.mark.parametrize("kind", [float, np.float64, np.float32], ids=lambda kind: kind.__name__)
+def test_numbers_are_replaced_by_numbers(kind):
+    """They take the steps of arrays without axes."""
+    arrays, numbers = {"x": np.array(2.0, kind), "y": np.array(3.0, kind)}, {"x": 2.0, "y": 3.0}
+    numbers = {name: kind(value) for name, value in numbers.items()}
+    one, other = Adam(0.1), Adam(0.1)
+    for _ in range(5):
+        one.update(numbers, {name: 2 * value for name, value in numbers.items()})
+        other.update(arrays, {name: 2 * value for name, value in arrays.items()})
+    for name, value in numbers.items():
+        assert type(value) is kind
+        assert value == arrays[name]
+
+
+def test_numbers_beside_arrays():
+    params = {"W": np.ones(2), "b": 0}  # an int becomes a float
+    SGD(0.5).update(params, {"W": np.ones(2), "b": np.float32(1)})
+    assert_array_equal(params["W"], [0.5, 0.5])
+    assert (params["b"], type(params["b"])) == (-0.5, float)
+    SGD(0.5).update(params, {"W": np.ones(2), "b": np.array(1.0)})
+    assert params["b"] == -1.0
+    params = {"b": np.array(1.0)}  # an array stays one
+    held = params["b"]
+    SGD(0.5).update(params, {"b": 1.0})
+    assert (held, params["b"] is held) == (0.5, True)
+
+
+def test_numbers_that_are_refused():
+    assert refused({"b": True}, {"b": 1.0}) == (
+        "TypeError: Momentum changes arrays in place, got 'b' as bool and float"
+    )
+    assert refused({"b": 1.0}, {"b": np.ones(1)}) == (
+        "TypeError: the gradient of the number 'b' must be a number, got array([1.])"
+    )
+    assert refused({"b": np.int64(1)}, {"b": 1.0}) == (
+        "TypeError: Momentum changes arrays in place, got 'b' as int64 and float"
+    )
+    assert refused({"b": 1.0}, {"b": np.nan}) == (
+        "FloatingPointError: the gradient of 'b' is not finite; nothing has been changed"
+    )
+    optimizer = Momentum(0.1)
+    with pytest.raises(TypeError, match="replaces numbers in a dict, got a mappingproxy"):
+        optimizer.update(MappingProxyType({"b": 1.0}), {"b": 1.0})
+    with pytest.raises(TypeError, match="takes dicts of arrays, got params as list"):
+        optimizer.update([np.ones(2)], [np.ones(2)])
+
+
+def test_an_optimizer_without_state_serves_several_networks():
+    optimizer = SGD(0.5)
+    for shape in ((2, 3), (4,), (2, 3)):
+        params = {"W": np.ones(shape)}
+        optimizer.update(params, {"W": np.ones(shape)})
+        assert_array_equal(params["W"], np.full(shape, 0.5))
+
+
+@pytest.mark.parametrize("optimizer", [Momentum(0.1), Adam(), SGD(Step(0.1, 3))],
+                         ids=["Momentum", "Adam", "schedule"])  # fmt: skip
+def test_an_optimizer_with_a_state_serves_one_network(optimizer):
+    optimizer = copy.deepcopy(optimizer)
+    first, second = {"W": np.ones(3)}, {"W": np.ones(3)}
+    g = {"W": np.ones(3)}
+    optimizer.update(first, g)
+    after = first["W"].copy()
+    kept = "the count of steps" if isinstance(optimizer, SGD) else "the state"
+    kind = type(optimizer).__name__
+    assert refused(second, g, optimizer) == (
+        f"ValueError: {kind} keeps {kept} of another array called 'W': make an optimizer for each "
+        "network, or write into the array, params['W'][...] = new"
+    )
+    copy.deepcopy(optimizer).update(second, g)  # a copy serves a copy
+    assert_array_equal(first["W"], after)
+    optimizer.update({"W": first["W"].view()}, g)  # the same memory
+    first["W"] = first["W"].copy()  # the array of the state is gone
+    optimizer.update(first, g)
+
+
+def test_a_shared_array_is_stepped_once():
+    """By the sum of its gradients, as in a network in which a layer occurs twice."""
+    w, other = np.ones((2, 2)), np.ones((2, 2))
+    one, two = Adam(0.1), Adam(0.1)
+    for turn in range(3):
+        g = np.full((2, 2), 1.0 + turn)
+        one.update({"encoder": w, "decoder": w}, {"encoder": g, "decoder": 2 * g})
+        two.update({"W": other}, {"W": 3 * g})
+    assert_array_equal(w, other)
+    g = np.ones((2, 2))
+    w[...] = 1
+    SGD(0.5).update({"a": w, "b": w, "c": w}, {"a": g, "b": g, "c": g})  # their sum already
+    assert_array_equal(w, np.full((2, 2), 0.5))
+    assert_array_equal(g, 1)
+    SGD(0.5).update({"a": w, "b": w, "c": w}, {"a": g.copy(), "b": g.copy(), "c": g.copy()})
+    assert_array_equal(w, np.full((2, 2), -1.0))
+
+
+def test_arrays_that_overlap_are_refused():
+    whole = np.zeros(10)
+    for a, b in ((whole[:6], whole[5:]), (whole, whole[3:4]), (whole[::2], whole[::3]),
+                 (whole, whole[::-1]), (whole.reshape(2, 5), whole)):  # fmt: skip
+        g = {"a": np.ones(a.shape), "x": np.ones(2), "b": np.ones(b.shape)}
+        assert refused({"a": a, "x": np.ones(2), "b": b}, g) == (
+            "ValueError: Momentum needs arrays that do not overlap, got 'a' and 'b' in the same "
+            "memory: give copies, or the whole array once"
+        )
+    for a, b in ((whole[:5], whole[5:]), (whole[::2], whole[1::2]), (whole[:0], whole[:0])):
+        SGD(1.0).update({"a": a, "b": b}, {"a": np.ones(a.shape), "b": np.ones(b.shape)})
+    assert_array_equal(whole, -2)
+
+
+def test_gradients_may_lie_in_the_parameters():
+    """The gradient of half the square of w is w; a step must read it before it writes."""
+    w = np.arange(1.0, 8.0)
+    SGD(1.0).update({"a": w[:-1]}, {"a": w[1:]})
+    assert_array_equal(w[:-1], -1)
+    a, b = np.ones(3), np.full(3, 2.0)
+    SGD(1.0).update({"a": a, "b": b}, {"a": b, "b": a})
+    assert_array_equal([a, b], [[-1] * 3, [1] * 3])
+
+
+def test_a_function_is_a_regularizer():
+    """Of the form (w) -> (penalty, gradient): L2 by hand."""
+    given = []
+
+    def half_squares(w):
+        given.append(w)
+        return 0.5 * np.square(w).sum(), w
+
+    groups = [Group("*", regularizer=[half_squares])]
+    params = {"W": np.asfortranarray(np.array([[1.0, 2.0], [3.0, 4.0]])), "b": np.ones(2)}
+    grads = {"W": np.zeros((2, 2)), "b": np.zeros(2)}
+    SGD(0.5, groups=groups).update(params, grads)
+    assert_array_equal(params["W"], [[0.5, 1], [1.5, 2]])
+    assert_array_equal(params["b"], 1)  # biases are not regularized
+    assert not grads["W"].any()
+    assert not given[0].flags.writeable
+    SGD(0.5, groups=[Group("*", regularizer=half_squares, biases=True)]).update(params, grads)
+    assert_array_equal(params["b"], 0.5)
+    frozen = [*groups, Group("W", frozen=True)]
+    SGD(0.5, groups=frozen).update(params, grads)
+    assert_array_equal(params["W"], [[0.25, 0.5], [0.75, 1]])
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda w: w, r"TypeError: the regularizer of 'W' must return \(penalty, gradient\), got"),
+        (lambda w: (0.0, w[0]), r"ValueError: .* must return a gradient \(2, 3\), got float64 \("),
+        (lambda w: (0.0, w / 0), "FloatingPointError: the regularizer of 'W' returned a gradient"),
+    ],
+)
+def test_refuses_what_a_regularizer_returns(function, message):
+    optimizer = Momentum(0.1, groups=[Group("W", regularizer=function)])
+    with np.errstate(all="ignore"):
+        assert re.match(message, refused({"W": np.ones((2, 3))}, {"W": np.ones((2, 3))}, optimizer))

@@ -16,6 +16,7 @@ from deepfs.schedules import (
     Cosine,
     CosineRestarts,
     Exponential,
+    Function,
     InverseTime,
     MultiStep,
     OneCycle,
@@ -25,6 +26,11 @@ from deepfs.schedules import (
     Step,
     Warmup,
 )
+
+
+def halved(step):
+    return 0.5**step
+
 
 CASES = [
     (Constant(0.1), [0.1, 0.1, 0.1]),
@@ -48,6 +54,8 @@ CASES = [
     (Warmup(2, then=Step(1.0, 2, 0.1), start=0.5), [0.5, 0.75, 1, 1, 0.1, 0.1, 0.01]),
     (Warmup(1, Warmup(1, Constant(1.0), start=0.5), start=0.5), [0.25, 0.5, 1, 1]),
     (Plateau(0.3), [0.3, 0.3]),
+    (Function(halved), [1, 0.5, 0.25]),
+    (Warmup(2, halved, start=0.5), [0.5, 0.75, 1, 0.5, 0.25]),
 ]  # fmt: skip
 every = pytest.mark.parametrize(("schedule", "rates"), CASES, ids=[repr(s)[:50] for s, _ in CASES])
 
@@ -189,8 +197,45 @@ def test_plateau_works_after_a_warm_up():
         (lambda: Plateau(0.1, best="a"), TypeError, r"best must be a number in \[-inf, inf\]"),
         (lambda: Plateau(0.1, best=math.nan), ValueError, "best must be in"),
         (lambda: Plateau(0.1, monitor=3), TypeError, "monitor must be a str or None, got 3"),
+        (lambda: Function(0.1), TypeError, "function must be a function of the step, got 0.1"),
+        (lambda: Function(Cosine), TypeError, r"got the class Cosine: write Cosine\(\.\.\.\)"),
+        (lambda: SGD(Cosine), TypeError, r"lr must be an object, got the class Cosine: write"),
+        (lambda: SGD(lambda: 1.0), TypeError, r"lr must take one number, got a function of \(\)"),
+        (lambda: SGD(lambda a, b: 1.0), TypeError, r"one number, got a function of \(a, b\)"),
+        (lambda: Function(lambda step: -0.1)(3), ValueError, "the learning rate after 3 steps"),
+        (lambda: Function(lambda step: "x", by="epoch")(0), TypeError, "rate after 0 epochs must"),
+        (lambda: Function(None)(0), ValueError, "got None, because files do not keep it: assign"),
     ],
 )
 def test_refuses(make, kind, message):
     with pytest.raises(kind, match=message):
         make()
+
+
+def test_a_function_counts_what_its_argument_is_called():
+    by_step, by_epoch = SGD(lambda step: 1 / (1 + step)), SGD(lambda epoch: 1 / (1 + epoch))
+    assert [by_step.rate(t, epoch=7) for t in (1, 2, 5)] == [1, 1 / 2, 1 / 5]
+    assert [by_epoch.rate(9, epoch) for epoch in (0, 1, 4)] == [1, 1 / 2, 1 / 5]
+    assert SGD(Function(lambda i: 1 / (1 + i), by="epoch")).rate(9, epoch=1) == 0.5
+    assert SGD(math.exp).rate(1) == 1  # a function in C, whose argument has no name
+    by_step.lr = lambda epochs: 0.25  # assignment is the constructor
+    assert (by_step.lr.by, by_step.rate(3)) == ("epoch", 0.25)
+
+
+def test_what_counts_epochs():
+    by_epoch = Step(1.0, 1, by="epoch")
+    for schedule in (by_epoch, Plateau(1.0), Warmup(3, Plateau(1.0)), Warmup(3, by_epoch)):
+        assert schedule.counts_epochs
+    for schedule in (Constant(1.0, by="epoch"), Step(1.0, 1), Warmup(3, Step(1.0, 1))):
+        assert not schedule.counts_epochs
+
+
+def test_a_monitor_that_is_not_there_is_refused_by_the_names_alone():
+    optimizer = SGD(Warmup(3, Plateau(0.1, monitor="val_los")))
+    message = r"monitors 'val_los', but the epoch has loss, val_loss: did you mean 'val_loss'\?"
+    with pytest.raises(ValueError, match=message):
+        optimizer.check_logs(["loss", "val_loss"])
+    with pytest.raises(ValueError, match=message):
+        optimizer.observe({"loss": 1.0, "val_loss": 1.0})
+    SGD(Plateau(0.1)).check_logs(["loss"])
+    SGD(0.1).check_logs([])

@@ -62,7 +62,7 @@ def test_others_can_read_it(arrays, tmp_path):
     [
         ({"a": np.ones(2, np.float16)}, TypeError, "float32, .*, got 'a' of float16"),
         ({"a": np.array(["x"])}, TypeError, "got 'a' of <U1"),
-        ({"a" * 2**20: np.ones(1)}, ValueError, "a header of .* bytes for 1 arrays, at most"),
+        ({"a" * 2**22: np.ones(1)}, ValueError, "a header of .* bytes for 1 arrays, at most"),
     ],
 )
 def test_refuses_to_write(made, error, message, tmp_path):

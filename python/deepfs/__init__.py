@@ -93,15 +93,19 @@ _HOME = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        value = getattr(importlib.import_module(f"deepfs.{_HOME[name]}"), name)
-    elif name in __all__:
-        value = importlib.import_module(f"deepfs.{name}")
-    else:
-        raise AttributeError(f"module 'deepfs' has no attribute {name!r}")
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # type checkers shall report wrong names
+
+    def __getattr__(name: str) -> Any:
+        if name in _HOME:
+            value = getattr(importlib.import_module(f"deepfs.{_HOME[name]}"), name)
+        elif name in __all__:
+            value = importlib.import_module(f"deepfs.{name}")
+        else:
+            from ._elsewhere import absent
+
+            raise absent("deepfs", name, __all__)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

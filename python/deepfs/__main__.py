@@ -10,6 +10,9 @@ def main() -> int:
     except ImportError as error:  # for instance, kernels of the level in DEEPFS_ISA do not exist
         print(f"deepfs: error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("deepfs: interrupted", file=sys.stderr)
+        return 130
     return run()
 
 

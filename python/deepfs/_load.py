@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from ._check import shown
 from .model import Model
 from .saving.model import read
 from .trainer import check_kinds
@@ -57,6 +58,6 @@ def load(path: str | Path, layers: Iterable[type] = (), loss: Any = None) -> Mod
     """
     trainer, lost = read(path, layers, None if loss is None else check_kinds(loss, "loss"))
     if lost:
-        text = f"{path}: metrics of your own are not in the file: {', '.join(lost)}"
+        text = f"{path}: metrics of your own are not in the file: {shown(', '.join(lost))[1:-1]}"
         warnings.warn(text, stacklevel=2)
     return Model._of(trainer)

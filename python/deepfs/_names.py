@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
+from typing import Any, NoReturn
 
 from ._fields import undecorated
 
@@ -14,37 +15,54 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "T_0": ("first",),
     "T_max": ("total",),
     "T_mult": ("longer",),
+    "after_scheduler": ("then",),
     "alpha": ("slope", "momentum", "rho", "decay", "end"),
     "axis": ("axes",),
     "base_lr": ("lr",),
-    "beta": ("beta1", "decay"),
+    "beta": ("beta1", "decay", "delta"),
     "beta_1": ("beta1",),
     "beta_2": ("beta2",),
     "betas": ("beta1", "beta2"),
+    "boundaries": ("milestones",),
+    "branches": ("parts",),
     "center": ("affine",),
+    "channels": ("filters",),
     "clip": ("clip_norm", "clip_value"),
     "clipnorm": ("clip_norm", "clip_each"),
     "clipvalue": ("clip_value",),
     "criterion": ("loss",),
     "data": ("value",),
     "decay": ("weight_decay",),
+    "decay_epochs": ("every", "total"),
+    "decay_factor": ("factor",),
     "decay_rate": ("factor", "decay"),
     "decay_steps": ("total", "every"),
     "depth_multiplier": ("multiplier",),
     "dilation_rate": ("dilation",),
+    "dilations": ("dilation",),
+    "div_factor": ("start",),
+    "downsample": ("shortcut",),
     "drop_prob": ("p",),
+    "drop_rate": ("p",),
     "dropout": ("p",),
+    "dropout_rate": ("p",),
     "elementwise_affine": ("affine",),
     "end_lr": ("end",),
+    "epochs": ("total",),
     "epsilon": ("eps",),
     "eta": ("lr",),
     "eta_min": ("end",),
+    "features": ("units", "filters"),
+    "final_div_factor": ("end",),
+    "fn": ("body", "function"),
     "gamma": ("factor",),
     "global_clipnorm": ("clip_norm",),
     "gradient": ("grad",),
     "gradients": ("grad",),
+    "hidden_units": ("units",),
     "ignore_class": ("ignore_index",),
     "height": ("size",),
+    "ignore_label": ("ignore_index",),
     "init_lr": ("lr",),
     "initial_learning_rate": ("lr",),
     "initial_lr": ("lr",),
@@ -52,41 +70,56 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "kernel": ("kernel_size",),
     "kernel_initializer": ("initializer",),
     "kernel_regularizer": ("regularizer",),
+    "kernel_shape": ("kernel_size",),
+    "ksize": ("kernel_size",),
     "l1": ("rate",),
     "l2": ("weight_decay", "rate"),
     "lambda_": ("rate",),
     "learning_rate": ("lr", "lr_scale"),
     "lr": ("lr_scale",),
+    "lr_lambda": ("function",),
     "lr_multiplier": ("lr_scale",),
     "max_lr": ("lr",),
     "min_delta": ("threshold",),
+    "min_learning_rate": ("least",),
     "min_lr": ("least", "end"),
     "mode": ("method",),
+    "module": ("body",),
     "modules": ("layers", "parts"),
     "momentum": ("decay",),
     "mu": ("momentum",),
     "n_units": ("units",),
     "negative_slope": ("slope", "alpha"),
+    "num_channels": ("filters",),
     "num_filters": ("filters",),
     "num_groups": ("groups",),
+    "num_units": ("units",),
+    "num_warmup_steps": ("length",),
     "out_channels": ("filters",),
     "out_features": ("units",),
     "output_dim": ("units",),
+    "output_shape": ("shape",),
     "pad": ("padding",),
     "param_groups": ("groups",),
+    "pct_start": ("rise",),
     "pool_size": ("kernel_size",),
     "prob": ("p",),
     "rate": ("p", "lr"),
     "scale": ("affine",),
     "scale_factor": ("factor",),
+    "schedule": ("function", "lr"),
     "size": ("factor",),
     "smoothing": ("label_smoothing",),
-    "step_size": ("every", "lr"),
     "stddev": ("std",),
+    "step_size": ("every", "lr"),
     "strides": ("stride",),
+    "target_shape": ("shape",),
     "total_iters": ("total", "length"),
     "total_steps": ("total",),
     "use_bias": ("bias",),
+    "values": ("value",),
+    "wait": ("waited",),
+    "warmup_epochs": ("length",),
     "warmup_steps": ("length",),
     "wd": ("weight_decay",),
     "weight": ("class_weight",),
@@ -96,24 +129,49 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
 FREEZE = "call freeze() or unfreeze() of the layer, or give the optimizer a Group(frozen=True)"
 # What other frameworks do by a setting, and deepfs by something else.
 INSTEAD: dict[str, str] = {
-    "activation": "put a layer for it after this one",
     "align_corners": "pixels have their centres in the middle, as with align_corners=False",
     "antialias": "use AdaptiveAvgPool2D to make images much smaller",
+    "activation": "put a layer for it after this one, such as ReLU()",
+    "activity_regularizer": "give the optimizer a Group(names, regularizer=...)",
+    "axis": "axis 1 has the channels, and the last axes the pixels",
+    "batch_input_shape": "the first input decides",
+    "batch_shape": "the first input decides",
+    "bias_initializer": "biases begin at 0",
+    "bias_regularizer": "give the optimizer a Group(names, regularizer=...)",
+    "capturable": "leave it out",
     "data_format": "images are (n, c, h, w)",
+    "device": "deepfs computes on CPUs",
+    "foreach": "leave it out",
     "from_logits": "the loss says what outputs mean",
+    "fused": "leave it out",
     "in_channels": "the first input decides",
     "in_features": "the first input decides",
+    "inplace": "leave it out: outputs are new arrays",
     "input_dim": "the first input decides",
     "input_shape": "the first input decides",
+    "keep_prob": "give p = 1 - keep_prob, the probability to drop",
+    "kernel_constraint": "give the optimizer a Group(names, regularizer=MaxNorm(limit))",
+    "kernel_regularizer": "give the optimizer a Group(names, regularizer=...)",
+    "last_epoch": "schedules count from 0",
+    "maximize": "give the negative of the gradients",
     "momentum": "use the optimizer Momentum",
     "nesterov": "use the optimizer Nesterov",
+    "noise_shape": "SpatialDropout drops channels, Dropout entries",
+    "num_classes": "the last layer decides, Dense(classes)",
     "num_features": "the first input decides",
+    "optimizer": "give the schedule to the optimizer, as its lr",
+    "padding_mode": "images are padded with zeros",
+    "params": "parameters come with step(network), or by Model",
+    "reduce": "use reduction",
     "requires_grad": FREEZE,
+    "seed": "call deepfs.set_seed(seed) before",
     "size_average": "use reduction",
+    "staircase": "Step changes by steps",
     "track_running_stats": 'use statistics="fixed"',
     "trainable": FREEZE,
     "training": "it is an argument of forward",
     "use_nesterov": "use the optimizer Nesterov",
+    "verbose": "leave it out",
     "weight_decay": "optimizers have it, and a Group takes regularizer=L2(rate)",
 }
 CLOSE = 0.7  # least similarity (difflib's ratio) of a name that a message suggests
@@ -170,8 +228,36 @@ def is_slip(name: str, other: str) -> bool:
     return swapped or a[1:] == b[1:] or a[1:] == b or a == b[1:]
 
 
+class Elsewhere:
+    """An attribute that other frameworks have: to read it raises an error that says what to do.
+
+    It is no data descriptor, so an object, or a derived class, may have an attribute of that name.
+    """
+
+    def __init__(self, name: str, way: str) -> None:
+        self.name, self.way = name, way
+
+    def __get__(self, made: Any, owner: type) -> NoReturn:
+        who = owner.__name__ if made is None else getattr(made, "label", owner.__name__)
+        raise AttributeError(f"{who} has no attribute {self.name!r}: {self.way}")
+
+
+def elsewhere(cls: type, name: str, way: str) -> None:
+    """Let a class explain an attribute that it does not have."""
+    if name not in vars(cls):
+        setattr(cls, name, Elsewhere(name, way))
+
+
+def without_elsewhere(cls: type, names: Iterable[str]) -> list[str]:
+    """Return names without those that a class only explains, for `dir`."""
+    return [n for n in names if not isinstance(inspect.getattr_static(cls, n, None), Elsewhere)]
+
+
 def unknown_argument(cls: type, message: str) -> TypeError | None:
     """Return a better error for an argument that a constructor does not take; else None."""
+    unnamed = unnamed_arguments(cls, message)
+    if unnamed:
+        return TypeError(f"{cls.__name__} {unnamed}")
     found = re.search(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'", message)
     if message == f"{cls.__name__}() takes no arguments" and undecorated(cls):
         return TypeError(f"{message}: decorate it with @dataclass")
@@ -184,3 +270,21 @@ def unknown_argument(cls: type, message: str) -> TypeError | None:
     else:
         instead = hint(found[2], known) or f": it takes {', '.join(known) or 'none'}"
     return TypeError(f"{cls.__name__} has no argument {found[2]!r}{instead}")
+
+
+def unnamed_arguments(cls: type, message: str) -> str:
+    """Return what to say of arguments without a name, if there are too many or too few; else ""."""
+    if not message.startswith(f"{cls.__name__}.__init__() "):
+        return ""
+    takes = [name for name, parameter in inspect.signature(cls).parameters.items()
+             if parameter.kind is not inspect.Parameter.KEYWORD_ONLY]  # fmt: skip
+    lists = takes[:1] in (["layers"], ["parts"])
+    if lists and "missing" in message:
+        return f"needs its layers when it is made: {cls.__name__}([layer, layer])"
+    given = re.search(r"but (\d+) (was|were) given", message)
+    if given is None:
+        return ""
+    if lists:
+        return f"takes one list: {cls.__name__}([layer, layer])"
+    listed = f" ({', '.join(takes)})" if takes else ""
+    return f"takes at most {len(takes)} arguments without a name{listed}, got {int(given[1]) - 1}"

@@ -23,7 +23,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ._fields import declared, has_setter, in_method, is_built_in, setting_names, undecorated
-from ._names import hint, meant, unknown_argument
+from ._names import hint, meant, unknown_argument, without_elsewhere
 from ._repr import written
 
 REFUSED = object()
@@ -37,6 +37,9 @@ class SettingsMeta(ABCMeta):
         """What `help` shows: the arguments of the constructor, not those of `__call__` below."""
         own = inspect.signature(cls.__init__)  # type: ignore[misc]
         return own.replace(parameters=list(own.parameters.values())[1:])
+
+    def __dir__(cls) -> list[str]:
+        return without_elsewhere(cls, super().__dir__())
 
     if not TYPE_CHECKING:  # type checkers shall look at the constructor
 
@@ -137,6 +140,9 @@ class Settings(metaclass=SettingsMeta):
     def _label(self) -> str:
         """Return what messages call this object."""
         return type(self).__name__
+
+    def __dir__(self) -> list[str]:
+        return without_elsewhere(type(self), super().__dir__())
 
     def __getstate__(self) -> dict[str, Any]:
         return content_of(self) | {"_given_none": none_of(self)}

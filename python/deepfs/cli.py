@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,18 @@ import numpy as np
 
 from . import datasets, networks, optimizers
 from ._arrays import Array
+from ._command import INTERRUPTED, Parser, in_words, printable, streams
 from ._load import load
+from ._pictures import read_image
+from ._version import __version__
 from .config import set_num_threads, show_config
 from .losses import CrossEntropy
 from .model import Model
 from .random import set_seed
 from .saving import CheckpointError
+from .saving.checkpoints import Checkpoints, paths_in
+
+__all__ = ["main", "read_image"]
 
 DATASETS = ("mnist_mini", "mnist", "fashion_mnist")
 NETWORKS = (
@@ -34,27 +42,57 @@ CLOTHES = [  # of Fashion-MNIST, Xiao, Rasul and Vollgraf 2017
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
     "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
 ]  # fmt: skip
+ERRORS = (
+    CheckpointError, ImportError, OSError, ValueError, TypeError, RuntimeError, ArithmeticError,
+    MemoryError,
+)  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return 0, or print one line with the error and return 2."""
-    options = _parser().parse_args(arguments)
-    try:
-        options.run(options)
-    except (CheckpointError, ImportError, OSError, ValueError, TypeError, RuntimeError,
-            ArithmeticError, MemoryError) as error:  # fmt: skip
-        print(f"deepfs {options.command}: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("deepfs: interrupted", file=sys.stderr)
-        return 130
-    return 0
+    """Run the command.
+
+    Returns
+    -------
+    int
+        0 if all went well; 2 after an error, which is one line; 130 after Ctrl-C.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    with streams(goes_on=given[:1] == ["train"]) as lost:
+        parser = _parser()
+        if not given:
+            parser.print_help()
+            return 0
+        options = parser.parse(given)
+        who = f"deepfs {options.command}"
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_: _say(f"{who}: warning: {message}")
+            try:
+                status: int = options.run(options, given) or 0
+            except BrokenPipeError:  # whoever read has seen enough
+                return 0
+            except ERRORS as error:
+                _say(f"{who}: error: {in_words(error)}")
+                return 2
+            except KeyboardInterrupt as error:
+                _say("; ".join([f"{who}: interrupted", *getattr(error, "__notes__", ())]))
+                return INTERRUPTED
+        if lost:
+            _say(f"{who}: error: what it printed is incomplete: {in_words(lost[0])}")
+            return 2
+        return status
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "deepfs", description="Train and use convolutional networks on CPUs."
+def _say(line: Any) -> None:
+    print(printable(" ".join(str(line).split())), file=sys.stderr)
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        "deepfs",
+        description="Train and use convolutional networks on CPUs.",
+        epilog="deepfs COMMAND --help lists the options of a command.",
     )
+    parser.add_argument("--version", action="version", version=f"deepfs {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name: str, run: Any, text: str) -> argparse.ArgumentParser:
@@ -64,49 +102,58 @@ def _parser() -> argparse.ArgumentParser:
 
     train = command("train", _train, "Train a network and save it.")
     train.add_argument("dataset", nargs="?", default="mnist_mini", choices=DATASETS,
-                       help="data set (default: mnist_mini, which comes with deepfs)")  # fmt: skip
-    train.add_argument("--network", choices=NETWORKS, default=None,
-                       help="mini_convnet for mnist_mini, else simple_convnet")  # fmt: skip
-    train.add_argument("--epochs", type=_count, default=10,
+                       metavar="DATASET",
+                       help=f"{', '.join(DATASETS)} (default: mnist_mini, which comes with "
+                       "deepfs)")  # fmt: skip
+    train.add_argument("--network", choices=NETWORKS, default=None, metavar="NAME",
+                       help=f"{', '.join(NETWORKS)} (default: mini_convnet for mnist_mini, else "
+                       "simple_convnet)")  # fmt: skip
+    train.add_argument("--epochs", type=_count, default=10, metavar="N",
                        help="passes over the training images (default: 10)")  # fmt: skip
-    train.add_argument("--batch-size", type=_count, default=None,
+    train.add_argument("--batch-size", type=_count, default=None, metavar="N",
                        help="images per step (default: 50 for mnist_mini, else 100)")  # fmt: skip
-    train.add_argument(
-        "--optimizer",
-        choices=tuple(OPTIMIZERS),
-        default="adam",
-        metavar="NAME",
-        help=f"optimizer (default: adam): {', '.join(OPTIMIZERS)}",
-    )
-    train.add_argument("--lr", type=float, default=None,
+    train.add_argument("--optimizer", choices=tuple(OPTIMIZERS), default="adam", metavar="NAME",
+                       help=f"{', '.join(OPTIMIZERS)} (default: adam)")  # fmt: skip
+    train.add_argument("--lr", type=_number, default=None, metavar="RATE",
                        help="learning rate (default: that of the optimizer)")  # fmt: skip
-    train.add_argument("--threads", type=_count, default=None,
+    train.add_argument("--threads", type=_count, default=None, metavar="N",
                        help="number of threads (default: all processors)")  # fmt: skip
-    train.add_argument("--seed", type=int, default=0,
+    train.add_argument("--seed", type=_int, default=0, metavar="N",
                        help="seed of weights, shuffling and dropout (default: 0)")  # fmt: skip
-    train.add_argument("--data", default=None,
-                       help="folder with the data set (default: download)")  # fmt: skip
-    train.add_argument("--checkpoint", metavar="FOLDER", default=None,
-                       help="write a checkpoint to this folder after each epoch; resume from the "
-                       "last one, if there is one")  # fmt: skip
-    train.add_argument("--out", default=".",
+    train.add_argument("--data", default=None, metavar="FOLDER",
+                       help="folder with the data set (default: download it once)")  # fmt: skip
+    train.add_argument("--out", default=".", metavar="FOLDER",
                        help="folder for the trained model (default: this one)")  # fmt: skip
+    train.add_argument("--checkpoint", metavar="FOLDER", default=None,
+                       help="folder for a checkpoint after each epoch and on Ctrl-C; if there is "
+                       "one already, go on from it (default: one beside the model, removed in the "
+                       "end)")  # fmt: skip
+    train.add_argument("--resume", action="store_true",
+                       help="go on with a training that was interrupted; give all other options "
+                       "as before, only --epochs may change")  # fmt: skip
 
     evaluate = command("evaluate", _evaluate, "Measure a saved model on test images.")
-    evaluate.add_argument("model", help="file that train saved")
-    evaluate.add_argument("dataset", choices=DATASETS, help="data set with the test images")
-    evaluate.add_argument("--data", default=None,
-                          help="folder with the data set (default: download)")  # fmt: skip
-    evaluate.add_argument("--threads", type=_count, default=None,
+    evaluate.add_argument("model", metavar="MODEL", help="file that train saved")
+    evaluate.add_argument("dataset", choices=DATASETS, metavar="DATASET",
+                          help=f"data set with the test images: {', '.join(DATASETS)}")  # fmt: skip
+    evaluate.add_argument("--data", default=None, metavar="FOLDER",
+                          help="folder with the data set (default: download it once)")  # fmt: skip
+    evaluate.add_argument("--threads", type=_count, default=None, metavar="N",
                           help="number of threads (default: all processors)")  # fmt: skip
 
     predict = command("predict", _predict, "Predict the classes of images.")
-    predict.add_argument("model", help="file that train saved")
-    predict.add_argument("images", nargs="+", metavar="IMAGE", help="PNG, JPEG or .npy file")
+    predict.epilog = (
+        "Pictures are taken as a viewer shows them, resized to what the model takes. What is "
+        "transparent is black. Colour profiles are not applied."
+    )
+    predict.add_argument("model", metavar="MODEL", help="file that train saved")
+    predict.add_argument("images", nargs="+", metavar="IMAGE",
+                         help="a picture (PNG, JPEG, TIFF, BMP, GIF, WebP, PPM) or an .npy file "
+                         "with one image or several")  # fmt: skip
     predict.add_argument("--invert", action="store_true",
                          help="invert dark digits on a light background, since training images are "
                          "light on dark")  # fmt: skip
-    command("info", lambda options: show_config(), "Show versions, instruction set and threads.")
+    command("info", _info, "Show versions, instruction set and threads.")
     return parser
 
 
@@ -114,6 +161,20 @@ def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10) or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be an int of at least 1, got {text!r}")
     return int(text)
+
+
+def _int(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be an int, got {text!r}") from None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number, got {text!r}") from None
 
 
 def _data(name: str, folder: str | None) -> Any:
@@ -124,7 +185,11 @@ def _data(name: str, folder: str | None) -> Any:
     return getattr(datasets, name)(root=folder)
 
 
-def _train(options: argparse.Namespace) -> None:
+def _info(options: argparse.Namespace, given: Sequence[str]) -> None:
+    show_config()
+
+
+def _train(options: argparse.Namespace, given: Sequence[str]) -> int:
     mini = options.dataset == "mnist_mini"
     network = options.network or ("mini_convnet" if mini else "simple_convnet")
     batch_size = options.batch_size or (50 if mini else 100)
@@ -137,6 +202,8 @@ def _train(options: argparse.Namespace) -> None:
         tempfile.TemporaryFile(dir=out).close()
     except OSError as error:
         raise OSError(f"--out must be a folder to write in, got {options.out!r}") from error
+    path = out / f"{options.dataset}-{network}.safetensors"
+    folder = _checkpoints(options, path)
     if options.threads:
         set_num_threads(options.threads)
     set_seed(options.seed)
@@ -146,27 +213,78 @@ def _train(options: argparse.Namespace) -> None:
     model.summary(x.shape[1:])
     print()
     started = time.monotonic()
-    path = out / f"{options.dataset}-{network}.safetensors"
     try:
         history = model.fit(
             x, y, batch_size, options.epochs, validation_data=(xt, yt),
-            checkpoint=options.checkpoint, resume=options.checkpoint is not None,
+            checkpoint=folder, resume=True,
         )  # fmt: skip
     except FloatingPointError as error:
         path = path.with_stem(f"{path.stem}-diverged")  # do not overwrite a good model
         model.save(path)
+        _remove(options, folder)
         raise FloatingPointError(f"{error}; saved as {path}") from error
-    seconds = time.monotonic() - started
+    except (KeyboardInterrupt, OSError, MemoryError) as error:
+        if paths_in(folder):
+            error.add_note(_how_to_go_on(given))
+        raise
+    if history.interrupted and not model.steps:
+        raise KeyboardInterrupt
     if history.interrupted:
-        print(f"\ninterrupted after {model.steps} steps")
+        model.save(path)
+        _say(f"deepfs train: interrupted after {model.steps:,} steps, saved as {path}")
+        _say(_how_to_go_on(given))  # a line of its own, to be copied
+        return INTERRUPTED
+    seconds = time.monotonic() - started
     model.save(path)
+    _remove(options, folder)
     accuracy = model.evaluate(xt, yt)["accuracy"]
-    print(f"\ntest accuracy {accuracy:.2%} after {seconds:.1f} s, saved as {path}\n")
-    print(f"next:  deepfs evaluate {path} {options.dataset}")
-    print(f"       deepfs predict {path} IMAGE.png")
+    print(f"\ntest accuracy {accuracy:.2%} after {seconds:.1f} s, saved as {printable(path)}\n")
+    if _guesses(accuracy, yt):
+        _say(
+            f"deepfs train: warning: {accuracy:.2%} is no better than guessing: the network has "
+            f"learned nothing; try another --lr than {optimizer.lr:g}, or more --epochs"
+        )
+    print(f"next:  deepfs evaluate {shlex.quote(printable(path))} {options.dataset}")
+    print(f"       deepfs predict {shlex.quote(printable(path))} IMAGE.png")
+    return 0
 
 
-def _evaluate(options: argparse.Namespace) -> None:
+def _checkpoints(options: argparse.Namespace, path: Path) -> Path:
+    """Return the folder for the checkpoints of a training, new or to be resumed."""
+    folder = Path(options.checkpoint or path.with_suffix(".checkpoints"))
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"--checkpoint must be a folder, got {str(folder)!r}")
+    found = folder.is_dir() and paths_in(folder)
+    if options.resume and not found:
+        raise FileNotFoundError(f"--resume: there is no interrupted training in {folder}")
+    if found and not (options.resume or options.checkpoint):
+        raise FileExistsError(
+            f"{folder} has an interrupted training: add --resume to go on with it, or remove that "
+            "folder to start anew"
+        )
+    return folder
+
+
+def _remove(options: argparse.Namespace, folder: Path) -> None:
+    """Remove the checkpoints of a training that is over, unless the user named their folder."""
+    if options.checkpoint is None:
+        Checkpoints(folder).remove()
+
+
+def _how_to_go_on(given: Sequence[str]) -> str:
+    command = ["deepfs", *given]
+    if "--resume" not in command:
+        command.append("--resume")
+    return f"to go on: {shlex.join(command)}"
+
+
+def _guesses(accuracy: float, labels: Array) -> bool:
+    """Return whether an accuracy is that of naming the most frequent class, or by chance above."""
+    chance = float(np.bincount(labels).max()) / len(labels)
+    return bool(accuracy <= chance + 2 * np.sqrt(chance * (1 - chance) / len(labels)))
+
+
+def _evaluate(options: argparse.Namespace, given: Sequence[str]) -> None:
     if options.threads:
         set_num_threads(options.threads)
     model = load(options.model)
@@ -174,12 +292,13 @@ def _evaluate(options: argparse.Namespace) -> None:
     started = time.monotonic()
     measured = model.evaluate(x, y)
     speed = len(x) / (time.monotonic() - started)
-    print(f"{options.model} on {len(x):,} test images of {options.dataset}, {speed:,.0f} images/s")
+    print(f"{printable(options.model)} on {len(x):,} test images of {options.dataset}, "
+          f"{speed:,.0f} images/s")  # fmt: skip
     for name, value in measured.items():
         print(f"{name:<9} {value:.2%}" if name == "accuracy" else f"{name:<9} {value:.4f}")
 
 
-def _predict(options: argparse.Namespace) -> None:
+def _predict(options: argparse.Namespace, given: Sequence[str]) -> None:
     model = load(options.model)
     shape = model.network.in_shape or ()
     if len(shape) != 3:
@@ -187,7 +306,7 @@ def _predict(options: argparse.Namespace) -> None:
     for name in options.images:
         images = read_image(name, shape[0], shape[1], shape[2])
         for number, p in enumerate(model.predict_proba(1 - images if options.invert else images)):
-            title = f"{name}[{number}]" if len(images) > 1 else name
+            title = printable(f"{name}[{number}]" if len(images) > 1 else name)
             best = p.argsort()[::-1][:3]
             print(f"{title}: " + "  ".join(f"{_class(options.model, k)} {p[k]:.2%}" for k in best))
 
@@ -195,56 +314,3 @@ def _predict(options: argparse.Namespace) -> None:
 def _class(model: str, k: int) -> str:
     clothes = Path(model).name.startswith("fashion_mnist") and k < len(CLOTHES)
     return f"{k} ({CLOTHES[k]})" if clothes else str(k)
-
-
-def read_image(name: str, c: int, h: int, w: int) -> Array:
-    """Return the image or images of a file as ``(n, c, h, w)``, floats from 0 to 1.
-
-    Raises
-    ------
-    ImportError
-        If the file is a picture and Pillow is not installed.
-    ValueError
-        If it is neither a picture nor an array of the right size.
-    """
-    path = Path(name)
-    if not path.is_file():
-        raise FileNotFoundError(f"{name}: no such file")
-    if path.suffix == ".npy":
-        try:
-            with path.open("rb") as file:
-                array = np.lib.format.read_array(file, allow_pickle=False)
-        except Exception as error:  # a damaged header raises whatever its parser does
-            raise ValueError(f"{name} must be an .npy file of numbers: {error}") from None
-        image = array.shape[-2:] if c == 1 and array.shape[-3:] != (1, h, w) else array.shape[-3:]
-        if image not in ((h, w), (c, h, w)) or array.ndim > len(image) + 1:
-            raise ValueError(
-                f"{name} must hold images of {c}x{h}x{w}, got {array.dtype} of shape {array.shape}"
-            )
-        images: Array = array.reshape(-1, c, h, w).astype(np.float32)
-        images = images / 255 if array.dtype.kind in "iu" else images
-        if array.dtype.kind not in "fiu" or not (images.min() >= 0 and images.max() <= 1):
-            raise ValueError(
-                f"{name} must hold floats from 0 to 1 or ints from 0 to 255, got {array.dtype} "
-                "beyond them"
-            )
-        return images
-    try:
-        import PIL
-        from PIL import Image
-    except ImportError:
-        raise ImportError(
-            f"{name}: pictures need Pillow, which is not installed: pip install 'deepfs[images]'"
-        ) from None
-    try:
-        with Image.open(path) as picture:
-            picture.verify()  # a truncated file would be an image with black at the end
-        with Image.open(path) as picture:
-            fitted = picture.convert("L" if c == 1 else "RGB").resize((w, h))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = "" if isinstance(error, PIL.UnidentifiedImageError) else f": {error}"
-        raise ValueError(
-            f"{name} must be a PNG, a JPEG or an .npy file, got neither{reason}"
-        ) from None
-    pixels = np.asarray(fitted, np.float32).reshape(h, w, c) / 255
-    return pixels.transpose(2, 0, 1)[None]

@@ -54,7 +54,8 @@ def set_num_threads(n: int) -> None:
     ValueError, TypeError
         If ``n`` is not an int of at least 1.
     RuntimeError
-        If ``n`` > 1 and this process was forked from one whose kernels ran on several threads.
+        If ``n`` > 1 and this process was forked: it keeps 1 thread, because OpenMP waits for ever
+        in a child if its parent had used it, in deepfs or elsewhere. Start it with "spawn".
 
     Notes
     -----

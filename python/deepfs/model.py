@@ -14,7 +14,8 @@ from .callbacks import Callback
 from .data.batches import DataSet, Stream
 from .inspector import Inspector
 from .layers import Layer
-from .losses import Loss, only_warning
+from .losses import Loss
+from .losses._output_kinds import only_warning
 from .optimizers import Arena, Optimizer
 from .saving.checkpoints import Checkpoints
 from .trainer import Delegated, Metric, Trainer, check_kinds, check_meaning, named_metrics

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ._check import whole
-from ._settings import ExplainedSettings
+from ._model_names import ModelNames
 from ._trees import Tree, map_tree
 from .data.batches import DataSet
 from .inspection.inner import Watched, joined
@@ -17,7 +17,7 @@ from .trainer import Trainer
 from .training.inputs import checked_data, checked_inputs
 
 
-class Predictor(ExplainedSettings):
+class Predictor(ModelNames):
     """What `deepfs.Model` does without training: evaluation and prediction."""
 
     trainer: Trainer
@@ -32,7 +32,8 @@ class Predictor(ExplainedSettings):
         x, y : array (n, ...)
             Inputs and targets.
         batch_size : int
-            Samples at a time. It bounds the memory and changes no more than rounding.
+            Samples at a time. It bounds the memory. Results of different sizes agree to rounding,
+            and in float64 to the last bit: see ``docs/numerics.md``.
         sample_weight : array (n,), optional
             Weight of each sample in the loss. Metrics are not weighted.
 
@@ -65,7 +66,8 @@ class Predictor(ExplainedSettings):
         x : array (n, ...)
             Inputs.
         batch_size : int
-            Samples at a time. It bounds the memory and does not change the result.
+            Samples at a time. It bounds the memory. Results of different sizes agree to rounding,
+            and in float64 to the last bit: see ``docs/numerics.md``.
 
         Returns
         -------
@@ -98,7 +100,8 @@ class Predictor(ExplainedSettings):
         x : array (n, ...)
             Inputs.
         batch_size : int
-            Samples at a time. It bounds the memory and does not change the result.
+            Samples at a time. It bounds the memory. Results of different sizes agree to rounding,
+            and in float64 to the last bit: see ``docs/numerics.md``.
 
         Returns
         -------
@@ -134,7 +137,8 @@ class Predictor(ExplainedSettings):
         x : array (n, ...)
             Inputs.
         batch_size : int
-            Samples at a time. It bounds the memory and does not change the result.
+            Samples at a time. It bounds the memory. Results of different sizes agree to rounding,
+            and in float64 to the last bit: see ``docs/numerics.md``.
 
         Returns
         -------

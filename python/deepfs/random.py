@@ -3,6 +3,9 @@
 Kernels: ``src/cnn_core/random.pyx``. The process has one seed, and a `deepfs.Model` may have its
 own. Everything that draws (the initial values of a parameter, a dropout layer, the shuffling of one
 `fit`) has a stream of its own, numbered in the order in which they are made.
+
+A forked child gets a seed of its own if its parent has not chosen one, so workers of a pool start
+from different weights. After `set_seed` a child goes on with the numbers of its parent.
 """
 
 from __future__ import annotations
@@ -30,7 +33,13 @@ class Streams:
         self.seed, self.used = seed, used
 
 
-_process = Streams(int.from_bytes(os.urandom(8)) >> 1)
+def random_seed() -> int:
+    """Return a seed from the random numbers of the system."""
+    return int.from_bytes(os.urandom(8)) >> 1
+
+
+_process = Streams(random_seed())
+_chosen = False  # whether `set_seed` has set the seed of the process
 _current: ContextVar[Streams | None] = ContextVar("streams", default=None)  # of a model
 _lock = threading.Lock()
 
@@ -53,6 +62,18 @@ def using(streams: Streams | None) -> Iterator[None]:
         _current.reset(token)
 
 
+def _after_fork() -> None:
+    """Give a forked child a lock that no thread of its parent holds, and a seed of its own."""
+    global _lock
+    _lock = threading.Lock()
+    if not _chosen:
+        _process.seed, _process.used = random_seed(), 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 def set_seed(seed: int) -> None:
     """Set the random seed of this process.
 
@@ -70,6 +91,10 @@ def set_seed(seed: int) -> None:
     -----
     Initial weights, shuffling and dropout depend on it; NumPy's own generators do not.
 
+    A forked child (a worker of a pool, on Linux) has the seed of its parent and goes on where that
+    was: all workers make the same weights. For different ones that repeat, call
+    ``set_seed(seed + worker)`` in each. Without this call each child has a random seed of its own.
+
     Examples
     --------
     >>> import deepfs as dfs
@@ -80,7 +105,9 @@ def set_seed(seed: int) -> None:
     >>> bool((dfs.layers.Dense(2)(np.ones((1, 3))) == y).all())
     True
     """
+    global _chosen
     set_state((whole(seed, "seed", 0, 2**63 - 1), 0))
+    _chosen = True
 
 
 def get_state() -> tuple[int, int]:
@@ -93,6 +120,12 @@ def set_state(state: tuple[int, int]) -> None:
     """Restore what `get_state` returned."""
     with _lock:
         _streams().seed, _streams().used = state
+
+
+def checked_state(state: Any) -> tuple[int, int]:
+    """Return a state that was read from a file; raise TypeError or ValueError if it is none."""
+    seed, used = state
+    return whole(seed, "seed", 0, 2**63 - 1), whole(used, "the number of streams", 0)
 
 
 def get_seed() -> int:

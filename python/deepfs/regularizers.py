@@ -2,22 +2,28 @@
 
 Pass one or several to a `deepfs.optimizers.Group` of parameters; the optimizer applies them in its
 step. ``weight_decay=r`` of an optimizer is short for `L2` of rate r on all weights (in AdamW, Lion
-and LAMB: `WeightDecay`).
+and LAMB: `WeightDecay`). A plain function ``w -> (penalty, gradient)`` is a regularizer, too, see
+`Penalty`.
 """
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import inf
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from ._check import flag, number
+import numpy as np
+
+from ._arrays import Array
+from ._check import flag, number, shown
+from ._elsewhere import explain_absent as _explain_absent
 from ._public import public_names as _public_names
 from ._settings import ExplainedSettings
 
-__all__ = ["L1", "L2", "ElasticNet", "MaxNorm", "Regularizer", "WeightDecay"]
+__all__ = ["L1", "L2", "ElasticNet", "MaxNorm", "Penalty", "Regularizer", "WeightDecay"]
 
 
 class Terms(NamedTuple):
@@ -255,6 +261,86 @@ class MaxNorm(Regularizer):
         return Terms(limit=self.limit)
 
 
+@dataclass
+class Penalty(Regularizer):
+    """Penalty function: a regularizer as a function of the weights.
+
+    A `deepfs.optimizers.Group` takes such a function as its ``regularizer`` itself.
+
+    Parameters
+    ----------
+    function : function or None
+        ``function(w) -> (penalty, gradient)`` for one array of weights ``w``, which it must not
+        change: a number, and its derivatives in an array of the shape of ``w``. A file does not
+        have it: a loaded regularizer has None, and must be given a function before the next step.
+
+    Raises
+    ------
+    TypeError
+        If ``function`` is not a function; in a step, if it returns anything else.
+    ValueError
+        In a step, if the gradient has another shape, or if there is no function.
+    FloatingPointError
+        In a step, if the gradient is not finite. Nothing is changed by a step that raises.
+
+    Notes
+    -----
+    The gradient is added to that of the loss before clipping, as if the penalty were a part of the
+    loss. (Those of `L1` and `L2` are added after clipping.)
+
+    Examples
+    --------
+    >>> from deepfs.optimizers import SGD, Group
+    >>> sparse = Penalty(lambda w: (np.log1p(w * w).sum(), 2 * w / (1 + w * w)))
+    >>> w, groups = {"W": np.array([[1.0, -3.0]])}, [Group("*", regularizer=sparse)]
+    >>> SGD(0.5, groups=groups).update(w, {"W": np.zeros((1, 2))})
+    >>> w["W"]
+    array([[ 0.5, -2.7]])
+    """
+
+    function: Callable[[Array], tuple[float, Array]] | None
+
+    def __post_init__(self) -> None:
+        if self.function is not None and not callable(self.function):
+            raise TypeError(f"function must be a function of weights, got {shown(self.function)}")
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Penalty:
+        """Share the function: a plan compares its groups with a copy of them at every step."""
+        return copy.copy(self)
+
+    def terms(self) -> Terms:
+        return Terms()
+
+    def of(self, w: Array, name: str) -> tuple[float, Array]:
+        """Return the penalty of the weights of this name, and its gradient; check both."""
+        if self.function is None:
+            raise ValueError(
+                f"the regularizer of {name!r} needs a function, got None, because files do not "
+                "keep it: assign it, group.regularizer = function"
+            )
+        given = w.view()
+        given.flags.writeable = False
+        result: Any = self.function(given)
+        if not isinstance(result, tuple) or len(result) != 2:
+            raise TypeError(
+                f"the regularizer of {name!r} must return (penalty, gradient), got {shown(result)}"
+            )
+        penalty, gradient = float(result[0]), np.asarray(result[1])
+        if gradient.shape != w.shape or gradient.dtype.kind not in "fiu":
+            raise ValueError(
+                f"the regularizer of {name!r} must return a gradient {w.shape}, "
+                f"got {gradient.dtype} {gradient.shape}"
+            )
+        return penalty, gradient
+
+
+def from_function(regularizer: Any) -> Any:
+    """Return a regularizer of a plain function; return anything else as it is."""
+    if isinstance(regularizer, (Regularizer, type)) or not callable(regularizer):
+        return regularizer
+    return Penalty(regularizer)
+
+
 def terms_of(regularizers: Iterable[Regularizer]) -> Terms:
     """Return the combined effect of several: rates are added, the lowest limit holds."""
     total = Terms()
@@ -267,3 +353,6 @@ def terms_of(regularizers: Iterable[Regularizer]) -> Terms:
 
 def __dir__() -> list[str]:
     return _public_names(globals())
+
+
+_explain_absent(__name__)

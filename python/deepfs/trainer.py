@@ -21,6 +21,7 @@ from .layers import Layer
 from .layers._container import Container, walk
 from .layers._parameter import gradients, structure
 from .losses import Combined, Loss
+from .losses._output_kinds import check_metrics
 from .means import Means
 from .optimizers import Arena, Optimizer
 from .optimizers._plan import Plan
@@ -374,7 +375,7 @@ def check_kinds(part: Any, name: str) -> Any:
 def check_meaning(network: Layer, loss: Loss, metrics: Mapping[str, Metric]) -> None:
     """Raise ValueError, or warn, if a network's outputs are not what loss and metrics take."""
     loss.output_kind.check(loss, network)
-    losses.check_metrics(loss, network, metrics)
+    check_metrics(loss, network, metrics)
 
 
 def named_metrics(metrics: Any, name: str = "metrics") -> dict[str, Metric]:

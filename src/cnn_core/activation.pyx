@@ -18,7 +18,7 @@ from cnn_core.activation_functions cimport RELU, SELU, SIGMOID, SILU, SLOPE, SOF
 from cnn_core.memory cimport Buffer
 from cnn_core.simd cimport MAX_LANES, lanes, vec, vecd, vecf, vfill, vload, vload_tail, vstore
 from cnn_core.simd cimport vstore_tail
-from cnn_core.threads cimport threads_for
+from cnn_core.threads cimport FloatMode, flush_denormals, threads_for
 from cnn_core.types cimport blocks_of, dim, least, real
 
 cdef enum:
@@ -146,6 +146,7 @@ def forward(
     const real[::1] parameter=None,     # in   (k,), repeated along x: elu's scale, or slopes
 ):
     """Write the activation of ``x`` to ``y``."""
+    cdef FloatMode _mode = flush_denormals()
     if y.shape[0] != x.shape[0] or not 0 <= kind < KINDS:
         raise ValueError("kind must be of this module, and x and y of one length")
     if x.shape[0] > 0:
@@ -164,6 +165,7 @@ def backward(
     For `slope`, with respect to the slope of leaky_relu: one number of each x, for the caller
     to add up.
     """
+    cdef FloatMode _mode = flush_denormals()
     cdef dim n = x_or_y.shape[0]
     if dy.shape[0] != n or dx.shape[0] != n or not 0 <= kind <= SLOPE:
         raise ValueError("kind must be of this module, and x_or_y, dy and dx of one length")

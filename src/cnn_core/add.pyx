@@ -5,7 +5,7 @@ All arrays are flat and of one length. Threads share out tasks.
 """
 from cython.parallel cimport prange
 
-from cnn_core.threads cimport threads_for
+from cnn_core.threads cimport FloatMode, flush_denormals, threads_for
 from cnn_core.types cimport blocks_of, dim, least, real
 
 cdef enum:
@@ -50,6 +50,7 @@ def add(
     const real[::1] drelu=None,             # in   (n,), y = 0 where drelu <= 0 or NaN
 ):
     """Write the sum of ``a`` and ``b`` to ``y``."""
+    cdef FloatMode _mode = flush_denormals()
     cdef dim n = a.shape[0]
     if b.shape[0] != n or y.shape[0] != n or (drelu is not None and (relu or drelu.shape[0] != n)):
         raise ValueError("a, b, drelu and y do not belong to one sum")

@@ -9,16 +9,17 @@ what belongs to a column is repeated. Sums go by runs of rows, see `batch_norm_s
     wide      columns of a wide row, a multiple of c: number k belongs to column k mod c
 """
 from cython.parallel cimport prange
-from libc.math cimport sqrt
+from libc.math cimport isfinite
 from libc.string cimport memset
 
-from cnn_core.batch_norm_sums cimport REGISTER_VECTORS, gradient_sums_of_run, merge
-from cnn_core.batch_norm_sums cimport moments_of_run, repeat, wide_row
+from cnn_core.batch_norm_sums cimport REGISTER_VECTORS, gradient_sums_of_run, inverse_deviation
+from cnn_core.batch_norm_sums cimport merge, moments_of_huge, moments_of_run, repeat
+from cnn_core.batch_norm_sums cimport scale_of_huge, wide_row
 from cnn_core.memory cimport Buffer
 from cnn_core.reduce cimport run_of_rows
 from cnn_core.simd cimport lanes, vdrelu, vec, vecd, vecf, vfill, vload, vload_tail, vrelu
 from cnn_core.simd cimport vstore_tail
-from cnn_core.threads cimport threads_for
+from cnn_core.threads cimport FloatMode, flush_denormals, threads_for
 from cnn_core.types cimport blocks_of, dim, least, real
 
 
@@ -128,13 +129,14 @@ def batch_moments(
 
     running = momentum running + (1 - momentum) batch, for both.
     """
+    cdef FloatMode _mode = flush_denormals()
     cdef dim rows = x.shape[0], c = x.shape[1], run = run_of_rows(rows), runs, wide, r, k, n
     cdef Buffer workspace
     cdef double* moments
     cdef double* totals
     cdef real* sums
     cdef real* means
-    cdef double var
+    cdef double var, scale
     if (mean.shape[0] != c or inv_std.shape[0] != c or running_mean.shape[0] != c
             or running_var.shape[0] != c or rows == 0):
         raise ValueError("x and the statistics do not belong to one batch")
@@ -161,11 +163,17 @@ def batch_moments(
         for r in range(1, runs):
             merge(&moments[k], &moments[c + k], r * run, moments[r * 2 * c + k],
                   moments[(r * 2 + 1) * c + k], least(run, rows - r * run))
+        scale = 1
+        if not isfinite(moments[c + k]):
+            scale = scale_of_huge(sizeof(real))
+            moments_of_huge(&x[0, k], rows, 1, c, &moments[k], &moments[c + k])
+            moments[k] /= scale
         var = moments[c + k] / rows
         mean[k] = <real> moments[k]
-        inv_std[k] = <real> (1 / sqrt(var + eps))
+        inv_std[k] = <real> inverse_deviation(var, eps, scale)
         if unbiased:
             var = moments[c + k] / (rows - 1)
+        var = var / scale / scale
         running_mean[k] = <real> (momentum * running_mean[k] + (1 - momentum) * moments[k])
         running_var[k] = <real> (momentum * running_var[k] + (1 - momentum) * var)
 
@@ -183,6 +191,7 @@ def batch_norm_forward(
     The mean is subtracted from x itself: multiplied first and put into beta, it would leave few
     digits where it is many standard deviations.
     """
+    cdef FloatMode _mode = flush_denormals()
     cdef dim rows = x.shape[0], c = x.shape[1], run = run_of_rows(rows), wide, r, k, n
     cdef Buffer workspace
     cdef real* columns
@@ -231,6 +240,7 @@ def batch_norm_backward(
     With running statistics (``batch`` false) the mean and the variance are constants, and
     dx = gamma inv_std dy.
     """
+    cdef FloatMode _mode = flush_denormals()
     cdef dim rows = x.shape[0], c = x.shape[1], run = run_of_rows(rows), runs, wide, r, k, n
     cdef Buffer workspace
     cdef double* totals

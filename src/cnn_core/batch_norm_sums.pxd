@@ -6,6 +6,7 @@ to a column is repeated in it.
 
     wide      columns of a wide row, a multiple of c: number k belongs to column k mod c
 """
+from libc.math cimport ldexp, sqrt
 from libc.string cimport memset
 
 from cnn_core.reduce cimport SHORT_ROWS, fold_wide
@@ -16,6 +17,7 @@ cdef enum:
     REGISTER_VECTORS = 4    # vectors of a row worked on at a time, in registers
     MAX_STEP_BYTES = 512    # from wide row to wide row of a chunk; steps of 1 KB took twice as long
     CHUNK_BYTES = 2048      # of wide rows, summed in one block of columns before the next
+    DOWN = -600             # exponent by which huge numbers of double precision are scaled
 
 cdef enum:                  # what `add_up` sums
     VALUES                  # x
@@ -140,6 +142,40 @@ cdef inline void moments_of_run(
             merge(&moments[k], &moments[c + k], row, totals[k], totals[c + k], n)
         x += n * c
         row += n
+
+
+cdef inline double scale_of_huge(dim itemsize) noexcept nogil:
+    """Return a power of two that brings numbers whose squares overflow to where double has room."""
+    return 1 if itemsize == 4 else ldexp(1, DOWN)
+
+
+cdef inline double inverse_deviation(double var, double eps, double scale) noexcept nogil:
+    """Return 1 / sqrt(variance + eps), if ``var`` is the variance times scale^2.
+
+    Where numbers are huge, eps matters only if all are equal.
+    """
+    return 1 / sqrt(var + eps) if scale == 1 or var == 0 else scale / sqrt(var)
+
+
+cdef inline void moments_of_huge(
+    const real* x, dim rows, dim columns, dim step,     # of each row, and from row to row
+    double* mean, double* squares,                      # out
+) noexcept nogil:
+    """Mean, and sum of squared distances from it, of numbers times `scale_of_huge`.
+
+    For those whose sums overflow in their own precision; slow.
+    """
+    cdef double scale = scale_of_huge(sizeof(real)), total = 0, d
+    cdef dim i, k
+    for i in range(rows):
+        for k in range(columns):
+            total += x[i * step + k] * scale
+    mean[0] = total / (<double> rows * columns)
+    squares[0] = 0
+    for i in range(rows):
+        for k in range(columns):
+            d = x[i * step + k] * scale - mean[0]
+            squares[0] += d * d
 
 
 cdef inline void gradient_sums_of_run(

@@ -22,6 +22,7 @@ from cnn_core.conv_winograd cimport winograd_backward_weight, winograd_forward
 from cnn_core.gemm cimport CHAIN
 from cnn_core.im2col cimport Window, usable
 from cnn_core.simd cimport VBYTES
+from cnn_core.threads cimport FloatMode, flush_denormals
 from cnn_core.types cimport blocks_of, dim, real, same_shape
 
 PASSES = ("forward", "backward_input", "backward_weight")
@@ -120,6 +121,7 @@ def conv2d_forward(
     bint relu=False,                    # in the end, turn negative results into 0
 ):
     """Write the convolution of ``x`` with ``weight``, plus ``bias``, to ``y``."""
+    cdef FloatMode _mode = flush_denormals()
     cdef Window window = Window(weight.shape[0], weight.shape[1], sh, sw, top, left, dh, dw)
     cdef dim n = x.shape[0], h = x.shape[1], w = x.shape[2], c = x.shape[3]
     cdef dim oh = y.shape[1], ow = y.shape[2], co = y.shape[3]
@@ -153,6 +155,7 @@ def conv2d_backward_input(
     const real[:, :, :, ::1] residual=None,     # in   (n, h, w, c), added to dx before that
 ):
     """Write the gradient of ``conv2d_forward`` with respect to ``x`` to ``dx``."""
+    cdef FloatMode _mode = flush_denormals()
     cdef Window window = Window(weight.shape[0], weight.shape[1], sh, sw, top, left, dh, dw)
     cdef dim n = dx.shape[0], h = dx.shape[1], w = dx.shape[2], c = dx.shape[3]
     cdef dim oh = dy.shape[1], ow = dy.shape[2], co = dy.shape[3]
@@ -201,6 +204,7 @@ def conv2d_backward_weight(
     str request="auto",                 # "auto", "direct" (not Winograd's algorithm) or "winograd"
 ):
     """Add the gradients of ``conv2d_forward`` with respect to ``weight`` and ``bias``."""
+    cdef FloatMode _mode = flush_denormals()
     cdef Window window = Window(dweight.shape[0], dweight.shape[1], sh, sw, top, left, dh, dw)
     cdef dim n = x.shape[0], h = x.shape[1], w = x.shape[2], c = x.shape[3]
     cdef dim oh = dy.shape[1], ow = dy.shape[2], co = dy.shape[3]

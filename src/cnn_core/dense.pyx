@@ -21,7 +21,7 @@ from cython.parallel cimport prange
 
 from cnn_core.gemm cimport ADD, RELU, product
 from cnn_core.reduce cimport add_sums
-from cnn_core.threads cimport threads_for
+from cnn_core.threads cimport FloatMode, flush_denormals, threads_for
 from cnn_core.types cimport blocks_of, dim, least, real
 
 cdef enum:
@@ -37,6 +37,7 @@ def dense_forward(
     bint relu=False,                # in the end, turn negative results into 0
 ):
     """Write x W + b to ``y``."""
+    cdef FloatMode _mode = flush_denormals()
     cdef dim n = x.shape[0], k = x.shape[1], units = y.shape[1]
     if (k == 0 or y.shape[0] != n or weight.shape[0] != k or weight.shape[1] != units
             or (bias is not None and bias.shape[0] != units)):
@@ -56,6 +57,7 @@ def dense_backward(
     bint drelu=False,               # dx = 0 where x <= 0 or NaN
 ):
     """Add x^T dy to ``dweight`` and the sum of dy to ``dbias``; write dy W^T to ``dx``."""
+    cdef FloatMode _mode = flush_denormals()
     cdef dim n = x.shape[0], k = x.shape[1], units = dy.shape[1]
     if (dy.shape[0] != n or weight.shape[0] != k or weight.shape[1] != units
             or dweight.shape[0] != k or dweight.shape[1] != units

@@ -7,7 +7,7 @@ from cython.parallel cimport prange
 from libc.stdint cimport uint32_t, uint64_t
 
 from cnn_core.random cimport BLOCKS, philox_blocks
-from cnn_core.threads cimport threads_for
+from cnn_core.threads cimport FloatMode, flush_denormals, threads_for
 from cnn_core.types cimport blocks_of, dim, least, real
 
 cdef enum:
@@ -39,6 +39,7 @@ def drop(
     uint64_t seed, uint32_t stream, uint32_t call,
 ):
     """Write ``x * scale`` with probability 1 - p, else 0, to ``y``: forward and backward alike."""
+    cdef FloatMode _mode = flush_denormals()
     cdef dim n = x.shape[0], first, t
     cdef uint64_t limit         # an entry whose word is below it is dropped
     if y.shape[0] != n:

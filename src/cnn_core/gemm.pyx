@@ -36,7 +36,7 @@ from cnn_core.gemm_thin cimport gemm_thin_row, gemm_thin_row_width, gemm_thin_sp
 from cnn_core.memory cimport Buffer
 from cnn_core.simd cimport MAX_LANES, SHORT_LANES, anyvec, lanes, offset, shortf, vdrelu, vecd, vecf
 from cnn_core.simd cimport vfill, vload, vload_tail, vprefetch, vrelu, vstore, vstore_tail, vzero
-from cnn_core.threads cimport threads_for
+from cnn_core.threads cimport FloatMode, flush_denormals, threads_for
 from cnn_core.transpose cimport transpose_matrix
 from cnn_core.types cimport blocks_of, dim, least, real
 
@@ -478,6 +478,7 @@ def gemm(
     const real[:, ::1] drelu=None,  # in   (m, n), c = 0 where drelu <= 0 or NaN
 ):
     """Write or add the matrix product of ``a`` and ``b`` to ``c``."""
+    cdef FloatMode _mode = flush_denormals()
     cdef dim m = c.shape[0], n = c.shape[1], k = a.shape[0] if trans_a else a.shape[1]
     if ((a.shape[1] if trans_a else a.shape[0]) != m or (b.shape[1] if trans_b else b.shape[0]) != k
             or (b.shape[0] if trans_b else b.shape[1]) != n

@@ -22,14 +22,15 @@ the blocks in order.
     step      from the gamma of one pixel to that of the next: 0, or c with one per entry
 """
 from cython.parallel cimport prange
-from libc.math cimport sqrt
+from libc.math cimport isfinite
 from libc.string cimport memset
 
+from cnn_core.batch_norm_sums cimport inverse_deviation, moments_of_huge, scale_of_huge
 from cnn_core.group_norm_sums cimport add_up, add_up_gradients, gather
 from cnn_core.memory cimport Buffer
 from cnn_core.reduce cimport SHORT_ROWS
 from cnn_core.simd cimport lanes, vec, vecd, vecf, vload, vload_tail, vstore_tail
-from cnn_core.threads cimport threads_for
+from cnn_core.threads cimport FloatMode, flush_denormals, threads_for
 from cnn_core.types cimport blocks_of, dim, least, real, same_shape
 
 cdef enum:
@@ -67,8 +68,8 @@ cdef inline void moments_of_row(
     The row is read twice, the second time mostly from the cache: distances are from the mean
     itself, so a common offset does not swamp them.
     """
-    cdef dim g
-    cdef double n = values // groups
+    cdef dim g, each = c // groups
+    cdef double n = values // groups, scale, center
     memset(totals, 0, wide * sizeof(double))
     add_up(False, x, values, c, columns, sums, totals, wide, tag)
     gather(totals, groups, c // groups)
@@ -79,8 +80,15 @@ cdef inline void moments_of_row(
     add_up(True, x, values, c, columns, sums, totals, wide, tag)
     gather(totals, groups, c // groups)
     for g in range(groups):
-        inv_std[g] = <real> (1 / sqrt(totals[g] / n + eps))
-    spread(inv_std, groups, c // groups, columns + wide)
+        scale = 1
+        if not isfinite(totals[g]):
+            scale = scale_of_huge(sizeof(real))
+            moments_of_huge(x + g * each, 1 if groups == 1 else values // c,
+                            values if groups == 1 else each, c, &center, &totals[g])
+            mean[g] = <real> (center / scale)
+            spread(mean + g, 1, each, columns + g * each)
+        inv_std[g] = <real> inverse_deviation(totals[g] / n, eps, scale)
+    spread(inv_std, groups, each, columns + wide)
 
 
 cdef inline void normalise_vector(
@@ -248,6 +256,7 @@ def group_norm_forward(
     real[:, :, ::1] y,                  # out  (rows, pixels, c)
 ):
     """Write (x - mean) * inv_std * gamma + beta to ``y``, with the statistics of each group."""
+    cdef FloatMode _mode = flush_denormals()
     cdef dim rows = x.shape[0], pixels = x.shape[1], groups = statistics.shape[2], b, first, n
     cdef dim c = columns_of(pixels, x.shape[2], groups, sizeof(real))
     cdef dim values = pixels * x.shape[2], wide = whole_vectors(c, sizeof(real))
@@ -291,6 +300,7 @@ def group_norm_backward(
 
         dx = inv_std (g - mean(g) - normal mean(g normal)).
     """
+    cdef FloatMode _mode = flush_denormals()
     cdef dim rows = x.shape[0], pixels = x.shape[1], groups = statistics.shape[2], b, first, n
     cdef dim c = columns_of(pixels, x.shape[2], groups, sizeof(real))
     cdef dim values = pixels * x.shape[2], wide = whole_vectors(c, sizeof(real))

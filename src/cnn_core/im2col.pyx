@@ -13,7 +13,7 @@ from cython.parallel cimport prange, threadid
 
 from cnn_core.memory cimport Buffer
 from cnn_core.simd cimport lanes, vec, vecd, vecf, vfill, vload_tail, vstore_tail
-from cnn_core.threads cimport threads_for
+from cnn_core.threads cimport FloatMode, flush_denormals, threads_for
 from cnn_core.types cimport blocks_of, dim, least, real
 
 cdef enum:
@@ -217,6 +217,7 @@ def im2col(
     dim oh, dim ow, dim kh, dim kw, dim sh, dim sw, dim top, dim left, dim dh, dim dw,
 ):
     """Write the pixels under each window to a row of ``col``."""
+    cdef FloatMode _mode = flush_denormals()
     cdef dim n = x.shape[0], h = x.shape[1], w = x.shape[2], c = x.shape[3], b
     cdef dim rows = col.shape[0], columns = col.shape[1]
     cdef Window window = Window(kh, kw, sh, sw, top, left, dh, dw)
@@ -237,6 +238,7 @@ def col2im(
     dim oh, dim ow, dim kh, dim kw, dim sh, dim sw, dim top, dim left, dim dh, dim dw,
 ):
     """Add up in ``dx`` what ``im2col`` had copied: its adjoint. Threads share out images."""
+    cdef FloatMode _mode = flush_denormals()
     cdef dim n = dx.shape[0], h = dx.shape[1], w = dx.shape[2], c = dx.shape[3], image
     cdef dim rows = col.shape[0], columns = col.shape[1]
     cdef Window window = Window(kh, kw, sh, sw, top, left, dh, dw)

@@ -21,8 +21,9 @@ from cython.parallel cimport prange
 from libc.math cimport INFINITY
 from libc.string cimport memcpy, memset
 
+from cnn_core.memory cimport Buffer
 from cnn_core.simd cimport MAX_LANES, VBYTES, vec, vecd, vecf, vfill, vload, vstore
-from cnn_core.threads cimport threads_for
+from cnn_core.threads cimport FloatMode, flush_denormals, threads_for
 from cnn_core.types cimport dim, real
 from cnn_core.vmath cimport absolute, at_least, at_most, greater_of, root, sign_of
 
@@ -443,6 +444,7 @@ def step(
     tuple constants,                        # of the rule, in its order; 8 at most
 ):
     """Take a step, or half of one."""
+    cdef FloatMode _mode = flush_denormals()
     cdef dim n = w.shape[0], count = pieces.shape[0], total = 0, i
     cdef int used = states(kind)
     cdef Settings s
@@ -450,6 +452,8 @@ def step(
     cdef double* piece_sums
     cdef real* zeros
     cdef real* state[3]
+    cdef Buffer workspace
+    cdef dim* piece
     if kind not in kinds:
         raise ValueError("kind must be of this module")
     if (g.shape[0] != n or (used > 0 and (state0 is None or state0.shape[0] != n))
@@ -462,13 +466,16 @@ def step(
         raise ValueError("pieces must have 4 columns, groups 5, sums a row of 2 for each piece")
     if len(constants) > MAX_CONSTANTS:
         raise ValueError("constants must be 8 at most")
-    for i in range(count):
-        if not (0 <= pieces[i, 0] < pieces[i, 1] <= n and 0 <= pieces[i, 2] < groups.shape[0]
-                and (factors is None or 0 <= pieces[i, 3] < factors.shape[0])):
-            raise ValueError(f"piece {i} is not of these arrays, groups and factors")
-        total += pieces[i, 1] - pieces[i, 0]
     if count == 0:
         return
+    workspace = Buffer(4 * count * sizeof(dim))     # others may write to ``pieces`` meanwhile
+    memcpy(workspace.memory, &pieces[0, 0], 4 * count * sizeof(dim))
+    for i in range(count):
+        piece = <dim*> workspace.memory + 4 * i
+        if not (0 <= piece[0] < piece[1] <= n and 0 <= piece[2] < groups.shape[0]
+                and (factors is None or 0 <= piece[3] < factors.shape[0])):
+            raise ValueError(f"piece {i} is not of these arrays, groups and factors")
+        total += piece[1] - piece[0]
     memset(&s, 0, sizeof(s))
     s.lr, s.bound = lr, bound
     for i in range(len(constants)):
@@ -481,6 +488,7 @@ def step(
     piece_sums = &sums[0, 0] if sums_up(kind) else NULL
     for i in prange(count, nogil=True, schedule="static",
                     num_threads=threads_for(<double> total * sizeof(real) * (2 + used) / 16)):
-        run_piece(kind, &w[0], &g[0], state, zeros, &pieces[i, 0], &groups[pieces[i, 2], 0],
-                  factor[pieces[i, 3]] if factor != NULL else 1, &s,
+        piece = <dim*> workspace.memory + 4 * i
+        run_piece(kind, &w[0], &g[0], state, zeros, piece, &groups[piece[2], 0],
+                  factor[piece[3]] if factor != NULL else 1, &s,
                   piece_sums + 2 * i if piece_sums != NULL else NULL)

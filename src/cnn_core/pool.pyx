@@ -29,7 +29,7 @@ from cnn_core.pool_windows cimport divisor, first_pixel, first_window, past_pixe
 from cnn_core.pool_windows cimport tiled
 from cnn_core.simd cimport MAX_LANES, VBYTES, oned, onef, shortd, shortf, vadd, vand_bits, vecd
 from cnn_core.simd cimport vecf, vector, vfill, vfill_bits, vload, vmultiply, vstore
-from cnn_core.threads cimport threads_for
+from cnn_core.threads cimport FloatMode, flush_denormals, threads_for
 from cnn_core.types cimport blocks_of, dim, least, real, same_shape
 
 cdef enum:
@@ -384,6 +384,7 @@ def max_pool2d_forward(
     dim kh, dim kw, dim sh, dim sw, dim top, dim left,
 ):
     """Write the largest value of each window of ``x`` to ``y``, and which it was."""
+    cdef FloatMode _mode = flush_denormals()
     cdef Pooling p
     cdef real* at = NULL
     if (not describe(&p, sizeof(real), &x.shape[0], &y.shape[0], kh, kw, sh, sw, top, left, 0, 0, 0)
@@ -412,6 +413,7 @@ def max_pool2d_backward(
     With ``y`` it is that of a ReLU before the pooling as well. The value of a window is that of its
     argmax, so to stop dy where y is not above 0 is to stop dx where x is not.
     """
+    cdef FloatMode _mode = flush_denormals()
     cdef Pooling p
     cdef const real* value = NULL
     if (not describe(&p, sizeof(real), &dx.shape[0], &dy.shape[0], kh, kw, sh, sw, top, left, 0, 0,
@@ -440,6 +442,7 @@ def avg_pool2d_forward(
     int mean,                           # mean_of_pixels, mean_with_padding or mean_undivided
 ):
     """Write the mean of each window of ``x`` to ``y``, or the sum."""
+    cdef FloatMode _mode = flush_denormals()
     cdef Pooling p
     if not describe(&p, sizeof(real), &x.shape[0], &y.shape[0], kh, kw, sh, sw, top, left, bottom,
                     right, mean):
@@ -459,6 +462,7 @@ def avg_pool2d_backward(
     int mean,
 ):
     """Write the gradient of ``avg_pool2d_forward`` with respect to ``x`` to ``dx``."""
+    cdef FloatMode _mode = flush_denormals()
     cdef Pooling p
     if not describe(&p, sizeof(real), &dx.shape[0], &dy.shape[0], kh, kw, sh, sw, top, left,
                     bottom, right, mean):

@@ -11,7 +11,7 @@ from libc.math cimport cos, log, sin, sqrt
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from cnn_core.simd cimport VBYTES, vecu, vfill_u, vjoin_low, vload, vmultiply_low, vstore
-from cnn_core.threads cimport threads_for
+from cnn_core.threads cimport FloatMode, flush_denormals, threads_for
 from cnn_core.types cimport dim, least, real
 
 cdef enum:
@@ -156,6 +156,7 @@ def uniform(
     uint64_t seed, uint32_t stream, uint32_t call,
 ):
     """Fill ``out`` with uniform numbers in [0, 1)."""
+    cdef FloatMode _mode = flush_denormals()
     cdef dim n = out.shape[0], b
     for b in prange((n + FILL_TASK - 1) // FILL_TASK, nogil=True, schedule="static",
                     num_threads=threads_for(<double> n * 3)):
@@ -168,6 +169,7 @@ def normal(
     uint64_t seed, uint32_t stream, uint32_t call,
 ):
     """Fill ``out`` with standard normal numbers."""
+    cdef FloatMode _mode = flush_denormals()
     cdef dim n = out.shape[0], b
     for b in prange((n + FILL_TASK - 1) // FILL_TASK, nogil=True, schedule="static",
                     num_threads=threads_for(<double> n * 20)):

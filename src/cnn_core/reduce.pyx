@@ -14,7 +14,7 @@ from cython.parallel cimport prange
 from libc.string cimport memset
 
 from cnn_core.memory cimport Buffer
-from cnn_core.threads cimport threads_for
+from cnn_core.threads cimport FloatMode, flush_denormals, threads_for
 from cnn_core.types cimport blocks_of, dim, least, real
 
 cdef enum:
@@ -63,6 +63,7 @@ def add_column_sums(
     real[::1] total,            # out  (c,), added to
 ):
     """Add the sum over the rows of ``x`` to ``total``."""
+    cdef FloatMode _mode = flush_denormals()
     if total.shape[0] != x.shape[1]:
         raise ValueError("x and total do not belong to one sum")
     if x.shape[0] > 0 and x.shape[1] > 0:

@@ -10,7 +10,7 @@ from libc.math cimport log
 from libc.stdint cimport int64_t
 
 from cnn_core.simd cimport MAX_LANES, lanes, vec, vecd, vecf, vfill, vload_tail, vstore, vstore_tail
-from cnn_core.threads cimport threads_for
+from cnn_core.threads cimport FloatMode, flush_denormals, threads_for
 from cnn_core.types cimport dim, real, same_shape
 from cnn_core.vmath cimport exponential
 
@@ -44,6 +44,15 @@ cdef inline double exponentials(
             sums[k] += sums[k + half]
         half //= 2
     return sums[0]
+
+
+cdef inline dim class_of(const int64_t* label, dim c) noexcept nogil:
+    """Return a label, read once, or 0 if it is no class.
+
+    The labels were checked, but no lock keeps others from writing to their array since.
+    """
+    cdef int64_t k = (<const volatile int64_t*> label)[0]
+    return k if 0 <= k < c else 0
 
 
 cdef double exponentials_of(const real* x, real top, real* y, dim c) noexcept nogil:
@@ -174,6 +183,7 @@ def softmax(
     bint logarithm=False,
 ):
     """Write exp(x) / sum(exp(x)) of each row, or the logarithm of that."""
+    cdef FloatMode _mode = flush_denormals()
     cdef dim n = x.shape[0], c = x.shape[1], i
     if not same_shape(&x.shape[0], &y.shape[0], 2):
         raise ValueError("x and y must have one shape")
@@ -194,6 +204,7 @@ def softmax_backward(
     bint logarithm=False,
 ):
     """Write y * (dy - sum(y * dy)) of each row to ``dx``, or dy - exp(y) * sum(dy)."""
+    cdef FloatMode _mode = flush_denormals()
     cdef dim n = y.shape[0], c = y.shape[1], i
     if not (same_shape(&y.shape[0], &dy.shape[0], 2) and same_shape(&y.shape[0], &dx.shape[0], 2)):
         raise ValueError("y, dy and dx must have one shape")
@@ -221,6 +232,7 @@ def cross_entropy_forward(
     A class of target 0 adds exactly 0, and so does a row of weight 0. A label that is no class
     raises IndexError before anything is written.
     """
+    cdef FloatMode _mode = flush_denormals()
     cdef dim n = x.shape[0], c = x.shape[1], i
     cdef bint by_label = label is not None, weighted = weight is not None
     cdef double term, total = 0
@@ -236,7 +248,7 @@ def cross_entropy_forward(
     for i in prange(n, nogil=True, schedule="static",
                     num_threads=threads_for(<double> n * (c * sizeof(real) / 2 + 30))):
         term = cross_entropy_row(&x[i, 0], NULL if by_label else &target[i, 0],
-                                 label[i] if by_label else 0, &p[i, 0], c)
+                                 class_of(&label[i], c) if by_label else 0, &p[i, 0], c)
         if weighted:
             term = term * weight[i] if weight[i] != 0 else 0
         loss[i] = <real> term
@@ -257,6 +269,7 @@ def cross_entropy_backward(
 
     That is softmax(x) * sum(target) - target, times both; a row where they are 0 gets 0.
     """
+    cdef FloatMode _mode = flush_denormals()
     cdef dim n = p.shape[0], c = p.shape[1], i, k
     cdef bint by_label = label is not None, weighted = weight is not None
     cdef const real* t
@@ -272,7 +285,7 @@ def cross_entropy_backward(
                 raise IndexError(f"a label must be from 0 to {c - 1}, got {label[i]}")
     for i in prange(n, nogil=True, schedule="static",
                     num_threads=threads_for(<double> n * (c * sizeof(real) / 2 + 20))):
-        k = label[i] if by_label else 0
+        k = class_of(&label[i], c) if by_label else 0
         t = NULL if by_label else &target[i, 0]
         f = <real> (scale * weight[i] if weighted else scale)
         if real is float:
@@ -290,6 +303,7 @@ def right_class(
 
     A row with a NaN is not right. A label that is no class raises IndexError.
     """
+    cdef FloatMode _mode = flush_denormals()
     cdef dim n = x.shape[0], c = x.shape[1], i, k, best
     cdef bint numbers
     if c == 0 or label.shape[0] != n or right.shape[0] != n:

@@ -1,7 +1,7 @@
 from collections.abc import Callable
 
 def decisions(
-    window: Callable[[bool], tuple[float, float, int]],
+    window: Callable[[bool], tuple[float, float, int, int]],
     count: int,
 ) -> list[bool]: ...
 def has_openmp() -> bool: ...

@@ -8,8 +8,10 @@ processors, and keeps kernels on one thread for a while.
 """
 import math
 import os
+import sys
 
-from cnn_core.threads_watch cimport WINDOW, Watch, clock_now, decide, own_watch, sleeps_now
+from cnn_core.threads_watch cimport WINDOW, Watch, clock_now, decide, is_over, losses_now, own_watch
+from cnn_core.threads_watch cimport sleeps_now
 
 cdef extern from *:
     """
@@ -25,22 +27,20 @@ cdef extern from *:
 
 cdef double break_even = 15e3      # nanoseconds: waking a second thread costs about a third of it
 cdef int limit = 1                 # threads a kernel may use
-cdef bint used = False             # a kernel has run on several threads in this process
-cdef bint stuck = False            # this process was forked from one in which that was so
+cdef bint stuck = False            # this process was forked, see `_after_fork`
 
 
 cdef int threads_for(double work) noexcept nogil:
     """Return the number of threads for ``work`` nanoseconds of one thread."""
-    global used
     if work < break_even or limit == 1:
         return 1
-    used = True
+    flush_on_workers(limit)
     if break_even == 0:                # tests want the threads they ask for
         return limit
     own_watch.work += work
     own_watch.kernels += 1
-    if own_watch.kernels > WINDOW:
-        decide(&own_watch, clock_now(), sleeps_now())
+    if is_over(&own_watch):
+        decide(&own_watch, clock_now(), sleeps_now(), losses_now())
         own_watch.work = work
     return 1 if own_watch.alone else limit
 
@@ -49,13 +49,14 @@ def decisions(window, int count):
     """Return, for tests, after each of ``count`` windows whether the next is on one thread.
 
     ``window(alone)`` says how a window went: nanoseconds of work, seconds it took, how often the
-    thread slept.
+    thread slept, how often the process lost a processor.
     """
-    cdef Watch watch = Watch(0, False, False, 0, 1.0, 0, 0, 0, 0)
+    cdef Watch watch = Watch(0, False, False, 0, 0, 1.0, 0, 0, 0, 0, 0)
     found = []
     for _ in range(count):
-        watch.work, seconds, sleeps = window(watch.alone)
-        decide(&watch, watch.began + seconds, watch.sleeps + sleeps)
+        watch.work, seconds, sleeps, losses = window(watch.alone)
+        watch.kernels = WINDOW + 1
+        decide(&watch, watch.began + seconds, watch.sleeps + sleeps, watch.losses + losses)
         found.append(watch.alone)
     return found
 
@@ -77,8 +78,8 @@ def set_num_threads(int n):
         raise ValueError(f"the number of threads must be at least 1, got {n}")
     if stuck and n > 1:
         raise RuntimeError(
-            "this process was forked after kernels had run on several threads, and OpenMP cannot "
-            f"start threads in it: it must keep 1 thread, got {n} (start it with 'spawn' instead)")
+            "this process was forked, and OpenMP cannot be used in it if its parent had used it: "
+            f"it must keep 1 thread, got {n} (start it with 'spawn' instead)")
     limit = n if openmp_level() else 1
 
 
@@ -112,12 +113,26 @@ def _default_threads():
 
 
 def _after_fork():
-    """Keep a forked child on one thread: the threads of its parent's pool are not there."""
+    """Keep a forked child on one thread: the threads of its parent's pool are not there.
+
+    GNU OpenMP waits for them for ever. Whether there was a pool no one can ask, for the library
+    serves all of the process: PyTorch and scikit-learn, say.
+    """
     global limit, stuck
-    if used:
-        limit, stuck = 1, True
+    limit, stuck = 1, True
+
+
+def _forked_before():
+    """Return whether multiprocessing forked this process, before this module was imported."""
+    process = sys.modules.get("multiprocessing.process")
+    if process is None or process.parent_process() is None:
+        return False
+    started = ("from multiprocessing.spawn", "from multiprocessing.forkserver")
+    return not any(word.startswith(started) for word in sys.orig_argv)
 
 
 set_num_threads(_default_threads())
+if _forked_before():
+    _after_fork()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)

@@ -1,7 +1,11 @@
 """Whether several threads pay while other programs want the processors; a part of `threads`.
 
 A kernel on several threads waits for the one that cannot run, and one thread alone is faster. Each
-thread that calls kernels has a `Watch`, and `decide` judges its kernels by windows of WINDOW.
+thread that calls kernels has a `Watch`, and `decide` judges its kernels by windows of WINDOW, or
+less if they take long.
+
+What a thread does that waits depends on who loaded the OpenMP library first. As deepfs sets it up,
+it soon sleeps; as others do, it spins until the system takes its processor away. So both count.
 """
 
 cdef extern from *:
@@ -20,8 +24,14 @@ cdef extern from *:
         struct rusage usage;
         return getrusage(RUSAGE_THREAD, &usage) ? 0 : usage.ru_nvcsw;
     }
+    /* How often a thread of this process has lost its processor to another program. */
+    static long losses_now(void) {
+        struct rusage usage;
+        return getrusage(RUSAGE_SELF, &usage) ? 0 : usage.ru_nivcsw;
+    }
     #else
     static long sleeps_now(void) { return 0; }
+    static long losses_now(void) { return 0; }
     #endif
 
     #ifdef _MSC_VER
@@ -31,53 +41,70 @@ cdef extern from *:
     #endif
     typedef struct {
         int kernels, alone, trial;
-        long sleeps;
-        double began, work, rate, until, pause;
+        long sleeps, losses;
+        double began, work, rate, until, pause, tried;
     } Watch;
     static PER_THREAD Watch own_watch;
 
     static const double FIRST_PAUSE = 0.05, LONGEST_PAUSE = 2.0, MIN_GAIN = 1.5;
+    static const double LONG_WINDOW = 0.01, SLICE = 0.02, COMPARING = 8.0;
     """
     ctypedef struct Watch:      # what a thread that calls kernels knows of them
         int kernels             # since the beginning of a window
         bint alone              # they run on one thread
         bint trial              # ... for this window, to compare
         long sleeps             # of the thread, when the window began
+        long losses             # of processors, when it did
         double began            # seconds, when it did
         double work             # nanoseconds of one thread, of its kernels
         double rate             # seconds per nanosecond of work, of the last window on several
         double until            # seconds, before which nothing changes
         double pause            # seconds that the next change will last, unless it is 0
+        double tried            # seconds, when the last window began that was compared
     Watch own_watch             # of the calling thread
     double clock_now() nogil    # seconds
     long sleeps_now() nogil
+    long losses_now() nogil
     const double FIRST_PAUSE    # seconds that a choice is kept at first
     const double LONGEST_PAUSE  # seconds that it is kept at most
     const double MIN_GAIN       # how many times as fast one thread must be to be chosen
+    const double LONG_WINDOW    # seconds after which FEW kernels are enough
+    const double SLICE          # seconds: a busy program takes the processor more often than that
+    const double COMPARING      # a choice is kept so many times as long as comparing took
 
 cdef enum:
     WINDOW = 16                 # kernels that are judged together
+    FEW = 4
 
 
-cdef inline void decide(Watch* watch, double now, long sleeps) noexcept nogil:
+cdef inline bint is_over(Watch* watch) noexcept nogil:
+    """Return whether the window is, at the beginning of a further kernel."""
+    return watch.kernels > WINDOW or (
+        watch.kernels > FEW and clock_now() - watch.began > LONG_WINDOW)
+
+
+cdef inline void decide(Watch* watch, double now, long sleeps, long losses) noexcept nogil:
     """Choose between one thread and several, and begin a new window.
 
-    If the calling thread went to sleep in most kernels, others hold the processors, or the work is
-    shared out badly; so the next window is tried on one thread. If that is much faster it stays so
-    for a while, else it is not tried again for a while; both become longer as they are repeated.
+    If the calling thread went to sleep in most kernels, or a processor was lost more often than
+    every SLICE, others hold the processors, or the work is shared out badly; so the next window is
+    tried on one thread. If that is much faster it stays so for a while, else it is not tried again
+    for a while; both become longer as they are repeated.
     """
-    cdef double rate = (now - watch.began) / watch.work
+    cdef double seconds = now - watch.began, rate = seconds / watch.work
+    cdef bint disturbed = (2 * (sleeps - watch.sleeps) > watch.kernels
+                           or (losses - watch.losses) * SLICE > seconds)
     if watch.trial:
         watch.trial = False
         watch.alone = rate * MIN_GAIN < watch.rate
         watch.pause = min(2 * watch.pause, LONGEST_PAUSE) if watch.pause else FIRST_PAUSE
-        watch.until = now + watch.pause
+        watch.until = now + max(watch.pause, COMPARING * (now - watch.tried))
     elif watch.alone:
         watch.alone = now < watch.until
-    elif watch.began and 2 * (sleeps - watch.sleeps) > WINDOW:
+    elif watch.began and disturbed:
         watch.alone = watch.trial = now >= watch.until
-        watch.rate = rate
-    else:
+        watch.rate, watch.tried = rate, watch.began
+    elif now > watch.until + watch.pause:
         watch.pause = 0
     watch.kernels, watch.work = 1, 0
-    watch.began, watch.sleeps = now, sleeps
+    watch.began, watch.sleeps, watch.losses = now, sleeps, losses

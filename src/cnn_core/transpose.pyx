@@ -4,7 +4,7 @@ Threads share out the matrices.
 """
 from cython.parallel cimport prange
 
-from cnn_core.threads cimport threads_for
+from cnn_core.threads cimport FloatMode, flush_denormals, threads_for
 from cnn_core.types cimport dim, real
 
 
@@ -13,6 +13,7 @@ def transpose(
     real[:, :, ::1] y,              # out  (n, columns, rows)
 ):
     """Write the transpose of each matrix of ``x`` to ``y``."""
+    cdef FloatMode _mode = flush_denormals()
     cdef dim n = x.shape[0], rows = x.shape[1], columns = x.shape[2], i
     if y.shape[0] != n or y.shape[1] != columns or y.shape[2] != rows:
         raise ValueError("x and y do not belong to one transposition")

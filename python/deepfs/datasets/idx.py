@@ -50,7 +50,8 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is no IDX file, truncated, oversized, or corrupt inside its gzip wrapper.
+        If it is no regular file, no IDX file, truncated, oversized, or corrupt inside its gzip
+        wrapper.
 
     Notes
     -----
@@ -77,6 +78,8 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
     import zlib
 
     name = os.fspath(path)
+    if os.path.exists(name) and not os.path.isfile(name):  # a FIFO would be waited for
+        raise ValueError(f"{name} must be a regular file")
     with open(name, "rb") as file:
         gzipped = file.read(2) == b"\x1f\x8b"
     try:

@@ -49,6 +49,11 @@ _SHA256 = {
         "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
     ),
 }
+# Of the same, in bytes: no mirror may send more.
+_SIZES = {
+    "mnist": (9_912_422, 28_881, 1_648_877, 4_542),
+    "fashion_mnist": (26_421_880, 29_515, 4_422_102, 5_148),
+}
 
 
 def mnist(
@@ -179,8 +184,8 @@ def _load(dataset: str, root: str | os.PathLike[str] | None, dtype: str) -> tupl
         paths = [_find(dataset, Path(root), file) for file in _FILES]
     else:
         paths = [
-            fetch(dataset, f"{file}.gz", sha256, _MIRRORS[dataset])
-            for file, sha256 in zip(_FILES, _SHA256[dataset], strict=True)
+            fetch(dataset, f"{file}.gz", sha256, _MIRRORS[dataset], size)
+            for file, sha256, size in zip(_FILES, _SHA256[dataset], _SIZES[dataset], strict=True)
         ]
     return _read_split(paths[0], paths[1], dtype), _read_split(paths[2], paths[3], dtype)
 

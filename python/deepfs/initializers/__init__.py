@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from .._elsewhere import explain_absent as _explain_absent
+from .._names import hint as _hint
 from .._public import public_names as _public_names
 from ._base import Initializer, fans
 from .by_fan import GlorotNormal, GlorotUniform, HeNormal, HeUniform, LecunNormal, LecunUniform
@@ -60,9 +62,9 @@ def get(initializer: str | Initializer) -> Initializer:
     """
     if isinstance(initializer, str):
         if initializer not in _BY_NAME:
-            raise ValueError(
-                f"initializer must be one of {', '.join(sorted(_BY_NAME))}, got {initializer!r}"
-            )
+            names = ", ".join(sorted(_BY_NAME))
+            likely = _hint(initializer, _BY_NAME)
+            raise ValueError(f"initializer must be one of {names}, got {initializer!r}{likely}")
         return _BY_NAME[initializer]()
     if isinstance(initializer, type):
         name = initializer.__name__
@@ -80,3 +82,8 @@ _BY_NAME |= {"xavier_normal": GlorotNormal, "xavier_uniform": GlorotUniform}
 
 def __dir__() -> list[str]:
     return _public_names(globals())
+
+
+_BY_NAME |= {"kaiming_normal": HeNormal, "kaiming_uniform": HeUniform}
+
+_explain_absent(__name__)

@@ -21,6 +21,7 @@ from .._check import one_of as one_of
 from .._check import padding as padding
 from .._check import pair as pair
 from .._check import whole as whole
+from .._elsewhere import explain_absent as _explain_absent
 from .._public import public_names as _public_names
 from ._base import Layer
 from ._container import Container as Container
@@ -131,3 +132,6 @@ __all__ = [
 
 def __dir__() -> list[str]:
     return _public_names(globals())
+
+
+_explain_absent(__name__)

@@ -15,7 +15,7 @@ from .._arrays import Array, Shape, float_dtype
 from .._table import html_of
 from . import _parameter
 from ._base import Layer
-from ._parameter import Parameter
+from ._parameter import ByName, Parameter
 from ._state import check_name
 
 
@@ -132,18 +132,18 @@ class Container(Layer):
         super()._changed(name)
 
     def parameters(self) -> dict[str, Parameter]:
-        return {
+        return ByName({
             f"{name}.{key}": parameter
             for name, part in self.named_parts().items()
             for key, parameter in part.parameters().items()
-        }
+        })  # fmt: skip
 
     def buffers(self) -> dict[str, Array]:
-        return {
+        return ByName({
             f"{name}.{key}": buffer
             for name, part in self.named_parts().items()
             for key, buffer in part.buffers().items()
-        }
+        })  # fmt: skip
 
     @property
     def frozen(self) -> bool:

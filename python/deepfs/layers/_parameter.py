@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .._arrays import Array, Shape
-from .._names import hint
+from .._elsewhere import PARAMETER_WAYS
+from .._names import elsewhere, hint
 
+T = TypeVar("T")
 _numbers = count(1)
 
 # what an arena and kernels rely on, and what to do instead of an exchange
@@ -128,6 +130,20 @@ class Parameter:
             raise ValueError(f"a parameter of shape {to.shape} cannot take {np.shape(new)}")
         to[...] = new
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        """Return the value, for NumPy's functions."""
+        return np.array(self.value, dtype, copy=copy)
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of ``value``."""
+        return self.value.shape
+
+    @property
+    def size(self) -> int:
+        """The number of entries."""
+        return self.storage.size
+
     @property
     def frozen(self) -> bool:
         """Whether it is left out of every step; see `Layer.freeze`."""
@@ -145,6 +161,40 @@ class Parameter:
 
     def __repr__(self) -> str:
         return f"Parameter{self.value.shape} {self.storage.dtype}"
+
+
+for _name, _way in PARAMETER_WAYS.items():
+    elsewhere(Parameter, _name, _way)
+
+
+class ByName(dict[str, T]):
+    """The parameters or buffers of a layer by name: a new dict, so that an entry is not assigned.
+
+    Examples
+    --------
+    >>> found = ByName(weight=Parameter(np.zeros(2)))
+    >>> found["weight"].value = np.ones(2)
+    >>> found["weight"] = np.ones(2)
+    Traceback (most recent call last):
+    TypeError: 'weight' cannot be exchanged: write found['weight'].value = ...
+    """
+
+    def __setitem__(self, name: str, value: Any) -> NoReturn:
+        if isinstance(self.get(name), np.ndarray):
+            way = f"write into its array, found[{name!r}][...] = ..."
+        else:
+            way = f"write found[{name!r}].value = ..."
+        raise TypeError(f"{name!r} cannot be exchanged: {way}")
+
+    def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise TypeError(
+            "this dict is not the layer: write found[name].value = ..., or change dict(found)"
+        )
+
+    __delitem__ = pop = popitem = clear = update = setdefault = __ior__ = _refuse
+
+    def __reduce__(self) -> tuple[type, tuple[dict[str, T]]]:
+        return ByName, (dict(self),)
 
 
 def _refusal(name: str) -> str:

@@ -10,10 +10,11 @@ from numpy.typing import DTypeLike
 from .. import initializers
 from .._arrays import Array, Shape
 from .._check import flag
-from .._names import FREEZE, INSTEAD
+from .._elsewhere import LAYER_WAYS
+from .._names import FREEZE, INSTEAD, elsewhere
 from .._settings import Settings
 from ..random import Random
-from ._parameter import Parameter, structure
+from ._parameter import ByName, Parameter, structure
 
 RATE = "the optimizer has it: give it a Group(lr_scale=...)"
 
@@ -97,14 +98,32 @@ class Stateful(Settings):
 
     def parameters(self) -> dict[str, Parameter]:
         """Return the parameters by name; none before the layer is built."""
-        return {} if self.built_dtype is None else dict(self.learned)
+        return ByName() if self.built_dtype is None else ByName(self.learned)
+
+    def zero_grad(self) -> None:
+        """Set all gradients to 0, for a training loop of one's own: `backward` adds to them.
+
+        `deepfs.Model` does it itself.
+
+        Examples
+        --------
+        >>> from deepfs import layers as L
+        >>> net = L.Dense(2)
+        >>> y, cache = net.forward(np.eye(2), training=True)
+        >>> dx = net.backward(y, cache)
+        >>> net.zero_grad()
+        >>> bool(net.parameters()["weight"].grad.any())
+        False
+        """
+        for parameter in self.parameters().values():
+            parameter.dstorage.fill(0)
 
     def buffers(self) -> dict[str, Array]:
         """Return the buffers by name: arrays that are saved, but not learned.
 
         Only forward passes in training change them.
         """
-        return {} if self.built_dtype is None else dict(self.buffered)
+        return ByName() if self.built_dtype is None else ByName(self.buffered)
 
     @property
     def frozen(self) -> bool:
@@ -187,3 +206,7 @@ def check_name(layer: Stateful) -> None:
     """Raise TypeError if the name of a layer is not a string."""
     if not isinstance(layer.name, str | None):
         raise TypeError(f"the name of a layer must be a str, got {layer.name!r}")
+
+
+for _name, _way in LAYER_WAYS.items():
+    elsewhere(Stateful, _name, _way)

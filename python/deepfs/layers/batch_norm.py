@@ -157,6 +157,11 @@ class BatchNorm(Layer):
         var = self.buffered["running_var"]
         with ignore_overflow():
             inv_std = 1 / np.sqrt(var + var.dtype.type(self.eps))
+        if not inv_std.all():
+            raise ValueError(
+                f"{self.label} cannot use its running variance: that of channel "
+                f"{int(inv_std.argmin())} is beyond {var.dtype}; scale the inputs down"
+            )
         return self.buffered["running_mean"].copy(), inv_std
 
     def _batch_statistics(self, rows: Array) -> tuple[Array, Array]:

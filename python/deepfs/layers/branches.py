@@ -16,13 +16,15 @@ from .._arrays import Array, Shape, empty, logical, physical
 from .._check import one_of
 from ._axes import size_hint
 from ._base import Layer
-from ._container import Container, name_parts
+from ._container import name_parts
 from ._fusion import Epilogue
+from ._indexing import Indexed, checked_parts
 from .residual import add_arrays
+from .sequential import Sequential
 
 
 @dataclass(eq=False)
-class Branches(Container):
+class Branches(Indexed):
     r"""Parallel branches: several layers on the same input, outputs concatenated or added.
 
     .. math:: y = f_1(x) + \dots + f_k(x) \quad\text{or}\quad y = [f_1(x), \dots, f_k(x)],
@@ -33,8 +35,8 @@ class Branches(Container):
     Parameters
     ----------
     parts : list of Layer
-        The branches, at least one. `Identity` returns the input; `Sequential` is a branch of
-        several layers.
+        The branches, at least one. `Identity` returns the input; a list, or `Sequential`, is a
+        branch of several layers.
     merge : {"concat", "add"}
         "concat" concatenates the channels of the branches, in order; "add" adds the outputs, which
         must have equal shapes.
@@ -64,15 +66,13 @@ class Branches(Container):
     (2, 10, 8, 8)
     """
 
-    parts: Sequence[Layer]
+    parts: Sequence[Any]  # layers, from `__post_init__` on
     merge: str = "concat"
 
+    listed = "parts"
+
     def __post_init__(self) -> None:
-        if isinstance(self.parts, Layer) or not isinstance(self.parts, Sequence):
-            raise TypeError(f"Branches takes a list of layers, got {self.parts!r}")
-        self.parts = tuple(self.parts)
-        if not self.parts:
-            raise ValueError("Branches needs at least one layer, got none")
+        self.parts = checked_parts("Branches", self.parts, Sequential)
         one_of(self.merge, "merge", ("concat", "add"))
         self._parts = name_parts(self.parts, "Branches")
 

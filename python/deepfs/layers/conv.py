@@ -51,9 +51,12 @@ class Conv2D(Layer):
         Initial values of the weight, see `deepfs.initializers`; the bias starts at 0.
     algorithm : {"auto", "direct", "winograd"}
         "winograd" needs 3x3 windows at stride 1, without dilation and groups. It is faster there,
-        with rounding errors of up to 1e-5 of the largest value instead of 1e-6. "auto" uses it
-        where it is faster, unless ``deepfs.config.winograd`` is False. "direct" never uses it, and
-        float64 does not either.
+        with rounding errors of up to 1e-5 of the largest value instead of 1e-6. It computes tiles
+        of 4x4 outputs from 6x6 pixels, and that value is the largest *of the tile*: a pixel of 1e6
+        moves outputs of its tile by about 1, also those whose window does not reach it; infinity
+        or NaN makes them NaN. "direct" never does that: each output depends on its window alone.
+        "auto" uses Winograd's algorithm where it is faster; ``deepfs.config.winograd = False``
+        stops that for all layers. float64 never uses it.
 
     Raises
     ------

@@ -12,6 +12,8 @@ from ._axes import size_hint
 from ._base import Layer
 from ._container import Container
 from ._fusion import PLAIN, Epilogue
+from ._indexing import checked_part, part_named
+from .sequential import Sequential
 
 
 @dataclass(eq=False)
@@ -23,9 +25,9 @@ class Residual(Container):
 
     Parameters
     ----------
-    body : Layer
-        The layer that the shortcut bypasses.
-    shortcut : Layer, optional
+    body : Layer or list of Layer
+        The layer that the shortcut bypasses; a list becomes a `Sequential`.
+    shortcut : Layer or list of Layer, optional
         Layer applied to the input before it is added. By default, the input itself is added.
 
     Raises
@@ -50,20 +52,25 @@ class Residual(Container):
     array([[1., 2.]])
     """
 
-    body: Layer
-    shortcut: Layer | None = None
+    body: Any  # a Layer, from `__post_init__` on
+    shortcut: Any = None
 
     fuses_forward, fuses_backward = frozenset({"relu"}), frozenset({"drelu"})
 
     def __post_init__(self) -> None:
+        self.body = checked_part("Residual", self.body, Sequential)
+        if self.shortcut is not None:
+            self.shortcut = checked_part("Residual", self.shortcut, Sequential)
         for name, part in self.named_parts().items():
-            if not isinstance(part, Layer):
-                raise TypeError(f"Residual takes layers, got {part!r}")
             vars(part).setdefault("given_name", name)
 
     def named_parts(self) -> dict[str, Layer]:
         body = {"body": self.body}
         return body if self.shortcut is None else {**body, "shortcut": self.shortcut}
+
+    def __getitem__(self, name: str) -> Layer:
+        """Return a part by its name, as in names of parameters: ``"body.dense_1"``."""
+        return part_named(self, name)
 
     def _out_shape(self, in_shape: Shape) -> Shape:
         body = self.body.out_shape(in_shape)

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 from .._arrays import Array, Shape, physical
 from . import _parameter
 from ._base import Layer
-from ._container import Container, name_parts
+from ._container import name_parts
 from ._fusion import PLAIN, Epilogue
+from ._indexing import Indexed, checked_parts
 from .activation import ReLU
 
 RELU, DRELU = Epilogue(relu=True), Epilogue(drelu=True)
@@ -36,7 +37,7 @@ class Plan(NamedTuple):
 
 
 @dataclass(eq=False)
-class Sequential(Container):
+class Sequential(Indexed):
     """Sequential container: a chain of layers, each applied to the output of the one before it.
 
     Parameters
@@ -52,6 +53,9 @@ class Sequential(Container):
 
     Notes
     -----
+    ``net[0]``, ``net["dense_1"]`` and ``net["block.dense_1"]`` are layers, ``net[:-1]`` is a
+    Sequential of the same layers, ``net[-1] = layer`` replaces one; ``len(net)`` and loops work.
+
     Shapes: those of the parts. The input is checked once, by the outermost container. In backward,
     no part before the first one that learns computes a gradient, unless the caller asks for ``dx``.
     A `ReLU` is fused into its neighbours where they support it, with the same bits: the layer
@@ -75,14 +79,11 @@ class Sequential(Container):
 
     layers: Sequence[Layer]
 
+    listed = "layers"
     transparent = True  # computes nothing itself: tables show its parts only
 
     def __post_init__(self) -> None:
-        if isinstance(self.layers, Layer) or not isinstance(self.layers, Sequence):
-            raise TypeError(f"Sequential takes a list of layers, got {self.layers!r}")
-        self.layers = tuple(self.layers)
-        if not self.layers:
-            raise ValueError("Sequential needs at least one layer, got none")
+        self.layers = checked_parts("Sequential", self.layers)
         self._parts = name_parts(self.layers, "Sequential")
 
     @property

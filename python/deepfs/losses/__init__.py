@@ -7,6 +7,8 @@ Cross-entropy has a kernel, ``softmax.pyx``; the others work on small arrays, in
 ``_base.py`` first.
 """
 
+from .._elsewhere import explain_absent as _explain_absent
+
 # for losses of your own: public, but not part of `import *`
 from .._public import public_names as _public_names
 from ._base import REDUCTIONS as REDUCTIONS
@@ -25,8 +27,6 @@ from ._output_kinds import NUMBERS as NUMBERS
 from ._output_kinds import SCORES as SCORES
 from ._output_kinds import UNKNOWN as UNKNOWN
 from ._output_kinds import OutputKind as OutputKind
-from ._output_kinds import check_metrics as check_metrics
-from ._output_kinds import only_warning as only_warning
 from .binary_cross_entropy import BinaryCrossEntropy
 from .combined import Combined
 from .cross_entropy import CrossEntropy
@@ -54,3 +54,6 @@ __all__ = [
 
 def __dir__() -> list[str]:
     return _public_names(globals())
+
+
+_explain_absent(__name__)

@@ -146,17 +146,21 @@ class Loss(Settings):
 class ElementWise(Loss):
     """Base of losses with a term per output and target. Define `_value` and `_slope`."""
 
+    _target_kinds: ClassVar[str] = "fiu"  # letters of NumPy
+
     def terms(
         self, outputs: ArrayLike, targets: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> Terms:
         who = type(self).__name__
         y, t = real_outputs(outputs, who), array(targets, who)
-        if t.dtype.kind not in "fiu":
+        if t.dtype.kind not in self._target_kinds:
             raise TypeError(f"{who} takes targets that are real numbers, got {t.dtype}")
         if t.shape != y.shape:
+            column = y.shape[1:] == (1,) and t.shape == y.shape[:1]
+            hint = ": use y[:, None]" if column else size_hint([y.shape[1:], t.shape[1:]])
             raise ValueError(
                 f"{who} takes numbers of the outputs' shape {y.shape}, "
-                f"got {t.dtype} of shape {t.shape}{size_hint([y.shape[1:], t.shape[1:]])}"
+                f"got {t.dtype} of shape {t.shape}{hint}"
             )
         # one memory layout for all inputs, so that the sum has the same bits
         y, t = np.ascontiguousarray(y), np.ascontiguousarray(t, y.dtype)

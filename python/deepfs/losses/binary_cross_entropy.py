@@ -39,7 +39,7 @@ class BinaryCrossEntropy(ElementWise):
         If a setting is out of range, or, on call, if logits and targets differ in shape, a target
         is not in [0, 1], or the number of weights is not that of the outputs.
     TypeError
-        If logits or targets are not real numbers.
+        If logits or targets are not real numbers; targets may be bool.
 
     Notes
     -----
@@ -62,6 +62,7 @@ class BinaryCrossEntropy(ElementWise):
     reduction: str = "mean"
 
     output_kind = BINARY_LOGITS
+    _target_kinds = "fiub"
 
     def __post_init__(self) -> None:
         weight = self.pos_weight

@@ -44,7 +44,7 @@ class CrossEntropy(Loss):
     ------
     ValueError
         If a setting is out of range, or, on call, if shapes do not fit, a label is not one of the
-        classes, or an ``ignore_index`` of at least 0 meets probabilities.
+        classes, a probability is below 0, or an ``ignore_index`` of at least 0 meets probabilities.
     TypeError
         If targets are neither integers nor floats.
 
@@ -125,10 +125,16 @@ class CrossEntropy(Loss):
             return self._from_probabilities(targets, rows, weight)
         if kind not in "iuf":
             raise TypeError(f"CrossEntropy takes integer or float targets, got {targets.dtype}")
+        hint = size_hint([shape[1:], targets.shape[1:] if kind == "f" else targets.shape])
+        if kind in "iu" and targets.shape == shape:
+            hint = ": one-hot rows as y.astype(float), labels as y.argmax(axis=1)"
+        elif kind == "f" and targets.shape == shape[:1] + shape[2:]:
+            hint = ": labels as y.astype(int)"
+        elif kind in "iu" and targets.shape == (*shape[:1], 1, *shape[2:]):
+            hint = ": labels as y[:, 0]"
         raise ValueError(
             f"CrossEntropy takes integer labels {shape[:1] + shape[2:]} or probabilities {shape} "
-            f"for these logits, got {targets.dtype} of shape {targets.shape}"
-            f"{size_hint([shape[1:], targets.shape[1:] if kind == 'f' else targets.shape])}"
+            f"for these logits, got {targets.dtype} of shape {targets.shape}{hint}"
         )
 
     def _from_labels(
@@ -156,6 +162,11 @@ class CrossEntropy(Loss):
             raise ValueError(
                 f"CrossEntropy with ignore_index={self.ignore_index} takes integer labels, "
                 f"got probabilities, {targets.dtype} of shape {targets.shape}"
+            )
+        if targets.size and targets.min() < 0:
+            at = tuple(map(int, np.unravel_index(targets.argmin(), targets.shape)))
+            raise ValueError(
+                f"CrossEntropy takes probabilities of at least 0, got {targets[at]} at index {at}"
             )
         m, classes = rows.shape
         of_class = by_class(self.class_weight, classes, "CrossEntropy")

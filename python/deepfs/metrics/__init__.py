@@ -16,6 +16,7 @@ Your own functions may also return one number: a model then calls them with the 
 
 from __future__ import annotations
 
+from .._elsewhere import explain_absent as _explain_absent
 from .._public import public_names as _public_names
 from ._base import Metric as Metric
 from ._base import without_ignored
@@ -52,3 +53,6 @@ __all__ = [
 
 def __dir__() -> list[str]:
     return _public_names(globals())
+
+
+_explain_absent(__name__)

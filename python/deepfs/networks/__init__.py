@@ -1,5 +1,6 @@
 """Ready-made networks: functions that return a `Sequential`, whose outputs are logits."""
 
+from .._elsewhere import explain_absent as _explain_absent
 from .._public import public_names as _public_names
 from .deep_convnet import deep_convnet
 from .lenet5 import lenet5
@@ -22,3 +23,6 @@ __all__ = [
 
 def __dir__() -> list[str]:
     return _public_names(globals())
+
+
+_explain_absent(__name__)

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, isfinite, sqrt
-from typing import Any, ClassVar
+from typing import Any, ClassVar, overload
 
 import numpy as np
 
 from .._arrays import Array
-from .._check import number, whole
+from .._check import number, shown, whole
+from .._elsewhere import OPTIMIZER_WAYS
 from .._fields import setting_names
+from .._names import elsewhere
 from .._settings import Settings
+from ..layers import Layer
 from ..layers._parameter import structure
 from ..regularizers import Terms
-from ..schedules import Schedule
+from ..schedules import Constant, Schedule
+from ..schedules.function import Rate, from_function
 from ._arena import Span
 from ._context import StepContext
+from ._dicts import update
 from ._groups import Group, check_names, checked_groups
+from ._networks import step_networks
 from ._plan import Plan
 
 
@@ -45,8 +51,10 @@ class Optimizer(Settings):
 
     Parameters
     ----------
-    lr : float or Schedule
-        Learning rate, above 0; or a schedule of it, see `deepfs.schedules`.
+    lr : float, Schedule or function
+        Learning rate, above 0; or a schedule of it, see `deepfs.schedules`; or a function that
+        returns it, ``lambda step: ...`` of the steps taken so far, from 0, or ``lambda epoch: ...``
+        of the epochs: see `deepfs.schedules.Function`.
     weight_decay : float
         Rate of decay of all weights, at least 0. Biases and the parameters of norms do not decay
         (in PyTorch they do). It is `deepfs.regularizers.L2`, and in AdamW, Lion and LAMB
@@ -65,7 +73,9 @@ class Optimizer(Settings):
     Notes
     -----
     A `deepfs.Model` keeps the state itself, in arrays that lie like the parameters, and calls
-    `step`. `update` is for plain arrays; there the optimizer keeps the state, by name.
+    `step` with them. For training loops of your own there are ``step(network)`` and, for plain
+    arrays, `update`; there the optimizer keeps the state, apart from that of a model. `end_epoch`
+    ends an epoch of such a loop.
 
     Examples
     --------
@@ -84,18 +94,26 @@ class Optimizer(Settings):
     array([ 0.75, -0.75])
     """
 
-    lr: float | Schedule
+    lr: Rate
     weight_decay: float = field(default=0.0, kw_only=True)
     clip_norm: float | None = field(default=None, kw_only=True)
     clip_each: float | None = field(default=None, kw_only=True)
     clip_value: float | None = field(default=None, kw_only=True)
     groups: Sequence[Group] = field(default=(), kw_only=True)
 
+    epochs: ClassVar[int] = 0  # ended by `end_epoch`, which counts them on the optimizer
     state_version: ClassVar[int] = 0  # another number: the state starts anew, see `_set`
     decoupled: ClassVar[bool] = False  # weight_decay changes the weights, not the gradient
     per_array: ClassVar[bool] = False  # the rule needs sums over each array
 
     def __post_init__(self) -> None:
+        if isinstance(self.lr, (Layer, Mapping, Generator)):
+            who = type(self).__name__
+            raise TypeError(
+                f"{who} takes a learning rate, got {shown(self.lr)}: parameters come with "
+                "optimizer.step(network), or by Model"
+            )
+        self.lr = from_function(self.lr, "lr")
         if not isinstance(self.lr, Schedule):
             self.lr = number(self.lr, "lr", "(0, inf)")
         self.weight_decay = number(self.weight_decay, "weight_decay", "[0, inf)")
@@ -138,12 +156,56 @@ class Optimizer(Settings):
         """Return the learning rate of step ``t``, counted from 1, after ``epoch`` whole epochs."""
         if type(self.lr) is float:
             return self.lr
-        return self.lr.at(t - 1, epoch) if isinstance(self.lr, Schedule) else self.lr
+        if isinstance(self.lr, Schedule):
+            return self.lr.at(t - 1, epoch)
+        return float(self.lr)  # type: ignore[arg-type]
 
     def observe(self, logs: Mapping[str, float]) -> None:
         """Tell the schedule the results of an epoch: `deepfs.schedules.Plateau` needs them."""
         if isinstance(self.lr, Schedule):
             self.lr.observe(logs)
+
+    def check_logs(self, names: Iterable[str]) -> None:
+        """Raise ValueError if the schedule needs a number that is not among these names."""
+        if isinstance(self.lr, Schedule):
+            self.lr.check_logs(names)
+
+    def end_epoch(self, logs: Mapping[str, float] | None = None) -> None:
+        """End an epoch of a training loop of one's own: schedules by epoch move.
+
+        `deepfs.Model.fit` does it itself; for `train_on_batch` there is `Model.end_epoch`.
+
+        Parameters
+        ----------
+        logs : dict of float, optional
+            Numbers of the epoch, such as ``{"loss": 0.3, "val_loss": 0.4}``.
+            `deepfs.schedules.Plateau` needs the one that it monitors.
+
+        Raises
+        ------
+        TypeError
+            If ``logs`` is not a dict.
+        ValueError
+            If the schedule needs a number that is not there. Then the epoch has not ended.
+
+        Examples
+        --------
+        >>> from deepfs.optimizers import SGD
+        >>> from deepfs.schedules import Step
+        >>> optimizer = SGD(Step(1.0, every=1, factor=0.5, by="epoch"))
+        >>> params = {"w": 4.0}
+        >>> for epoch in range(3):
+        ...     optimizer.update(params, {"w": 1.0})
+        ...     optimizer.end_epoch()
+        >>> params["w"]
+        2.25
+        """
+        if logs is not None and not isinstance(logs, Mapping):
+            raise TypeError(f"end_epoch takes numbers by name, {{'loss': 0.3}}, got {shown(logs)}")
+        logs = {} if logs is None else logs
+        self.check_logs(logs)
+        self.observe(logs)
+        vars(self)["epochs"] = self.epochs + 1
 
     def plan(
         self,
@@ -177,6 +239,15 @@ class Optimizer(Settings):
         terms = Terms(decay=self.weight_decay) if self.decoupled else Terms(l2=self.weight_decay)
         return Plan(spans, terms, self.groups, per_array, made_for, frozen)
 
+    @overload
+    def step(
+        self,
+        w: Layer | Sequence[Layer] | Mapping[str, Layer],
+        *,
+        clear: bool = False,
+    ) -> float | None: ...
+
+    @overload
     def step(
         self,
         w: Array,
@@ -186,22 +257,42 @@ class Optimizer(Settings):
         plan: Plan | None = None,
         epoch: int = 0,
         clear: bool = False,
+    ) -> float | None: ...
+
+    def step(
+        self,
+        w: Any = None,
+        g: Any = None,
+        state: Any = None,
+        t: Any = None,
+        plan: Plan | None = None,
+        epoch: int = 0,
+        clear: bool = False,
     ) -> float | None:
-        """Change flat parameters and their state in place by a gradient.
+        """Take a step on a network, ``step(network)``; or on flat arrays, ``step(w, g, state, t)``.
+
+        ``step(network)`` applies the gradients that `Layer.backward` has added up, as
+        `deepfs.Model` does, with the same bits. The optimizer keeps the state of the network, by
+        parameter; it starts anew if a layer is exchanged. The gradients stay:
+        ``network.zero_grad()`` sets them to 0, or ``clear=True`` in the same pass.
 
         Parameters
         ----------
-        w, g : array (n,)
-            Parameters and gradients.
+        w : Layer, or a list or dict of them; or array (n,)
+            A network that has computed gradients, or several, whose parameters are one step: they
+            are clipped together, and groups know them by names as ``0.dense_1.weight`` or, in a
+            dict, ``encoder.dense_1.weight``. Or flat parameters; then g, state and t are needed.
+        g : array (n,)
+            Gradients.
         state : dict of array (n,)
             What `init` made.
         t : int
-            Number of the step, from 1.
+            Number of the step, from 1. The optimizer counts those of a network itself.
         plan : Plan, optional
             Where each parameter lies, made by `plan`. Without it all entries are one weight, called
             ``*``.
         epoch : int
-            Whole epochs before this step, for schedules by epoch.
+            Whole epochs before this step, for schedules by epoch. For networks `end_epoch` counts.
         clear : bool
             Set the gradients to 0 in the same pass.
 
@@ -212,21 +303,57 @@ class Optimizer(Settings):
 
         Raises
         ------
+        TypeError
+            If it is no network.
+        RuntimeError
+            If a network is not built yet.
+        ValueError
+            If the optimizer keeps the state of some of the parameters with other networks; if a
+            `Group` freezes a layer whose running statistics move, which only `Layer.freeze` stops
+            in a loop of your own.
         FloatingPointError
-            If that norm is not finite: nothing is changed.
+            If a gradient of a network is not finite, or the norm of flat ones to be clipped. When
+            anything is raised, parameters and state are those of the step before.
+
+        Examples
+        --------
+        >>> from deepfs import layers as L, losses
+        >>> from deepfs.optimizers import Adam
+        >>> net, loss, optimizer = L.Dense(1), losses.MeanSquaredError(), Adam(0.1)
+        >>> x, y = np.eye(2), np.array([[1.0], [2.0]])
+        >>> values = []
+        >>> for _ in range(5):
+        ...     outputs, cache = net.forward(x, training=True)
+        ...     value, loss_cache = loss.forward(outputs, y)
+        ...     net.zero_grad()
+        ...     dx = net.backward(loss.backward(loss_cache), cache, need_dx=False)
+        ...     optimizer.step(net)
+        ...     values.append(value)
+        >>> values == sorted(values, reverse=True)
+        True
         """
+        if g is None and not isinstance(w, np.ndarray):
+            return step_networks(self, w, clear)
         if plan is None:
             t = whole(t, "t")
             check_flat(type(self).__name__, w, {"g": g, **state})
             plan = self._plan([Span("*", 0, (1, w.size), (0, 1))], None)
         bound = inf if self.clip_value is None else self.clip_value
         cleared = g if clear else None
+        g = plan.with_penalties(w, g) if plan.penalties else g
         context = StepContext(w, g, state, t, self.rate(t, epoch), plan, bound, cleared)
         clips = self.clip_norm is not None or self.clip_each is not None
         norm = self._clip([context], t) if clips else None
         self._step(context)
         context.finish()
         return norm
+
+    def _keeps(self) -> str:
+        """Return what belongs to the parameters of one network: "" if nothing."""
+        if self.init(np.zeros(1)):
+            return "the state"
+        counts = isinstance(self.lr, Schedule) and not isinstance(self.lr, Constant)
+        return "the count of steps" if counts else ""
 
     def _clip(self, contexts: Sequence[StepContext], t: int) -> float | None:
         """Set the factors that clip gradients by norm; return the norm of all together."""
@@ -247,17 +374,20 @@ class Optimizer(Settings):
         return norm
 
     def update(
-        self, params: Mapping[str, Array], grads: Mapping[str, Array], epoch: int = 0
+        self, params: Mapping[str, Any], grads: Mapping[str, Any], epoch: int | None = None
     ) -> float | None:
         """Take a step on plain arrays in place, as in the textbook: ``update(params, grads)``.
 
         Parameters
         ----------
-        params, grads : dict of array
+        params, grads : dict of array or number
             Weights and their gradients, of the same names, shapes and dtypes, float32 or float64;
-            in any layout.
-        epoch : int
-            Whole epochs before this step, for schedules by epoch.
+            in any layout. Numbers, of Python or NumPy, are replaced in the dict. An array with two
+            names is stepped once, under the first, by the sum of its gradients; if these are one
+            array, too, by that.
+        epoch : int, optional
+            Whole epochs before this step, for schedules by epoch. By default, those ended by
+            `end_epoch`.
 
         Returns
         -------
@@ -267,7 +397,9 @@ class Optimizer(Settings):
         Raises
         ------
         TypeError, ValueError
-            If names, shapes or dtypes differ, from one another or from those of the state.
+            If names, shapes or dtypes differ, from one another or from those of the state; if
+            arrays overlap; if the state is that of another array, which still exists: an optimizer
+            that keeps a state, or counts steps for a schedule, serves one network.
         FloatingPointError
             If a gradient is not finite. Nothing is changed when anything is raised.
 
@@ -281,38 +413,11 @@ class Optimizer(Settings):
         array([[0.71, 0.71],
                [0.71, 0.71]])
         """
-        states: dict[str, ArrayState] = dict(vars(self).get("array_states", {}))
-        updates = vars(self).get("updates", 0) + 1
-        check_arrays(type(self).__name__, params, grads, states)
-        check_names(params, self.groups)
-        lr, bound = self.rate(updates, epoch), inf if self.clip_value is None else self.clip_value
-        contexts = []
-        for name, w in params.items():
-            if name not in states:
-                states[name] = ArrayState(w.shape, self.init(np.zeros(w.size, w.dtype)))
-            own = states[name]
-            own.plan = self._plan([Span(name, 0, w.shape, tuple(range(w.ndim)))], own.plan)
-            flat, g = (np.ascontiguousarray(array).reshape(-1) for array in (w, grads[name]))
-            contexts.append(StepContext(flat, g, own.state, own.t + 1, lr, own.plan, bound))
-        norm = self._clip(contexts, updates)
-        for (name, w), context in zip(params.items(), contexts, strict=True):
-            self._step(context)
-            context.finish()
-            if not np.may_share_memory(context.w, w):
-                w[...] = context.w.reshape(w.shape)
-            states[name].t += 1
-        vars(self).update(array_states=states, updates=updates)
-        return norm
+        return update(self, params, grads, epoch)
 
 
-@dataclass
-class ArrayState:
-    """What `Optimizer.update` keeps of an array between steps."""
-
-    shape: tuple[int, ...]
-    state: dict[str, Array]
-    t: int = 0
-    plan: Plan | None = None
+for _name, _way in OPTIMIZER_WAYS.items():
+    elsewhere(Optimizer, _name, _way)
 
 
 def check_flat(who: str, w: Array, others: Mapping[str, Array]) -> None:
@@ -330,39 +435,3 @@ def check_flat(who: str, w: Array, others: Mapping[str, Array]) -> None:
             )
         if name != "g" and not array.flags.writeable:
             raise ValueError(f"{who} changes arrays in place, got {name} read-only")
-
-
-def check_arrays(
-    who: str,
-    params: Mapping[str, Array],
-    grads: Mapping[str, Array],
-    states: Mapping[str, ArrayState],
-) -> None:
-    """Refuse what `Optimizer.update` cannot take, before anything is changed."""
-    if params.keys() != grads.keys():
-        odd = ", ".join(map(repr, sorted(params.keys() ^ grads.keys(), key=str)))
-        raise ValueError(f"{who} takes a gradient for each parameter, only one has {odd}")
-    for name, w in params.items():
-        g = grads[name]
-        if not isinstance(w, np.ndarray) or not isinstance(g, np.ndarray):
-            kinds = f"{type(w).__name__} and {type(g).__name__}"
-            raise TypeError(f"{who} changes arrays in place, got {name!r} as {kinds}")
-        if w.dtype not in (np.float32, np.float64):
-            raise TypeError(f"{who} takes float32 or float64, got {name!r} of {w.dtype}")
-        if not w.flags.writeable:
-            raise ValueError(f"{who} changes arrays in place, got {name!r} read-only")
-        if g.shape != w.shape or g.dtype != w.dtype:
-            raise ValueError(
-                f"the gradient of {name!r} must be {w.dtype}{w.shape}, got {g.dtype}{g.shape}"
-            )
-        if name in states:
-            before, dtype = states[name].shape, w.dtype
-            dtype = next((array.dtype for array in states[name].state.values()), dtype)
-            if before != w.shape or dtype != w.dtype:
-                raise ValueError(
-                    f"{who} has a state of {dtype}{before} for {name!r}, got {w.dtype}{w.shape}"
-                )
-        if not np.isfinite(g).all():
-            raise FloatingPointError(
-                f"the gradient of {name!r} is not finite; nothing has been changed"
-            )

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from math import inf
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
+from .._arrays import Array
 from .._check import flag, number
 from .._settings import ExplainedSettings
-from ..regularizers import Regularizer, Terms, terms_of
+from ..regularizers import Penalty, Regularizer, Terms, from_function, terms_of
 
 NO_DECAY = ("bias", "gamma", "beta", "slope")  # last parts of names that are not weights
 LISTED = 6  # names in a message
+Function: TypeAlias = Callable[[Array], tuple[float, Array]]  # penalty and gradient of weights
 
 
 @dataclass(eq=True)
@@ -32,8 +34,9 @@ class Group(ExplainedSettings):
         uses and keeps its running statistics in training, as after `deepfs.layers.Layer.freeze`;
         one without parameters goes by the names of its buffers, such as ``"*.running_mean"``.
         The same holds for other layers with buffers; random layers go on drawing.
-    regularizer : Regularizer or sequence of them, optional
-        Instead of the optimizer's ``weight_decay``; ``()`` is none.
+    regularizer : Regularizer, function or sequence of them, optional
+        Instead of the optimizer's ``weight_decay``; ``()`` is none. A function is taken as a
+        `deepfs.regularizers.Penalty`: it returns ``(penalty, gradient)`` of the weights.
     biases : bool
         Regularise more than weights: arrays of one axis, too, and all that is called ``bias``,
         ``gamma``, ``beta`` or ``slope``.
@@ -51,7 +54,7 @@ class Group(ExplainedSettings):
     names: str | Sequence[str]
     lr_scale: float | None = None
     frozen: bool | None = None
-    regularizer: Regularizer | Sequence[Regularizer] | None = None
+    regularizer: Regularizer | Function | Sequence[Regularizer | Function] | None = None
     biases: bool = False
 
     def __post_init__(self) -> None:
@@ -61,9 +64,12 @@ class Group(ExplainedSettings):
             self.lr_scale = number(self.lr_scale, "lr_scale", "[0, inf)")
         if self.frozen is not None:
             flag(self.frozen, "frozen")
-        if isinstance(self.regularizer, list):
-            self.regularizer = tuple(self.regularizer)
+        if isinstance(self.regularizer, (list, tuple)):
+            self.regularizer = tuple(map(from_function, self.regularizer))
+        self.regularizer = from_function(self.regularizer)
         for each in self.regularizers or ():
+            if isinstance(each, type) and issubclass(each, Regularizer):
+                raise TypeError(f"Group takes regularizers, got a class: write {each.__name__}(..)")
             if not isinstance(each, Regularizer):
                 raise TypeError(f"Group takes deepfs regularizers, as L2(1e-4), got {each!r}")
         flag(self.biases, "biases")
@@ -77,9 +83,10 @@ class Group(ExplainedSettings):
 
     @property
     def regularizers(self) -> tuple[Regularizer, ...] | None:
-        if isinstance(self.regularizer, Sequence) and not isinstance(self.regularizer, str):
-            return tuple(self.regularizer)
-        return None if self.regularizer is None else (self.regularizer,)
+        given: Any = self.regularizer
+        if isinstance(given, Sequence) and not isinstance(given, str):
+            return tuple(given)
+        return None if given is None else (given,)
 
     def matches(self, name: str) -> bool:
         return any(fnmatchcase(name, pattern) for pattern in self.patterns)
@@ -91,6 +98,7 @@ class ParameterSettings(NamedTuple):
     lr_scale: float
     frozen: bool
     terms: Terms
+    penalties: tuple[Penalty, ...] = ()
 
     def row(self) -> tuple[float, ...]:
         """Return the numbers of a group as the kernel takes them."""
@@ -102,13 +110,16 @@ def settings_of(name: str, ndim: int, default: Terms, groups: Sequence[Group]) -
     """Combine the groups of a parameter of this name and number of axes."""
     weight = ndim > 1 and name.rsplit(".", 1)[-1] not in NO_DECAY
     lr_scale, frozen, terms = 1.0, False, default if weight else Terms()
+    penalties: tuple[Penalty, ...] = ()
     for group in groups:
         if group.matches(name):
             lr_scale = lr_scale if group.lr_scale is None else group.lr_scale
             frozen = frozen if group.frozen is None else group.frozen
             if group.regularizers is not None and (weight or group.biases):
                 terms = terms_of(group.regularizers)
-    return ParameterSettings(lr_scale, frozen, terms if ndim > 1 else terms._replace(limit=inf))
+                penalties = tuple(r for r in group.regularizers if isinstance(r, Penalty))
+    terms = terms if ndim > 1 else terms._replace(limit=inf)
+    return ParameterSettings(lr_scale, frozen, terms, penalties)
 
 
 def checked_groups(groups: Any) -> tuple[Group, ...]:

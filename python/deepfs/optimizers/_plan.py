@@ -64,6 +64,8 @@ class Plan:
         self.limited = [(span, s.terms.limit) for span, s in self.settings.items()
                         if s.terms.limit < inf and not s.frozen]  # fmt: skip
         self.frozen = [span for span, s in self.settings.items() if s.frozen]
+        self.penalties = [(span, each) for span, s in self.settings.items() if not s.frozen
+                          for each in s.penalties]  # fmt: skip
         rows: dict[tuple[float, ...], int] = {}
         runs: list[list[int]] = []
         for span, s in self.settings.items():
@@ -96,11 +98,27 @@ class Plan:
     def penalty(self, w: Array) -> float:
         """Return what regularisation adds to the objective at these weights."""
         total = 0.0
-        for span, (_, frozen, terms) in self.settings.items():
+        for span, (_, frozen, terms, _) in self.settings.items():
             if not frozen and terms.penalty(1, 1):
                 part = w[span.start : span.stop].astype(np.float64)
                 total += terms.penalty(float(np.abs(part).sum()), float(np.square(part).sum()))
-        return total
+        return total + sum(each.of(span.view(w), span.name)[0] for span, each in self.penalties)
+
+    def with_penalties(self, w: Array, g: Array) -> Array:
+        """Return the gradients with those of penalty functions added: a copy, if there are any."""
+        if not self.penalties:
+            return g
+        g = g.copy()
+        for span, each in self.penalties:
+            gradient = each.of(span.view(w), span.name)[1]
+            if not np.isfinite(gradient).all():
+                raise FloatingPointError(
+                    f"the regularizer of {span.name!r} returned a gradient that is not finite; "
+                    "the weights are those of the step before"
+                )
+            part = span.view(g)
+            part += gradient.astype(g.dtype, copy=False)
+        return g
 
     def limit_norms(self, w: Array) -> None:
         """Scale units down to their largest norm: of columns of a matrix, of filters otherwise."""

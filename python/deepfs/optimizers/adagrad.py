@@ -8,7 +8,7 @@ from cnn_core import optimizers
 
 from .._arrays import Array
 from .._check import flag, number
-from ..schedules import Schedule
+from ..schedules.function import Rate
 from ._arena import zeros_like
 from ._base import Optimizer
 from ._context import StepContext
@@ -23,7 +23,7 @@ class AdaGrad(Optimizer):
 
     Parameters
     ----------
-    lr : float or Schedule
+    lr : float, Schedule or function
         Step size :math:`\eta`, above 0.
     eps : float
         Term :math:`\epsilon` outside the root, above 0.
@@ -52,7 +52,7 @@ class AdaGrad(Optimizer):
     array([0.9])
     """
 
-    lr: float | Schedule = 0.01
+    lr: Rate = 0.01
     eps: float = 1e-7
 
     def __post_init__(self) -> None:
@@ -78,7 +78,7 @@ class AdaDelta(Optimizer):
 
     Parameters
     ----------
-    lr : float or Schedule
+    lr : float, Schedule or function
         Step size :math:`\eta`, above 0; 1 in the paper.
     rho : float
         Decay per step of both means, :math:`\rho` in [0, 1).
@@ -109,7 +109,7 @@ class AdaDelta(Optimizer):
     array([0.995528])
     """
 
-    lr: float | Schedule = 1.0
+    lr: Rate = 1.0
     rho: float = 0.95
     eps: float = 1e-6
 
@@ -135,7 +135,7 @@ class RMSProp(Optimizer):
 
     Parameters
     ----------
-    lr : float or Schedule
+    lr : float, Schedule or function
         Step size :math:`\eta`, above 0.
     rho : float
         Decay per step of the means, :math:`\rho` in [0, 1).
@@ -173,7 +173,7 @@ class RMSProp(Optimizer):
     array([0.8])
     """
 
-    lr: float | Schedule = 1e-3
+    lr: Rate = 1e-3
     rho: float = 0.9
     eps: float = 1e-7
     centered: bool = False

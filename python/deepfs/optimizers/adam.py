@@ -15,7 +15,7 @@ from cnn_core import optimizers
 
 from .._arrays import Array
 from .._check import flag, number, one_of
-from ..schedules import Schedule
+from ..schedules.function import Rate
 from ._arena import zeros_like
 from ._base import Optimizer
 from ._context import StepContext
@@ -25,7 +25,7 @@ from ._context import StepContext
 class Moments(Optimizer):
     """What Adam and its variants share: two running means, which decay by beta1 and beta2."""
 
-    lr: float | Schedule = 1e-3
+    lr: Rate = 1e-3
     beta1: float = 0.9
     beta2: float = 0.999
 
@@ -50,7 +50,7 @@ class Adam(Moments):
 
     Parameters
     ----------
-    lr : float or Schedule
+    lr : float, Schedule or function
         Step size :math:`\eta`, above 0.
     beta1, beta2 : float
         Decay per step of the means :math:`m` and :math:`v`, in [0, 1).
@@ -131,7 +131,7 @@ class AdamW(Adam):
 
     Parameters
     ----------
-    lr : float or Schedule
+    lr : float, Schedule or function
         Step size :math:`\eta`, above 0.
     beta1, beta2, eps, amsgrad, eps_mode
         As in `Adam`.
@@ -174,7 +174,7 @@ class Adamax(Moments):
 
     Parameters
     ----------
-    lr : float or Schedule
+    lr : float, Schedule or function
         Step size :math:`\eta`, above 0.
     beta1, beta2 : float
         Decay per step of :math:`m` and :math:`u`, in [0, 1).
@@ -205,7 +205,7 @@ class Adamax(Moments):
     array([0.9])
     """
 
-    lr: float | Schedule = 2e-3
+    lr: Rate = 2e-3
     eps: float = 1e-8
 
     def __post_init__(self) -> None:

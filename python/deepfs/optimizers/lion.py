@@ -9,7 +9,7 @@ from cnn_core import optimizers
 
 from .._arrays import Array
 from .._check import number
-from ..schedules import Schedule
+from ..schedules.function import Rate
 from ._arena import zeros_like
 from ._base import Optimizer
 from ._context import StepContext
@@ -26,7 +26,7 @@ class Lion(Optimizer):
 
     Parameters
     ----------
-    lr : float or Schedule
+    lr : float, Schedule or function
         Step size :math:`\eta`, above 0: three to ten times less than for `AdamW`.
     beta1 : float
         Share of the mean in the sum whose sign is the step, in [0, 1).
@@ -58,7 +58,7 @@ class Lion(Optimizer):
     array([0.9, 1.1])
     """
 
-    lr: float | Schedule = 1e-4
+    lr: Rate = 1e-4
     beta1: float = 0.9
     beta2: float = 0.99
 

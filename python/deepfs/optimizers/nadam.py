@@ -8,7 +8,7 @@ from math import sqrt
 from cnn_core import optimizers
 
 from .._check import number
-from ..schedules import Schedule
+from ..schedules.function import Rate
 from ._context import StepContext
 from .adam import Moments
 
@@ -25,7 +25,7 @@ class NAdam(Moments):
 
     Parameters
     ----------
-    lr : float or Schedule
+    lr : float, Schedule or function
         Step size :math:`\eta`, above 0.
     beta1, beta2 : float
         Decay per step of the means :math:`m` and :math:`v`, in [0, 1).
@@ -58,7 +58,7 @@ class NAdam(Moments):
     array([0.894355])
     """
 
-    lr: float | Schedule = 2e-3
+    lr: Rate = 2e-3
     eps: float = 1e-8
     momentum_decay: float = 0.004
 

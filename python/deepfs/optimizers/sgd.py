@@ -8,7 +8,7 @@ from cnn_core import optimizers
 
 from .._arrays import Array
 from .._check import number, one_of
-from ..schedules import Schedule
+from ..schedules.function import Rate
 from ._arena import zeros_like
 from ._base import Optimizer
 from ._context import StepContext
@@ -22,7 +22,7 @@ class SGD(Optimizer):
 
     Parameters
     ----------
-    lr : float or Schedule
+    lr : float, Schedule or function
         Step size :math:`\eta`, above 0.
     **options
         Settings of every `Optimizer`: weight_decay, clip_norm, clip_each, clip_value, groups.
@@ -48,7 +48,7 @@ class SGD(Optimizer):
     array([0.5])
     """
 
-    lr: float | Schedule = 0.01
+    lr: Rate = 0.01
 
     def init(self, w: Array) -> dict[str, Array]:
         return {}
@@ -68,7 +68,7 @@ class Momentum(Optimizer):
 
     Parameters
     ----------
-    lr : float or Schedule
+    lr : float, Schedule or function
         Step size :math:`\eta`, above 0.
     momentum : float
         Factor :math:`\alpha` of the velocity in each step, in [0, 1).
@@ -108,7 +108,7 @@ class Momentum(Optimizer):
     array([-0.25])
     """
 
-    lr: float | Schedule = 0.01
+    lr: Rate = 0.01
     momentum: float = 0.9
     form: str = "classic"
     dampening: float = 0.0
@@ -146,7 +146,7 @@ class Nesterov(Optimizer):
 
     Parameters
     ----------
-    lr : float or Schedule
+    lr : float, Schedule or function
         Step size :math:`\eta`, above 0.
     momentum : float
         Factor :math:`\alpha` of the velocity in each step, in [0, 1).
@@ -177,7 +177,7 @@ class Nesterov(Optimizer):
     array([0.25])
     """
 
-    lr: float | Schedule = 0.01
+    lr: Rate = 0.01
     momentum: float = 0.9
 
     def __post_init__(self) -> None:

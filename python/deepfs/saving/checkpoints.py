@@ -15,7 +15,14 @@ from .model import arrays_of, describe
 from .tensors import CheckpointError, TensorFile, write
 
 MAX_CHECKPOINTS = 2  # one remains while the next is written, and if the last is damaged
-NAME = re.compile(r"step-(\d+)\.safetensors")
+NAME = re.compile(r"step-(\d{9,})\.safetensors")  # nine digits: a name that `save` gives
+
+
+def paths_in(folder: Path) -> list[Path]:
+    """Return the checkpoints in a folder, the newest last; none if there is no such folder."""
+    files = (path for path in folder.glob("step-*") if path.is_file())
+    found = [path for path in files if NAME.fullmatch(path.name)]
+    return sorted(found, key=lambda path: int(path.stem[5:]))
 
 
 class Checkpoints:
@@ -29,7 +36,7 @@ class Checkpoints:
     Raises
     ------
     OSError
-        If the folder cannot be made.
+        If the folder cannot be made, as when a file has this name.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -38,8 +45,14 @@ class Checkpoints:
 
     def paths(self) -> list[Path]:
         """Return the files, the newest last."""
-        found = [path for path in self.folder.iterdir() if NAME.fullmatch(path.name)]
-        return sorted(found, key=lambda path: int(path.stem[5:]))
+        return paths_in(self.folder)
+
+    def remove(self) -> None:
+        """Remove all, and the folder if nothing else is in it."""
+        for path in self.paths():
+            path.unlink()
+        with contextlib.suppress(OSError):
+            self.folder.rmdir()
 
     def newest(self, resume: bool) -> TensorFile | None:
         """Open the newest undamaged checkpoint; None if there is none at all.
@@ -73,6 +86,7 @@ class Checkpoints:
             self.folder / f"step-{trainer.steps:09d}.safetensors",
             arrays_of(trainer) | beside,
             describe(trainer) | {"run": run},
+            lambda: describe(trainer) | {"run": run},
         )
         for path in self.paths()[:-MAX_CHECKPOINTS]:
             with contextlib.suppress(OSError):  # the next one will try again

@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .._arrays import Array, Shape
-from .._check import whole
+from .._check import flag, one_of, shown, whole
+from .._check import shape as shape_of
+from .._fields import is_built_in
 from ..layers import Layer
 from ..layers._container import Container, walk
 from ..losses import Loss
@@ -21,9 +23,11 @@ from ..metrics import _named as metrics
 from ..trainer import Trainer, check_kinds
 from .settings import (
     KINDS,
+    MAX_LAYERS,
     SettingsReader,
     check_same,
     kind_of,
+    number_of_layers,
     restore_moving_fields,
     to_config,
 )
@@ -37,6 +41,8 @@ def describe(trainer: Trainer) -> dict[str, Any]:
     network = trainer.network
     if network.built_dtype is None:
         raise RuntimeError("Model.save needs a network that has seen data, got one without weights")
+    if (number := number_of_layers(network)) > MAX_LAYERS:
+        raise ValueError(f"a file takes at most {MAX_LAYERS} layers, got {number}")
     description = {
         "format": FORMAT,
         "network": to_config(network),
@@ -100,7 +106,7 @@ def arrays_of(trainer: Trainer) -> dict[str, Array]:
 
 def save(trainer: Trainer, path: str | Path) -> None:
     """Write a model; see `deepfs.Model.save`."""
-    write(path, arrays_of(trainer), describe(trainer))
+    write(path, arrays_of(trainer), describe(trainer), lambda: describe(trainer))
 
 
 def read(
@@ -120,9 +126,10 @@ def read(
         description = description_in(file)
         try:
             loss = reader.make(description["loss"]) if loss is None else loss
+            check_metrics(description["metrics"])
             if description["format"] == 1:
                 description["metrics"] = metrics_of_0_1_0(description["metrics"], loss)
-            auto = bool(description.get("auto_metrics", False))
+            auto = flag(description.get("auto_metrics", False), "auto_metrics")
             found, lost = metrics_in(description["metrics"])
             if auto:
                 found, lost = list(loss.output_kind.metrics), []
@@ -131,11 +138,12 @@ def read(
                 loss,
                 reader.make(description["optimizer"]),
                 dict(metrics.get(metric) for metric in found),
-                description["check_finite"],
-                description.get("report_penalty", False),
+                flag(description["check_finite"], "check_finite"),
+                flag(description.get("report_penalty", False), "report_penalty"),
             )
             for name in ("network", "loss", "optimizer"):
                 check_kinds(getattr(trainer, name), name)
+            check_fields(description)
             build(trainer.network, description, file)
             restore_counters(trainer, description)
         except CheckpointError:
@@ -176,6 +184,41 @@ def restore(trainer: Trainer, file: TensorFile) -> None:
     restore_moving_fields(trainer.optimizer, theirs["optimizer"])
 
 
+def check_fields(description: Mapping[str, Any]) -> None:
+    """Check the fields that no constructor checks; raise TypeError or ValueError."""
+    check_shapes(description["in_shape"])
+    one_of(description["dtype"], "dtype", ("float32", "float64"))
+    frozen = description.get("frozen", [])
+    if not isinstance(frozen, list) or not all(isinstance(name, str) for name in frozen):
+        raise TypeError(f"frozen must be a list of names, got {shown(frozen)}")
+
+
+def check_metrics(configs: Any) -> None:
+    """Raise TypeError if this is not a list of what `metric_config` returns."""
+
+    def named(config: Any) -> bool:
+        return isinstance(config.get("own") if isinstance(config, dict) else config, str)
+
+    def of_output(config: Any) -> bool:
+        return isinstance(config, dict) and (
+            isinstance(config.get("output"), (str, int)) and named(config.get("metric"))
+        )
+
+    if not isinstance(configs, list) or not all(named(c) or of_output(c) for c in configs):
+        raise TypeError(f"metrics must be a list of names, got {shown(configs)}")
+
+
+def check_shapes(value: Any) -> None:
+    """Check the shape of an input, or a list or dict of the shapes of several inputs."""
+    if isinstance(value, dict):
+        shapes = list(value.values())
+    else:
+        nested = isinstance(value, list) and any(isinstance(part, list) for part in value)
+        shapes = value if nested else [value]
+    for shape in shapes:
+        shape_of(shape, "in_shape")
+
+
 class FileBudget:
     """Number of bytes that layers may take for their arrays while a file is read."""
 
@@ -199,9 +242,11 @@ def build(network: Layer, description: Mapping[str, Any], file: TensorFile) -> N
     budget = FileBudget(2 * file.nbytes)  # a layer may make an array in two forms
     network.build(description["in_shape"], description["dtype"], budget)
     frozen = set(description.get("frozen", []))
-    for name, layer in leaves(network):
-        if name in frozen:
-            layer.freeze()
+    named = dict(leaves(network))
+    for name in frozen:
+        if name not in named:
+            raise ValueError(f"frozen names {shown(name)}, which is no layer of the network")
+        named[name].freeze()
 
 
 def restore_counters(trainer: Trainer, description: Mapping[str, Any]) -> None:
@@ -228,8 +273,26 @@ def read_arrays(trainer: Trainer, file: TensorFile, beside: str = "run/") -> Non
                 f"{file.path} has {name!r} as {dtype}{shape}, "
                 f"the network takes {wanted.dtype}{wanted.shape}"
             )
+    check_buffers(trainer.network, file)
     for name, array in arrays.items():
         file.read(name, array)
+
+
+def check_buffers(network: Layer, file: TensorFile) -> None:
+    """Raise CheckpointError for seeds, counts and variances that no layer of deepfs can have.
+
+    They would be errors in the middle of a later training, or not even that.
+    """
+    for layer_name, layer, _ in walk(network, "", network.in_shape or ()):
+        for key in layer.buffered if is_built_in(type(layer)) else ():
+            name = "buffer/" + f"{layer_name}.{key}".lstrip(".")
+            if name not in file.entries:  # a layer in two places is there once
+                continue
+            if file.dtype(name).kind != "i" and key != "running_var":
+                continue
+            values = file.read(name)
+            if (values < 0).any() or (key == "key" and values[1] >= 2**32):
+                raise CheckpointError(f"{file.path} has {name!r} with {shown(values.tolist())}")
 
 
 def metrics_of_0_1_0(names: list[str], loss: Loss) -> list[str]:

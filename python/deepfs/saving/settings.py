@@ -58,8 +58,8 @@ def to_config(value: Any, seen: list[layers.Layer] | None = None) -> Any:
             own = callable(setting) and not dataclasses.is_dataclass(setting)
             if name == "initializer" and own:  # a function: the weights are in the file anyway
                 setting = "zeros"
-            elif name == FUNCTION and own:  # of a FunctionLoss: `load` asks for it
-                setting = value.label  # type: ignore[attr-defined]
+            elif name == FUNCTION and own:  # of a FunctionLoss: `load` asks for it by its label
+                setting = getattr(value, "label", None)  # of a schedule, regularizer: when used
             config[name] = to_config(setting, seen)
         if isinstance(value, layers.Layer):
             seen.append(value)
@@ -77,6 +77,17 @@ def to_config(value: Any, seen: list[layers.Layer] | None = None) -> Any:
     if isinstance(value, (np.dtype, type)):
         return np.dtype(value).name
     raise TypeError(f"{value!r} cannot be saved: a setting must be numbers, text or a layer")
+
+
+def number_of_layers(value: Any) -> int:
+    """Return the number of layers that a setting describes, as `SettingsReader` counts them."""
+    if isinstance(value, dict):
+        value = tuple(value.values())
+    if isinstance(value, (list, tuple)):
+        return sum(map(number_of_layers, value))
+    if not isinstance(value, layers.Layer):
+        return 0
+    return 1 + sum(number_of_layers(getattr(value, name)) for name in setting_names(type(value)))
 
 
 class SettingsReader:

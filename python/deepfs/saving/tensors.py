@@ -8,10 +8,14 @@ and read piece by piece, so a whole file is never held in memory.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import math
 import os
-import tempfile
-from collections.abc import Iterator, Mapping
+import re
+import secrets
+import stat
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 from zlib import crc32
@@ -19,15 +23,26 @@ from zlib import crc32
 import numpy as np
 
 from .._arrays import Array
+from .._check import shown, whole
 
 try:
     import fcntl
 except ImportError:  # Windows, which keeps a file that is open from being removed
     fcntl = None  # type: ignore[assignment]
 
-MAX_HEADER_BYTES = 2**20  # bytes; its JSON may take 25 times as much memory
+# Enough for 3,500 norms with Adam's state. As Python objects, entries of arrays take up to 10 times
+# as much memory as their text, a description 25 times: hence 64 MB at most, see `deepfs.load`.
+MAX_HEADER_BYTES = 2**22
+MAX_DESCRIPTION_BYTES = 2**20
 PIECE_BYTES = 2**20  # bytes
-TEMPORARY = ".deepfs-"  # prefix of files that are being written
+TEMPORARY = re.compile(r"\.deepfs-[0-9a-f]{16}\.tmp")  # files that are being written
+ASIDE = os.O_NONBLOCK | os.O_NOFOLLOW if hasattr(os, "O_NOFOLLOW") else 0
+KINDS_OF_FILES = {
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 CODES = {"float32": "F32", "float64": "F64", "int64": "I64", "uint64": "U64"}
 DTYPES = {code: np.dtype(name) for name, code in CODES.items()}
 
@@ -36,7 +51,12 @@ class CheckpointError(Exception):
     """Raised for a file that is not a model this version of deepfs can read."""
 
 
-def write(path: str | Path, arrays: Mapping[str, Array], description: Any) -> None:
+def write(
+    path: str | Path,
+    arrays: Mapping[str, Array],
+    description: Any,
+    again: Callable[[], Any] | None = None,
+) -> None:
     """Write arrays and a description to a file atomically.
 
     They are written to a temporary file in the same folder, which is renamed once it is on the
@@ -45,24 +65,28 @@ def write(path: str | Path, arrays: Mapping[str, Array], description: Any) -> No
     Parameters
     ----------
     path : str or Path
-        The file. If anything is raised, an earlier file of that name is kept.
+        The file. If anything is raised, an earlier file of that name is kept. A symbolic link is
+        followed. A file that is replaced keeps its mode, and its owner and group where the system
+        allows it; the umask decides about a new one.
     arrays : dict of array
         float32, float64, int64 or uint64, in any layout.
     description : dict, list, str, number or None
         Anything else to keep, in a form for JSON.
+    again : function, optional
+        Returns the description again when all arrays have been written; it must be the same.
 
     Raises
     ------
     FileNotFoundError
         If the folder does not exist.
     OSError
-        If the file cannot be written.
+        If the file cannot be written, or is no regular file.
+    RuntimeError
+        If an array or the description has changed meanwhile, as when another thread trains.
     TypeError, ValueError
         If an array is of another dtype, or there are too many arrays.
     """
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path}: there is no folder {path.parent}")
+    target, earlier = destination(Path(path))
     text = json.dumps(description)
     header: dict[str, Any] = {}
     checks, start = [crc32(text.encode())], 0
@@ -84,15 +108,58 @@ def write(path: str | Path, arrays: Mapping[str, Array], description: Any) -> No
     header["__metadata__"] = {"deepfs": text, "checksums": json.dumps(checks)}
     head = json.dumps(header).encode()
     head += b" " * (-len(head) % 8)
-    if len(head) > MAX_HEADER_BYTES:
-        raise ValueError(f"{path} would need a header of {len(head)} bytes for {len(arrays)} "
-                         f"arrays, at most {MAX_HEADER_BYTES} are read")  # fmt: skip
-    remove_orphans(path.parent)
-    with replacing(path) as file:
+    if len(head) > MAX_HEADER_BYTES or len(text) > MAX_DESCRIPTION_BYTES:
+        raise ValueError(
+            f"{path} would need a header of {len(head)} bytes for {len(arrays)} arrays, at most "
+            f"{MAX_HEADER_BYTES} are read, and {len(text)} bytes for layers and settings, at most "
+            f"{MAX_DESCRIPTION_BYTES} are read"
+        )
+    remove_orphans(target.parent)
+    with replacing(target, earlier) as file:
         file.write(len(head).to_bytes(8, "little") + head)
-        for name in names:
+        for name, wanted in zip(names, checks[1:], strict=True):
+            check = check_of(name, header[name])
             for piece in pieces(arrays[name]):
-                file.write(piece)
+                held = bytes(piece)  # what is summed is what is written, whatever others write
+                check = crc32(held, check)
+                file.write(held)
+            if check != wanted:
+                raise changed(path, f"the array {name!r}")
+        # No array has changed between its sum and its bytes, so none has between the first and the
+        # second loop: the file holds the arrays of one moment.
+        if again is not None and json.dumps(again()) != text:
+            raise changed(path, "the number of steps or a setting")
+
+
+def changed(path: str | Path, what: str) -> RuntimeError:
+    """Return the error about a model that another thread trains while it is saved."""
+    return RuntimeError(
+        f"{path} has not been written: {what} changed meanwhile; save a model in the thread that "
+        "trains it (a callback, for instance), or when the training is over"
+    )
+
+
+def destination(path: Path) -> tuple[Path, os.stat_result | None]:
+    """Return the file to replace, links followed, and what is known of it if it exists.
+
+    Raises
+    ------
+    OSError
+        If there is no such folder, or something that is no regular file has this name.
+    """
+    target = Path(os.path.realpath(path))
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"{path}: there is no folder {target.parent}")
+    try:
+        earlier = target.stat()
+    except FileNotFoundError:
+        return target, None
+    if stat.S_ISDIR(earlier.st_mode):
+        raise IsADirectoryError(f"{path} is a folder, a model is saved to a file")
+    if not stat.S_ISREG(earlier.st_mode):
+        kind = KINDS_OF_FILES.get(stat.S_IFMT(earlier.st_mode), "no regular file")
+        raise OSError(f"{path} is {kind}, a model is saved to a regular file")
+    return target, earlier
 
 
 def check_of(name: str, entry: Mapping[str, Any]) -> int:
@@ -108,15 +175,22 @@ def pieces(array: Array) -> Iterator[memoryview]:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path, earlier: os.stat_result | None) -> Iterator[BinaryIO]:
     """Open a temporary file; rename it to ``path`` once it is on the disk, or remove it on errors.
 
     The writer holds a lock on it. The system releases the lock when a process dies, so
     `remove_orphans` can tell. A file may be removed as an orphan before it is locked: then another
-    is made.
+    is made. While it is written, only its owner can read what will replace an ``earlier`` file.
     """
     while True:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY)
+        temporary = path.with_name(f".deepfs-{secrets.token_hex(8)}.tmp")
+        try:
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+            handle = os.open(temporary, flags, 0o666 if earlier is None else 0o600)
+        except OSError as error:
+            raise OSError(
+                error.errno, f"{error.strerror}: {path.name} cannot be written in", str(path.parent)
+            ) from None
         file = os.fdopen(handle, "wb")
         lock(file, wait=True)
         if os.fstat(file.fileno()).st_nlink:
@@ -125,9 +199,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     try:
         with file:
             yield file
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(temporary, 0o666 & ~umask)  # mkstemp makes it readable by its owner alone
+            if earlier is not None:
+                take_over(temporary, earlier)
             file.flush()
             os.fsync(file.fileno())
             if fcntl is not None:
@@ -139,6 +212,24 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             os.unlink(temporary)
         raise
     sync_folder(path.parent)
+
+
+def take_over(temporary: Path, earlier: os.stat_result) -> None:
+    """Give a file the mode of another, and its owner and group if they differ and this is allowed.
+
+    Where the group cannot be kept, it loses its rights: they were those of another group.
+    """
+    mode, made = stat.S_IMODE(earlier.st_mode), temporary.stat()
+    if hasattr(os, "chown"):
+        if made.st_gid != earlier.st_gid:
+            try:
+                os.chown(temporary, -1, earlier.st_gid)
+            except OSError:
+                mode &= ~stat.S_IRWXG
+        if made.st_uid != earlier.st_uid:
+            with contextlib.suppress(OSError):
+                os.chown(temporary, earlier.st_uid, -1)
+    os.chmod(temporary, mode)
 
 
 def lock(file: BinaryIO, wait: bool = False) -> bool:
@@ -153,21 +244,42 @@ def lock(file: BinaryIO, wait: bool = False) -> bool:
 
 
 def remove_orphans(folder: Path) -> None:
-    """Remove temporary files of processes that have died."""
-    for orphan in folder.glob(f"{TEMPORARY}*"):
-        with contextlib.suppress(OSError), orphan.open("rb") as file:
-            if lock(file):
-                orphan.unlink()
+    """Remove temporary files of this user's processes that have died, and nothing else.
+
+    The folder may be shared: whatever else has such a name (a FIFO, a link, a file of another
+    user) is neither waited for nor removed.
+    """
+    with contextlib.suppress(OSError):  # a folder that may be written, but not listed
+        for name in os.listdir(folder):
+            if TEMPORARY.fullmatch(name):
+                with contextlib.suppress(OSError):
+                    remove_orphan(folder / name)
+
+
+def remove_orphan(path: Path) -> None:
+    """Remove a file if it is a regular file of this user, and nobody has locked it."""
+    if not stat.S_ISREG(path.lstat().st_mode):
+        return
+    with open(os.open(path, os.O_RDONLY | ASIDE), "rb") as file:
+        found = os.fstat(file.fileno())
+        mine = not hasattr(os, "geteuid") or found.st_uid == os.geteuid()
+        if stat.S_ISREG(found.st_mode) and mine and lock(file):
+            path.unlink()
 
 
 def sync_folder(folder: Path) -> None:
     """Write the directory entries of a folder to the disk, where the system supports it."""
-    if fcntl is not None:
+    if fcntl is None:
+        return
+    try:
         handle = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(handle)
         finally:
             os.close(handle)
+    except OSError as error:  # the file is there; some systems and folders do not offer more
+        if error.errno in (errno.EIO, errno.ENOSPC, getattr(errno, "EDQUOT", 0)):
+            raise
 
 
 class TensorFile:
@@ -197,8 +309,9 @@ class TensorFile:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        if not self.path.is_file():
-            raise FileNotFoundError(f"{path}: no such file")
+        if not self.path.is_file():  # a FIFO, say, would be waited for
+            other = ", but something that is no regular file" if self.path.exists() else ""
+            raise FileNotFoundError(f"{path}: no such file{other}")
         self._file = self.path.open("rb")
         try:
             self._open()
@@ -232,24 +345,27 @@ class TensorFile:
             raise CheckpointError(f"{self.path} is not a safetensors file: {error}") from error
         metadata = header.pop("__metadata__", None) or {}
         try:
-            text, checks = metadata["deepfs"], json.loads(metadata["checksums"])
-            self.description = json.loads(text)
+            text, checks = metadata["deepfs"], metadata["checksums"]
+            for part in (text, checks):
+                if len(part) > MAX_DESCRIPTION_BYTES:
+                    raise CheckpointError(f"{self.path} has a description of {len(part)} bytes, at "
+                                          f"most {MAX_DESCRIPTION_BYTES} are read")  # fmt: skip
+            self.description, checks = json.loads(text), json.loads(checks)
         except (KeyError, RecursionError, TypeError, ValueError) as error:
             raise CheckpointError(
                 f"{self.path} is a safetensors file, but not a deepfs model"
             ) from error
-        self.entries: dict[str, Any] = dict(
-            sorted(header.items(), key=lambda item: item[1]["data_offsets"])
-        )
         self._start = 8 + length
         self.nbytes = size - self._start
+        try:
+            self.entries = checked_entries(header, self.nbytes)
+        except (LookupError, MemoryError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{self.path} is not a safetensors file: {error}") from error
         if not isinstance(checks, list) or len(checks) != 1 + len(self.entries):
             raise CheckpointError(f"{self.path} is damaged: not a checksum for each array")
         if crc32(text.encode()) != checks[0]:
             raise CheckpointError(f"{self.path} is damaged: its description has changed")
         for (name, entry), wanted in zip(self.entries.items(), checks[1:], strict=True):
-            if entry["dtype"] not in DTYPES:
-                raise CheckpointError(f"{self.path} has {name!r} of dtype {entry['dtype']}")
             check = check_of(name, entry)
             for piece in self._pieces(entry, bytearray(PIECE_BYTES)):
                 check = crc32(piece, check)
@@ -286,3 +402,28 @@ class TensorFile:
                 raise CheckpointError(f"{self.path} ends too early")
             begin += len(piece)
             yield piece
+
+
+def checked_entries(header: Mapping[str, Any], nbytes: int) -> dict[str, Any]:
+    """Return the entries of arrays in a header, in the order of their bytes.
+
+    The header that safetensors has checked may be another: somebody may replace the file between
+    the two.
+
+    Raises
+    ------
+    LookupError, MemoryError, TypeError, ValueError
+        If they are not those of arrays, one after the other, of ``nbytes`` bytes together.
+    """
+    entries, end = {}, 0
+    for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
+        code, shape, (first, last) = entry["dtype"], entry["shape"], entry["data_offsets"]
+        if code not in DTYPES:
+            raise ValueError(f"it has {shown(name)} of dtype {shown(code)}")
+        size = math.prod(whole(extent, "an extent", 0) for extent in shape)
+        if first != end or last != first + size * DTYPES[code].itemsize:
+            raise ValueError(f"the bytes of {shown(name)} are not where they must be")
+        entries[name], end = entry, whole(last, "the end of an array", 0, nbytes)
+    if end != nbytes:
+        raise ValueError(f"it has {nbytes} bytes of arrays, {end} are named")
+    return entries

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from .._check import number, one_of
+from .._elsewhere import SCHEDULE_WAYS
 from .._settings import ExplainedSettings
 
 MOVES = {"moves": True}  # marks a field that training changes; a resumed run restores it
@@ -24,6 +26,9 @@ class Schedule(ExplainedSettings):
     ``observe(logs)``
         Receive the logs of an epoch, numbers by name; change fields that are marked by
         ``metadata=MOVES``, which a resumed run restores. Default: nothing.
+    ``check_logs(names)``
+        Raise ValueError if `observe` needs a number that the logs will not have. It is asked before
+        the first step, where that is possible. Default: nothing.
 
     Parameters
     ----------
@@ -40,6 +45,8 @@ class Schedule(ExplainedSettings):
 
     by: str = field(default="step", kw_only=True)
 
+    _instead: ClassVar = SCHEDULE_WAYS
+
     def __post_init__(self) -> None:
         self.by = one_of(self.by, "by", ("step", "epoch"))
         if "lr" in vars(self):
@@ -55,3 +62,11 @@ class Schedule(ExplainedSettings):
 
     def observe(self, logs: Mapping[str, float]) -> None:
         """Receive the logs of an epoch; for schedules that depend on them, such as `Plateau`."""
+
+    def check_logs(self, names: Iterable[str]) -> None:
+        """Raise ValueError if `observe` needs a number that is not among the names of the logs."""
+
+    @property
+    def counts_epochs(self) -> bool:
+        """True if the rate changes only, or also, at the end of an epoch."""
+        return self.by == "epoch" or type(self).observe is not Schedule.observe

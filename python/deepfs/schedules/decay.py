@@ -32,6 +32,8 @@ class Constant(Schedule):
 
     lr: float
 
+    counts_epochs = False  # it counts nothing
+
     def __call__(self, count: float) -> float:
         return self.lr
 

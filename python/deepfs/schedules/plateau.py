@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import inf, isnan
 
 from .._check import number, one_of, shown, whole
+from .._names import hint
 from ._base import MOVES, Schedule
 
 
@@ -85,11 +86,20 @@ class Plateau(Schedule):
     def __call__(self, count: float) -> float:
         return max(self.lr * self.factor**self.cuts, min(self.lr, self.least))
 
+    def _monitored(self, names: Iterable[str]) -> str:
+        return self.monitor or ("val_loss" if "val_loss" in names else "loss")
+
+    def check_logs(self, names: Iterable[str]) -> None:
+        names = list(names)
+        name = self._monitored(names)
+        if name not in names:
+            meant = hint(name, names) if names else f": end_epoch({{{name!r}: ...}})"
+            has = ", ".join(names) or "no numbers"
+            raise ValueError(f"Plateau monitors {name!r}, but the epoch has {has}{meant}")
+
     def observe(self, logs: Mapping[str, float]) -> None:
-        name = self.monitor or ("val_loss" if "val_loss" in logs else "loss")
-        if name not in logs:
-            raise ValueError(f"Plateau monitors {name!r}, but the epoch has {', '.join(logs)}")
-        value = float(logs[name])
+        self.check_logs(logs)
+        value = float(logs[self._monitored(logs)])
         sign = 1 if self.mode == "min" else -1
         best = sign * inf if self.best is None else self.best
         margin = 0.0 if self.best is None else self.threshold * abs(best)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from .._check import number, whole
 from ._base import Schedule
 from .decay import Constant
+from .function import from_function
 
 
 @dataclass
@@ -18,9 +19,10 @@ class Warmup(Schedule):
     ----------
     length : int
         Steps (or epochs, see `Schedule`) of the rise.
-    then : Schedule or float
-        The schedule that follows. If it counts the same unit, its count starts at the end of the
-        rise; a schedule by epochs after a warm-up by steps counts from the first epoch.
+    then : Schedule, float or function
+        The schedule that follows; a function as in `Function`. If it counts the same unit, its
+        count starts at the end of the rise; a schedule by epochs after a warm-up by steps counts
+        from the first epoch.
     start : float
         First rate divided by the rate at the end of the rise, in [0, 1].
 
@@ -41,12 +43,13 @@ class Warmup(Schedule):
     """
 
     length: int
-    then: Schedule | float
+    then: Schedule | float | Callable[[int], float]
     start: float = 0.01
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.length = whole(self.length, "length")
+        self.then = from_function(self.then, "then")
         if not isinstance(self.then, Schedule):
             self.then = Constant(number(self.then, "then", "(0, inf)"), by=self.by)
         elif isinstance(self.then, Constant) and self.then.by != self.by:  # it counts nothing
@@ -78,3 +81,12 @@ class Warmup(Schedule):
     def observe(self, logs: Mapping[str, float]) -> None:
         assert isinstance(self.then, Schedule)
         self.then.observe(logs)
+
+    def check_logs(self, names: Iterable[str]) -> None:
+        assert isinstance(self.then, Schedule)
+        self.then.check_logs(names)
+
+    @property
+    def counts_epochs(self) -> bool:
+        assert isinstance(self.then, Schedule)
+        return self.by == "epoch" or self.then.counts_epochs

@@ -238,14 +238,15 @@ class Run:
             run = file.description["run"]
             asked = SINCE_0_1_0 | run["asked"]
             check_same("fit", json.loads(json.dumps(self._settings())), asked, file.path)
-            seed, stream, *process = (whole(n, "a number", 0) for n in run["order"] + run["random"])
+            order = Random(*random.checked_state(run["order"]))
+            next_streams = random.checked_state(run["random"])
             epoch, at = (whole(run[name], name, 0) for name in ("epoch", "at"))
             steps = whole(
                 run.get("steps", -(-at // (self.batch_size * self.accumulate))), "steps", 0
             )
             history = {name: [*map(float, values)] for name, values in run["history"].items()}
             states = [dict(run["callbacks"][number]) for number, _ in enumerate(self.callbacks)]
-            stopped, next_streams = flag(run["stopped"], "stopped"), (process[0], process[1])
+            stopped = flag(run["stopped"], "stopped")
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise CheckpointError(f"{file.path} is not a checkpoint of a run: {error!r}") from error
         if at and isinstance(self.data, Stream):
@@ -259,7 +260,7 @@ class Run:
             raise CheckpointError(f"{file.path} is not a checkpoint of a run: {error!r}") from error
         restore(self.trainer, file)
         self.epoch, self.steps_done, self.samples_done = epoch, steps, at
-        self.random, self.means = Random(seed, stream), means
+        self.random, self.means = order, means
         self.history.history, self.trainer.stop_training = history, stopped
         random.set_state(next_streams)
         for number, (callback, state) in enumerate(zip(self.callbacks, states, strict=True)):
