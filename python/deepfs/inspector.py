@@ -56,14 +56,14 @@ class Inspector(Predictor):
         Examples
         --------
         >>> import deepfs as dfs
-        >>> net = dfs.layers.Sequential([dfs.layers.Dense(8), dfs.layers.ReLU()])
-        >>> model = dfs.Model(net, dfs.losses.MeanSquaredError(), dfs.optimizers.SGD())
+        >>> net = dfs.layers.Sequential([dfs.layers.Tanh(), dfs.layers.Dense(8)])
+        >>> model = dfs.Model(net, dfs.losses.CrossEntropy(), dfs.optimizers.SGD())
         >>> model.summary((4,))
         layer    kind   output  algorithm  params  MACs  memory
+        tanh_1   Tanh   (n, 4)  -               -     -    16 B
         dense_1  Dense  (n, 8)  -              40    32    32 B
-        relu_1   ReLU   (n, 8)  -               -     -    32 B
         40 parameters, float32, 160 B
-        for each sample 32 multiply-adds (MACs), outputs of 64 B
+        for each sample 32 multiply-adds (MACs), outputs of 48 B
         """
         print_summary(self.trainer.network, in_shape)
 

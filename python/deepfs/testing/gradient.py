@@ -1,8 +1,8 @@
 """Gradients against central differences.
 
-Where they disagree, three things may be the reason. The step is too large: then a smaller one
-agrees. The function has a kink, a tie or a jump there, as ReLU at 0: then a gradient that is right
-agrees on both sides of it, and changes between them. Or the gradient is wrong.
+Where they disagree, three things may be the reason. The step is too large or too small: then
+another one agrees. The function has a kink, a tie or a jump there, as ReLU at 0: then a gradient
+that is right agrees on both sides of it, and changes between them. Or the gradient is wrong.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def compare(
             at_kinks += 1  # as abs(x) at 0: the mean of both slopes is the gradient
             continue
         if not error <= LIMIT:
-            error = entry.finer(analytic, numeric)
+            error = entry.by_other_steps(analytic, numeric)
         if error <= LIMIT:
             worst = max(worst, error)
             continue
@@ -165,20 +165,22 @@ class Entry:
         with self.moved(by) as x:
             return float(self.gradient(x)[self.index])
 
-    def finer(self, analytic: float, numeric: float) -> float:
-        """Return the relative error by smaller steps, or inf: a kink near by, strong curvature.
+    def by_other_steps(self, analytic: float, numeric: float) -> float:
+        """Return the relative error by another step, or inf.
 
-        A wrong gradient differs by as much at every step, so the difference must shrink; else the
-        rounding of small steps, for which there is an allowance, could hide it.
+        A larger step is right where rounding errors are as large as the limit, as in sums of
+        thousands; smaller ones are near a kink or where the curvature is strong. A wrong gradient
+        differs by as much at every step, so the difference must shrink.
         """
         size = max(1.0, abs(self.middle))
-        for step in (self.h / 8, self.h / 64):
-            finer = self.slope(step=step)
-            allowed = LIMIT + 8 * np.finfo(np.float64).eps * size / step
-            if relative(analytic, finer) <= allowed and 4 * abs(analytic - finer) < abs(
-                analytic - numeric
-            ):
-                return min(LIMIT, relative(analytic, finer))
+        for step in (16 * self.h, self.h / 8, self.h / 64):
+            other = self.slope(step=step)
+            allowed = LIMIT
+            if step < self.h:  # for the rounding errors of a small step
+                allowed += 8 * np.finfo(np.float64).eps * size / step
+            shrinks = 4 * abs(analytic - other) < abs(analytic - numeric)
+            if shrinks and relative(analytic, other) <= allowed:
+                return min(LIMIT, relative(analytic, other))
         return float("inf")
 
     def is_even_kink(self, bend: float) -> bool:
@@ -204,11 +206,8 @@ class Entry:
 
     def _agrees(self, by: float, analytic: float) -> bool:
         """Return whether a gradient beside the entry is right."""
-        numeric = self.slope(by)
-        return (
-            relative(analytic, numeric) <= LIMIT
-            or relative(analytic, self.slope(by, self.h / 8)) <= LIMIT
-        )
+        steps = (self.h, self.h / 8, abs(by) / 2)  # none reaches over the entry itself
+        return any(relative(analytic, self.slope(by, step)) <= LIMIT for step in steps)
 
     def _bends(self, analytic: float) -> bool:
         """Return whether the slopes on both sides differ at any step, and enclose the gradient."""
