@@ -9,14 +9,15 @@ from numpy.testing import assert_array_equal
 import deepfs as dfs
 from deepfs import layers as L
 from deepfs.layers import _axes
+from deepfs.layers._several import Several
 
 SEQUENCE = (3, 4, 9)
 PARTS = {"layers": [L.Tanh()], "parts": [L.Tanh(), L.ReLU()], "body": L.Tanh()}
 SETTINGS = {"filters": 4, "kernel_size": 2, "units": 3, "p": 0.4, "pieces": 2, "shape": (6, -1),
             "factor": 2, "output_size": 2, "groups": 2, "std": 0.5, "padding": 1, "size": 2,
             "cropping": 1}  # fmt: skip
-LAYERS = [kind for name in L.__all__ if issubclass(kind := getattr(L, name), L.Layer)
-          and kind is not L.Layer]  # fmt: skip
+LAYERS = [kind for name in L.__all__ if isinstance(kind := getattr(L, name), type) and issubclass(kind, L.Layer)
+          and kind is not L.Layer and not issubclass(kind, Several)]  # fmt: skip
 
 
 def made(kind):

@@ -330,6 +330,11 @@ class Model(Inspector):
         logs : dict of float, optional
             Results of the epoch by name, such as those of `evaluate`.
 
+        Raises
+        ------
+        ValueError
+            If the schedule monitors a number that is not among them. Then the epoch has not ended.
+
         Examples
         --------
         >>> import deepfs as dfs
