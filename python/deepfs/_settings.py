@@ -214,7 +214,10 @@ def same(a: Any, b: Any) -> bool:
 def arguments(made: Settings) -> list[tuple[str, Any]]:
     """Return the arguments of the call that makes an object: names with "=", and values."""
     cls, content = type(made), content_of(made)
-    fields = [f for f in dataclasses.fields(cls) if f.init and f.repr and f.name in content]  # type: ignore[arg-type]
+    every: tuple[dataclasses.Field[Any], ...] = ()
+    if dataclasses.is_dataclass(cls):
+        every = dataclasses.fields(cls)
+    fields = [f for f in every if f.init and f.repr and f.name in content]
     fields.sort(key=lambda f: f.kw_only is True)
     given = {field.name: content[field.name] for field in fields}
     defaults = {f.name: f.default for f in fields if f.default is not dataclasses.MISSING}
