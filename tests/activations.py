@@ -57,7 +57,8 @@ def check_errors(name, exact, few, spread, dtype, rng):
     x = np.clip(rng.uniform(-spread, spread, 20_001), least[name != "gelu"], None).astype(dtype)
     y = forward(name, x)
     right = exact(x.astype(np.longdouble))
-    counts = np.abs(right) >= np.finfo(dtype).tiny
+    # below, a factor on the way to the result may be denormal, which is zero to a kernel
+    counts = np.abs(right) >= 16 * np.finfo(dtype).tiny
     assert errors(y, right)[counts].max() < few
 
 

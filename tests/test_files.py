@@ -486,7 +486,8 @@ def test_any_seed_is_resumed(seed, tmp_path):
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("order", [0, 2**32]), ("order", [2**63, 0]), ("order", [0]), ("order", "ab"), ("order", [None, None]),
+    [("order", [0, 2**32]), ("order", [2**63, 0]), ("order", [0]), ("order", "ab"),
+     ("order", [None, None]),
      ("random", [-1, 0]), ("random", [0, -1]), ("random", [0, 0, 0]), ("random", [0.5, 0]),
      ("epoch", -1), ("epoch", "1"), ("at", 1.5), ("stopped", 1), ("history", [1]),
      ("history", {"loss": 3})],

@@ -1,8 +1,7 @@
-"""Graph: against the NumPy reference, separate passes and nested containers; forms; refusals."""
+"""Graph: against the NumPy reference, separate passes and nested containers; forms; parts."""
 
 import copy
 import pickle
-import re
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from deepfs import layers as L
 from deepfs import reference
 from deepfs._trees import leaves, map_tree
 from deepfs.testing import any_work_on, check_gradient
+from graphs import NETWORKS, every_network, inputs_of, siamese, through, two_heads, unet
 
 
 def separate(graph, x, dys, need_dx=True):
@@ -92,7 +92,7 @@ def random_graph(seed):
     return L.Graph(tuple(inputs), tuple(outputs))
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(40))
 def test_random_graphs_have_the_bits_of_separate_passes(seed):
     dfs.set_seed(seed)
     graph, rng = random_graph(seed), np.random.default_rng(seed)
@@ -151,12 +151,6 @@ def block(filters):
     ]  # fmt: skip
 
 
-def through(layers, x):
-    for layer in layers:
-        x = layer(x)
-    return x
-
-
 def nested_resnet():
     return L.Sequential([
         L.Conv2D(8, 3, padding=1), L.ReLU(), L.Residual(L.Sequential(block(8))), L.ReLU(),
@@ -192,6 +186,20 @@ def test_bits_of_nested_containers(need_dx, dtype, rng, threads):
         assert_array_equal(ours, theirs)
 
 
+@pytest.mark.parametrize("make", [lambda: [L.ReLU(), L.Conv2D(4, 3)], lambda: [L.ReLU(), L.ReLU()]])
+def test_a_chain_that_begins_with_a_relu(make, rng):
+    x = L.Input((2, 6, 6))
+    graph, chain = L.Graph(x, through(make(), x)), L.Sequential(make())
+    value, results = rng.standard_normal((3, 2, 6, 6)), []
+    for net in (graph, chain):
+        dfs.set_seed(1)
+        y, cache = net.forward(value)
+        results.append((y, net.backward(np.cos(y), cache)))
+    assert_array_equal(results[0][0], results[1][0])
+    assert_array_equal(results[0][1], results[1][1])
+    assert (results[0][1] == 0).any()
+
+
 def test_it_fuses_what_nested_containers_fuse(rng):
     graph = resnet_graph()
     calls = []
@@ -209,50 +217,6 @@ def test_it_fuses_what_nested_containers_fuse(rng):
 
 
 # Networks of the literature
-
-
-def unet(depth=2, filters=3):
-    x = L.Input((2, 8, 8), name="image")
-    skips, h = [], x
-    for level in range(depth):
-        h = through([L.Conv2D(filters << level, 3, padding=1), L.BatchNorm(), L.Tanh()], h)
-        skips.append(h)
-        h = L.AvgPool2D(2)(h)
-    h = L.Tanh()(L.Conv2D(filters << depth, 3, padding=1)(h))
-    for level in reversed(range(depth)):
-        h = L.Concat()([L.Upsample2D(2)(h), skips[level]])
-        h = L.Tanh()(L.Conv2D(filters << level, 3, padding=1)(h))
-    return L.Graph(x, L.Conv2D(2, 1)(h))
-
-
-def siamese():
-    tower = L.Sequential([L.Conv2D(3, 3), L.Tanh(), L.Flatten(), L.Dense(4)], name="tower")
-    a, b = L.Input((1, 5, 5), name="a"), L.Input((1, 5, 5), name="b")
-    d = tower(a) - tower(b)
-    return L.Graph((a, b), d * d)
-
-
-def two_heads():
-    image, age = L.Input((1, 5, 5)), L.Input((2,))
-    h = L.Flatten()(L.Sigmoid()(L.Conv2D(3, 3)(image)))
-    h = L.Tanh()(L.Dense(6)(L.Concat()([h, age])))
-    return L.Graph(
-        {"image": image, "age": age}, {"digit": L.Dense(3, name="digit")(h), "size": L.Dense(1)(h)}
-    )
-
-
-NETWORKS = {
-    "unet": (unet, (2, 2, 8, 8)),
-    "siamese": (siamese, ((2, 1, 5, 5), (2, 1, 5, 5))),
-    "two heads": (two_heads, {"image": (2, 1, 5, 5), "age": (2, 2)}),
-}
-every_network = pytest.mark.parametrize(("make", "shapes"), NETWORKS.values(), ids=NETWORKS)
-
-
-def inputs_of(shapes, rng, dtype=np.float64):
-    if isinstance(shapes[0] if isinstance(shapes, tuple) else shapes, int):
-        return rng.standard_normal(shapes).astype(dtype)
-    return map_tree(lambda shape: rng.standard_normal(shape).astype(dtype), shapes)
 
 
 @every_network
@@ -438,19 +402,23 @@ def test_a_frozen_batch_norm_keeps_its_statistics(rng):
     assert not [name for name in moved if name.startswith("batchnorm_1")]
 
 
-def test_one_sample_is_refused_before_anything_moves():
-    a, b = L.Input((4,)), L.Input((4,))
-    graph = L.Graph((a, b), L.BatchNorm()(L.Dense(4)(a) + L.BatchNorm(name="low")(b)))
-    x = (np.ones((1, 4)), np.ones((1, 4)))
-    graph(x)
+def test_one_sample_is_refused_before_anything_moves(rng):
+    x = L.Input((3, 4, 4))
+    h = L.GlobalAvgPool2D()(L.BatchNorm()(x))
+    graph = L.Graph((x,), L.BatchNorm(name="high")(L.Dense(4)(h)))
+    one = rng.standard_normal((1, 3, 4, 4))
+    graph(one)
     before = {name: buffer.copy() for name, buffer in graph.buffers().items()}
-    with pytest.raises(ValueError, match='BatchNorm "low"'):
-        graph.forward(x, training=True)
+    for _ in range(2):
+        with pytest.raises(ValueError, match='BatchNorm "high"'):
+            graph.forward(one, training=True)
     for name, buffer in graph.buffers().items():
         assert_array_equal(buffer, before[name])
-    with pytest.raises(ValueError, match='BatchNorm "low"'):
-        graph.check_training(((1, 4), (1, 4)))
-    graph.check_training(((2, 4), (2, 4)))
+    two = siamese()
+    two.check_training(((1, 1, 5, 5), (1, 1, 5, 5)))
+    with pytest.raises(ValueError, match='BatchNorm "high"'):
+        graph.check_training((1, 3, 4, 4))
+    graph.check_training((2, 3, 4, 4))
 
 
 # Settings and parts
@@ -478,6 +446,19 @@ def test_a_shared_part_is_replaced_wherever_it_is_called(rng):
     assert list(graph.parameters()) == ["dense_1.weight", "dense_1.bias"]
 
 
+def test_layers_that_do_not_fit_the_wiring_are_refused(rng):
+    heads, x, age = two_heads(), L.Input((1, 5, 5)), L.Input((2,))
+    graph = L.Graph((x, age), L.Softmax()(heads({"image": x, "age": age})["digit"]))
+    value = inputs_of(((2, 1, 5, 5), (2, 2)), rng)
+    y = graph(value)
+    with pytest.raises(ValueError, match=r"has a wiring for 2 outputs of Graph .* with 1"):
+        graph.replace("graph_1", L.Concat())
+    for wrong in (graph.layers[:1], (*graph.layers, L.ReLU()), None, L.ReLU(), [L.ReLU(), 3]):
+        with pytest.raises((TypeError, ValueError)):
+            graph.layers = wrong
+        assert_array_equal(graph(value), y)
+
+
 @pytest.mark.parametrize("name", ["inputs", "outputs", "calls"])
 def test_the_wiring_cannot_change(name):
     graph = siamese()
@@ -498,106 +479,10 @@ def test_a_changed_layer_is_fused_anew(rng):
 
 def test_a_long_graph_is_copied_and_pickled(rng):
     x = h = L.Input((4,))
-    for _ in range(2000):
+    for _ in range(600):
         h = L.Tanh()(h) + x
     graph = L.Graph(x, h)
     value = rng.standard_normal((2, 4))
     y = graph(value)
     for again in (copy.deepcopy(graph), pickle.loads(pickle.dumps(graph))):
         assert_array_equal(again(value), y)
-
-
-# Refusals
-
-X, Y = L.Input((1, 8, 8), name="x"), L.Input((4,))
-VECTOR = L.Flatten()(X)
-BATCH, ROWS = np.zeros((2, 1, 5, 5)), np.zeros((2, 2))
-
-
-@pytest.mark.parametrize(
-    ("act", "error", "message"),
-    [
-        (lambda: L.Conv2D(4, 3)(Y), ValueError, "Conv2D takes 4 dimensional input, got shape (n, 4)"),
-        (lambda: L.Conv2D(4, 9, name="c")(X), ValueError, 'Conv2D "c"'),
-        (lambda: L.Add(name="sum")([VECTOR, Y]), ValueError,
-         'Add "sum" must add equal shapes, got (64,), (4,)'),
-        (lambda: VECTOR + Y, ValueError, "Add must add equal shapes, got (64,), (4,)"),
-        (lambda: VECTOR + np.ones(64), TypeError, "+ takes two symbolic tensors, got array("),
-        (lambda: np.ones(64) + VECTOR, TypeError, "+ takes two symbolic tensors, got array("),
-        (lambda: 2 * VECTOR, TypeError, "* takes two symbolic tensors, got 2 for one"),
-        (lambda: L.Add()([Y, np.ones((2, 4))]), TypeError,
-         "Add takes symbolic tensors or arrays, not both, got array("),
-        (lambda: np.asarray(Y), TypeError, "a symbolic tensor has no numbers: make a Graph"),
-        (lambda: L.ReLU().forward(Y), TypeError, "a symbolic tensor has no numbers: make a Graph"),
-        (lambda: L.Add()(Y), ValueError, "Add takes a tuple of inputs, (a, b), got one of shape (4,)"),
-        (lambda: L.Graph(X, Y), ValueError,
-         "an output of Graph depends on Input((4,)), which is not among its inputs"),
-        (lambda: L.Graph(Y, VECTOR), ValueError,
-         "an output of Graph depends on Input((1, 8, 8), name='x'), which is not among its inputs"),
-        (lambda: L.Graph((X, Y), VECTOR), ValueError,
-         "no output of Graph depends on its input Input((4,))"),
-        (lambda: L.Graph((X, X), VECTOR), ValueError, "different inputs, got one of them twice"),
-        (lambda: L.Graph((), VECTOR), ValueError, "Graph needs at least one of its inputs, got none"),
-        (lambda: L.Graph(X, {}), ValueError, "Graph needs at least one of its outputs, got none"),
-        (lambda: L.Graph((1, 8, 8), VECTOR), TypeError,
-         "Graph takes symbolic tensors as inputs, made by Input(shape) and layers called on it, "
-         "got 1"),
-        (lambda: L.Graph(X, L.Flatten()), TypeError, "takes symbolic tensors as outputs, made by"),
-        (lambda: L.Graph({1: X}, VECTOR), TypeError, "takes inputs named by strings, got [1]"),
-        (lambda: L.Graph(X, L.ReLU(name="a")(L.Tanh(name="a")(X))), ValueError,
-         "Graph must have parts of different names, got 'a' twice"),
-        (lambda: L.Input(8), TypeError, "the shape of an Input must be a tuple of ints, got 8"),
-        (lambda: L.Input((None, 8)), TypeError, "each entry of the shape of an Input must be an int"),
-        (lambda: L.Input((0, 8)), ValueError, "must have extents of at least 1, got (0, 8)"),
-        (lambda: L.Input((8,), name=8), TypeError, "the name of an Input must be a str, got 8"),
-        (lambda: siamese()(BATCH), ValueError,
-         "Graph takes a tuple of 2 inputs, got one of shape (2, 1, 5, 5)"),
-        (lambda: siamese()((BATCH,) * 3), ValueError, "Graph takes 2 inputs, got 3"),
-        (lambda: siamese()({"a": BATCH}), ValueError, "a tuple of 2 inputs, got a dict of 'a'"),
-        (lambda: siamese()((BATCH, BATCH[:1])), ValueError,
-         "Graph takes inputs of equally many samples, got [2, 1]"),
-        (lambda: siamese()((BATCH, ROWS)), ValueError,
-         "Graph takes an input 'b' of shape (n, 1, 5, 5), got (n, 2)"),
-        (lambda: two_heads()({"image": BATCH}), ValueError,
-         "Graph takes the inputs 'image', 'age': 'age' is missing"),
-        (lambda: two_heads()({"image": BATCH, "age": ROWS, "x": ROWS}), ValueError,
-         "Graph takes the inputs 'image', 'age': 'x' is not one of them"),
-        (lambda: two_heads()({"image": BATCH, "aeg": ROWS}), ValueError,
-         "'age' is missing; 'aeg' is not one of them"),
-        (lambda: two_heads()((BATCH, ROWS)), ValueError,
-         "Graph takes a dict of inputs, 'image', 'age', got a tuple of 2"),
-        (lambda: two_heads()(BATCH), ValueError, "got one of shape (2, 1, 5, 5)"),
-        (lambda: two_heads()({"image": BATCH, "age": np.zeros((2, 3))}), ValueError, "Dense"),
-        (lambda: unet()({"image": BATCH}), ValueError, "Graph takes one array, got a dict of 'image'"),
-        (lambda: unet()(np.zeros((2, 8, 8))), ValueError,
-         "Graph takes an input 'image' of shape (n, 2, 8, 8), got (n, 8, 8)"),
-        (lambda: unet()(np.zeros((2, 3, 8, 8))), ValueError, 'Conv2D "conv2d_1" takes 2 channels'),
-        (lambda: L.Sequential([L.Dense(3), siamese()])(ROWS), ValueError,
-         "takes a tuple of 2 inputs, got one of shape (3,)"),
-        (lambda: L.Sequential([unet(), two_heads()]).build((2, 8, 8)), ValueError, "a dict of inputs"),
-        (lambda: L.Graph(X, 3, layers=(), calls=()), ValueError, "the number of a value must be at most 0"),
-    ],
-)  # fmt: skip
-def test_refuses(act, error, message):
-    with pytest.raises(error, match=re.escape(message)):
-        act()
-
-
-def test_nothing_is_built_by_a_refused_input():
-    graph = two_heads()
-    with pytest.raises(ValueError, match="takes an input of shape"):
-        graph({"image": BATCH, "age": np.zeros((2, 2, 2))})
-    assert graph.built_dtype is None
-    assert not graph.parameters()
-
-
-def test_a_wrong_gradient_is_refused(rng):
-    graph = two_heads()
-    x = inputs_of(NETWORKS["two heads"][1], rng)
-    y, cache = graph.forward(x)
-    with pytest.raises(ValueError, match="takes a dict of gradients, 'digit', 'size', got a tuple"):
-        graph.backward(tuple(y.values()), cache)
-    with pytest.raises(ValueError, match=r"gradient of an output \(2, 1\), got \(2, 3\)"):
-        graph.backward({"digit": y["digit"], "size": y["digit"]}, cache)
-    with pytest.raises(RuntimeError, match="Graph.backward needs the cache of a forward"):
-        two_heads().backward(y, cache)

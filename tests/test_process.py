@@ -134,6 +134,16 @@ def test_a_handler_that_is_installed_meanwhile_stays(handler):
     assert len(chained) == 2
 
 
+def test_a_handler_that_calls_ours_after_the_training(handler):
+    handler(signal.default_int_handler)
+    with Interrupt() as interrupt:
+        ours = signal.getsignal(signal.SIGINT)
+        handler(lambda number, frame: ours(number, frame))
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    assert not interrupt.asked
+
+
 def test_a_fit_within_a_fit_ends_both(handler):
     handler(signal.default_int_handler)
     inner = []
@@ -273,7 +283,7 @@ def test_a_fork_while_another_thread_draws():
         if child == 0:
             dfs.random.new_stream()
             os._exit(7)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 10
     while not (ended := os.waitpid(child, os.WNOHANG))[0]:
         if time.monotonic() > deadline:
             os.kill(child, signal.SIGKILL)

@@ -143,7 +143,7 @@ def test_a_processor_lost_now_and_then_changes_nothing():
 def test_a_choice_lasts_longer_than_the_comparison_took():
     """Where kernels take long, or processors are scarce, a window on several takes 0.1 s."""
     slow, quick = (1e6, 0.1, 0, 20), (1e6, 0.01, 0, 1)
-    alone = kernel.decisions(lambda alone: quick if alone else slow, 2000)
+    alone = kernel.decisions(lambda alone: quick if alone else slow, 200)
     seconds = sum(0.01 if one else 0.1 for one in alone)
     assert 0.1 * alone.count(False) < 0.15 * seconds
 

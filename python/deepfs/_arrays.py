@@ -115,51 +115,6 @@ def empty(shape: Shape, dtype: DTypeLike) -> Array:
     return np.ndarray(shape, dtype, memory)
 
 
-def finite_as(x: Array, dtype: DTypeLike, who: str, first: int = 0) -> Array:
-    """Return samples in a dtype, all of whose numbers are finite.
-
-    Parameters
-    ----------
-    x : array (n, ...)
-        Samples, numbers of any kind.
-    dtype : {"float32", "float64"}
-        The dtype to compute in.
-    who : str
-        Who takes the samples, for messages.
-    first : int
-        Number of the first sample, if ``x`` is a part of an array.
-
-    Raises
-    ------
-    ValueError
-        If a number is NaN or infinite, or beyond the range of ``dtype``; the sample is named.
-
-    Examples
-    --------
-    >>> finite_as(np.array([[1.0], [2.0]]), "float32", "Model").dtype
-    dtype('float32')
-    >>> finite_as(np.array([[1.0], [1e300]]), "float32", "Model")
-    Traceback (most recent call last):
-    ValueError: Model needs inputs within float32 (3.4e+38), got 1e+300 in sample 1
-    """
-    with ignore_overflow():
-        y = x.astype(dtype, copy=False)
-    good = np.isfinite(y).reshape(len(y), -1).all(axis=1)
-    if not good.all():
-        at = int(good.argmin())
-        entries, kept = np.ravel(x[at]), np.isfinite(np.ravel(y[at]))
-        wrong = entries[~kept & np.isfinite(entries)]
-        if len(wrong) == 0:
-            raise ValueError(
-                f"{who} needs finite inputs, got NaN or infinity in sample {first + at}"
-            )
-        raise ValueError(
-            f"{who} needs inputs within {y.dtype} ({np.finfo(y.dtype).max:.1e}), "
-            f"got {wrong[0]:g} in sample {first + at}"
-        )
-    return y
-
-
 def ignore_overflow() -> np.errstate:
     """Return a context in which results become infinite or NaN without a warning.
 

@@ -59,9 +59,10 @@ def set_num_threads(n: int) -> None:
 
     Notes
     -----
-    Small kernels run on one thread. If threads mostly wait for each other, because another program
-    uses the same processors, and one thread is measured to be 1.5 times faster, all kernels run on
-    one thread for up to 2 seconds.
+    Small kernels run on one thread. If threads mostly wait for each other or lose their processors,
+    because another program uses them, and one thread is measured to be 1.5 times faster, all
+    kernels run on one thread for about 2 seconds. That holds whoever loaded OpenMP first: PyTorch
+    or scikit-learn, say. OpenMP cannot be used in a forked process, see above.
 
     Examples
     --------

@@ -13,7 +13,7 @@ from ._arrays import Array
 from ._trees import Tree
 from .losses import Combined, Loss
 from .metrics._accumulators import Accumulator, PerSample
-from .metrics._named import OfOutput, accumulator
+from .metrics._named import OfOutput, accumulator, output_name
 
 SEPARATOR = ":"  # between the name of a metric and that of an array of its state
 
@@ -103,6 +103,11 @@ class Means:
                 )
             else:
                 self.steps, self.per_step[name] = samples, total
+
+    def names(self) -> list[str]:
+        """Return the names of what `values` will hold after a batch."""
+        parts = self.loss.parts() if isinstance(self.loss, Combined) else ()
+        return ["loss", *(f"{output_name(key)}_loss" for key, _ in parts), *self.metrics]
 
     def values(self) -> dict[str, float]:
         """Return the loss and the metrics so far."""

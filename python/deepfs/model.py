@@ -17,7 +17,9 @@ from .layers import Layer
 from .losses import Loss
 from .losses._output_kinds import only_warning
 from .optimizers import Arena, Optimizer
+from .optimizers._networks import warn_of_no_epoch
 from .saving.checkpoints import Checkpoints
+from .schedules import Schedule
 from .trainer import Delegated, Metric, Trainer, check_kinds, check_meaning, named_metrics
 from .training.fit import Run
 from .training.history import History
@@ -95,23 +97,22 @@ class Model(Inspector):
         self,
         network: Layer,
         loss: Any,
-        optimizer: Optimizer,
+        optimizer: Optimizer | str,
         metrics: Any = "auto",
         check_finite: bool = False,
         report_penalty: bool = False,
         *,
         seed: int | None = None,
     ) -> None:
-        loss = check_kinds(loss, "loss")
+        network, loss = check_kinds(network, "network"), check_kinds(loss, "loss")
+        rule: Optimizer = check_kinds(optimizer, "optimizer")
         auto = isinstance(metrics, str) and metrics == "auto"
         self.trainer = Trainer(
-            network, loss, optimizer,
+            network, loss, rule,
             named_metrics(loss.output_kind.metrics if auto else metrics, "metrics"),
             flag(check_finite, "check_finite"), flag(report_penalty, "report_penalty"),
             None if seed is None else whole(seed, "seed", 0, 2**63 - 1),
         )  # fmt: skip
-        for name in ("network", "optimizer"):
-            check_kinds(getattr(self.trainer, name), name)
         check_meaning(network, loss, self.trainer.metrics)
         self.trainer.auto_metrics = auto
         self.history = History()
@@ -313,7 +314,11 @@ class Model(Inspector):
         """
         who = "train_on_batch"
         batch = checked_batch(self.trainer, x, y, who, sample_weight, class_weight)
-        return self.trainer.step([batch])
+        logs = self.trainer.step([batch])
+        schedule = self.optimizer.lr
+        if isinstance(schedule, Schedule):
+            warn_of_no_epoch(schedule, self.steps, self.epochs, stacklevel=3)
+        return logs
 
     def end_epoch(self, logs: Mapping[str, float] | None = None) -> None:
         """End an epoch in a training loop of your own, as `fit` does.

@@ -176,8 +176,8 @@ class Predictor(ModelNames):
         names : str or sequence of str
             Names of layers or containers, as in the summary and in the names of parameters.
         batch_size : int
-            Samples at a time. It bounds the memory of all but the results, and does not change
-            them.
+            Samples at a time. It bounds the memory of all but the results, and changes no more
+            than rounding.
 
         Returns
         -------

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import losses
+from . import losses, optimizers
 from . import metrics as metrics_module
 from ._arrays import Array, FixedDict
 from ._check import flag
@@ -334,6 +334,7 @@ class Trainer:
 
     def end_epoch(self, logs: Mapping[str, float]) -> None:
         """Count an epoch: schedules by epoch move on, and `schedules.Plateau` sees the logs."""
+        self.optimizer.check_logs(logs)
         vars(self)["epochs"] = self.epochs + 1
         self.optimizer.observe(logs)
 
@@ -365,6 +366,8 @@ def check_kinds(part: Any, name: str) -> Any:
     """
     if name == "loss":
         part = losses.get(part)
+    if name == "optimizer" and isinstance(part, str):
+        part = optimizers.get(part)
     if not isinstance(part, KINDS[name]):
         raise TypeError(f"Model needs a deepfs {KINDS[name].__name__}, got {part!r}")
     if name == "loss" and part.reduction == "none":

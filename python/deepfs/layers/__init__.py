@@ -35,7 +35,8 @@ from .branches import Branches
 from .conv import Conv2D
 from .conv1d import Conv1D
 from .conv_transpose import ConvTranspose2D
-from .crop import Crop1D, Crop2D
+from .crop import Crop2D
+from .crop1d import Crop1D
 from .dense import Dense
 from .depthwise import DepthwiseConv2D
 from .drop_connect import DropConnect

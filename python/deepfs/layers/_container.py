@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from .._arrays import Array, Shape, float_dtype
 from .._table import html_of
+from .._trees import is_shape
 from . import _parameter
 from ._base import Layer
 from ._parameter import ByName, Parameter
@@ -52,6 +53,12 @@ class Container(Layer):
             self.named_parts().items(), self.part_shapes(in_shape), strict=True
         ):
             yield name, part, shape
+
+    def out_shape(self, in_shape: Shape) -> Shape:
+        made = super().out_shape(in_shape)
+        if not is_shape(made):
+            raise ValueError(f"{self.label} has one output, got {len(made)}: make it a Graph")
+        return made
 
     def replace(self, name: str, layer: Layer) -> Layer:
         """Replace a part by another layer; return the old one.

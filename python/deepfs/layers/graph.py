@@ -17,7 +17,7 @@ from . import _parameter
 from ._base import Layer
 from ._container import Container, name_parts
 from ._fusion import PLAIN, Epilogue
-from ._graph_plan import FIRST, FUSED, SUM, SUM_DRELU, BackLink, Called, Plan, Wiring, plan_of
+from ._graph_plan import FIRST, FUSED, SUM, SUM_DRELU, BackLink, Called, Plan, Run, Wiring, plan_of
 from ._several import Several, matched, sample_shapes
 from ._symbolic import Tensor, entries, shape_of, tensors_in, wired
 from .residual import add_arrays
@@ -93,6 +93,10 @@ class Graph(Several, Container):
             object.__setattr__(self, "_given_none", left)
         self.inputs = map_tree(lambda tensor: Tensor(tensor.shape, tensor.name), inputs)
         vars(self).update(_one=isinstance(self.inputs, Tensor), _inputs=count(self.inputs))
+        layers, calls = self.layers, self.calls
+        if not isinstance(layers, (tuple, list)) or not isinstance(calls, (tuple, list)):
+            raise TypeError(f"Graph takes tuples of layers and calls, got {shown((layers, calls))}")
+        self.layers = tuple(layers)
         self._parts = name_parts(self.layers, "Graph")
         self._wired = check_wiring(self)
         self._value_shapes(self._declared)
@@ -120,14 +124,8 @@ class Graph(Several, Container):
                     f"{self.label} takes an input{name} of shape {('n', *tensor.shape)}, got "
                     f"{('n', *shape)}".replace("'n'", "n")
                 )
-        for part, inputs, outputs in self._wired:
-            made = part.out_shape(map_tree(values.__getitem__, inputs))
-            values += entries(made)
-            if len(list(entries(made))) != len(outputs):
-                raise ValueError(
-                    f"{self.label} has a wiring for {len(outputs)} outputs of {part.label}, which "
-                    f"has {len(list(entries(made)))}"
-                )
+        for part, inputs, _ in self._wired:
+            values += entries(part.out_shape(map_tree(values.__getitem__, inputs)))
         return values
 
     def _out_shape(self, in_shape: Any) -> Any:
@@ -185,6 +183,13 @@ class Graph(Several, Container):
                 f"{self.label}.{name} cannot change: make another Graph(inputs, outputs) of the "
                 "same layers, which shares their weights"
             )
+        if name == "layers" and isinstance(value, (tuple, list)):
+            for old, new in zip(self.layers, value, strict=False):
+                if width_of(old) != width_of(new):
+                    raise ValueError(
+                        f"{self.label} has a wiring for {width_of(old)} outputs of {old.label}, "
+                        f"got {new!r} with {width_of(new)}"
+                    )
         super()._set(name, value)
 
     # Running
@@ -200,21 +205,23 @@ class Graph(Several, Container):
             vars(self)["_plan"] = plan
         return plan
 
-    def _values(self, x: Tree) -> list[Any]:
-        """Return the list of all values, with the inputs at their places."""
+    def _begin(self, x: Tree) -> tuple[list[Run], list[Any]]:
+        """Return what runs, and the list of all values, with the inputs at their places."""
         self.check_shape(x)
-        spare = [None] * self._planned().spare
-        return [x, *spare] if self._one else [*leaves(x), *spare]
+        plan = self._planned()  # once: another thread may make another
+        spare = [None] * plan.spare
+        return plan.forward, [x, *spare] if self._one else [*leaves(x), *spare]
 
     def _forward(self, x: Tree, training: bool) -> tuple[Tree, Any]:
-        values, caches = self._values(x), [None] * len(self._wired)
-        for inputs, several, residual, links, output, width, dead in self._plan.forward:
+        runs, values = self._begin(x)
+        caches: list[Any] = [None] * len(self._wired)
+        for inputs, several, residual, links, output, width, dead in runs:
             x = map_tree(values.__getitem__, inputs) if several else values[inputs]
             for call, part, end, relu in links:
                 if residual >= 0:
                     end, residual = end._replace(residual=values[residual]), -1
                 if call < 0:
-                    x = add_arrays(x, end.residual, end.relu)
+                    x = add_arrays(x, end.residual, end.relu)  # type: ignore[arg-type]
                 elif end is PLAIN:
                     x, caches[call] = part._forward(x, training)
                 else:
@@ -228,14 +235,14 @@ class Graph(Several, Container):
         return y, Cache(caches, None if type(y) is np.ndarray else map_tree(shape_of, y))
 
     def _infer(self, x: Tree, end: Epilogue = PLAIN) -> Tree:
-        values = self._values(x)
-        for inputs, several, residual, links, output, width, dead in self._plan.forward:
+        runs, values = self._begin(x)
+        for inputs, several, residual, links, output, width, dead in runs:
             x = map_tree(values.__getitem__, inputs) if several else values[inputs]
             for call, part, given, _ in links:
                 if residual >= 0:
                     given, residual = given._replace(residual=values[residual]), -1
                 if call < 0:
-                    x = add_arrays(x, given.residual, given.relu)
+                    x = add_arrays(x, given.residual, given.relu)  # type: ignore[arg-type]
                 elif given is PLAIN:
                     x = part._infer(x)
                 else:
@@ -317,6 +324,11 @@ def numbered(tree: Tree, entries: Sequence[Any] | None = None) -> Tree:
     return map_tree(lambda _: next(values), tree)
 
 
+def width_of(layer: Any) -> int:
+    """Return the number of outputs of a layer."""
+    return count(layer.outputs) if isinstance(layer, Graph) else 1
+
+
 def count(tree: Tree) -> int:
     """Return the number of leaves of a tree."""
     return len(tree) if isinstance(tree, (tuple, dict)) else 1
@@ -325,9 +337,6 @@ def count(tree: Tree) -> int:
 def check_wiring(graph: Graph) -> list[Called]:
     """Return the calls of a graph with their layers; raise if numbers are wrong, as in a file."""
     layers, calls = graph.layers, graph.calls
-    if not isinstance(layers, (tuple, list)) or not isinstance(calls, (tuple, list)):
-        raise TypeError(f"Graph takes tuples of layers and calls, got {shown((layers, calls))}")
-    graph.layers = tuple(layers)
     known = count(graph.inputs)
     wired: list[Called] = []
     used: set[int] = set()
@@ -340,7 +349,7 @@ def check_wiring(graph: Graph) -> list[Called]:
         if not isinstance(entry, (tuple, list)) or len(entry) != 2:
             raise TypeError(f"a call must be (layer, values), got {shown(entry)}")
         part = layers[whole(entry[0], "the number of a layer", 0, len(layers) - 1)]
-        width = count(part.outputs) if isinstance(part, Graph) else 1
+        width = width_of(part)
         inputs = map_tree(value, entry[1])
         wired.append(Called(part, inputs, list(range(known, known + width))))
         known += width

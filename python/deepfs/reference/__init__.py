@@ -31,7 +31,8 @@ from .branches import branches, branches_backward
 from .conv import conv2d, conv2d_backward
 from .conv1d import conv1d, conv1d_backward
 from .conv_transpose import conv_transpose2d, conv_transpose2d_backward
-from .crop import crop1d, crop1d_backward, crop2d, crop2d_backward
+from .crop import crop2d, crop2d_backward
+from .crop1d import crop1d, crop1d_backward
 from .dense import dense, dense_backward
 from .depthwise import depthwise_conv2d, depthwise_conv2d_backward
 from .drop_connect import drop_connect, drop_connect_backward

@@ -1,10 +1,10 @@
-"""NumPy references of `deepfs.layers.Crop2D` and `Crop1D`."""
+"""NumPy references of `deepfs.layers.Crop2D`."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ._types import Array, Pair, Sides
+from ._types import Array, Sides
 
 
 def crop2d(x: Array, cropping: Sides) -> Array:
@@ -17,13 +17,3 @@ def crop2d_backward(x: Array, dy: Array, cropping: Sides) -> Array:
     """Return dx: dy, surrounded by zeros."""
     top, bottom, left, right = cropping
     return np.pad(dy, ((0, 0), (0, 0), (top, bottom), (left, right)))
-
-
-def crop1d(x: Array, cropping: Pair) -> Array:
-    """Return sequences without entries at their ends."""
-    return x[:, :, cropping[0] : x.shape[2] - cropping[1]]
-
-
-def crop1d_backward(x: Array, dy: Array, cropping: Pair) -> Array:
-    """Return dx: dy between zeros."""
-    return np.pad(dy, ((0, 0), (0, 0), cropping))

@@ -87,7 +87,10 @@ def number_of_layers(value: Any) -> int:
         return sum(map(number_of_layers, value))
     if not isinstance(value, layers.Layer):
         return 0
-    return 1 + sum(number_of_layers(getattr(value, name)) for name in setting_names(type(value)))
+    number = 1 + sum(number_of_layers(getattr(value, name)) for name in setting_names(type(value)))
+    if isinstance(value, layers.Graph):
+        number += sum(number_of_layers(value.layers[part]) for part, _ in value.calls)
+    return number
 
 
 class SettingsReader:
@@ -116,7 +119,7 @@ class SettingsReader:
             return {name: self.make(entry) for name, entry in settings["entries"].items()}
         if kind == INPUT:
             return layers.Input(**settings)
-        if FUNCTION in settings:
+        if settings.get(FUNCTION) is not None:  # None: a schedule or regularizer
             raise CheckpointError(
                 f"the loss contains a function of your own, {settings[FUNCTION]}, which is not in "
                 f"the file: load(path, loss={settings[FUNCTION]}), or the tuple or dict of losses"

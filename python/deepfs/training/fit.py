@@ -20,7 +20,7 @@ from ..saving.checkpoints import Checkpoints
 from ..saving.model import restore
 from ..saving.settings import check_same
 from ..saving.tensors import CheckpointError, TensorFile
-from ..trainer import Trainer
+from ..trainer import PER_STEP, Trainer
 from .history import History
 from .inputs import check_batch
 from .interrupt import Interrupt
@@ -76,6 +76,7 @@ class Run:
         trainer = self.trainer
         trainer.stop_training = False
         with Interrupt() as self.interrupt, self.progress, random.using(trainer.streams):
+            self._check_monitor()
             self._call("on_train_begin", logs={})
             if resume is not None:
                 self._resume(resume)
@@ -87,6 +88,15 @@ class Run:
             self._call("on_train_end", logs=logs)
         self.history.interrupted = self.interrupt.asked
         return self.history
+
+    def _check_monitor(self) -> None:
+        """Raise ValueError if the schedule needs a number that no epoch will have."""
+        if any(type(each).on_epoch_end is not Callback.on_epoch_end for each in self.callbacks):
+            return  # they may add it
+        names = self.means.names()
+        if self.validation_data is not None:
+            names += [f"val_{name}" for name in names]
+        self.trainer.optimizer.check_logs([*names, *PER_STEP])
 
     def _ended(self) -> bool:
         """Return whether a callback asked for the end, or an iterator is used up."""

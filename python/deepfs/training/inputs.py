@@ -130,24 +130,31 @@ def named(tree: Tree, what: str) -> Iterable[tuple[str, Any]]:
 
 
 def check_finite(data: Array | Lazy, what: str, network: Layer | None = None) -> None:
-    """Raise ValueError for the first sample with NaN, infinity, or what float32 cannot hold."""
+    """Raise ValueError for the first sample with NaN, infinity, or what the dtype cannot hold."""
     if data.dtype.kind != "f":
         return
     dtype = data.dtype if network is None else network.built_dtype or network.dtype or data.dtype
     rows = max(1, PIECE_ENTRIES // max(1, math.prod(data.shape[1:])))
     for start in range(0, len(data), rows):
-        part = data[start : start + rows]
-        with ignore_overflow():
-            good = np.isfinite(part.astype(dtype, copy=False)).reshape(len(part), -1)
-        if good.all():
-            continue
-        at = int(good.all(axis=1).argmin())
-        if np.isfinite(part[at]).all():
-            raise ValueError(
-                f"Model needs {what} that its dtype {np.dtype(dtype)} can hold, got "
-                f"{np.abs(part[at]).max():.3g} in sample {start + at}"
-            )
-        raise ValueError(f"Model needs finite {what}, got NaN or infinity in sample {start + at}")
+        check_samples(data[start : start + rows], dtype, what, start)
+
+
+def check_samples(x: Array, dtype: Any, what: str, first: int) -> None:
+    """Raise ValueError for a sample that is not finite in a dtype; ``first`` is its number."""
+    with ignore_overflow():
+        y = x.astype(dtype, copy=False)
+    good = np.isfinite(y).reshape(len(y), -1).all(axis=1)
+    if good.all():
+        return
+    at = int(good.argmin())
+    entries, kept = np.ravel(x[at]), np.isfinite(np.ravel(y[at]))
+    wrong = entries[~kept & np.isfinite(entries)]
+    if len(wrong) == 0:
+        raise ValueError(f"Model needs finite {what}, got NaN or infinity in sample {first + at}")
+    raise ValueError(
+        f"Model needs {what} that its dtype {y.dtype} can hold, at most "
+        f"{np.finfo(y.dtype).max:.1e}, got {wrong[0]:g} in sample {first + at}"
+    )
 
 
 def check_targets(trainer: Trainer, data: DataSet) -> None:
