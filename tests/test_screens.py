@@ -178,10 +178,38 @@ class Renamed(Named):
     size: int = 3
 
 
+@dataclass(eq=False)
+class Talks(Odd):
+    """Its messages contain its repr."""
+
+    units: int = 1
+    a: int = 1
+    b: bool = False
+
+    def __post_init__(self):
+        if self.a > 1 and not self.b:
+            raise ValueError(f"{self} needs b")
+        if self.b and self.a < 2:
+            raise ValueError(f"{self!r} needs a")
+
+
+class Plain(dfs.losses.Loss):
+    """Not a dataclass: it has no settings."""
+
+    def terms(self, outputs, targets, sample_weight=None):
+        raise NotImplementedError
+
+    def _gradient(self, cache, scale):
+        raise NotImplementedError
+
+
 def test_layers_of_users():
     assert repr(Odd(3)) == "Odd(units=3)"
     assert repr(Odd(3, [1])) == "Odd(units=3, more=[1])"
     assert repr(L.Sequential([Odd(2), Named(2)])) == "Sequential([Odd(units=2), <Named>])"
+    assert repr(Plain()) == "Plain()"
+    assert repr(Talks()) == "Talks()"
+    assert repr(Talks(a=2, b=True)) == "Talks(a=2, b=True)"
     assert repr(Renamed(2)) == "<Named>"  # as written, not as @dataclass would have it
     assert repr(Renamed.__new__(Renamed)) == "<Named>"
     assert repr(Odd.__new__(Odd)).startswith("Odd(")  # in an error message of a constructor

@@ -42,7 +42,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="names that contain this")
     options = parser.parse_args()
     wrong, checked, at_kinks = 0, 0, 0
-    print(f"{'':45}{'worst error':>12}{'checked':>10}{'at kinks':>10}{'float32':>9}")
+    print(f"{'':45}{'worst error':>12}{'checked':>10}{'at kinks':>10}{'float32':>11}")
     for name, make, shape in subjects():
         if options.only not in name:
             continue
@@ -61,7 +61,7 @@ def main() -> int:
                   for count in ("checked", "at_kinks", "float32_at_kinks")]  # fmt: skip
         worst = max((report.worst for report in reports), default=float("nan"))
         print(
-            f"{name[:44]:45}{worst:12.1e}{counts[0]:10,}{counts[1]:10,}{counts[2]:9,}", flush=True
+            f"{name[:44]:45}{worst:12.1e}{counts[0]:10,}{counts[1]:10,}{counts[2]:11,}", flush=True
         )
         checked, at_kinks = checked + counts[0], at_kinks + counts[1]
     print(f"{checked:,} entries checked, {at_kinks:,} at kinks, {wrong} checks failed")

@@ -20,6 +20,7 @@ import inspect
 import sys
 from abc import ABCMeta
 from collections.abc import Collection, Mapping
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ._fields import declared, has_setter, in_method, is_built_in, setting_names, undecorated
@@ -27,6 +28,7 @@ from ._names import hint, meant, unknown_argument, without_elsewhere
 from ._repr import written
 
 REFUSED = object()
+trying: ContextVar[bool] = ContextVar("trying", default=False)  # a constructor, for a repr
 
 
 class SettingsMeta(ABCMeta):
@@ -214,7 +216,10 @@ def same(a: Any, b: Any) -> bool:
 def arguments(made: Settings) -> list[tuple[str, Any]]:
     """Return the arguments of the call that makes an object: names with "=", and values."""
     cls, content = type(made), content_of(made)
-    fields = [f for f in dataclasses.fields(cls) if f.init and f.repr and f.name in content]  # type: ignore[arg-type]
+    every: tuple[dataclasses.Field[Any], ...] = ()
+    if dataclasses.is_dataclass(cls):
+        every = dataclasses.fields(cls)
+    fields = [f for f in every if f.init and f.repr and f.name in content]
     fields.sort(key=lambda f: f.kw_only is True)
     given = {field.name: content[field.name] for field in fields}
     defaults = {f.name: f.default for f in fields if f.default is not dataclasses.MISSING}
@@ -243,11 +248,19 @@ def shorter(cls: type, given: dict[str, Any], name: str) -> Any:
 
 
 def chosen(cls: type, given: dict[str, Any], name: str, value: Any) -> Any:
-    """Return what a constructor makes of a value for one setting; REFUSED if it takes others."""
+    """Return what a constructor makes of a value for one setting; REFUSED if it takes others.
+
+    A message of a constructor may contain the repr of its object: there, it is the value itself.
+    """
+    if trying.get():
+        return value
+    token = trying.set(True)
     try:
         return worked_out(cls, given | {name: value})[name]
     except Exception:  # a repr must not fail, whatever a user's class does
         return REFUSED
+    finally:
+        trying.reset(token)
 
 
 def settable(made: Settings) -> list[str]:
