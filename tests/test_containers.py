@@ -172,9 +172,7 @@ def test_numbers_that_the_dtype_cannot_hold():
     made = model(L.Dense(3, dtype="float32"))
     x = X.copy()
     x[2] = 1e300
-    with pytest.raises(
-        ValueError, match=r"float32 can hold, at most .* got 1e\+300 in sample 2"
-    ):
+    with pytest.raises(ValueError, match=r"float32 can hold, at most .* got 1e\+300 in sample 2"):
         made.predict(x)
     assert np.isfinite(model(L.Dense(3, dtype="float64")).predict(x)).all()
 
