@@ -100,6 +100,16 @@ def test_these_mean_arrays(x, y):
     assert_array_equal(trained(x, y), trained(X, Y))
 
 
+def test_bool_is_0_and_1():
+    yes = Y > 0
+    found = []
+    for x, y in ((X > 0, yes), (X.astype(np.float32), yes.astype(int))):
+        made = model(L.Dense(2))
+        made.fit(x, y, class_weight={1: 2.0}, verbose=0)
+        found.append(made.network.parameters()["weight"].value.copy())
+    assert_array_equal(*found)
+
+
 def boxed():
     found = np.empty(6, object)
     found[:] = list(X)
