@@ -100,6 +100,16 @@ def test_these_mean_arrays(x, y):
     assert_array_equal(trained(x, y), trained(X, Y))
 
 
+def test_bool_is_0_and_1():
+    yes = Y > 0
+    found = []
+    for x, y in ((X > 0, yes), (X.astype(np.float32), yes.astype(int))):
+        made = model(L.Dense(2))
+        made.fit(x, y, class_weight={1: 2.0}, verbose=0)
+        found.append(made.network.parameters()["weight"].value.copy())
+    assert_array_equal(*found)
+
+
 def boxed():
     found = np.empty(6, object)
     found[:] = list(X)
@@ -172,9 +182,7 @@ def test_numbers_that_the_dtype_cannot_hold():
     made = model(L.Dense(3, dtype="float32"))
     x = X.copy()
     x[2] = 1e300
-    with pytest.raises(
-        ValueError, match=r"float32 can hold, at most .* got 1e\+300 in sample 2"
-    ):
+    with pytest.raises(ValueError, match=r"float32 can hold, at most .* got 1e\+300 in sample 2"):
         made.predict(x)
     assert np.isfinite(model(L.Dense(3, dtype="float64")).predict(x)).all()
 

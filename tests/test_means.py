@@ -98,6 +98,17 @@ def test_metrics_are_those_of_the_whole_set(name, kind, batch_size, rng):
     assert model.evaluate(x, y, batch_size)[name] == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.parametrize("metric", ["accuracy", "f1_score"])
+def test_metrics_do_not_count_what_the_loss_ignores(metric, rng):
+    x, y = data_for("sorted labels", rng)
+    counted = y != 1
+    model = standing(losses.CrossEntropy(ignore_index=1), (metric,))
+    history = model.fit(x, y, 7, validation_data=(x, y), verbose=0)
+    same = standing(losses.CrossEntropy(), (metric,))
+    expected = same.evaluate(x[counted], y[counted])[metric]
+    assert history[metric] == history[f"val_{metric}"] == [pytest.approx(expected, rel=1e-12)]
+
+
 def test_f1_of_sorted_labels_is_not_the_mean_of_batches():
     right = np.repeat([0, 1], 256)
     found = right.copy()
@@ -132,6 +143,7 @@ def test_metrics_of_the_whole_set_resume_in_mid_epoch(metric, rng, tmp_path):
 
     def fit(**settings):
         model = standing(losses.CrossEntropy(class_weight=[1, 2, 3]), (metric,))
+        model.optimizer = dfs.optimizers.SGD(STANDS, clip_norm=1.0)  # with a number of each step
         return model.fit(x, y, 6, 2, verbose=0, **settings).history
 
     class Stop(dfs.callbacks.Callback):

@@ -107,7 +107,7 @@ def test_accumulated_batches_of_two_heads_are_one_large_batch(rng):
         (lambda x, y: (x, y | {"kind": y["kind"][1:]}), ValueError, r"targets\['kind'\] \(59,\)"),
         (lambda x, y: (x | {"row": x["row"][:9]}, y), ValueError, "inputs of one length, got sh"),
         (lambda x, y: (x | {"row": x["row"] * np.nan}, y), ValueError, r"inputs\['row'\], got NaN"),
-        (lambda x, y: (x | {"row": "text"}, y), TypeError, r"inputs\['row'\] as an array, got te"),
+        (lambda x, y: (x | {"row": "text"}, y), TypeError, r"inputs\['row'\] as an array, got"),
     ],
 )
 def test_refuses_trees_of_another_form(change, error, message, rng):

@@ -36,7 +36,7 @@ NETWORKS = (
 OPTIMIZERS = {
     name.lower(): getattr(optimizers, name)
     for name in sorted(optimizers.__all__, key=str.lower)
-    if name not in ("Arena", "Group", "Optimizer", "StepContext", "zeros_like")
+    if name not in ("Arena", "Group", "Optimizer", "StepContext", "get", "zeros_like")
 }
 CLOTHES = [  # of Fashion-MNIST, Xiao, Rasul and Vollgraf 2017
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
