@@ -379,7 +379,7 @@ WEIGHTS = st.sampled_from(
 UPSTREAM = st.sampled_from((1.0, 1.0, 1, 0, -2.5, np.nan, None, "1", np.ones(2), np.ones((9, 9))))
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", sorted(LOSSES.keys() - {"Combined", "FunctionLoss"}))
 @examples(80)
 @given(data=st.data())
 def test_losses(name, data):

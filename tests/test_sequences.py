@@ -16,8 +16,9 @@ PARTS = {"layers": [L.Tanh()], "parts": [L.Tanh(), L.ReLU()], "body": L.Tanh()}
 SETTINGS = {"filters": 4, "kernel_size": 2, "units": 3, "p": 0.4, "pieces": 2, "shape": (6, -1),
             "factor": 2, "output_size": 2, "groups": 2, "std": 0.5, "padding": 1, "size": 2,
             "cropping": 1}  # fmt: skip
-LAYERS = [kind for name in L.__all__ if isinstance(kind := getattr(L, name), type) and issubclass(kind, L.Layer)
-          and kind is not L.Layer and not issubclass(kind, Several)]  # fmt: skip
+KINDS = [getattr(L, name) for name in L.__all__ if isinstance(getattr(L, name), type)]
+LAYERS = [kind for kind in KINDS if issubclass(kind, L.Layer) and kind is not L.Layer
+          and not issubclass(kind, Several)]  # fmt: skip
 
 
 def made(kind):

@@ -13,6 +13,7 @@ from cnn_core import conv
 from .. import config, initializers
 from .._arrays import Array, Shape, channels_first, channels_last, empty
 from .._check import MAX_EXTENT, flag, one_of, whole
+from .._repr import one_line
 from ._base import Layer
 from ._fusion import PLAIN, Epilogue
 from ._window import Placement, checked_window, place_window
@@ -177,7 +178,7 @@ def check_algorithm(layer: Any) -> None:
     if layer.algorithm == "winograd" and not conv.takes_winograd(*settings):
         raise ValueError(
             f'{layer.label} with algorithm="winograd" must have 3x3 windows at stride 1, '
-            f"without dilation and groups, got {layer}"
+            f"without dilation and groups, got {one_line(layer)}"
         )
 
 

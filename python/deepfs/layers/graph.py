@@ -98,7 +98,7 @@ class Graph(Several, Container):
             raise TypeError(f"Graph takes tuples of layers and calls, got {shown((layers, calls))}")
         self.layers = tuple(layers)
         self._parts = name_parts(self.layers, "Graph")
-        self._wired = check_wiring(self)
+        self._wired = tuple(check_wiring(self))
         self._value_shapes(self._declared)
 
     @property
