@@ -160,7 +160,8 @@ class Trainer:
         ------
         FloatingPointError
             If the loss is not finite, or, with ``check_finite``, a gradient. After any error,
-            parameters and buffers are those of the step before.
+            parameters and buffers are those of the step before; after a signal, those of it or of
+            this step, as ``steps`` says.
         """
         if self.loss.reduction == "none":  # since the loss was set
             check_kinds(self.loss, "loss")
@@ -171,7 +172,7 @@ class Trainer:
         if self._cleared != gradients.number:
             arena.grads.fill(0)
         buffers = [(buffer, buffer.copy()) for buffer in self._buffers]
-        several, total = len(batches) > 1, 0.0
+        several, total, done = len(batches) > 1, 0.0, list[int]()
         own = Means(self.loss, self.metrics, several) if several or means is None else means
         try:
             if self._held:
@@ -200,10 +201,13 @@ class Trainer:
                 logs["penalty"] = plan.penalty(arena.values)
             t = self.steps + 1 - self.state_since
             norm_before = self.optimizer.step(
-                arena.values, arena.grads, self.state, t, plan, self.epochs, clear=True
+                arena.values, arena.grads, self.state, t, plan, self.epochs, True, done
             )
+            vars(self).update(steps=self.state_since + t, _cleared=gradients.number)
         except BaseException:
-            for buffer, before in buffers:
+            if done:  # a signal came after the step
+                vars(self).update(steps=self.state_since + t, _cleared=gradients.number)
+            for buffer, before in () if done else buffers:
                 buffer[...] = before
             raise
         finally:
@@ -211,7 +215,6 @@ class Trainer:
                 self._hold(False)
         if norm_before is not None:
             logs["gradient_norm"] = norm_before
-        vars(self).update(steps=self.steps + 1, _cleared=gradients.number)  # without a check
         if means is not None:
             means.add_step({name: logs[name] for name in PER_STEP if name in logs})
         return logs

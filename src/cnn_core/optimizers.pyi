@@ -36,4 +36,5 @@ def step(
     lr: float,
     bound: float,
     constants: tuple[float, ...],
+    passes: list[int] | None = None,
 ) -> None: ...

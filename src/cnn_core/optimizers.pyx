@@ -442,6 +442,7 @@ def step(
     double lr,
     double bound,                           # of an entry of a gradient, or infinite
     tuple constants,                        # of the rule, in its order; 8 at most
+    list passes=None,                       # out  the kind is appended when all is done
 ):
     """Take a step, or half of one."""
     cdef FloatMode _mode = flush_denormals()
@@ -492,3 +493,5 @@ def step(
         run_piece(kind, &w[0], &g[0], state, zeros, piece, &groups[piece[2], 0],
                   factor[piece[3]] if factor != NULL else 1, &s,
                   piece_sums + 2 * i if piece_sums != NULL else NULL)
+    if passes is not None:                  # before Python can handle a signal
+        passes.append(kind)

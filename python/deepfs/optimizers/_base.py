@@ -257,6 +257,7 @@ class Optimizer(Settings):
         plan: Plan | None = None,
         epoch: int = 0,
         clear: bool = False,
+        done: list[int] | None = None,
     ) -> float | None: ...
 
     def step(
@@ -268,6 +269,7 @@ class Optimizer(Settings):
         plan: Plan | None = None,
         epoch: int = 0,
         clear: bool = False,
+        done: list[int] | None = None,
     ) -> float | None:
         """Take a step on a network, ``step(network)``; or on flat arrays, ``step(w, g, state, t)``.
 
@@ -295,6 +297,8 @@ class Optimizer(Settings):
             Whole epochs before this step, for schedules by epoch. For networks `end_epoch` counts.
         clear : bool
             Set the gradients to 0 in the same pass.
+        done : list, optional
+            Gets ``t`` once the step on flat arrays is taken, also if a signal then raises.
 
         Returns
         -------
@@ -339,13 +343,22 @@ class Optimizer(Settings):
             check_flat(type(self).__name__, w, {"g": g, **state})
             plan = self._plan([Span("*", 0, (1, w.size), (0, 1))], None)
         bound = inf if self.clip_value is None else self.clip_value
-        cleared = g if clear else None
+        cleared, done = g if clear else None, [] if done is None else done
         g = plan.with_penalties(w, g) if plan.penalties else g
         context = StepContext(w, g, state, t, self.rate(t, epoch), plan, bound, cleared)
         clips = self.clip_norm is not None or self.clip_each is not None
         norm = self._clip([context], t) if clips else None
-        self._step(context)
-        context.finish()
+        try:
+            self._step(context)
+            context.finish()
+        except BaseException:
+            if context.passes:  # a signal: the rest of the step is taken before it goes on
+                context.called = 0
+                self._step(context)
+                context.finish()
+                done.append(t)
+            raise
+        done.append(t)
         return norm
 
     def _keeps(self) -> str:

@@ -34,7 +34,9 @@ class StepContext:
     `Optimizer` shows a rule that uses it.
     """
 
-    __slots__ = ("bound", "cleared", "factors", "g", "lr", "plan", "state", "t", "w")
+    __slots__ = (
+        "bound", "called", "cleared", "factors", "g", "lr", "passes", "plan", "state", "t", "w",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -52,6 +54,8 @@ class StepContext:
         self.factors: Array | None = None  # of the gradient of each array: they clip
         self.bound = bound  # of each entry of the gradient: it clips
         self.cleared = cleared  # the gradients, if the pass is to set them to 0
+        self.passes: list[int] = []  # compiled rules that have been run
+        self.called = 0  # calls of `apply`: `again` does not repeat passes
 
     def parts(self) -> Iterator[tuple[Array, Array, dict[str, Array], float]]:
         """Yield ``w, g, state, lr`` of each run of parameters with one group.
@@ -108,17 +112,22 @@ class StepContext:
         **constants : float
             Constants of the rule, by its names and in its order.
         """
+        self.called += 1
+        if self.called <= len(self.passes):  # before a signal came
+            return
         plan = self.plan
         state0, state1, state2 = (*map(self.state.__getitem__, state), None, None, None)[:3]
         optimizers.step(
             kind, self.w, self.g, state0, state1, state2, self.cleared, plan.pieces, plan.groups,
             self.factors if factors is None else factors, sums, self.lr, self.bound,
-            tuple(constants.values()),
+            tuple(constants.values()), self.passes,
         )  # fmt: skip
 
     def gradient_norms(self) -> Array:
         """Return the norm of the gradient of each array of the plan, before clipping."""
         self.apply(optimizers.norm, (), None, self.plan.sums)
+        self.passes.clear()  # it has changed nothing
+        self.called = 0
         return self.plan.norms()[0]
 
     def finish(self) -> None:
