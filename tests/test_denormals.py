@@ -74,7 +74,8 @@ def test_moments_of_an_optimizer_become_zero(dtype):
 
 # Layers that hand on what they are given, or a part of it, and the Heaviside step, by NumPy.
 HANDING_ON = ("max pool", "global max pool", "relu", "identity", "elu", "maxout", "spatial dropout",
-              "gaussian noise", "flatten", "reshape", "zero pad", "branches", "step")  # fmt: skip
+              "gaussian noise", "flatten", "reshape", "zero pad", "crop", "branches", "step",
+              "graph of rows")  # fmt: skip
 
 
 @pytest.mark.parametrize(

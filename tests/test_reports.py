@@ -29,12 +29,6 @@ from deepfs.losses import (
     MeanSquaredError,
 )
 
-
-def open_fault(reason):
-    """Mark a fault that is not fixed yet; remove the mark with it."""
-    return pytest.mark.xfail(strict=True, reason=reason)
-
-
 LOG = Path(__file__).parents[1] / "docs" / "bug_reports.md"
 
 
@@ -300,7 +294,6 @@ def test_an_average_used_for_a_second_model_starts_anew(rows):
     assert_array_equal(*averages)
 
 
-@open_fault("a Plateau keeps its cuts")
 def test_a_plateau_used_for_a_second_model_starts_anew(rows):
     optimizer = O.SGD(S.Plateau(0.1, factor=0.5, patience=0, threshold=0.9))
     classifier(optimizer).fit(*rows, epochs=3, verbose=0)
@@ -700,7 +693,6 @@ def test_a_loaded_model_takes_what_the_saved_one_took(rows, tmp_path):
         assert_array_equal(loaded.predict(given), model.predict(x))
 
 
-@open_fault("the folder is looked up anew at each checkpoint")
 def test_a_relative_folder_is_that_of_the_start(rows, tmp_path, monkeypatch):
     class Move(Callback):
         def on_epoch_begin(self, epoch, logs):
@@ -712,7 +704,6 @@ def test_a_relative_folder_is_that_of_the_start(rows, tmp_path, monkeypatch):
     assert len([*(tmp_path / "here" / "run").iterdir()]) == 1
 
 
-@open_fault("a folder called ~ is made")
 def test_a_tilde_is_the_home_folder(rows, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))

@@ -307,6 +307,13 @@ def _predict(options: argparse.Namespace, given: Sequence[str]) -> None:
         images = read_image(name, shape[0], shape[1], shape[2])
         for number, p in enumerate(model.predict_proba(1 - images if options.invert else images)):
             title = printable(f"{name}[{number}]" if len(images) > 1 else name)
+            if p.ndim != 1:
+                raise ValueError(
+                    f"{options.model} has outputs of shape {p.shape}, predict needs a probability "
+                    "for each class"
+                )
+            if len(p) == 1:  # yes or no: the probability of yes
+                p = np.array([1 - p[0], p[0]])
             best = p.argsort()[::-1][:3]
             print(f"{title}: " + "  ".join(f"{_class(options.model, k)} {p[k]:.2%}" for k in best))
 

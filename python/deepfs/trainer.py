@@ -26,6 +26,8 @@ from .means import Means
 from .optimizers import Arena, Optimizer
 from .optimizers._plan import Plan
 from .random import Streams, using
+from .schedules import Schedule
+from .schedules._base import restart_for
 
 PER_STEP = ("penalty", "gradient_norm")  # numbers that a step has one of
 T = TypeVar("T")
@@ -67,6 +69,7 @@ class Trainer:
         self.check_finite, self.report_penalty = check_finite, report_penalty
         self.steps = self.epochs = self.state_since = 0
         self.stop_training = False
+        self._key = object()  # tells schedules whose they are
         self.arena: Arena | None = None
         self.state: dict[str, Array] = {}
         self._state_owner: Optimizer | None = None
@@ -112,7 +115,7 @@ class Trainer:
         """Build the network for inputs, with random numbers of the model's own seed, if any."""
         if self.network.built_dtype is None:
             with using(self.streams):
-                self.network.prepare(map_tree(first_sample, x))
+                self.network.prepare(map_tree(lambda leaf: leaf[:1], x))
 
     def prepare(self) -> Arena:
         """Return the arena of the built network; make a new one if the parameters have moved.
@@ -135,6 +138,8 @@ class Trainer:
             self._state_owner, self._state_version = self.optimizer, version
             self.state_since = self.steps
             self.epochs = 0
+            if isinstance(self.optimizer.lr, Schedule):
+                restart_for(self.optimizer.lr, self._key)
         buffers = self.network.buffers()
         self._buffers, self._buffer_names = list(buffers.values()), tuple(buffers)
         self._plan = None
@@ -340,11 +345,6 @@ class Trainer:
         self.optimizer.check_logs(logs)
         vars(self)["epochs"] = self.epochs + 1
         self.optimizer.observe(logs)
-
-
-def first_sample(x: Array) -> Array:
-    """Return the first sample of a batch."""
-    return x[:1]
 
 
 class Metrics(dict[str, Metric]):

@@ -13,7 +13,7 @@ from cython.parallel cimport prange
 
 from cnn_core.simd cimport VBYTES, oned, onef, shortd, shortf, vadd, vecd, vecf, vector, vfill
 from cnn_core.simd cimport vload, vmultiply, vstore
-from cnn_core.threads cimport threads_for
+from cnn_core.threads cimport FloatMode, flush_denormals, threads_for
 from cnn_core.types cimport blocks_of, dim, least, real
 
 cdef struct Image:
@@ -110,6 +110,7 @@ def resample(
     const real[:, ::1] column_weights,  # in   (ow, taps)
 ):
     """Write to ``y`` the images of ``x`` in another size."""
+    cdef FloatMode _mode = flush_denormals()
     cdef Image p
     p.n, p.h, p.w, p.c = x.shape[0], x.shape[1], x.shape[2], x.shape[3]
     p.oh, p.ow = y.shape[1], y.shape[2]

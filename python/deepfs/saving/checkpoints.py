@@ -40,7 +40,7 @@ class Checkpoints:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+        self.folder = Path(folder).expanduser().absolute()  # the process may go elsewhere
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def paths(self) -> list[Path]:

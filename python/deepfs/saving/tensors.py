@@ -86,7 +86,7 @@ def write(
     TypeError, ValueError
         If an array is of another dtype, or there are too many arrays.
     """
-    target, earlier = destination(Path(path))
+    target, earlier = destination(Path(path).expanduser())
     text = json.dumps(description)
     header: dict[str, Any] = {}
     checks, start = [crc32(text.encode())], 0
@@ -308,7 +308,7 @@ class TensorFile:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = Path(path).expanduser()
         if not self.path.is_file():  # a FIFO, say, would be waited for
             other = ", but something that is no regular file" if self.path.exists() else ""
             raise FileNotFoundError(f"{path}: no such file{other}")

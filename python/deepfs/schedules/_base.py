@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import ClassVar
 
 from .._check import number, one_of
@@ -70,3 +70,14 @@ class Schedule(ExplainedSettings):
     def counts_epochs(self) -> bool:
         """True if the rate changes only, or also, at the end of an epoch."""
         return self.by == "epoch" or type(self).observe is not Schedule.observe
+
+
+def restart_for(schedule: Schedule, user: object) -> None:
+    """Let what training has moved begin anew if somebody else used the schedule before."""
+    known = vars(schedule).get("_user", user)
+    vars(schedule)["_user"] = user
+    for setting in fields(schedule):
+        if setting.metadata == MOVES and known is not user:
+            vars(schedule)[setting.name] = setting.default
+        elif isinstance(getattr(schedule, setting.name), Schedule):
+            restart_for(getattr(schedule, setting.name), user)
