@@ -6,6 +6,7 @@ import inspect
 import re
 import statistics
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -188,6 +189,14 @@ def test_kernels_know_nothing_of_the_package():
 
 def lines(path):
     return len(path.read_text().splitlines())
+
+
+@in_the_tree
+def test_every_package_is_in_the_wheel():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    listed = {name for name in project["tool"]["setuptools"]["packages"] if name != "cnn_core"}
+    folders = {path.parent.relative_to(PACKAGE.parent) for path in PACKAGE.rglob("__init__.py")}
+    assert {".".join(folder.parts) for folder in folders} <= listed
 
 
 def test_files_are_short():
