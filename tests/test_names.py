@@ -138,7 +138,7 @@ ARGUMENTS = [
     (lambda **kw: L.MaxPool2D(**kw), "pool_size", "it is called 'kernel_size' here"),
     (lambda **kw: L.Dropout(**kw), "rate", "it is called 'p' here"),
     (lambda **kw: L.Dropout(**kw), "keep_prob", "p = 1 - keep_prob, the probability to drop"),
-    (lambda **kw: L.Dropout(**kw), "seed", "call deepfs.set_seed(seed) before"),
+    (lambda **kw: L.Dropout(**kw), "seed", "or call deepfs.set_seed(seed) before"),
     (lambda **kw: L.Dropout(**kw), "inplace", "leave it out: outputs are new arrays"),
     (lambda **kw: L.BatchNorm(**kw), "epsilon", "it is called 'eps' here"),
     (lambda **kw: L.BatchNorm(**kw), "axis", "axis 1 has the channels, and the last axes the pix"),

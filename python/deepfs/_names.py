@@ -164,7 +164,7 @@ INSTEAD: dict[str, str] = {
     "params": "parameters come with step(network), or by Model",
     "reduce": "use reduction",
     "requires_grad": FREEZE,
-    "seed": "call deepfs.set_seed(seed) before",
+    "seed": "give Model(..., seed=seed), or call deepfs.set_seed(seed) before",
     "size_average": "use reduction",
     "staircase": "Step changes by steps",
     "track_running_stats": 'use statistics="fixed"',

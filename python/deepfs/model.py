@@ -352,7 +352,8 @@ class Model(Inspector):
         """Save network, weights and the optimizer's state to a safetensors file.
 
         The file is written under another name and then renamed, so it is either complete or not
-        there. `deepfs.load` reads it.
+        there. `deepfs.load` reads it. A symbolic link is followed, and the mode of an earlier file
+        of that name is kept.
 
         Parameters
         ----------
@@ -362,7 +363,8 @@ class Model(Inspector):
         Raises
         ------
         RuntimeError
-            If the network is not built yet, and so has no weights.
+            If the network is not built yet, and so has no weights; or if another thread changes the
+            model meanwhile.
         OSError
             If the file cannot be written. An earlier file of that name is kept.
 
