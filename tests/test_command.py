@@ -229,10 +229,12 @@ def test_other_commands_end_quietly_without_a_reader(tmp_path):
         process.stdout.close()
         err = process.stderr.read()
     assert (process.returncode, err) == (0, "")
-    with open(os.devnull) as unwritable, start("info", stdout=unwritable) as process:
-        err = process.stderr.read()
-    assert process.returncode == 2  # stdout cannot be written
-    assert err.startswith("deepfs info: error: what it printed is incomplete: ")
+    for unbuffered in ("", "1"):  # written when the process ends, or at once
+        env = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+        with open(os.devnull) as unwritable, start("info", stdout=unwritable, env=env) as process:
+            err = process.stderr.read()
+        assert process.returncode == 2  # stdout cannot be written
+        assert err.startswith("deepfs info: error: what it printed is incomplete: ")
 
 
 @posix

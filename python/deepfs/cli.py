@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shlex
 import sys
 import tempfile
@@ -76,6 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             except KeyboardInterrupt as error:
                 _say("; ".join([f"{who}: interrupted", *getattr(error, "__notes__", ())]))
                 return INTERRUPTED
+        with contextlib.suppress(BrokenPipeError):
+            sys.stdout.flush()  # what is held back may not be written, either
         if lost:
             _say(f"{who}: error: what it printed is incomplete: {in_words(lost[0])}")
             return 2
