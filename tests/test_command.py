@@ -43,7 +43,9 @@ def interrupted(folder, *more):
     with start(*TRAIN, "--epochs", "100000", *more, cwd=folder) as process:
         epochs = 0
         while not epochs:
-            epochs += process.stdout.readline().startswith("epoch ")
+            line = process.stdout.readline()
+            assert line, process.stderr.read()  # it has ended
+            epochs += line.startswith("epoch ")
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130
