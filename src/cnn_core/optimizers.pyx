@@ -56,6 +56,7 @@ globals().update({name: kind for kind, name in kinds.items()})
 cdef enum:
     MAX_CONSTANTS = 8       # of a rule
     NORM_SUMS = 16          # partial sums of a norm
+    MAX_FEW = 8             # pieces that are copied to the stack
 
 cdef struct Settings:       # of a piece
     double lr               # of the step times that of the group
@@ -74,7 +75,7 @@ cdef inline int states(int kind) noexcept nogil:
 
 
 cdef inline bint sums_up(int kind) noexcept nogil:
-    """Return whether a rule writes sums."""
+    """Return whether a rule writes sums: of g^2, or of w^2 and u^2."""
     return kind == NORM or kind == LAMB_MOMENTS
 
 
@@ -437,8 +438,7 @@ def step(
     const Py_ssize_t[:, ::1] pieces,        # in   (pieces, 4): start, stop, group, array
     const double[:, ::1] groups,            # in   (groups, 5): lr, l2, l1, decay, shrink
     const double[::1] factors,              # in   (arrays,): of gradients, LAMB: of steps; or None
-    double[:, ::1] sums,                    # out  (pieces, 2): NORM g^2; LAMB_MOMENTS w^2, step^2;
-                                            # others: None
+    double[:, ::1] sums,                    # out  (pieces, 2), of NORM and LAMB_MOMENTS; or None
     double lr,
     double bound,                           # of an entry of a gradient, or infinite
     tuple constants,                        # of the rule, in its order; 8 at most
@@ -454,7 +454,8 @@ def step(
     cdef real* zeros
     cdef real* state[3]
     cdef Buffer workspace
-    cdef dim* piece
+    cdef dim few[4 * MAX_FEW]
+    cdef dim *copied = few, *piece
     if kind not in kinds:
         raise ValueError("kind must be of this module")
     if (g.shape[0] != n or (used > 0 and (state0 is None or state0.shape[0] != n))
@@ -469,10 +470,12 @@ def step(
         raise ValueError("constants must be 8 at most")
     if count == 0:
         return
-    workspace = Buffer(4 * count * sizeof(dim))     # others may write to ``pieces`` meanwhile
-    memcpy(workspace.memory, &pieces[0, 0], 4 * count * sizeof(dim))
+    if count > MAX_FEW:
+        workspace = Buffer(4 * count * sizeof(dim))
+        copied = <dim*> workspace.memory
+    memcpy(copied, &pieces[0, 0], 4 * count * sizeof(dim))  # others may write to it meanwhile
     for i in range(count):
-        piece = <dim*> workspace.memory + 4 * i
+        piece = copied + 4 * i
         if not (0 <= piece[0] < piece[1] <= n and 0 <= piece[2] < groups.shape[0]
                 and (factors is None or 0 <= piece[3] < factors.shape[0])):
             raise ValueError(f"piece {i} is not of these arrays, groups and factors")
@@ -489,7 +492,7 @@ def step(
     piece_sums = &sums[0, 0] if sums_up(kind) else NULL
     for i in prange(count, nogil=True, schedule="static",
                     num_threads=threads_for(<double> total * sizeof(real) * (2 + used) / 16)):
-        piece = <dim*> workspace.memory + 4 * i
+        piece = copied + 4 * i
         run_piece(kind, &w[0], &g[0], state, zeros, piece, &groups[piece[2], 0],
                   factor[piece[3]] if factor != NULL else 1, &s,
                   piece_sums + 2 * i if piece_sums != NULL else NULL)

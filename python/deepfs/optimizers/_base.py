@@ -275,8 +275,7 @@ class Optimizer(Settings):
 
         ``step(network)`` applies the gradients that `Layer.backward` has added up, as
         `deepfs.Model` does, with the same bits. The optimizer keeps the state of the network, by
-        parameter; it starts anew if a layer is exchanged. The gradients stay:
-        ``network.zero_grad()`` sets them to 0, or ``clear=True`` in the same pass.
+        parameter; it starts anew if a layer is exchanged. Gradients stay, see ``zero_grad()``.
 
         Parameters
         ----------
@@ -294,7 +293,7 @@ class Optimizer(Settings):
             Where each parameter lies, made by `plan`. Without it all entries are one weight, called
             ``*``.
         epoch : int
-            Whole epochs before this step, for schedules by epoch. For networks `end_epoch` counts.
+            Whole epochs before this step, for schedules; for networks `end_epoch` counts.
         clear : bool
             Set the gradients to 0 in the same pass.
         done : list, optional
@@ -343,11 +342,10 @@ class Optimizer(Settings):
             check_flat(type(self).__name__, w, {"g": g, **state})
             plan = self._plan([Span("*", 0, (1, w.size), (0, 1))], None)
         bound = inf if self.clip_value is None else self.clip_value
-        cleared, done = g if clear else None, [] if done is None else done
+        cleared = g if clear else None
         g = plan.with_penalties(w, g) if plan.penalties else g
         context = StepContext(w, g, state, t, self.rate(t, epoch), plan, bound, cleared)
-        clips = self.clip_norm is not None or self.clip_each is not None
-        norm = self._clip([context], t) if clips else None
+        norm = self._clip([context], t) if self.clip_norm or self.clip_each else None
         try:
             self._step(context)
             context.finish()
@@ -356,9 +354,11 @@ class Optimizer(Settings):
                 context.called = 0
                 self._step(context)
                 context.finish()
-                done.append(t)
+                if done is not None:
+                    done.append(t)
             raise
-        done.append(t)
+        if done is not None:
+            done.append(t)
         return norm
 
     def _keeps(self) -> str:
