@@ -105,6 +105,7 @@ def test_an_iterator_that_ends_early_ends_the_training():
         ([(X, Y + 1)], {}, ValueError, "labels from 0 to 2, got 3 at index 2"),
         ([(X * np.nan, Y)], {}, ValueError, "finite inputs of batch 1, got NaN .* in sample 0"),
         (batches(), {"steps_per_epoch": 0}, ValueError, "steps_per_epoch must be at least 1"),
+        (batches(), {"drop_last": True}, TypeError, "makes its own batches: leave drop_last out"),
     ],
 )
 def test_refuses_these_before_the_first_step(source, settings, error, message):

@@ -25,7 +25,7 @@ class ModelNames(ExplainedSettings):
 
     def predict(self, x: ArrayLike, batch_size: int = 256) -> Array:
         """Return the outputs of the network; see `deepfs.Model`."""
-        raise NotImplementedError
+        raise NotImplementedError  # Predictor, which is derived from this, has it
 
     @property
     def layers(self) -> Sequence[Layer]:

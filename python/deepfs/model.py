@@ -250,6 +250,8 @@ class Model(Inspector):
             checkpoint_every = whole(checkpoint_every, "checkpoint_every")
         stream = checked_stream(self.trainer, x, y, steps)
         if stream is not None:
+            if drop_last:
+                raise TypeError("an iterable makes its own batches: leave drop_last out")
             if sample_weight is not None or class_weight is not None:
                 raise TypeError("an iterable yields its own weights: (inputs, targets, weights)")
             data: DataSet | Stream = stream
