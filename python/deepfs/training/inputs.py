@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .._arrays import Array, Shape, ignore_overflow
-from .._trees import Tree, leaves, map_tree
+from .._trees import Tree, leaves, map_shapes, map_tree
 from ..callbacks import Callback
 from ..data.batches import Batch, DataSet, Stream, samples_of, shapes_of, weighted_by_class
 from ..data.containers import Lazy, as_data
@@ -55,7 +55,7 @@ def checked_inputs(trainer: Trainer, x: Any) -> Tree:
     for what, leaf in named(x, "inputs"):
         check_finite(leaf, what, trainer.network)
     try:
-        trainer.build(DataSet(x, x).take(slice(0, 1)).x)
+        trainer.build(x)
         trainer.network.out_shape(in_shape(x))
     except ValueError as error:
         ranks = {leaf.ndim for leaf in leaves(x)}
@@ -159,11 +159,11 @@ def check_samples(x: Array, dtype: Any, what: str, first: int) -> None:
 
 def check_targets(trainer: Trainer, data: DataSet) -> None:
     """Raise an error for inputs of a wrong shape and for any wrong target."""
-    trainer.build(data.take(slice(0, 1)).x)
+    trainer.build(data.x)
     out_shape = trainer.network.out_shape(in_shape(data.x))
     warn_of_images(trainer.network, data.x)
     dtype = trainer.network.built_dtype
-    largest = max(math.prod(shape) for shape in shapes(out_shape))
+    largest = max(leaves(map_shapes(math.prod, out_shape)))
     rows = max(1, 2**20 // max(1, largest))
     for start in range(0, data.samples, rows):
         batch = data.take(slice(start, start + rows))
@@ -194,22 +194,6 @@ def way_out(outputs: Tree, y: Tree) -> str:
     if y.shape == outputs.shape and y.dtype.kind in "iub":
         return "; rows of 0 and 1 are probabilities: write y.astype(float)"
     return ""
-
-
-def shapes(tree: Any) -> list[Shape]:
-    """Return the shapes in a shape, or in a tuple or dict of shapes."""
-    found: list[Shape] = []
-    map_shapes(found.append, tree)
-    return found
-
-
-def map_shapes(function: Any, tree: Any) -> Tree:
-    """Return ``function(shape)`` for a shape, or the tree of these."""
-    if isinstance(tree, dict):
-        return {name: function(shape) for name, shape in tree.items()}
-    if tree and isinstance(tree[0], (tuple, list)):
-        return tuple(function(shape) for shape in tree)
-    return function(tree)
 
 
 def check_batches(trainer: Trainer, data: DataSet, batch_size: int, drop_last: bool) -> None:
