@@ -67,6 +67,7 @@ KERNEL_ORDER = """
     conv_tiles conv_depthwise conv_one_channel conv_winograd_1d conv_winograd
     conv_indirect conv_col2im
     activation_functions argmax_pack pool_windows pool_2x2 batch_norm_sums group_norm_sums
+    optimizer_rule
     activation batch_norm conv group_norm optimizers pool resize
     softmax
 """
@@ -334,7 +335,9 @@ def test_stubs_equal_the_embedded_signatures(name):
     if not compiled and not path.exists():
         return  # only for other Cython modules
     stub = ast.parse(path.read_text("utf-8"))
-    assert {f.name for f in stub.body if isinstance(f, ast.FunctionDef)} == {*compiled}
+    functions = {f.name for f in stub.body if isinstance(f, ast.FunctionDef)}
+    assert functions - {"__getattr__"} == {*compiled}
+    stub.body = [each for each in stub.body if getattr(each, "name", "") != "__getattr__"]
     for statement in stub.body:
         if isinstance(statement, ast.ClassDef):
             assert inspect.isclass(getattr(module, statement.name))
