@@ -423,3 +423,17 @@ def test_kernel_refuses_what_would_crash():
     for wrong in (None, "adam", 17):
         with pytest.raises(TypeError, match="rule"):
             step(wrong)
+
+
+def test_lamb_sums_anew_in_each_step():
+    """The plan, which keeps the sums, serves all steps of a model."""
+    rng = np.random.default_rng(0)
+    lamb, apart = LAMB(0.1), LAMB(0.1)
+    w = rng.standard_normal(100)
+    v, state, state_apart = w.copy(), lamb.init(w), apart.init(w)
+    plan = lamb.plan([Span("*", 0, (1, 100), (0, 1))])
+    for t in range(1, 5):
+        g = rng.standard_normal(100)
+        lamb.step(w, g, state, t, plan)
+        apart.step(v, g, state_apart, t)
+        assert_array_equal(w, v)

@@ -317,7 +317,7 @@ class Model(Inspector):
         who = "train_on_batch"
         batch = checked_batch(self.trainer, x, y, who, sample_weight, class_weight)
         logs = self.trainer.step([batch])
-        schedule = self.optimizer.lr
+        schedule = self.trainer.optimizer.lr
         if isinstance(schedule, Schedule):
             warn_of_no_epoch(schedule, self.steps, self.epochs, stacklevel=3)
         return logs

@@ -20,9 +20,9 @@ from .data.batches import Batch, DataSet
 from .layers import Layer
 from .layers._container import Container, walk
 from .layers._parameter import gradients, structure
-from .losses import Combined, Loss
+from .losses import Loss
 from .losses._output_kinds import check_metrics
-from .means import Means
+from .means import Means, averages, of_batch, share_of
 from .optimizers import Arena, Optimizer
 from .optimizers._plan import Plan
 from .random import Streams, using
@@ -170,15 +170,17 @@ class Trainer:
         """
         if self.loss.reduction == "none":  # since the loss was set
             check_kinds(self.loss, "loss")
-        self.build(batches[0].x)
+        if self.network.built_dtype is None:
+            self.build(batches[0].x)
         arena = self.prepare()
         plan = self._planned(arena)
         learns = not plan.frozen or len(plan.frozen) < len(arena.spans)
         if self._cleared != gradients.number:
             arena.grads.fill(0)
         buffers = [(buffer, buffer.copy()) for buffer in self._buffers]
-        several, total, done = len(batches) > 1, 0.0, list[int]()
-        own = Means(self.loss, self.metrics, several) if several or means is None else means
+        done: list[int] = []
+        several, total = len(batches) > 1, 0.0
+        own = Means(self.loss, self.metrics) if several else means
         try:
             if self._held:
                 self._hold(True)
@@ -186,19 +188,23 @@ class Trainer:
                 outputs, cache = self.network.forward(batch.x, training=learns)
                 value, loss_cache = self.loss.forward(outputs, batch.y, batch.weight)
                 self._check_loss(value, batch)
-                logs = {"loss": value} | own.add(loss_cache, outputs, batch.y)
+                if own is None:
+                    more = of_batch(self.loss, self.metrics, loss_cache, outputs, batch.y)
+                else:
+                    more = own.add(loss_cache, outputs, batch.y)
+                logs = {"loss": value} | more
                 share = 1.0
-                if several:  # gradients of sums: their divisor is known at the end
-                    share = self._share(own, loss_cache, total, len(batch))
+                if several and own is not None:  # gradients of sums, divided at the end
+                    share = share_of(self.loss, loss_cache, own, total, len(batch))
                     total += share
                     if means is not None:
                         means.add(loss_cache, outputs, batch.y)
                 if learns:
                     dy = self.loss.backward(loss_cache, share)
                     self.network.backward(dy, cache, need_dx=False)
-            if several:
+            if several and own is not None:
                 logs = own.values()
-                if total and self._averages():
+                if total and averages(self.loss):
                     np.multiply(arena.grads, 1 / total, out=arena.grads)
             if self.check_finite:
                 self._check_gradients(arena)
@@ -208,10 +214,10 @@ class Trainer:
             norm_before = self.optimizer.step(
                 arena.values, arena.grads, self.state, t, plan, self.epochs, True, done
             )
-            vars(self).update(steps=self.state_since + t, _cleared=gradients.number)
+            self._count(t)
         except BaseException:
             if done:  # a signal came after the step
-                vars(self).update(steps=self.state_since + t, _cleared=gradients.number)
+                self._count(t)
             for buffer, before in () if done else buffers:
                 buffer[...] = before
             raise
@@ -224,27 +230,10 @@ class Trainer:
             means.add_step({name: logs[name] for name in PER_STEP if name in logs})
         return logs
 
-    def _share(self, means: Means, loss_cache: Any, total: float, samples: int) -> float:
-        """Return the factor of the gradient of one batch of several; their sum divides it."""
-        if not isinstance(self.loss, Combined):
-            return self.loss.divisor(loss_cache)
-        if not self._averages():
-            return 1.0
-        divisors, all_divisors = self.loss.totals(loss_cache)[1], means.divisors
-        assert all_divisors is not None
-        alike = np.allclose(divisors / samples, all_divisors / (total + samples), 1e-9, 0)
-        if not alike or any(loss.reduction == "sum" for _, loss in self.loss.parts()):
-            raise ValueError(
-                "gradient_accumulation_steps needs losses that all divide by the number of "
-                "samples: with weights, ignored labels or sums, several losses do not"
-            )
-        return float(samples)
-
-    def _averages(self) -> bool:
-        """Return whether the loss is a mean."""
-        if isinstance(self.loss, Combined):
-            return any(loss.reduction == "mean" for _, loss in self.loss.parts())
-        return self.loss.reduction == "mean"
+    def _count(self, t: int) -> None:
+        """Note that a step is taken and has cleared the gradients."""
+        attributes = vars(self)  # past `__setattr__`, which takes as long as a small kernel
+        attributes["steps"], attributes["_cleared"] = self.state_since + t, gradients.number
 
     def _planned(self, arena: Arena) -> Plan:
         """Return the optimizer's plan; note which layers with buffers its groups freeze."""
