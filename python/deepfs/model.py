@@ -20,7 +20,7 @@ from .optimizers import Arena, Optimizer
 from .optimizers._networks import warn_of_no_epoch
 from .saving.checkpoints import Checkpoints
 from .schedules import Schedule
-from .trainer import Delegated, Metric, Trainer, check_kinds, check_meaning, named_metrics
+from .trainer import Delegated, Metric, Trainer, check_kinds, named_metrics
 from .training.fit import Run
 from .training.history import History
 from .training.inputs import (
@@ -113,7 +113,7 @@ class Model(Inspector):
             flag(check_finite, "check_finite"), flag(report_penalty, "report_penalty"),
             None if seed is None else whole(seed, "seed", 0, 2**63 - 1),
         )  # fmt: skip
-        check_meaning(network, loss, self.trainer.metrics)
+        self.trainer.check_ends()
         self.trainer.auto_metrics = auto
         self.history = History()
 

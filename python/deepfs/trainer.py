@@ -21,7 +21,7 @@ from .layers import Layer
 from .layers._container import Container, walk
 from .layers._parameter import gradients, structure
 from .losses import Loss
-from .losses._output_kinds import check_metrics
+from .losses._output_kinds import check_metrics, end_layers
 from .means import Means, averages, of_batch, share_of
 from .optimizers import Arena, Optimizer
 from .optimizers._plan import Plan
@@ -80,6 +80,7 @@ class Trainer:
         self._buffer_names: tuple[str, ...] = ()
         self._held: list[Layer] = []  # layers with buffers that a `Group` freezes
         self._seen: tuple[object, ...] = ()  # network, optimizer and version these belong to
+        self._ends: list[Layer] | None = None  # that made the outputs when these were checked
         self._cleared = -1  # version of the gradients when the last step zeroed them
 
     if not TYPE_CHECKING:
@@ -102,10 +103,19 @@ class Trainer:
             if name == "loss" and self.auto_metrics:
                 parts["metrics"] = named_metrics(value.output_kind.metrics)
             check_meaning(**parts)
-            vars(self)["metrics"] = parts["metrics"]
+            ends = end_layers(parts["loss"], parts["network"])
+            vars(self).update(metrics=parts["metrics"], _ends=ends)
         if name == "metrics":
             vars(self)["auto_metrics"] = auto
         return value
+
+    def check_ends(self) -> None:
+        """Check what the outputs mean, if other layers make them than at the last check."""
+        ends = end_layers(self.loss, self.network)
+        if self._ends is None or [*map(id, ends)] != [*map(id, self._ends)]:
+            vars(self)["_seen"] = ()  # should this raise, the next step checks again
+            check_meaning(self.network, self.loss, self.metrics)
+            vars(self)["_ends"] = ends
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state for a copy, whose arrays lie elsewhere, without what refers to them."""
@@ -172,7 +182,9 @@ class Trainer:
             check_kinds(self.loss, "loss")
         if self.network.built_dtype is None:
             self.build(batches[0].x)
-        arena = self.prepare()
+        seen, arena = self._seen, self.prepare()
+        if self._seen is not seen:
+            self.check_ends()
         plan = self._planned(arena)
         learns = not plan.frozen or len(plan.frozen) < len(arena.spans)
         if self._cleared != gradients.number:
@@ -320,6 +332,7 @@ class Trainer:
         ``stopped`` is asked before each batch: if it returns True, the rest is left out.
         """
         check_kinds(self.loss, "loss")
+        self.check_ends()
         means = Means(self.loss, self.metrics)
         for batch in data.parts(batch_size):
             if stopped():

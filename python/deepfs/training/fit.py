@@ -76,6 +76,7 @@ class Run:
         trainer = self.trainer
         trainer.stop_training = False
         with Interrupt() as self.interrupt, self.progress, random.using(trainer.streams):
+            trainer.check_ends()
             trainer.prepare()  # callbacks see the state and rate of this run
             self._check_monitor()
             self._call("on_train_begin", logs={})
