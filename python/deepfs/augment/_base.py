@@ -46,7 +46,7 @@ class Transform(ExplainedSettings):
 
     def fills(self, channels: int) -> Array:
         """Return the fill of each channel."""
-        fill = getattr(self, "fill", 0.0)
+        fill = vars(self).get("fill", 0.0)
         if isinstance(fill, tuple) and len(fill) != channels:
             raise ValueError(
                 f"{type(self).__name__} has fills of {len(fill)} channels, got images of {channels}"
