@@ -335,13 +335,13 @@ def rows(part: ArrayLike, shape: Shape, dtype: np.dtype[Any]) -> Array:
     channels = spread((1, *shape))[1]
     if part.shape in ((), shape[:1]):
         return np.ascontiguousarray(np.broadcast_to(part, (channels,))).reshape(channels, 1)
-    try:
-        return np.ascontiguousarray(np.broadcast_to(part, shape)).reshape(channels, -1)
-    except ValueError:
+    fits = zip(part.shape, shape, strict=False)
+    if part.ndim != len(shape) or any(own not in (1, extent) for own, extent in fits):
         raise ValueError(
             f"scale and shift must have a number per channel or the shape of a sample, {shape}, "
             f"got {part.shape}"
-        ) from None
+        )
+    return np.ascontiguousarray(np.broadcast_to(part, shape)).reshape(channels, -1)
 
 
 def spread(shape: Shape) -> Shape:
