@@ -33,7 +33,7 @@ NEEDED = {  # arguments without which there is none
     "length": 4, "then": 0.5, "names": "*", "rate": 0.1, "l1": 0.1, "l2": 0.2, "limit": 2.0,
     "start": 2, "size": 2, "cropping": 1, "losses": (losses.Huber(),),
     "function": abs, "inputs": ROW,
-    "outputs": L.Dense(3)(ROW),
+    "outputs": L.Dense(3)(ROW), "transforms": augment.Cutout(2),
 }  # fmt: skip
 WIRING = ("inputs", "outputs", "layers", "calls")  # of a Graph: test_graph.py
 ANYTHING = ("name", "dtype", "monitor", "best", "data")  # what the constructor does not check
