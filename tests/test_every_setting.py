@@ -10,6 +10,7 @@ import pytest
 
 import deepfs as dfs
 from deepfs import (
+    augment,
     callbacks,
     initializers,
     layers,
@@ -32,7 +33,7 @@ NEEDED = {  # arguments without which there is none
     "length": 4, "then": 0.5, "names": "*", "rate": 0.1, "l1": 0.1, "l2": 0.2, "limit": 2.0,
     "start": 2, "size": 2, "cropping": 1, "losses": (losses.Huber(),),
     "function": abs, "inputs": ROW,
-    "outputs": L.Dense(3)(ROW),
+    "outputs": L.Dense(3)(ROW), "transforms": augment.Cutout(2),
 }  # fmt: skip
 WIRING = ("inputs", "outputs", "layers", "calls")  # of a Graph: test_graph.py
 ANYTHING = ("name", "dtype", "monitor", "best", "data")  # what the constructor does not check
@@ -45,7 +46,8 @@ BAD = [  # for some setting or other
 def public():
     """Return all classes with settings that can be built, and how to build one."""
     found = {}
-    for module in (layers, losses, optimizers, schedules, regularizers, initializers, callbacks):
+    for module in (layers, losses, optimizers, schedules, regularizers, initializers, callbacks,
+                   augment):  # fmt: skip
         for name in module.__all__:
             kind = getattr(module, name)
             if not isinstance(kind, type) or inspect.isabstract(kind):
@@ -86,7 +88,8 @@ every_built = pytest.mark.parametrize(
 
 
 def test_every_public_class_takes_part():
-    for module in (layers, losses, optimizers, schedules, regularizers, initializers, callbacks):
+    for module in (layers, losses, optimizers, schedules, regularizers, initializers, callbacks,
+                   augment):  # fmt: skip
         for name in module.__all__:
             kind = getattr(module, name)
             if isinstance(kind, type) and name not in ("Arena", "Parameter", "StepContext"):

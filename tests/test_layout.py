@@ -36,7 +36,7 @@ ORDER = """
     _check _labels _names _version reference datasets
     _arrays _elsewhere _settings config random
     _trees initializers regularizers schedules
-    _table metrics
+    _table augment metrics
     layers
     _im2col data losses networks optimizers
     means
@@ -68,7 +68,7 @@ KERNEL_ORDER = """
     conv_indirect conv_col2im
     activation_functions argmax_pack pool_windows pool_2x2 batch_norm_sums group_norm_sums
     optimizer_rule
-    activation batch_norm conv group_norm optimizers pool resize
+    activation batch_norm conv group_norm image optimizers pool resize
     softmax
 """
 

@@ -12,7 +12,7 @@ from ._names import FREEZE, hint
 
 MODULES = (
     "layers", "losses", "optimizers", "schedules", "regularizers", "initializers", "metrics",
-    "callbacks", "networks", "datasets", "testing",
+    "callbacks", "networks", "datasets", "testing", "augment",
 )  # fmt: skip
 
 OWN_LAYER = "derive a class from deepfs.layers.Layer, see docs/add_a_layer.md"
@@ -171,6 +171,17 @@ FOREIGN: dict[str, str] = {
     "EarlyStopping": "set self.model.stop_training = True in on_epoch_end of a Callback",
     "ExponentialMovingAverage": "callbacks.EMA",
     "ModelCheckpoint": CHECKPOINT,
+    # augmentation
+    "Compose": "give a list of transforms",
+    "Mixup": "augment.MixUp",
+    "RandomBrightness": "augment.ColorJitter",
+    "RandomContrast": "augment.ColorJitter",
+    "RandomErasing": "augment.Cutout",
+    "RandomFlip": "augment.RandomHorizontalFlip",
+    "RandomRotation": "augment.RandomAffine",
+    "RandomTranslation": "augment.RandomAffine",
+    "RandomZoom": "augment.RandomAffine",
+    "Cutmix": "augment.CutMix",
     # the package
     "DataLoader": FIT,
     "Functional": "layers.Graph",
