@@ -181,7 +181,7 @@ def test_the_autoencoder_has_a_code(form):
     [
         (lambda n: n.resnet(18), "of 18 layers there is resnet18"),
         (lambda n: n.resnet(21), "depth must be 6 k"),
-        (lambda n: n.resnet18(stem="5x5"), 'stem must be one of "7x7", "3x3"'),
+        (lambda n: n.resnet18(stem="5x5"), "stem must be one of '7x7', '3x3'"),
         (lambda n: n.two_layer(activation="tanh"), "activation must be"),
         (lambda n: n.autoencoder("deep"), "form must be"),
         (lambda n: n.autoencoder(code=0), "code must be"),
