@@ -69,6 +69,16 @@ class ModelWeights(ExplainedSettings):
         TypeError, ValueError
             If a name is missing or unknown, or an array is of another shape or no array of numbers.
             Then nothing has changed.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import deepfs as dfs
+        >>> model = dfs.Model(dfs.layers.Dense(1), "mse", dfs.optimizers.SGD(0.1))
+        >>> model.network.build((2,))
+        >>> model.set_weights({"weight": [[1], [2]], "bias": [3]})
+        >>> model.predict(np.array([[10.0, 100.0]]))
+        array([[213.]], dtype=float32)
         """
         self.network.set_weights(weights)
 
@@ -135,9 +145,10 @@ class ModelWeights(ExplainedSettings):
         ...     net = dfs.networks.mlp((8,), classes)
         ...     net.build((4,))
         ...     return dfs.Model(net, dfs.losses.CrossEntropy(), dfs.optimizers.SGD())
+        >>> three = model(3)
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     model(10).save(f"{folder}/ten.safetensors")
-        ...     found = model(3).load_weights(f"{folder}/ten.safetensors", strict=False)
+        ...     found = three.load_weights(f"{folder}/ten.safetensors", strict=False)
         >>> print(found)
         2 weights loaded
         of another shape: dense_2.weight, dense_2.bias

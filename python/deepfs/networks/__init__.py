@@ -14,6 +14,7 @@ from .lenet5 import lenet5
 from .mini_convnet import mini_convnet
 from .mlp import mlp
 from .mobilenet_small import mobilenet_small
+from .pretrained import pretrained
 from .resnet import resnet, resnet18, resnet20, resnet32, resnet44, resnet56
 from .simple_convnet import simple_convnet
 from .squeezenet_small import squeezenet_small
@@ -31,6 +32,7 @@ __all__ = [
     "mini_convnet",
     "mlp",
     "mobilenet_small",
+    "pretrained",
     "resnet",
     "resnet18",
     "resnet20",
