@@ -29,6 +29,7 @@ from deepfs import (
     schedules,
 )
 from deepfs.testing import check_optimizer
+from network_cases import CASES
 
 PAGES = Path(__file__).parents[1] / "docs"
 BASES = layers.Layer, optimizers.Optimizer, schedules.Schedule  # explain what all of them have
@@ -151,6 +152,14 @@ def test_the_page_on_convolution_names_every_algorithm():
     page = PAGES.joinpath("maths", "conv.md").read_text("utf-8")
     for name in conv.ALGORITHMS:
         assert f"| `{name}` | `conv_{name}.pyx` |" in page
+
+
+def test_the_page_on_networks_has_their_figures():
+    page = PAGES.joinpath("networks.md").read_text("utf-8")
+    for case in CASES:
+        if case.name != "resnet":  # the row of resnet20 has it
+            row = f"| `{case.name}` | {case.image} | {case.parameters:,} | {case.macs:,} |"
+            assert row in page
 
 
 METHODS = (

@@ -2,7 +2,6 @@
 
 import inspect
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -194,11 +193,3 @@ def test_the_autoencoder_has_a_code(form):
 def test_refuses(make, message):
     with pytest.raises(ValueError, match=message):
         make(dfs.networks)
-
-
-def test_the_page_has_these_figures():
-    page = (Path(__file__).parents[1] / "docs" / "networks.md").read_text()
-    for case in CASES:
-        if case.name != "resnet":  # the row of resnet20 has it
-            row = f"| `{case.name}` | {case.image} | {case.parameters:,} | {case.macs:,} |"
-            assert row in page

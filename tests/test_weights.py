@@ -392,6 +392,33 @@ def test_norms_of_a_preactivation_network_are_not_guessed(tmp_path):
         made.load_weights(tmp_path / "a")
 
 
+def test_norms_before_their_convolutions_are_not_guessed(tmp_path):
+    """``a.bn1`` would come out after ``a.conv1``, and ``b.bn1`` behind the end."""
+    theirs = {"a.conv1.weight": np.ones((4, 4, 3, 3), "f"), "b.conv1.weight": np.ones((4, 4, 1, 1))}
+    for norm in ("a.bn1", "b.bn1"):
+        keys = ("weight", "bias", "running_mean", "running_var")
+        theirs |= {f"{norm}.{key}": np.ones(4, "f") for key in keys}
+    save_file(theirs, tmp_path / "a")
+    net = L.Sequential([
+        L.BatchNorm(), L.Conv2D(4, 3, bias=False), L.BatchNorm(), L.Conv2D(4, 1, bias=False),
+    ])  # fmt: skip
+    made = dfs.Model(net, "mse", dfs.optimizers.SGD())
+    made.network.build((4, 5, 5))
+    with pytest.raises(ValueError, match=r"does not tell the order of 'a.bn1', 'b.bn1', which"):
+        made.load_weights(tmp_path / "a")
+
+
+def test_more_modules_than_layers_are_left_out(tmp_path):
+    """Which of them are meant cannot be known; the dict says it."""
+    made = pair(("fc1", "fc2", "fc3"), tmp_path)
+    with pytest.raises(ValueError, match=r"not in the file: dense_1.weight, .*: fc1.bias, fc1.w"):
+        made.load_weights(tmp_path / "a", strict=False)
+    report = made.load_weights(tmp_path / "a", {"fc3": "dense_1", "fc1": None}, strict=False)
+    assert report.loaded["dense_1.weight"] == "fc3.weight"
+    assert report.loaded["dense_2.weight"] == "fc2.weight"
+    assert report.unexpected_keys == ["fc1.bias", "fc1.weight"]
+
+
 @pytest.mark.parametrize(
     ("change", "mapping", "error", "message"),
     [
