@@ -165,6 +165,27 @@ def test_a_part_of_a_network(tmp_path):
         b.load_weights(tmp_path / "a", {"body": "", **rest})  # left out is said, too
 
 
+def test_a_layer_in_several_places(tmp_path):
+    """It has its weights under each name, and they are those that were saved."""
+
+    def made():
+        shared = L.Dense(4)
+        net = L.Sequential([shared, L.ReLU(), shared, L.Sequential([shared, L.Dense(2)])])
+        net.build((4,))
+        return dfs.Model(net, "mse", dfs.optimizers.SGD(0.1))
+
+    a, b = made(), made()
+    a.save(tmp_path / "a")
+    report = b.load_weights(tmp_path / "a")
+    assert report.loaded.keys() == a.get_weights().keys()
+    assert bits(a) == bits(b)
+    theirs = {"fc1.weight": np.eye(4, dtype="f"), "fc1.bias": np.ones(4, "f"),
+              "fc2.weight": np.ones((2, 4), "f"), "fc2.bias": np.ones(2, "f")}  # fmt: skip
+    save_file(theirs, tmp_path / "a")  # PyTorch has it once
+    b.load_weights(tmp_path / "a")
+    assert b.predict(np.ones((1, 4))).tolist() == [[17, 17]]  # 4 (1 + 1 + 1 + 1) + 1
+
+
 def test_a_function_maps_names(tmp_path):
     trained().save(tmp_path / "a")
     b = dfs.Model(L.Dense(3), "mse", dfs.optimizers.SGD())

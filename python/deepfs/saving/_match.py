@@ -45,12 +45,15 @@ class Slot:
     targets: dict[str, Target] = field(default_factory=dict)
 
 
-def slots_of(layers: Iterable[tuple[str, Layer]]) -> list[Slot]:
-    """Return the modules that a network is made of, in its order; each layer once."""
+def slots_of(layers: Iterable[tuple[str, Layer]], once: bool) -> list[Slot]:
+    """Return the modules that a network is made of, in its order.
+
+    A layer in several places has a name for each. PyTorch saves it ``once``, deepfs by every name.
+    """
     found: list[Slot] = []
     seen: set[int] = set()
     for name, layer in layers:
-        weights = layer._weights() if id(layer) not in seen else {}
+        weights = layer._weights() if id(layer) not in seen or not once else {}
         seen.add(id(layer))
         parts: dict[str, Slot] = {}
         for key, array in weights.items():

@@ -360,7 +360,8 @@ class TensorFile:
             self.description, checks = json.loads(text), json.loads(checks)
         except (KeyError, RecursionError, TypeError, ValueError) as error:
             raise CheckpointError(
-                f"{self.path} is a safetensors file, but not a deepfs model"
+                f"{self.path} is a safetensors file, but not a deepfs model; weights alone, as of "
+                "PyTorch, are for model.load_weights(path)"
             ) from error
         try:
             self.entries = checked_entries(header, self.nbytes)

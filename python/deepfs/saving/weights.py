@@ -69,8 +69,8 @@ def load_weights(
         raise TypeError(
             f"mapping must be None, a dict or function of names, or a list, got {shown(mapping)}"
         )
-    slots = slots_of(leaves(network))
     with open_weights(path) as file:
+        slots = slots_of(leaves(network), once=isinstance(file, StateDictFile))
         if isinstance(file, StateDictFile):
             pairs, names = of_pytorch(file, slots, mapping)
         else:
