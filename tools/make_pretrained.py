@@ -43,6 +43,7 @@ def main() -> None:
     model.set_weights(weights)
     print("test accuracy as float16:", model.evaluate(xt, yt)["accuracy"])
     save_file(weights, args.out)
+    args.out.chmod(0o644)  # safetensors gives 0600
     print(args.out, args.out.stat().st_size, "bytes")
 
 

@@ -48,7 +48,7 @@ def densenet_small(classes: int = 10, dtype: str = "float32") -> L.Sequential:
         ]
 
     def step() -> L.Layer:
-        new = L.Sequential([*conv(4 * growth, 1), *conv(growth, 3)])
+        new = L.Sequential([*conv(4 * growth, 1), *conv(growth, 3)], name="new")
         return L.Branches([L.Identity(), new])
 
     parts: list[L.Layer] = [L.Conv2D(channels, 3, padding=1, bias=False)]

@@ -50,10 +50,12 @@ def inception_small(classes: int = 10, dtype: str = "float32") -> L.Sequential:
         ]
 
     def inception(one: int, three: int) -> L.Layer:
-        return L.Branches([L.Sequential(conv(one, 1)), L.Sequential(conv(three, 3))])
+        return L.Branches([
+            L.Sequential(conv(one, 1), name="1x1"), L.Sequential(conv(three, 3), name="3x3"),
+        ])  # fmt: skip
 
     def down(filters: int) -> L.Layer:
-        return L.Branches([L.Sequential(conv(filters, 3, stride=2)), L.MaxPool2D(3, 2)])
+        return L.Branches([L.Sequential(conv(filters, 3, 2), name="3x3"), L.MaxPool2D(3, 2)])
 
     return L.Sequential(
         [

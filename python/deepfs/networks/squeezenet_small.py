@@ -44,7 +44,7 @@ def squeezenet_small(classes: int = 10, dtype: str = "float32") -> L.Sequential:
         return [L.Conv2D(filters, size, padding=size // 2), L.ReLU()]
 
     def fire(squeeze: int, expand: int) -> list[L.Layer]:
-        wide = [L.Sequential(conv(expand, 1)), L.Sequential(conv(expand, 3))]
+        wide = [L.Sequential(conv(expand, size), name=f"{size}x{size}") for size in (1, 3)]
         return [*conv(squeeze, 1), L.Branches(wide)]
 
     def pool() -> L.Layer:
