@@ -43,6 +43,7 @@ ORDER = """
     trainer testing
     callbacks inspection saving
     training
+    _model_weights
     _model_names
     predictor
     inspector
