@@ -31,14 +31,25 @@ def samples_of(tree: Tree) -> int:
 
 
 class DataSet:
-    """Samples that are picked by number: arrays, or arrays that are read by slices."""
+    """Samples that are picked by number: arrays, or arrays that are read by slices.
+
+    Attributes
+    ----------
+    preprocess : Preprocess or None
+        What `take` and `parts` have done to the inputs; None: nothing, it is left to the model.
+    """
+
+    preprocess: Any = None
 
     def __init__(self, x: Tree, y: Tree, weight: Tree = None) -> None:
         self.x, self.y, self.weight = x, y, weight
         self.samples = samples_of(x)
 
-    def take(self, index: slice | Array) -> Batch:
-        """Return the samples of a slice, or of an array of indices, in memory."""
+    def take(self, index: slice | Array, epoch: int | None = None, seed: int = 0) -> Batch:
+        """Return the samples of a slice, or of an array of indices, in memory.
+
+        An epoch of a run, and its seed, ask for what training changes: a `Loader` augments.
+        """
 
         def pick(data: Any) -> Array:
             part: Array = data[index]
@@ -59,6 +70,22 @@ class DataSet:
             "targets": shapes_of(self.y),
         }
 
+    def first(self) -> Tree:
+        """Return inputs, or some of them, whose shapes and dtype are those that a network gets."""
+        return self.x
+
+    def subset(self, numbers: Array) -> DataSet:
+        """Return the samples of these numbers as a data set, without copying them."""
+        from .subsets import Subset
+
+        return Subset(self, numbers)
+
+    def prepared(self, preprocess: Any) -> DataSet:
+        """Return a data set with preprocessed inputs, which does not change this one."""
+        from .subsets import Prepared
+
+        return Prepared(self, preprocess)
+
 
 def shapes_of(tree: Tree) -> list[Any]:
     """Return the shape of an array as a list, or a list of those of a tree."""
@@ -75,9 +102,14 @@ class Stream:
     """
 
     def __init__(
-        self, source: Iterable[Any], steps_per_epoch: int | None, form: tuple[Tree, Tree]
+        self,
+        source: Iterable[Any],
+        steps_per_epoch: int | None,
+        form: tuple[Tree, Tree],
+        preprocess: Any = None,
     ) -> None:
         self.source, self.steps, self.form = source, steps_per_epoch, form
+        self.preprocess = preprocess
         self.samples: int | None = None  # of an epoch
         self.iterator: Iterator[Any] | None = None
         self.first: Batch | None = None  # looked at before the first step, not used yet
@@ -132,7 +164,12 @@ class Stream:
     def _next(self) -> Batch | None:
         assert self.iterator is not None
         given = next(self.iterator, None)
-        return None if given is None else as_batch(given, self.form, _name(self.source))
+        if given is None:
+            return None
+        batch = as_batch(given, self.form, _name(self.source))
+        if self.preprocess is None:
+            return batch
+        return Batch(self.preprocess(batch.x), batch.y, batch.weight)
 
 
 def as_batch(given: Any, form: tuple[Tree, Tree], source: str) -> Batch:
