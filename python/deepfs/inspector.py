@@ -13,8 +13,8 @@ from .inspection.overview import model_html, model_in_words
 from .inspection.summary import print_summary
 from .predictor import Predictor
 from .training.inputs import checked_batch
-from .training.prepare import data_of_copy
 from .training.lr_finder import RangeTest, range_test
+from .training.prepare import data_of_copy
 
 if TYPE_CHECKING:
     from .inspection.profile import Profile

@@ -11,9 +11,8 @@ from . import preprocessing
 from ._check import flag, whole
 from ._model_names import ModelNames
 from ._trees import Tree, map_tree
-from .data.batches import Batch, DataSet
+from .data.batches import Batch, DataSet, unprepared
 from .data.facts import checked_names
-from .data.subsets import unprepared
 from .data.summary import what_is_far
 from .inspection.inner import Watched, joined
 from .losses import OutputKind
@@ -155,7 +154,7 @@ class Predictor(ModelNames):
             return x.parts(batch_size)
         x = checked_inputs(self.trainer, x)
         if compare and facts.summary is not None and not isinstance(x, (tuple, dict)):
-            difference = what_is_far(facts.summary, x[:COMPARED])
+            difference = what_is_far(facts.summary, x[: min(COMPARED, batch_size)])
             if difference:
                 warn(difference)
         data = DataSet(x, x)

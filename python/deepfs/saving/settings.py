@@ -32,9 +32,7 @@ def kind_of(made: type) -> str:
 # Classes that a file may name. The caller of `load` passes classes of their own.
 KINDS: dict[str, type] = {
     kind_of(getattr(module, name)): getattr(module, name)
-    for module in (
-        layers, losses, optimizers, initializers, regularizers, schedules, preprocessing
-    )
+    for module in (layers, losses, optimizers, initializers, regularizers, schedules, preprocessing)
     for name in module.__all__
     if isinstance(getattr(module, name), type) and dataclasses.is_dataclass(getattr(module, name))
 }
