@@ -27,10 +27,10 @@ def test_report_by_its_formulas():
     found = LOGITS.argmax(axis=1)
     f1s, supports = [], []
     for k, name in enumerate(names):
-        hits = ((found == k) & (LABELS == k)).sum()
-        p, r = hits / (found == k).sum(), hits / (LABELS == k).sum()
+        hits = ((found == k) & (k == LABELS)).sum()
+        p, r = hits / (found == k).sum(), hits / (k == LABELS).sum()
         row = report[name]
-        assert_allclose(list(row.values()), [p, r, 2 * p * r / (p + r), (LABELS == k).sum()])
+        assert_allclose(list(row.values()), [p, r, 2 * p * r / (p + r), (k == LABELS).sum()])
         assert row == report[k]
         f1s.append(row["f1-score"])
         supports.append(row["support"])
@@ -157,7 +157,9 @@ def test_report_of_numbers_and_what_is_refused():
 
 
 def test_reports_are_shown():
-    report = identity(class_names=["ant", "bee", "<b>", "dog"]).evaluate(LOGITS, LABELS, report=True)
+    report = identity(class_names=["ant", "bee", "<b>", "dog"]).evaluate(
+        LOGITS, LABELS, report=True
+    )
     lines = repr(report).splitlines()
     assert lines[0].split() == ["precision", "recall", "f1-score", "support"]
     assert lines[2].split()[0] == "ant"
@@ -170,7 +172,9 @@ def test_reports_are_shown():
 
 
 def test_labels_by_name_and_in_the_file(tmp_path):
-    model = dfs.Model(L.Dense(3), "cross_entropy", dfs.optimizers.SGD(), class_names=["a", "b", "ü"])
+    model = dfs.Model(
+        L.Dense(3), "cross_entropy", dfs.optimizers.SGD(), class_names=["a", "b", "ü"]
+    )
     x = rng.normal(size=(20, 5))
     model.fit(x, np.arange(20) % 3, verbose=0)
     assert_array_equal(model.predict_labels(x), np.array(["a", "b", "ü"])[model.predict_classes(x)])
@@ -178,7 +182,7 @@ def test_labels_by_name_and_in_the_file(tmp_path):
     loaded = dfs.load(tmp_path / "m.safetensors")
     assert loaded.class_names == ("a", "b", "ü")
     assert_array_equal(loaded.predict_labels(x), model.predict_labels(x))
-    a, b = (vars(m.trainer.facts.summary) for m in (model, loaded))
+    a, b = (m.trainer.facts.summary.arrays() for m in (model, loaded))
     for name in a:
         assert_array_equal(a[name], b[name])
 
@@ -214,10 +218,10 @@ def test_names_need_classes_and_a_new_head_new_names():
     with pytest.raises(ValueError, match="class_names need a loss of classes, got MeanSquared"):
         dfs.Model(L.Dense(3), "mse", dfs.optimizers.SGD(), class_names=list("xyz"))
     model = dfs.Model(L.Dense(3), "cross_entropy", dfs.optimizers.SGD(), class_names=list("xyz"))
-    with pytest.raises(ValueError, match="no class names: write model.class_names"):
+    with pytest.raises(ValueError, match="no class names: write"):
         identity().predict_labels(LOGITS)
     model.network = L.Dense(2)
-    with pytest.raises(ValueError, match="model.class_names = None takes them away"):
+    with pytest.raises(ValueError, match="None takes them away"):
         model.fit(np.eye(4), [0, 1, 0, 1], verbose=0)
 
 
@@ -254,7 +258,9 @@ def test_no_false_alarm_on_test_digits(digits):
 def test_digits_that_are_far_away(digits, count):
     model, xt = digits
     x = xt[:count]
-    assert said(model, 1 - x).endswith("they look like negatives, as dark digits on light; write 1 - x")
+    assert said(model, 1 - x).endswith(
+        "they look like negatives, as dark digits on light; write 1 - x"
+    )
     assert "training inputs from 0 to 1: write x / np.float32(255)" in said(model, x * 255)
     scaled = (x - 0.13) / 0.31
     assert said(model, scaled + 3).startswith("inputs ")

@@ -259,7 +259,9 @@ def test_before_fit_it_must_be_fitted():
     ):
         with pytest.raises(RuntimeError, match=r"Standardize\(\) is not fitted: Model.fit"):
             act()
-    with pytest.raises(RuntimeError, match="cannot fit Standardize.* to an iterable: fit it befo"):
+    with pytest.raises(
+        RuntimeError, match=r"cannot fit Standardize.* to an iterable: fit it before"
+    ):
         model.fit([(TABLE, LABELS)], verbose=0)
     test = model.lr_find(TABLE, LABELS, steps=5)  # fits a copy
     assert not model.preprocess.fitted

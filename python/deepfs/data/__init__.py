@@ -1,7 +1,5 @@
 """Data as `deepfs.Model` takes them: containers that people hand over, batches, and splits."""
 
-from __future__ import annotations
-
 from .._public import public_names as _public_names
 from .splits import KFold, StratifiedKFold, train_test_split
 
