@@ -268,6 +268,8 @@ def test_digits_that_are_far_away(digits, count):
         warnings.simplefilter("always")
         model.predict_classes(1 - x)
     assert found[0].filename == __file__
+    with pytest.warns(UserWarning, match="write 1 - x"):
+        model.predict(dfs.data.batches.DataSet(1 - x, np.zeros(count, int)))
 
 
 def test_digits_of_bytes_and_channels(digits):

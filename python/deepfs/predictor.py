@@ -23,7 +23,8 @@ from .training.class_names import check_names, labels_of
 from .training.evaluation import check_report, evaluation_report
 from .training.inputs import checked_data, checked_inputs, forms
 
-COMPARED = 256  # inputs of a call that are compared with those of the training
+# inputs of a call that are compared with those of the training: of arrays, of what may be files
+COMPARED, COMPARED_OF_SET = 256, 32
 
 
 class Predictor(ModelNames):
@@ -149,18 +150,26 @@ class Predictor(ModelNames):
         """
         batch_size, facts = whole(batch_size, "batch_size"), self.trainer.facts
         if isinstance(x, DataSet):
+            raw = unprepared(x)
+            if compare and facts.summary is not None:
+                self._compare(raw.take(slice(0, COMPARED_OF_SET)).x)
             if facts.preprocess is not None:
-                x = unprepared(x).prepared(facts.preprocess)
+                x = raw.prepared(facts.preprocess)
             return x.parts(batch_size)
         x = checked_inputs(self.trainer, x)
         if compare and facts.summary is not None and not isinstance(x, (tuple, dict)):
-            difference = what_is_far(facts.summary, x[: min(COMPARED, batch_size)])
-            if difference:
-                warn(difference)
+            self._compare(x[: min(COMPARED, batch_size)])
         data = DataSet(x, x)
         if facts.preprocess is not None:
             data = data.prepared(facts.preprocess)
         return data.parts(batch_size)
+
+    def _compare(self, x: Any) -> None:
+        """Warn if raw inputs lie far from those of the training."""
+        summary = self.trainer.facts.summary
+        difference = "" if summary is None else what_is_far(summary, x)
+        if difference:
+            warn(difference)
 
     def predict_proba(self, x: Tree, batch_size: int = 256) -> Tree:
         """Return the probabilities that the outputs stand for, as the loss says.
