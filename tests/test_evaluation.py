@@ -252,6 +252,9 @@ def test_no_false_alarm_on_test_digits(digits):
     assert not any(what_is_far(seen, xt[i : i + 1]) for i in range(len(xt)))
     assert not any(what_is_far(seen, xt[i : i + 32]) for i in range(0, len(xt), 32))
     assert what_is_far(seen, np.zeros((1, 1, 28, 28), np.float32)) == ""  # an empty picture
+    spot = xt[:1].copy()
+    spot[..., 3, 3:8] = 9.0  # a few values outside, as of a hot pixel
+    assert what_is_far(seen, spot) == ""
 
 
 @pytest.mark.parametrize("count", [1, 50])
