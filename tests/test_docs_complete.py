@@ -25,6 +25,7 @@ from deepfs import (
     metrics,
     networks,
     optimizers,
+    preprocessing,
     reference,
     regularizers,
     schedules,
@@ -45,6 +46,7 @@ HELPERS = {  # have no settings of a kind, and no mathematics
     *("optimizers.StepContext", "optimizers.zeros_like"),
     *("initializers.get", "losses.get", "metrics.get", "metrics.without_ignored", "optimizers.get"),
     *("losses.Combined", "losses.FunctionLoss"),
+    *("preprocessing.Preprocess", "preprocessing.get"),
 }
 
 
@@ -60,6 +62,7 @@ def public():
         regularizers,
         callbacks,
         augment,
+        preprocessing,
     )
     found = {
         f"{module.__name__.removeprefix('deepfs.')}.{name}": getattr(module, name)
@@ -166,6 +169,7 @@ def test_the_page_on_networks_has_their_figures():
 
 METHODS = (
     *("fit", "train_on_batch", "evaluate", "predict", "predict_proba", "predict_classes"),
+    "predict_labels",
     *("summary", "profile", "lr_find", "save", "outputs_of", "end_epoch"),
     *("get_weights", "set_weights", "load_weights"),
 )

@@ -35,7 +35,7 @@ ORDER = """
     _fields _html _public _repr
     _check _labels _names _version reference datasets
     _arrays _elsewhere _settings config random
-    _trees initializers regularizers schedules
+    _trees initializers preprocessing regularizers schedules
     _table augment metrics
     layers
     _im2col data losses networks optimizers
@@ -48,7 +48,7 @@ ORDER = """
     predictor
     inspector
     model
-    _load _pictures _command
+    _load _pictures _command cross_validation
     cli
     __main__ __init__
 """

@@ -18,6 +18,7 @@ from .losses import Loss
 from .losses._output_kinds import only_warning
 from .optimizers import Arena, Optimizer
 from .optimizers._networks import warn_of_no_epoch
+from .preprocessing import Preprocess
 from .saving.checkpoints import Checkpoints
 from .schedules import Schedule
 from .trainer import Delegated, Metric, Trainer, check_kinds, named_metrics
@@ -27,10 +28,10 @@ from .training.inputs import (
     check_batches,
     checked_batch,
     checked_callbacks,
-    checked_data,
     checked_stream,
     checked_validation,
 )
+from .training.prepare import training_data
 from .training.progress import Progress
 
 
@@ -61,6 +62,12 @@ class Model(Inspector):
     seed : int, optional
         Random seed of this model: its initial weights, shuffling and dropout do not depend on what
         else draws random numbers, in this thread or another. By default that of `set_seed`.
+    preprocess : Preprocess or sequence of these, optional
+        What is done to inputs before the network sees them, see `deepfs.preprocessing`: `fit` fits
+        it to its training part, if it is not fitted; all methods that take inputs apply it.
+    class_names : sequence of str, optional
+        Names of the classes in the order of their numbers, for `predict_labels` and reports. Of one
+        output, yes or no: ``(no, yes)``. Both are in the file.
 
     Attributes
     ----------
@@ -103,6 +110,8 @@ class Model(Inspector):
         report_penalty: bool = False,
         *,
         seed: int | None = None,
+        preprocess: Preprocess | Sequence[Preprocess] | None = None,
+        class_names: Sequence[str] | None = None,
     ) -> None:
         network, loss = check_kinds(network, "network"), check_kinds(loss, "loss")
         rule: Optimizer = check_kinds(optimizer, "optimizer")
@@ -115,6 +124,7 @@ class Model(Inspector):
         )  # fmt: skip
         self.trainer.check_ends()
         self.trainer.auto_metrics = auto
+        self.preprocess, self.class_names = preprocess, class_names
         self.history = History()
 
     @classmethod
@@ -156,6 +166,7 @@ class Model(Inspector):
         checkpoint_every: int | None = None,
         resume: bool = False,
         gradient_accumulation_steps: int = 1,
+        validation_split: float | None = None,
     ) -> History:
         """Train on a data set for a number of epochs.
 
@@ -177,6 +188,10 @@ class Model(Inspector):
         verbose : {"auto", 0, 1, 2}
             0 is silent, 1 a progress bar, 2 a line per epoch; "auto" is a bar on a terminal and
             lines elsewhere.
+        validation_split : float, optional
+            Share of the samples to hold out and evaluate on after each epoch, in (0, 1). They are
+            chosen at random, by class if targets are labels, and not the last ones as in Keras;
+            always the same ones of the same targets, see ``docs/data.md``.
         sample_weight : array (n,), optional
             Weight of each sample in the loss, at least 0; or of each term, in the shape of the
             targets. Metrics are not weighted.
@@ -254,13 +269,17 @@ class Model(Inspector):
                 raise TypeError("an iterable makes its own batches: leave drop_last out")
             if sample_weight is not None or class_weight is not None:
                 raise TypeError("an iterable yields its own weights: (inputs, targets, weights)")
+            if validation_split is not None:
+                raise TypeError("an iterable cannot be split: give fit validation_data")
             data: DataSet | Stream = stream
+            validation = None
+            if validation_data is not None:
+                validation = checked_validation(self.trainer, validation_data)
         else:
-            data = checked_data(self.trainer, x, y, sample_weight, class_weight)
+            data, validation = training_data(
+                self.trainer, x, y, sample_weight, class_weight, validation_data, validation_split
+            )
             check_batches(self.trainer, data, batch_size, drop_last)
-        validation = None
-        if validation_data is not None:
-            validation = checked_validation(self.trainer, validation_data)
         checkpoints = None if checkpoint is None else Checkpoints(checkpoint)
         run = Run(
             self.trainer, data, validation, batch_size, epochs, steps,

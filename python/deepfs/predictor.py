@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from ._check import whole
+from . import preprocessing
+from ._check import flag, whole
 from ._model_names import ModelNames
 from ._trees import Tree, map_tree
-from .data.batches import DataSet
+from .data.batches import Batch, DataSet, unprepared
+from .data.facts import checked_names
+from .data.summary import what_is_far
 from .inspection.inner import Watched, joined
 from .losses import OutputKind
+from .losses._output_kinds import BINARY_LOGITS, warn
+from .preprocessing import Preprocess
 from .trainer import Trainer
-from .training.inputs import checked_data, checked_inputs
+from .training.class_names import check_names, labels_of
+from .training.evaluation import check_report, evaluation_report
+from .training.inputs import checked_data, checked_inputs, forms
+
+# inputs of a call that are compared with those of the training: of arrays, of what may be files
+COMPARED, COMPARED_OF_SET = 256, 32
 
 
 class Predictor(ModelNames):
@@ -22,9 +32,41 @@ class Predictor(ModelNames):
 
     trainer: Trainer
 
+    @property
+    def preprocess(self) -> Preprocess | None:
+        """What is done to inputs before the network sees them, see `deepfs.preprocessing`."""
+        return self.trainer.facts.preprocess
+
+    @preprocess.setter
+    def preprocess(self, new: Any) -> None:
+        made = preprocessing.get(new)
+        if made is not None and forms(self.trainer)[0] is not None:
+            raise ValueError(
+                "preprocess is of inputs that are one array, got a network of several: preprocess "
+                "each before fit and predict"
+            )
+        self.trainer.facts.preprocess = made
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """Names of the classes in the order of their numbers, or None."""
+        return self.trainer.facts.class_names
+
+    @class_names.setter
+    def class_names(self, new: Any) -> None:
+        names = checked_names(new)
+        check_names(self.trainer, names)
+        self.trainer.facts.class_names = names
+
     def evaluate(
-        self, x: Tree, y: Tree, batch_size: int = 256, *, sample_weight: Tree = None
-    ) -> dict[str, float]:
+        self,
+        x: Tree,
+        y: Tree = None,
+        batch_size: int = 256,
+        *,
+        sample_weight: Tree = None,
+        report: bool = False,
+    ) -> Any:
         """Measure loss and metrics on a data set, in inference mode.
 
         Parameters
@@ -36,16 +78,21 @@ class Predictor(ModelNames):
             and in float64 to the last bit: see ``docs/numerics.md``.
         sample_weight : array (n,), optional
             Weight of each sample in the loss. Metrics are not weighted.
+        report : bool
+            Return a report instead: precision, recall and F1 score of each class, confusion matrix,
+            top-k accuracy and calibration; of a network whose outputs are numbers, their errors.
 
         Returns
         -------
-        dict of float
-            ``loss`` and metrics over all samples.
+        dict of float, or report
+            ``loss`` and metrics over all samples. A report has them, too, and prints as that of
+            scikit-learn: see ``docs/evaluation.md``.
 
         Raises
         ------
         TypeError, ValueError
-            If the data is empty, not finite, or does not fit the network.
+            If the data is empty, not finite, or does not fit the network; if there is no report,
+            because the loss does not say what outputs mean.
 
         Examples
         --------
@@ -56,7 +103,12 @@ class Predictor(ModelNames):
         0.5
         """
         batch_size = whole(batch_size, "batch_size")
-        return self.trainer.evaluate(checked_data(self.trainer, x, y, sample_weight), batch_size)
+        if flag(report, "report"):
+            check_report(self.trainer)
+        data = checked_data(self.trainer, x, y, sample_weight)
+        if report:
+            return evaluation_report(self.trainer, data, batch_size)
+        return self.trainer.evaluate(data, batch_size)
 
     def predict(self, x: Tree, batch_size: int = 256) -> Tree:
         """Return the outputs of the network, in inference mode.
@@ -87,10 +139,37 @@ class Predictor(ModelNames):
         >>> model.predict(np.zeros((3, 1, 28, 28))).shape
         (3, 10)
         """
-        batch_size = whole(batch_size, "batch_size")
-        x = checked_inputs(self.trainer, x)
-        parts = [self.trainer.network(batch.x) for batch in DataSet(x, x).parts(batch_size)]
+        batches = self._batches(x, batch_size, compare=True)
+        parts = [self.trainer.network(batch.x) for batch in batches]
         return map_tree(lambda *outputs: np.concatenate(outputs), *parts)
+
+    def _batches(self, x: Tree, batch_size: int, compare: bool = False) -> Iterator[Batch]:
+        """Return batches of inputs as the network takes them, preprocessed once.
+
+        With ``compare``, warn of inputs that lie far from those of the training.
+        """
+        batch_size, facts = whole(batch_size, "batch_size"), self.trainer.facts
+        if isinstance(x, DataSet):
+            raw = unprepared(x)
+            if compare and facts.summary is not None:
+                self._compare(raw.take(slice(0, COMPARED_OF_SET)).x)
+            if facts.preprocess is not None:
+                x = raw.prepared(facts.preprocess)
+            return x.parts(batch_size)
+        x = checked_inputs(self.trainer, x)
+        if compare and facts.summary is not None and not isinstance(x, (tuple, dict)):
+            self._compare(x[: min(COMPARED, batch_size)])
+        data = DataSet(x, x)
+        if facts.preprocess is not None:
+            data = data.prepared(facts.preprocess)
+        return data.parts(batch_size)
+
+    def _compare(self, x: Any) -> None:
+        """Warn if raw inputs lie far from those of the training."""
+        summary = self.trainer.facts.summary
+        difference = "" if summary is None else what_is_far(summary, x)
+        if difference:
+            warn(difference)
 
     def predict_proba(self, x: Tree, batch_size: int = 256) -> Tree:
         """Return the probabilities that the outputs stand for, as the loss says.
@@ -166,6 +245,46 @@ class Predictor(ModelNames):
             raise ValueError(f"no classes from {self._loss_name()}: {kind.no_classes}")
         return kind.classes(self.predict(x, batch_size))
 
+    def predict_labels(self, x: Tree, batch_size: int = 256) -> Any:
+        """Return the name of the most probable class of each sample.
+
+        Parameters
+        ----------
+        x : array (n, ...)
+            Inputs.
+        batch_size : int
+            Samples at a time, as of `predict`.
+
+        Returns
+        -------
+        array of str (n, ...)
+            ``class_names`` of what `predict_classes` returns. For labels that do not exclude each
+            other (`losses.BinaryCrossEntropy` of several outputs): a list of lists of names.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `predict_classes`; ValueError if the model has no class names.
+
+        Examples
+        --------
+        >>> import deepfs as dfs
+        >>> parts = dfs.layers.Identity(), dfs.losses.CrossEntropy(), dfs.optimizers.SGD()
+        >>> model = dfs.Model(*parts, class_names=["cat", "dog"])
+        >>> model.predict_labels(np.array([[0.0, 2.0], [3.0, 1.0]])).tolist()
+        ['dog', 'cat']
+        """
+        names = self.class_names
+        if names is None:
+            raise ValueError(
+                'the model has no class names: write model.class_names = ["cat", "dog", ...], '
+                "or call predict_classes(x) for their numbers"
+            )
+        classes = self.predict_classes(x, batch_size)
+        check_names(self.trainer, names)
+        several = self.trainer.loss.output_kind is BINARY_LOGITS and classes.ndim > 1
+        return labels_of(names, classes, several)
+
     def outputs_of(self, x: Tree, names: str | Sequence[str], batch_size: int = 256) -> Any:
         """Return the outputs of inner layers, in inference mode.
 
@@ -203,11 +322,10 @@ class Predictor(ModelNames):
         >>> {name: y.shape for name, y in model.outputs_of(x, ["dense_1", "dense_2"]).items()}
         {'dense_1': (3, 32), 'dense_2': (3, 10)}
         """
-        batch_size = whole(batch_size, "batch_size")
-        x = checked_inputs(self.trainer, x)
+        batches = self._batches(x, batch_size)
         wanted = [names] if isinstance(names, str) else [*names]
         watched = Watched(self.trainer.network, wanted)
-        found = joined([watched(batch.x) for batch in DataSet(x, x).parts(batch_size)])
+        found = joined([watched(batch.x) for batch in batches])
         return found[names] if isinstance(names, str) else found
 
     def _output_kind(self) -> OutputKind:

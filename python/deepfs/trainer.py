@@ -17,6 +17,7 @@ from ._check import flag
 from ._names import hint
 from ._trees import Tree, leaves, map_tree
 from .data.batches import Batch, DataSet
+from .data.facts import DataFacts
 from .layers import Layer
 from .layers._container import Container, walk
 from .layers._parameter import gradients, structure
@@ -69,6 +70,7 @@ class Trainer:
         self.check_finite, self.report_penalty = check_finite, report_penalty
         self.steps = self.epochs = self.state_since = 0
         self.stop_training = False
+        self.facts = DataFacts()
         self._key = object()  # tells schedules whose they are
         self.arena: Arena | None = None
         self.state: dict[str, Array] = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterable
 from functools import partial
 from typing import Any
@@ -13,11 +12,21 @@ import numpy as np
 from .._arrays import Array, Shape, ignore_overflow
 from .._trees import Tree, leaves, map_shapes, map_tree
 from ..callbacks import Callback
-from ..data.batches import Batch, DataSet, Stream, samples_of, shapes_of, weighted_by_class
+from ..data.batches import (
+    Batch,
+    DataSet,
+    OfAnother,
+    Stream,
+    samples_of,
+    shapes_of,
+    unprepared,
+    weighted_by_class,
+)
 from ..data.containers import Lazy, as_data
 from ..layers import Dense, Flatten, Graph, Layer
 from ..layers._container import Container, walk
 from ..losses import Combined
+from ..losses._output_kinds import warn
 from ..trainer import Trainer
 
 PIECE_ENTRIES = 2**18  # looked at together: a MB of float32
@@ -38,8 +47,10 @@ def _form(tree: Any) -> Tree:
     return tree if isinstance(tree, (tuple, dict)) else None
 
 
-def checked_inputs(trainer: Trainer, x: Any) -> Tree:
-    """Return inputs as arrays, or arrays that are read by slices.
+def checked_inputs(trainer: Trainer, x: Any, unfitted: bool = False) -> Tree:
+    """Return raw inputs as arrays, or arrays that are read by slices.
+
+    With ``unfitted``, a preprocessing may be fitted later, and their shape is checked then.
 
     Raises
     ------
@@ -52,15 +63,22 @@ def checked_inputs(trainer: Trainer, x: Any) -> Tree:
         raise ValueError(f"Model needs at least 1 sample, got inputs of shape {_shapes(x)}")
     if len(counts) > 1:
         raise ValueError(f"Model needs inputs of one length, got shapes {_shapes(x)}")
+    preprocess = trainer.facts.preprocess
     for what, leaf in named(x, "inputs"):
-        check_finite(leaf, what, trainer.network)
+        check_finite(leaf, what, trainer.network if preprocess is None else None)
+    if preprocess is not None and unfitted and not preprocess.fitted:
+        return x
     try:
-        trainer.build(x)
-        trainer.network.out_shape(in_shape(x))
+        first = x if preprocess is None else preprocess(x[:1])
+        trainer.build(first)
+        trainer.network.out_shape(in_shape(first))
     except ValueError as error:
         ranks = {leaf.ndim for leaf in leaves(x)}
         if ranks <= {1, 3}:  # numbers without an axis of features, images without one of channels
             raise ValueError(f"{error}; x[:, None] adds an axis of length 1") from None
+        seen, shape = trainer.facts.summary, tuple(getattr(x, "shape", ()))
+        if seen is not None and len(shape) == 4 and shape[3] == len(seen.low) != shape[1]:
+            raise ValueError(f"{error}; write x.transpose(0, 3, 1, 2)") from None
         raise
     return x
 
@@ -73,8 +91,22 @@ def in_shape(x: Tree) -> Any:
 def checked_data(
     trainer: Trainer, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None
 ) -> DataSet:
-    """Return inputs and targets, checked; raise an error that names the first wrong sample."""
-    x = checked_inputs(trainer, x)
+    """Return inputs and targets, checked and preprocessed; name the first wrong sample."""
+    return ready(trainer, raw_data(trainer, x, y, sample_weight, class_weight))
+
+
+def raw_data(
+    trainer: Trainer, x: Any, y: Any, sample_weight: Any, class_weight: Any, unfitted: bool = False
+) -> DataSet:
+    """Return inputs and targets, as far as they can be checked without the outputs' shape."""
+    if isinstance(x, DataSet):
+        if y is not None or sample_weight is not None or class_weight is not None:
+            raise TypeError(
+                f"{type(x).__name__} has its own targets and weights: leave out y, sample_weight "
+                "and class_weight"
+            )
+        return x
+    x = checked_inputs(trainer, x, unfitted)
     if y is None:
         raise TypeError("Model needs targets beside the inputs, got None")
     y = as_data(y, "targets", forms(trainer)[1])
@@ -85,7 +117,14 @@ def checked_data(
                 f"Model needs a target for each input, got {samples} inputs and {what} {leaf.shape}"
             )
         check_finite(leaf, what)
-    data = DataSet(x, y, weights(trainer, y, samples, sample_weight, class_weight))
+    return DataSet(x, y, weights(trainer, y, samples, sample_weight, class_weight))
+
+
+def ready(trainer: Trainer, data: DataSet) -> DataSet:
+    """Return a data set as the network takes it, preprocessed once; check its targets."""
+    preprocess = trainer.facts.preprocess
+    if preprocess is not None:
+        data = unprepared(data).prepared(preprocess)
     check_targets(trainer, data)
     return data
 
@@ -159,12 +198,15 @@ def check_samples(x: Array, dtype: Any, what: str, first: int) -> None:
 
 def check_targets(trainer: Trainer, data: DataSet) -> None:
     """Raise an error for inputs of a wrong shape and for any wrong target."""
-    trainer.build(data.x)
-    out_shape = trainer.network.out_shape(in_shape(data.x))
-    warn_of_images(trainer.network, data.x)
+    x = data.first()
+    trainer.build(x)
+    out_shape = trainer.network.out_shape(in_shape(x))
+    warn_of_images(trainer.network, x)
     dtype = trainer.network.built_dtype
     largest = max(leaves(map_shapes(math.prod, out_shape)))
     rows = max(1, 2**20 // max(1, largest))
+    if isinstance(data, OfAnother) and data.y is not None:
+        data = DataSet(data.y, data.y, data.weight)  # inputs need not be read
     for start in range(0, data.samples, rows):
         batch = data.take(slice(start, start + rows))
         zeros = partial(_zeros, len(batch), dtype)
@@ -203,7 +245,8 @@ def check_batches(trainer: Trainer, data: DataSet, batch_size: int, drop_last: b
     last = 0 if drop_last else data.samples % batch_size
     samples = last or min(data.samples, batch_size)
     try:
-        trainer.network.check_training(map_tree(lambda leaf: (samples, *leaf.shape[1:]), data.x))
+        shapes = map_tree(lambda leaf: (samples, *leaf.shape[1:]), data.first())
+        trainer.network.check_training(shapes)
     except ValueError as error:
         raise ValueError(
             f"{error}: that would be the last batch of an epoch; drop_last=True leaves it out"
@@ -221,21 +264,21 @@ def warn_of_images(network: Layer, x: Tree) -> None:
         if len(shape) == 4 and not isinstance(first, (Flatten, Dense)):
             h, w, c = shape[1:]
             if c in (1, 3, 4) and h > c and w > c:
-                warnings.warn(
+                warn(
                     f"{what} of shape {shape} look like channels-last images; deepfs takes "
-                    f"(n, c, h, w): write x.transpose(0, 3, 1, 2)",
-                    stacklevel=5,
+                    f"(n, c, h, w): write x.transpose(0, 3, 1, 2)"
                 )
         if leaf.dtype == np.uint8 and len(shape) > 1 and leaf[: min(len(leaf), 64)].max() > 15:
-            warnings.warn(
+            warn(
                 f"{what} are integers up to 255; networks learn from numbers near 1: write "
-                "x / np.float32(255)",
-                stacklevel=5,
+                "x / np.float32(255)"
             )
 
 
 def checked_validation(trainer: Trainer, data: Any) -> DataSet:
     """Return inputs, targets and perhaps weights to validate on."""
+    if isinstance(data, DataSet):
+        return checked_data(trainer, data, None)
     if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
         raise TypeError(
             "validation_data must be (inputs, targets) or (inputs, targets, sample weights), "
@@ -248,9 +291,16 @@ def checked_validation(trainer: Trainer, data: Any) -> DataSet:
 def checked_stream(trainer: Trainer, x: Any, y: Any, steps_per_epoch: int | None) -> Stream | None:
     """Return an iterable of batches that is to be trained on; None if ``x`` is data itself."""
     is_data = hasattr(x, "shape") or hasattr(x, "__array__") or hasattr(x, "toarray")
-    if y is not None or is_data or isinstance(x, (str, bytes, dict)) or not _iterable(x):
+    is_data = is_data or isinstance(x, (str, bytes, dict, DataSet))
+    if y is not None or is_data or not _iterable(x):
         return None
-    stream = Stream(x, steps_per_epoch, forms(trainer))
+    preprocess = trainer.facts.preprocess
+    if preprocess is not None and not preprocess.fitted:
+        raise RuntimeError(
+            f"fit cannot fit {preprocess!r} to an iterable: fit it before, as by "
+            "model.preprocess.fit(x) on an array of training inputs"
+        )
+    stream = Stream(x, steps_per_epoch, forms(trainer), preprocess)
     check_batch(trainer, stream.look(), 1)
     batch = stream.look()
     check_targets(trainer, DataSet(*batch))
@@ -284,7 +334,7 @@ def checked_batch(
     """Return a batch as arrays; raise ValueError if it has no samples."""
     if (
         type(x) is type(y) is np.ndarray
-        and sample_weight is class_weight is None
+        and sample_weight is class_weight is trainer.facts.preprocess is None
         and x.dtype.kind in "iuf"
         and y.dtype.kind in "iuf"
         and x.size
@@ -302,8 +352,8 @@ def checked_batch(
     else:
         batch = Batch(x, y, weights(trainer, y, samples_of(x), sample_weight, class_weight))
     if any(isinstance(leaf, Lazy) for leaf in (*leaves(x), *leaves(y))):
-        return DataSet(*batch).take(slice(None))
-    return batch
+        batch = DataSet(*batch).take(slice(None))
+    return batch if preprocess is None else Batch(preprocess(batch.x), batch.y, batch.weight)
 
 
 def _shapes(tree: Tree) -> Any:
