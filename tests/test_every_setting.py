@@ -16,7 +16,6 @@ from deepfs import (
     layers,
     losses,
     optimizers,
-    augment,
     preprocessing,
     regularizers,
     schedules,

@@ -39,7 +39,7 @@ ORDER = """
     _table augment metrics
     layers
     _im2col data losses networks optimizers
-    means
+    _parts means
     trainer testing
     callbacks inspection saving
     training

@@ -9,6 +9,7 @@ from typing import Any
 
 from ._arrays import Array
 from ._check import flag, whole
+from ._parts import Delegated, Metric, check_kinds, named_metrics
 from ._trees import Tree
 from .callbacks import Callback
 from .data.batches import DataSet, Stream
@@ -21,7 +22,7 @@ from .optimizers._networks import warn_of_no_epoch
 from .preprocessing import Preprocess
 from .saving.checkpoints import Checkpoints
 from .schedules import Schedule
-from .trainer import Delegated, Metric, Trainer, check_kinds, named_metrics
+from .trainer import Trainer
 from .training.fit import Run
 from .training.history import History
 from .training.inputs import (

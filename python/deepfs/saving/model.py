@@ -16,12 +16,13 @@ from .._arrays import Array, Shape
 from .._check import flag, one_of, shown, whole
 from .._check import shape as shape_of
 from .._fields import is_built_in
+from .._parts import check_kinds
 from ..data.facts import SUMMARY
 from ..layers import Layer
 from ..layers._container import Container, walk
 from ..losses import Loss
 from ..metrics import _named as metrics
-from ..trainer import Trainer, check_kinds
+from ..trainer import Trainer
 from .facts import describe_facts, read_facts
 from .settings import (
     KINDS,

@@ -353,6 +353,7 @@ def checked_batch(
         batch = Batch(x, y, weights(trainer, y, samples_of(x), sample_weight, class_weight))
     if any(isinstance(leaf, Lazy) for leaf in (*leaves(x), *leaves(y))):
         batch = DataSet(*batch).take(slice(None))
+    preprocess = trainer.facts.preprocess
     return batch if preprocess is None else Batch(preprocess(batch.x), batch.y, batch.weight)
 
 
