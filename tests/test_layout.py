@@ -33,8 +33,10 @@ RULES = [
 # package. A folder stands for all that lies in it.
 ORDER = """
     _fields _html _public _repr
-    _check _labels _names _version reference datasets
+    _check _labels _names _version reference
     _arrays _elsewhere _settings config random
+    _pictures
+    datasets
     _trees initializers regularizers schedules
     _table metrics
     layers
@@ -47,7 +49,7 @@ ORDER = """
     predictor
     inspector
     model
-    _load _pictures _command
+    _load _command
     cli
     __main__ __init__
 """

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from . import (
         callbacks,
         config,
+        data,
         datasets,
         initializers,
         layers,
@@ -55,6 +56,7 @@ __all__ = [
     "callbacks",
     "col2im",
     "config",
+    "data",
     "datasets",
     "get_num_threads",
     "im2col",

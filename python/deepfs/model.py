@@ -12,6 +12,7 @@ from ._check import flag, whole
 from ._trees import Tree
 from .callbacks import Callback
 from .data.batches import DataSet, Stream
+from .data.loader import Loader, as_loader
 from .inspector import Inspector
 from .layers import Layer
 from .losses import Loss
@@ -29,8 +30,8 @@ from .training.inputs import (
     checked_callbacks,
     checked_data,
     checked_stream,
-    checked_validation,
 )
+from .training.loaders import checked_validation, data_to_train
 from .training.progress import Progress
 
 
@@ -141,7 +142,7 @@ class Model(Inspector):
         self,
         x: Tree | Iterable[Any],
         y: Tree = None,
-        batch_size: int = 32,
+        batch_size: int | None = None,
         epochs: int = 1,
         validation_data: tuple[Any, ...] | None = None,
         shuffle: bool = True,
@@ -164,16 +165,17 @@ class Model(Inspector):
         x, y : array (n, ...), or tuple or dict of them
             Inputs and targets: what NumPy reads as an array of numbers, or an array that is read by
             slices, such as a data set of h5py. A network of several inputs or outputs takes tuples
-            or dicts. Without ``y``, ``x`` is an iterable of batches ``(inputs, targets)`` or
-            ``(inputs, targets, sample weights)``.
-        batch_size : int
-            Samples per batch; the last batch of an epoch may be smaller. An iterable makes its own.
+            or dicts. Without ``y``, ``x`` is a `data.Loader`, or an iterable of batches ``(inputs,
+            targets)`` or ``(inputs, targets, sample weights)``.
+        batch_size : int, optional
+            Samples per batch, by default 32, or those of the loader; the last batch of an epoch may
+            be smaller. An iterable makes its own.
         epochs : int
             Number of passes over the data.
-        validation_data : (inputs, targets) or (inputs, targets, sample weights), optional
+        validation_data : (inputs, targets), (inputs, targets, weights) or Loader, optional
             Data to evaluate on after each epoch.
         shuffle : bool
-            Use a new random order of the samples in each epoch.
+            Use a new random order of the samples in each epoch, unless the loader says no.
         verbose : {"auto", 0, 1, 2}
             0 is silent, 1 a progress bar, 2 a line per epoch; "auto" is a bar on a terminal and
             lines elsewhere.
@@ -239,7 +241,8 @@ class Model(Inspector):
         True
         >>> folder.cleanup()
         """
-        batch_size, epochs = whole(batch_size, "batch_size"), whole(epochs, "epochs", 0)
+        batch_size = None if batch_size is None else whole(batch_size, "batch_size")
+        epochs = whole(epochs, "epochs", 0)
         accumulate = whole(gradient_accumulation_steps, "gradient_accumulation_steps")
         steps = None if steps_per_epoch is None else whole(steps_per_epoch, "steps_per_epoch")
         drop_last = flag(drop_last, "drop_last")
@@ -248,22 +251,31 @@ class Model(Inspector):
             raise ValueError("checkpoint_every and resume need a folder, got checkpoint=None")
         if checkpoint_every is not None:
             checkpoint_every = whole(checkpoint_every, "checkpoint_every")
-        stream = checked_stream(self.trainer, x, y, steps)
-        if stream is not None:
+        loader = as_loader(x, batch_size)
+        stream = None if loader is not None else checked_stream(self.trainer, x, y, steps)
+        if loader is not None:
+            data: DataSet | Stream = data_to_train(
+                self.trainer, loader, y, sample_weight, class_weight
+            )
+            self._take_over(loader)
+            batch_size, drop_last = loader.batch_size, drop_last or loader.drop_last
+            shuffle = flag(shuffle, "shuffle") and loader.shuffle
+            check_batches(self.trainer, loader, batch_size, drop_last)
+        elif stream is not None:
             if drop_last:
                 raise TypeError("an iterable makes its own batches: leave drop_last out")
             if sample_weight is not None or class_weight is not None:
                 raise TypeError("an iterable yields its own weights: (inputs, targets, weights)")
-            data: DataSet | Stream = stream
+            data = stream
         else:
             data = checked_data(self.trainer, x, y, sample_weight, class_weight)
-            check_batches(self.trainer, data, batch_size, drop_last)
+            check_batches(self.trainer, data, batch_size or 32, drop_last)
         validation = None
         if validation_data is not None:
             validation = checked_validation(self.trainer, validation_data)
         checkpoints = None if checkpoint is None else Checkpoints(checkpoint)
         run = Run(
-            self.trainer, data, validation, batch_size, epochs, steps,
+            self.trainer, data, validation, batch_size or 32, epochs, steps,
             flag(shuffle, "shuffle"), drop_last, accumulate, callbacks, checkpoints,
             checkpoint_every, Progress(verbose, epochs, data.samples),
         )  # fmt: skip
@@ -273,6 +285,12 @@ class Model(Inspector):
             for callback in callbacks:
                 callback.set_model(self)
             return run.run(last)
+
+    def _take_over(self, loader: Loader) -> None:
+        """Take preprocessing and class names of a loader, for `predict`, where there are none."""
+        for name in ("preprocess", "class_names"):
+            if hasattr(self, name) and getattr(self, name) is None:
+                setattr(self, name, getattr(loader, name))
 
     def train_on_batch(
         self,

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Any
 
 import numpy as np
 
-from ._check import whole
 from ._model_names import ModelNames
 from ._trees import Tree, map_tree
-from .data.batches import DataSet
 from .inspection.inner import Watched, joined
 from .losses import OutputKind
 from .trainer import Trainer
-from .training.inputs import checked_data, checked_inputs
+from .training.loaders import data_to_evaluate, inputs_in_parts
 
 
 class Predictor(ModelNames):
@@ -23,17 +22,18 @@ class Predictor(ModelNames):
     trainer: Trainer
 
     def evaluate(
-        self, x: Tree, y: Tree, batch_size: int = 256, *, sample_weight: Tree = None
+        self, x: Tree, y: Tree = None, batch_size: int | None = None, *, sample_weight: Tree = None
     ) -> dict[str, float]:
         """Measure loss and metrics on a data set, in inference mode.
 
         Parameters
         ----------
         x, y : array (n, ...)
-            Inputs and targets.
-        batch_size : int
-            Samples at a time. It bounds the memory. Results of different sizes agree to rounding,
-            and in float64 to the last bit: see ``docs/numerics.md``.
+            Inputs and targets; or a `data.Loader` alone.
+        batch_size : int, optional
+            Samples at a time, by default 256, or those of the loader. It bounds the memory. Results
+            of different sizes agree to rounding, and in float64 to the last bit: see
+            ``docs/numerics.md``.
         sample_weight : array (n,), optional
             Weight of each sample in the loss. Metrics are not weighted.
 
@@ -55,19 +55,20 @@ class Predictor(ModelNames):
         >>> model.evaluate(np.array([[9.0, 0.0], [9.0, 0.0]]), np.array([0, 1]))["accuracy"]
         0.5
         """
-        batch_size = whole(batch_size, "batch_size")
-        return self.trainer.evaluate(checked_data(self.trainer, x, y, sample_weight), batch_size)
+        data, size = data_to_evaluate(self.trainer, x, y, batch_size, sample_weight)
+        return self.trainer.evaluate(data, size)
 
-    def predict(self, x: Tree, batch_size: int = 256) -> Tree:
+    def predict(self, x: Tree, batch_size: int | None = None) -> Tree:
         """Return the outputs of the network, in inference mode.
 
         Parameters
         ----------
         x : array (n, ...)
-            Inputs.
-        batch_size : int
-            Samples at a time. It bounds the memory. Results of different sizes agree to rounding,
-            and in float64 to the last bit: see ``docs/numerics.md``.
+            Inputs, or a `data.Loader`.
+        batch_size : int, optional
+            Samples at a time, by default 256, or those of the loader. It bounds the memory. Results
+            of different sizes agree to rounding, and in float64 to the last bit: see
+            ``docs/numerics.md``.
 
         Returns
         -------
@@ -87,21 +88,21 @@ class Predictor(ModelNames):
         >>> model.predict(np.zeros((3, 1, 28, 28))).shape
         (3, 10)
         """
-        batch_size = whole(batch_size, "batch_size")
-        x = checked_inputs(self.trainer, x)
-        parts = [self.trainer.network(batch.x) for batch in DataSet(x, x).parts(batch_size)]
+        with closing(inputs_in_parts(self.trainer, x, batch_size)) as inputs:
+            parts = [self.trainer.network(part) for part in inputs]
         return map_tree(lambda *outputs: np.concatenate(outputs), *parts)
 
-    def predict_proba(self, x: Tree, batch_size: int = 256) -> Tree:
+    def predict_proba(self, x: Tree, batch_size: int | None = None) -> Tree:
         """Return the probabilities that the outputs stand for, as the loss says.
 
         Parameters
         ----------
         x : array (n, ...)
-            Inputs.
-        batch_size : int
-            Samples at a time. It bounds the memory. Results of different sizes agree to rounding,
-            and in float64 to the last bit: see ``docs/numerics.md``.
+            Inputs, or a `data.Loader`.
+        batch_size : int, optional
+            Samples at a time, by default 256, or those of the loader. It bounds the memory. Results
+            of different sizes agree to rounding, and in float64 to the last bit: see
+            ``docs/numerics.md``.
 
         Returns
         -------
@@ -129,16 +130,17 @@ class Predictor(ModelNames):
             raise ValueError(f"no probabilities from {self._loss_name()}: {kind.no_probabilities}")
         return kind.probabilities(self.predict(x, batch_size))
 
-    def predict_classes(self, x: Tree, batch_size: int = 256) -> Tree:
+    def predict_classes(self, x: Tree, batch_size: int | None = None) -> Tree:
         """Return the most probable class of each sample, as the loss says.
 
         Parameters
         ----------
         x : array (n, ...)
-            Inputs.
-        batch_size : int
-            Samples at a time. It bounds the memory. Results of different sizes agree to rounding,
-            and in float64 to the last bit: see ``docs/numerics.md``.
+            Inputs, or a `data.Loader`.
+        batch_size : int, optional
+            Samples at a time, by default 256, or those of the loader. It bounds the memory. Results
+            of different sizes agree to rounding, and in float64 to the last bit: see
+            ``docs/numerics.md``.
 
         Returns
         -------
@@ -166,7 +168,7 @@ class Predictor(ModelNames):
             raise ValueError(f"no classes from {self._loss_name()}: {kind.no_classes}")
         return kind.classes(self.predict(x, batch_size))
 
-    def outputs_of(self, x: Tree, names: str | Sequence[str], batch_size: int = 256) -> Any:
+    def outputs_of(self, x: Tree, names: str | Sequence[str], batch_size: int | None = None) -> Any:
         """Return the outputs of inner layers, in inference mode.
 
         Parameters
@@ -175,9 +177,9 @@ class Predictor(ModelNames):
             Inputs, as `predict` takes them.
         names : str or sequence of str
             Names of layers or containers, as in the summary and in the names of parameters.
-        batch_size : int
-            Samples at a time. It bounds the memory of all but the results, and changes no more
-            than rounding.
+        batch_size : int, optional
+            Samples at a time, by default 256, or those of the loader. It bounds the memory of all
+            but the results, and changes no more than rounding.
 
         Returns
         -------
@@ -203,11 +205,10 @@ class Predictor(ModelNames):
         >>> {name: y.shape for name, y in model.outputs_of(x, ["dense_1", "dense_2"]).items()}
         {'dense_1': (3, 32), 'dense_2': (3, 10)}
         """
-        batch_size = whole(batch_size, "batch_size")
-        x = checked_inputs(self.trainer, x)
         wanted = [names] if isinstance(names, str) else [*names]
         watched = Watched(self.trainer.network, wanted)
-        found = joined([watched(batch.x) for batch in DataSet(x, x).parts(batch_size)])
+        with closing(inputs_in_parts(self.trainer, x, batch_size)) as inputs:
+            found = joined([watched(part) for part in inputs])
         return found[names] if isinstance(names, str) else found
 
     def _output_kind(self) -> OutputKind:

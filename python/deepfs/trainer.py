@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
@@ -332,12 +332,13 @@ class Trainer:
         """
         check_kinds(self.loss, "loss")
         means = Means(self.loss, self.metrics)
-        for batch in data.parts(batch_size):
-            if stopped():
-                break
-            outputs = self.network(batch.x)
-            cache = self.loss.forward(outputs, batch.y, batch.weight)[1]
-            means.add(cache, outputs, batch.y)
+        with closing(data.parts(batch_size)) as parts:
+            for batch in parts:
+                if stopped():
+                    break
+                outputs = self.network(batch.x)
+                cache = self.loss.forward(outputs, batch.y, batch.weight)[1]
+                means.add(cache, outputs, batch.y)
         return means.values()
 
     def end_epoch(self, logs: Mapping[str, float]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,8 +37,11 @@ class DataSet:
         self.x, self.y, self.weight = x, y, weight
         self.samples = samples_of(x)
 
-    def take(self, index: slice | Array) -> Batch:
-        """Return the samples of a slice, or of an array of indices, in memory."""
+    def take(self, index: slice | Array, epoch: int | None = None, seed: int = 0) -> Batch:
+        """Return the samples of a slice, or of an array of indices, in memory.
+
+        An epoch of a run, and its seed, ask for what training changes: a `Loader` augments.
+        """
 
         def pick(data: Any) -> Array:
             part: Array = data[index]
@@ -47,7 +50,13 @@ class DataSet:
         weight = None if self.weight is None else map_tree(pick, self.weight)
         return Batch(map_tree(pick, self.x), map_tree(pick, self.y), weight)
 
-    def parts(self, size: int) -> Iterator[Batch]:
+    def batches(
+        self, picks: Iterable[slice | Array], epoch: int | None, seed: int = 0
+    ) -> Generator[Batch]:
+        """Yield the samples of each slice or array of indices; see `take`."""
+        return (self.take(pick, epoch, seed) for pick in picks)
+
+    def parts(self, size: int) -> Generator[Batch]:
         """Yield the samples in their order, ``size`` at a time."""
         for start in range(0, self.samples, size):
             yield self.take(slice(start, start + size))

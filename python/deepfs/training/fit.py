@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from itertools import islice
 from typing import Any
 
@@ -27,7 +28,8 @@ from .interrupt import Interrupt
 from .progress import Progress
 
 EVALUATED = 256  # samples at a time in validation
-SINCE_0_1_0 = {"drop_last": False, "steps_per_epoch": None}  # settings that its files lack
+# settings that its files lack
+SINCE_0_1_0 = {"drop_last": False, "steps_per_epoch": None, "loader": None}
 
 
 class Run:
@@ -107,24 +109,24 @@ class Run:
     def _epoch(self) -> dict[str, float]:
         """Take the remaining steps of an epoch; validate; return its logs."""
         trainer = self.trainer
-        steps = self._steps()
         self.progress.begin(self.epoch + 1, self.samples_done)
         if self.samples_done == 0:
             self.means = Means(trainer.loss, trainer.metrics)  # callbacks may have exchanged them
             self._call("on_epoch_begin", self.epoch, logs={})
-        while not (trainer.stop_training or self.interrupt.asked):
-            batches = next(steps, None)
-            if batches is None:
-                break
-            number = self.steps_done
-            self._call("on_train_batch_begin", number, logs={})
-            logs = trainer.step(batches, self.means)
-            samples = sum(map(len, batches))
-            self.steps_done, self.samples_done = number + 1, self.samples_done + samples
-            self.progress.step(samples, self.means.values)
-            self._call("on_train_batch_end", number, logs=logs)
-            if self.checkpoint_every and trainer.steps % self.checkpoint_every == 0:
-                self._save()
+        with closing(self._steps()) as steps:  # a Loader's thread ends with them
+            while not (trainer.stop_training or self.interrupt.asked):
+                batches = self._next(steps)
+                if batches is None:
+                    break
+                number = self.steps_done
+                self._call("on_train_batch_begin", number, logs={})
+                logs = trainer.step(batches, self.means)
+                samples = sum(map(len, batches))
+                self.steps_done, self.samples_done = number + 1, self.samples_done + samples
+                self.progress.step(samples, self.means.values)
+                self._call("on_train_batch_end", number, logs=logs)
+                if self.checkpoint_every and trainer.steps % self.checkpoint_every == 0:
+                    self._save()
         self.progress.trained()
         logs = self.means.values()
         if not self.interrupt.asked:
@@ -141,7 +143,16 @@ class Run:
             self._save()
         return logs
 
-    def _steps(self) -> Iterator[list[Batch]]:
+    def _next(self, steps: Iterator[list[Batch]]) -> list[Batch] | None:
+        """Return the batches of the next step; where they cannot be read, keep what is trained."""
+        try:
+            return next(steps, None)
+        except Exception:
+            if isinstance(self.data, DataSet):
+                self._save()
+            raise
+
+    def _steps(self) -> Generator[list[Batch]]:
         """Yield the batches of each remaining step of an epoch."""
         data = self.data
         if isinstance(data, Stream):
@@ -157,12 +168,13 @@ class Run:
         samples = len(order) - len(order) % size if self.drop_last else len(order)
         if self.steps_per_epoch is not None:
             samples = min(samples, self.steps_per_epoch * size * self.accumulate)
-        while self.samples_done < samples:
-            stop = min(self.samples_done + size * self.accumulate, samples)
-            yield [
-                data.take(order[start : min(start + size, stop)])
-                for start in range(self.samples_done, stop, size)
-            ]
+        starts = range(self.samples_done, samples, size)
+        picks = (order[start : min(start + size, samples)] for start in starts)
+        # another fit of the same model has another stream, and other augmentations
+        seed = (self.random.seed + (self.random.stream << 32)) % 2**63
+        with closing(data.batches(picks, self.epoch, seed)) as batches:
+            while step := list(islice(batches, self.accumulate)):
+                yield step
 
     def _order(self) -> Array:
         """Return the order of the samples in this epoch: a function of its number."""
@@ -178,8 +190,9 @@ class Run:
         logs: dict[str, float] = {}
         try:
             self._call("on_test_begin", logs={})
+            size = getattr(self.validation_data, "batch_size", EVALUATED)  # a Loader's own
             measured = self.trainer.evaluate(
-                self.validation_data, EVALUATED, lambda: self.interrupt.asked
+                self.validation_data, size, lambda: self.interrupt.asked
             )
             if not self.interrupt.asked:
                 logs = {f"val_{name}": value for name, value in measured.items()}
@@ -194,6 +207,7 @@ class Run:
     def _settings(self) -> dict[str, Any]:
         """Return the settings that must be the same in a resumed run."""
         return {
+            "loader": None,
             **self.data.shapes(),
             "batch_size": self.batch_size,
             "gradient_accumulation_steps": self.accumulate,

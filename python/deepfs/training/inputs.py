@@ -234,17 +234,6 @@ def warn_of_images(network: Layer, x: Tree) -> None:
             )
 
 
-def checked_validation(trainer: Trainer, data: Any) -> DataSet:
-    """Return inputs, targets and perhaps weights to validate on."""
-    if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
-        raise TypeError(
-            "validation_data must be (inputs, targets) or (inputs, targets, sample weights), "
-            f"got {type(data).__name__}"
-            + (f" of {len(data)}" if isinstance(data, (tuple, list)) else "")
-        )
-    return checked_data(trainer, *data)
-
-
 def checked_stream(trainer: Trainer, x: Any, y: Any, steps_per_epoch: int | None) -> Stream | None:
     """Return an iterable of batches that is to be trained on; None if ``x`` is data itself."""
     is_data = hasattr(x, "shape") or hasattr(x, "__array__") or hasattr(x, "toarray")
