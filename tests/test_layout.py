@@ -38,7 +38,7 @@ ORDER = """
     _pictures
     datasets
     _trees initializers regularizers schedules
-    _table metrics
+    _table augment metrics
     layers
     _im2col data losses networks optimizers
     means
@@ -69,7 +69,7 @@ KERNEL_ORDER = """
     conv_tiles conv_depthwise conv_one_channel conv_winograd_1d conv_winograd
     conv_indirect conv_col2im
     activation_functions argmax_pack pool_windows pool_2x2 batch_norm_sums group_norm_sums
-    activation batch_norm conv group_norm optimizers pool resize
+    activation batch_norm conv group_norm image optimizers pool resize
     softmax
 """
 

@@ -23,6 +23,7 @@ from ._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from . import (
+        augment,
         callbacks,
         config,
         data,
@@ -53,6 +54,7 @@ __all__ = [
     "Graph",
     "History",
     "Model",
+    "augment",
     "callbacks",
     "col2im",
     "config",

@@ -12,7 +12,7 @@ from ._names import FREEZE, hint
 
 MODULES = (
     "layers", "losses", "optimizers", "schedules", "regularizers", "initializers", "metrics",
-    "callbacks", "networks", "datasets", "testing",
+    "callbacks", "networks", "datasets", "testing", "augment",
 )  # fmt: skip
 
 OWN_LAYER = "derive a class from deepfs.layers.Layer, see docs/add_a_layer.md"
