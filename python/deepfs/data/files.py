@@ -40,9 +40,7 @@ def read_path(path: str | os.PathLike[str]) -> ImageFolder | tuple[Any, Any, Any
         return array_in(path), None, None
     if suffix == ".bin" or name.startswith("data_batch") or name in ("test_batch", "train", "test"):
         return read_cifar(path)
-    raise ValueError(
-        f"Loader does not know the suffix {suffix or 'of'!r} of {path}: it reads {KNOWN}"
-    )
+    raise ValueError(f"Loader does not know the kind of {path}: it reads {KNOWN}")
 
 
 def is_idx(name: str) -> bool:

@@ -260,9 +260,7 @@ def source_of_paths(given: Any) -> Source:
 
     if isinstance(given, tuple):
         if len(given) not in (2, 3):
-            raise TypeError(
-                f"Loader takes a path, or those of inputs and targets, got {len(given)}"
-            )
+            raise TypeError(f"Loader takes a path, or two or three of arrays, got {len(given)}")
         return ArraySource(*map(array_in, given))
     found = read_path(given)
     if isinstance(found, ImageFolder):

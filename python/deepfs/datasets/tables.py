@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import os
+import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +25,13 @@ PAIRS = (
 def read_csv(
     path: str | os.PathLike[str], target: str | int | None = None
 ) -> tuple[Array, Array, tuple[str, ...] | None]:
-    """Read a table of numbers and its targets from a CSV file.
+    r"""Read a table of numbers and its targets from a CSV file.
 
     Parameters
     ----------
     path : str or path-like
         A file of lines of fields with commas, semicolons or tabs between them, in UTF-8. The first
-        line holds names if one of its fields is no number.
+        line holds names if it has fewer numbers than the second.
     target : str or int, optional
         Name or number of the column of targets. By default the one that is called label, target,
         class or y, else the last.
@@ -55,7 +57,7 @@ def read_csv(
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder, "flowers.csv")
-    ...     _ = path.write_text("length,width,species\\n1.4,0.2,setosa\\n4.7,1.4,versicolor\\n")
+    ...     _ = path.write_text("length,width,species\n1.4,0.2,setosa\n4.7,1.4,versicolor\n")
     ...     x, y, class_names = read_csv(path)
     >>> x.shape, y, class_names
     ((2, 2), array([0, 1]), ('setosa', 'versicolor'))
@@ -64,15 +66,13 @@ def read_csv(
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             lines = [file.readline(1 << 20) for _ in range(2)]
-            delimiter = max(",;\t", key=lines[0].count)
-            first = next(csv.reader(lines[:1], delimiter=delimiter), [])
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} must be text in UTF-8: {error}") from None
+    delimiter = max(",;\t", key=lines[0].count)
+    first, second = (next(csv.reader([line], delimiter=delimiter), []) for line in lines)
     if not first:
         raise ValueError(f"{path} must be a table of numbers, got an empty first line")
-    named = any(not is_number(field) for field in first) and bool(lines[1].strip())
-    if named and all(not is_number(field) for field in first[:-1]) is False:
-        named = any(not is_number(field) for field in first[:-1])  # text may be the last target
+    named = sum(map(is_number, first)) < (sum(map(is_number, second)) or not second)
     names = [field.strip() for field in first] if named else [str(i) for i in range(len(first))]
     at = column_of(path, names, target, named)
     others = [i for i in range(len(names)) if i != at]
@@ -103,20 +103,18 @@ def columns(
 ) -> Array:
     """Read some columns of a table."""
     try:
-        return np.loadtxt(
-            path, dtype, comments=None, delimiter=delimiter, skiprows=int(named), usecols=which,
-            ndmin=2, encoding="utf-8-sig", quotechar='"',
-        )  # fmt: skip
+        with warnings.catch_warnings(action="ignore"):  # of no lines
+            rows = np.loadtxt(
+                path, dtype, comments=None, delimiter=delimiter, skiprows=int(named),
+                usecols=which, ndmin=2, encoding="utf-8-sig", quotechar='"',
+            )  # fmt: skip
     except (ValueError, IndexError) as error:
-        text = str(error)
-        for word in ("at row ", "column "):
-            if word not in text:
-                break
-        else:
-            column = int(text.rpartition("column ")[2].rstrip("; .")) - 1
-            if 0 <= column < len(names) and named:
-                text += f" ({names[column]!r}): leave it out, or make numbers of its text"
-        raise ValueError(f"{path} must be a table of numbers: {text}") from None
+        column = re.search(r"column (\d+)\W*$", str(error))
+        name = f" ({names[int(column[1]) - 1]!r})" if column and named else ""
+        raise ValueError(f"{path} must be a table of numbers: {error}{name}") from None
+    if not len(rows):
+        raise ValueError(f"{path} must have a line of numbers at least, got none")
+    return rows
 
 
 def classes_of(y: Array) -> tuple[Array, tuple[str, ...] | None]:
