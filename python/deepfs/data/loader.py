@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import importlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from .._arrays import Array
 from .._check import flag, whole
 from .._settings import ExplainedSettings, Settings
 from .._trees import Tree, map_tree
+from ..augment import Pipeline, pipeline
 from ..datasets.folder import ImageFolder, checked_names
 from ..random import Random
 from .batches import Batch, DataSet, shapes_of
@@ -22,6 +22,7 @@ from .prefetch import ahead
 from .sources import Raw, Source, source_of
 from .views import View
 
+PLAIN = Pipeline(None)  # changes nothing, but gathers and converts
 FITTED = 256  # samples at a time that a preprocessing is fitted to
 
 
@@ -114,17 +115,15 @@ class Loader(ExplainedSettings, DataSet):
         self.class_names = (
             self.source.class_names if self.class_names is None else checked_names(self.class_names)
         )
-        self.pipeline: Any = None
-        if self.augment is not None:
-            if not is_image(self.source.shape):
-                raise ValueError(
-                    f"augment= needs images (c, h, w), got samples of shape {self.source.shape}"
-                )
-            self.pipeline = importlib.import_module("deepfs.augment").pipeline(self.augment)
-        if self.preprocess is not None and not is_one(self.source.shape):
-            raise ValueError("preprocess= needs inputs that are one array, got several")
+        self.pipeline = pipeline(self.augment)
+        for name in ("augment", "preprocess"):
+            if getattr(self, name) is not None and not is_one(self.source.shape):
+                raise ValueError(f"{name}= needs inputs that are one array, got several")
+        if len(self.pipeline):
+            self.pipeline.check(self.source.shape)
         self.numbers: Array | None = None  # those of the source's samples that are taken
         self.factors: Array | None = None  # of the weights of the source's samples
+        self.classes: int | None = None  # of the network that is trained
         self.own_random: Random | None = None  # of iterations outside of `fit`
 
     @property
@@ -192,12 +191,28 @@ class Loader(ExplainedSettings, DataSet):
         vars(part)["numbers"] = self._numbers_of(np.asarray(numbers))
         return part
 
+    def for_outputs(self, shape: Any) -> Loader:
+        """Return a loader that mixes labels to as many probabilities as a network has outputs."""
+        part = copy.copy(self)
+        vars(part)["classes"] = shape[0] if is_one(shape) and shape else None
+        return part
+
     def weighted(self, factor: Array) -> Loader:
         """Return a loader with a factor of the weight of each sample."""
         part, factors = copy.copy(self), np.ones(len(self.source))
         factors[self._numbers_of(slice(None))] = factor
         vars(part)["factors"] = factors
         return part
+
+    def prepared(self, preprocess: Any) -> Loader:
+        """Return a loader with a preprocessing, which becomes a part of its kernel."""
+        part = copy.copy(self)
+        vars(part)["preprocess"] = preprocess
+        return part
+
+    def first(self) -> Tree:
+        """Return the inputs of the first sample, as the network gets them."""
+        return self.take(np.zeros(1, np.int64)).x
 
     def fit_preprocess(self) -> None:
         """Fit the preprocessing to all samples, not augmented, unless it is fitted."""
@@ -264,61 +279,42 @@ class Loader(ExplainedSettings, DataSet):
         x, y, weight = self._inputs(raw, numbers, epoch, seed), raw.y, raw.weight
         if self.factors is not None:
             weight = self.factors[numbers] if weight is None else weight * self.factors[numbers]
-        if self.pipeline is not None and epoch is not None:
-            classes = None if self.class_names is None else len(self.class_names)
-            x, y, weight = self.pipeline.mix(x, y, weight, numbers, epoch, seed, classes)
+        if epoch is not None and self.pipeline.mixes:
+            x, y, weight = self.pipeline.mix(
+                x, y, weight, numbers, epoch, seed, self.classes or self._number_of_classes()
+            )
         return Batch(x, y, weight)
 
     def _inputs(self, raw: Raw, numbers: Array, epoch: int | None, seed: int) -> Tree:
         """Return inputs: gathered, augmented if an epoch is given, preprocessed."""
-        source, x, index = self.source, raw.x, raw.picks
-        pipeline = None if epoch is None else self.pipeline
-        if pipeline is None and source.scale is None and self.preprocess is None:
-            return x if index is None else x[index]
-        scale, shift, rest = source.scale, None, self.preprocess
+        source, x, picks = self.source, raw.x, raw.picks
+        pipeline = PLAIN if epoch is None else self.pipeline
+        if not len(pipeline) and source.scale is None and self.preprocess is None:
+            return x if picks is None else x[picks]
+        scale: Any = source.scale
+        shift, rest = None, self.preprocess
         affine = None if rest is None else rest.affine(source.shape)
         if affine is not None:
             (factor, shift), rest = affine, None
-            scale = factor if scale is None else scale if factor is None else scale * factor
+            scale = factor if scale is None else scale * factor
         dtype = np.float64 if source.dtype == np.float64 else np.float32
-        if is_image(source.shape):
-            x = gathered(pipeline, x, index, numbers, epoch or 0, seed, scale, shift, dtype)
-        else:
-            x = changed((x if index is None else x[index]).astype(dtype), scale, shift)
+        picks = np.arange(len(x)) if picks is None else picks
+        x = pipeline.images(x, picks, numbers, epoch or 0, seed, scale, shift, dtype)
         return x if rest is None else rest(x)
 
-
-def gathered(
-    pipeline: Any, x: Array, index: Array | None, numbers: Array, epoch: int, seed: int,
-    scale: Any, shift: Any, dtype: Any,
-) -> Array:  # fmt: skip
-    """Return images ``x[index]``, converted, augmented, times a scale, plus a shift."""
-    if pipeline is None:
-        return changed((x if index is None else x[index]).astype(dtype), scale, shift)
-    if x.dtype not in (np.uint8, np.float32, np.float64) or not x.flags.c_contiguous:
-        x, index = np.ascontiguousarray(x if index is None else x[index], dtype), None
-    index = np.arange(len(x)) if index is None else index
-    return pipeline.images(x, index, numbers, epoch, seed, scale, shift, dtype)
-
-
-def changed(x: Array, scale: Any, shift: Any) -> Array:
-    """Return ``x * scale + shift``, in place, where they are given."""
-    for factor, into in ((scale, np.multiply), (shift, np.add)):
-        if factor is not None:
-            each = np.asarray(factor, x.dtype)
-            per_channel = each.ndim == 1 and x.ndim == 4
-            into(x, each[:, None, None] if per_channel else each, out=x)
-    return x
+    def _number_of_classes(self) -> int | None:
+        """Number of classes, if their names or all labels are known."""
+        if self.class_names is not None:
+            return len(self.class_names)
+        labels = self.source.targets
+        if isinstance(labels, np.ndarray) and labels.dtype.kind in "iu":
+            return int(labels.max()) + 1
+        return None
 
 
 def is_one(shape: Any) -> bool:
     """Return whether this is the shape of one array."""
     return isinstance(shape, tuple) and not any(isinstance(part, tuple) for part in shape)
-
-
-def is_image(shape: Any) -> bool:
-    """Return whether this is the shape of one image, ``(c, h, w)``."""
-    return is_one(shape) and len(shape) == 3
 
 
 def described(value: Any) -> Any:

@@ -242,7 +242,7 @@ def source_of(given: Any) -> Source:
         return ArraySource(given.x, given.y, given.weight)
     if is_path(given) or (isinstance(given, tuple) and all(map(is_path, given))):
         return source_of_paths(given)
-    if is_array(given):
+    if is_array(given) or (isinstance(given, dict) and given):
         return ArraySource(given)
     if hasattr(given, "__getitem__") and hasattr(given, "__len__") and not isinstance(given, dict):
         return SampleSource(given)

@@ -86,6 +86,7 @@ def data_to_train(
     """Return a loader to train on: its preprocessing fitted, its samples checked and weighted."""
     loader.fit_preprocess()
     loader = checked_loader(trainer, loader, y, {"sample_weight": sample_weight})
+    loader = loader.for_outputs(trainer.network.out_shape(in_shape(loader.first())))
     if class_weight is None:
         return loader
     return loader.weighted(weighted_by_class(loader.y, class_weight))
