@@ -37,7 +37,7 @@ ORDER = """
     _arrays _elsewhere _settings config random
     _pictures
     datasets
-    _trees initializers regularizers schedules
+    _trees initializers preprocessing regularizers schedules
     _table augment metrics
     layers
     _im2col data losses networks optimizers
@@ -49,7 +49,7 @@ ORDER = """
     predictor
     inspector
     model
-    _load _command
+    _load _command cross_validation
     cli
     __main__ __init__
 """

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         metrics,
         networks,
         optimizers,
+        preprocessing,
         reference,
         regularizers,
         schedules,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from ._im2col import col2im, im2col
     from ._load import load
     from .config import get_num_threads, set_num_threads, show_config, threads
+    from .cross_validation import cross_validate
     from .layers.graph import Graph
     from .model import Model
     from .random import set_seed
@@ -58,6 +60,7 @@ __all__ = [
     "callbacks",
     "col2im",
     "config",
+    "cross_validate",
     "data",
     "datasets",
     "get_num_threads",
@@ -70,6 +73,7 @@ __all__ = [
     "metrics",
     "networks",
     "optimizers",
+    "preprocessing",
     "reference",
     "regularizers",
     "schedules",
@@ -86,6 +90,7 @@ _HOME = {
     "History": "training.history",
     "Model": "model",
     "col2im": "_im2col",
+    "cross_validate": "cross_validation",
     "get_num_threads": "config",
     "im2col": "_im2col",
     "load": "_load",

@@ -12,13 +12,14 @@ from ._check import flag, whole
 from ._trees import Tree
 from .callbacks import Callback
 from .data.batches import DataSet, Stream
-from .data.loader import Loader, as_loader
+from .data.loader import as_loader
 from .inspector import Inspector
 from .layers import Layer
 from .losses import Loss
 from .losses._output_kinds import only_warning
 from .optimizers import Arena, Optimizer
 from .optimizers._networks import warn_of_no_epoch
+from .preprocessing import Preprocess
 from .saving.checkpoints import Checkpoints
 from .schedules import Schedule
 from .trainer import Delegated, Metric, Trainer, check_kinds, check_meaning, named_metrics
@@ -28,10 +29,10 @@ from .training.inputs import (
     check_batches,
     checked_batch,
     checked_callbacks,
-    checked_data,
     checked_stream,
+    checked_validation,
 )
-from .training.loaders import checked_validation, data_to_train
+from .training.prepare import training_data
 from .training.progress import Progress
 
 
@@ -62,6 +63,12 @@ class Model(Inspector):
     seed : int, optional
         Random seed of this model: its initial weights, shuffling and dropout do not depend on what
         else draws random numbers, in this thread or another. By default that of `set_seed`.
+    preprocess : Preprocess or sequence of these, optional
+        What is done to inputs before the network sees them, see `deepfs.preprocessing`: `fit` fits
+        it to its training part, if it is not fitted; all methods that take inputs apply it.
+    class_names : sequence of str, optional
+        Names of the classes in the order of their numbers, for `predict_labels` and reports. Of one
+        output, yes or no: ``(no, yes)``. Both are in the file.
 
     Attributes
     ----------
@@ -104,6 +111,8 @@ class Model(Inspector):
         report_penalty: bool = False,
         *,
         seed: int | None = None,
+        preprocess: Preprocess | Sequence[Preprocess] | None = None,
+        class_names: Sequence[str] | None = None,
     ) -> None:
         network, loss = check_kinds(network, "network"), check_kinds(loss, "loss")
         rule: Optimizer = check_kinds(optimizer, "optimizer")
@@ -116,6 +125,7 @@ class Model(Inspector):
         )  # fmt: skip
         check_meaning(network, loss, self.trainer.metrics)
         self.trainer.auto_metrics = auto
+        self.preprocess, self.class_names = preprocess, class_names
         self.history = History()
 
     @classmethod
@@ -148,6 +158,7 @@ class Model(Inspector):
         shuffle: bool = True,
         verbose: str | int = "auto",
         *,
+        validation_split: float | None = None,
         sample_weight: Tree = None,
         class_weight: Mapping[int, float] | None = None,
         drop_last: bool = False,
@@ -179,6 +190,10 @@ class Model(Inspector):
         verbose : {"auto", 0, 1, 2}
             0 is silent, 1 a progress bar, 2 a line per epoch; "auto" is a bar on a terminal and
             lines elsewhere.
+        validation_split : float, optional
+            Share of the samples to hold out and evaluate on after each epoch, in (0, 1). They are
+            chosen at random, by class if targets are labels, and not the last ones as in Keras;
+            always the same ones of the same targets, see ``docs/data.md``.
         sample_weight : array (n,), optional
             Weight of each sample in the loss, at least 0; or of each term, in the shape of the
             targets. Metrics are not weighted.
@@ -245,38 +260,37 @@ class Model(Inspector):
         epochs = whole(epochs, "epochs", 0)
         accumulate = whole(gradient_accumulation_steps, "gradient_accumulation_steps")
         steps = None if steps_per_epoch is None else whole(steps_per_epoch, "steps_per_epoch")
-        drop_last = flag(drop_last, "drop_last")
+        drop_last, shuffle = flag(drop_last, "drop_last"), flag(shuffle, "shuffle")
+        loader = as_loader(x)
+        if loader is not None:
+            x, batch_size = loader, batch_size or loader.batch_size
+            drop_last, shuffle = drop_last or loader.drop_last, shuffle and loader.shuffle
         callbacks = checked_callbacks(callbacks)
         if checkpoint is None and (checkpoint_every is not None or flag(resume, "resume")):
             raise ValueError("checkpoint_every and resume need a folder, got checkpoint=None")
         if checkpoint_every is not None:
             checkpoint_every = whole(checkpoint_every, "checkpoint_every")
-        loader = as_loader(x, batch_size)
-        stream = None if loader is not None else checked_stream(self.trainer, x, y, steps)
-        if loader is not None:
-            data: DataSet | Stream = data_to_train(
-                self.trainer, loader, y, sample_weight, class_weight
-            )
-            self._take_over(loader)
-            batch_size, drop_last = loader.batch_size, drop_last or loader.drop_last
-            shuffle = flag(shuffle, "shuffle") and loader.shuffle
-            check_batches(self.trainer, loader, batch_size, drop_last)
-        elif stream is not None:
+        stream = checked_stream(self.trainer, x, y, steps)
+        if stream is not None:
             if drop_last:
                 raise TypeError("an iterable makes its own batches: leave drop_last out")
             if sample_weight is not None or class_weight is not None:
                 raise TypeError("an iterable yields its own weights: (inputs, targets, weights)")
-            data = stream
+            if validation_split is not None:
+                raise TypeError("an iterable cannot be split: give fit validation_data")
+            data: DataSet | Stream = stream
+            validation = None
+            if validation_data is not None:
+                validation = checked_validation(self.trainer, validation_data)
         else:
-            data = checked_data(self.trainer, x, y, sample_weight, class_weight)
+            data, validation = training_data(
+                self.trainer, x, y, sample_weight, class_weight, validation_data, validation_split
+            )
             check_batches(self.trainer, data, batch_size or 32, drop_last)
-        validation = None
-        if validation_data is not None:
-            validation = checked_validation(self.trainer, validation_data)
         checkpoints = None if checkpoint is None else Checkpoints(checkpoint)
         run = Run(
             self.trainer, data, validation, batch_size or 32, epochs, steps,
-            flag(shuffle, "shuffle"), drop_last, accumulate, callbacks, checkpoints,
+            shuffle, drop_last, accumulate, callbacks, checkpoints,
             checkpoint_every, Progress(verbose, epochs, data.samples),
         )  # fmt: skip
         last = None if checkpoints is None else checkpoints.newest(resume)
@@ -285,12 +299,6 @@ class Model(Inspector):
             for callback in callbacks:
                 callback.set_model(self)
             return run.run(last)
-
-    def _take_over(self, loader: Loader) -> None:
-        """Take preprocessing and class names of a loader, for `predict`, where there are none."""
-        for name in ("preprocess", "class_names"):
-            if hasattr(self, name) and getattr(self, name) is None:
-                setattr(self, name, getattr(loader, name))
 
     def train_on_batch(
         self,

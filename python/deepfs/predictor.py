@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from . import preprocessing
+from ._check import flag, whole
 from ._model_names import ModelNames
 from ._trees import Tree, map_tree
+from .data.batches import Batch, DataSet, ended
+from .data.facts import checked_names
+from .data.loader import Loader, as_loader
+from .data.subsets import unprepared
+from .data.summary import what_is_far
 from .inspection.inner import Watched, joined
 from .losses import OutputKind
+from .losses._output_kinds import BINARY_LOGITS, warn
+from .preprocessing import Preprocess
 from .trainer import Trainer
-from .training.loaders import data_to_evaluate, inputs_in_parts
+from .training.class_names import check_names, labels_of
+from .training.evaluation import check_report, evaluation_report
+from .training.finite import forms
+from .training.inputs import checked_data, checked_inputs
+from .training.loaders import check_inputs
+
+AT_ONCE = 256  # samples of arrays
+COMPARED = 256  # inputs of a call that are compared with those of the training
+
+
+def size_of(batch_size: Any, data: DataSet) -> int:
+    """Return how many samples to take at a time: what is asked for, or the loader's number."""
+    if batch_size is not None:
+        return whole(batch_size, "batch_size")
+    own: int = getattr(data, "batch_size", AT_ONCE)
+    return own
 
 
 class Predictor(ModelNames):
@@ -21,9 +44,41 @@ class Predictor(ModelNames):
 
     trainer: Trainer
 
+    @property
+    def preprocess(self) -> Preprocess | None:
+        """What is done to inputs before the network sees them, see `deepfs.preprocessing`."""
+        return self.trainer.facts.preprocess
+
+    @preprocess.setter
+    def preprocess(self, new: Any) -> None:
+        made = preprocessing.get(new)
+        if made is not None and forms(self.trainer)[0] is not None:
+            raise ValueError(
+                "preprocess is of inputs that are one array, got a network of several: preprocess "
+                "each before fit and predict"
+            )
+        self.trainer.facts.preprocess = made
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """Names of the classes in the order of their numbers, or None."""
+        return self.trainer.facts.class_names
+
+    @class_names.setter
+    def class_names(self, new: Any) -> None:
+        names = checked_names(new)
+        check_names(self.trainer, names)
+        self.trainer.facts.class_names = names
+
     def evaluate(
-        self, x: Tree, y: Tree = None, batch_size: int | None = None, *, sample_weight: Tree = None
-    ) -> dict[str, float]:
+        self,
+        x: Tree,
+        y: Tree = None,
+        batch_size: int | None = None,
+        *,
+        sample_weight: Tree = None,
+        report: bool = False,
+    ) -> Any:
         """Measure loss and metrics on a data set, in inference mode.
 
         Parameters
@@ -36,16 +91,21 @@ class Predictor(ModelNames):
             ``docs/numerics.md``.
         sample_weight : array (n,), optional
             Weight of each sample in the loss. Metrics are not weighted.
+        report : bool
+            Return a report instead: precision, recall and F1 score of each class, confusion matrix,
+            top-k accuracy and calibration; of a network whose outputs are numbers, their errors.
 
         Returns
         -------
-        dict of float
-            ``loss`` and metrics over all samples.
+        dict of float, or report
+            ``loss`` and metrics over all samples. A report has them, too, and prints as that of
+            scikit-learn: see ``docs/evaluation.md``.
 
         Raises
         ------
         TypeError, ValueError
-            If the data is empty, not finite, or does not fit the network.
+            If the data is empty, not finite, or does not fit the network; if there is no report,
+            because the loss does not say what outputs mean.
 
         Examples
         --------
@@ -55,7 +115,12 @@ class Predictor(ModelNames):
         >>> model.evaluate(np.array([[9.0, 0.0], [9.0, 0.0]]), np.array([0, 1]))["accuracy"]
         0.5
         """
-        data, size = data_to_evaluate(self.trainer, x, y, batch_size, sample_weight)
+        if flag(report, "report"):
+            check_report(self.trainer)
+        data = checked_data(self.trainer, as_loader(x) or x, y, sample_weight)
+        size = size_of(batch_size, data)
+        if report:
+            return evaluation_report(self.trainer, data, size)
         return self.trainer.evaluate(data, size)
 
     def predict(self, x: Tree, batch_size: int | None = None) -> Tree:
@@ -88,9 +153,32 @@ class Predictor(ModelNames):
         >>> model.predict(np.zeros((3, 1, 28, 28))).shape
         (3, 10)
         """
-        with closing(inputs_in_parts(self.trainer, x, batch_size)) as inputs:
-            parts = [self.trainer.network(part) for part in inputs]
+        with ended(self._batches(x, batch_size, compare=True)) as batches:
+            parts = [self.trainer.network(batch.x) for batch in batches]
         return map_tree(lambda *outputs: np.concatenate(outputs), *parts)
+
+    def _batches(self, x: Tree, batch_size: int | None, compare: bool = False) -> Iterator[Batch]:
+        """Return batches of inputs as the network takes them, preprocessed once.
+
+        With ``compare``, warn of inputs that lie far from those of the training.
+        """
+        facts, x = self.trainer.facts, as_loader(x) or x
+        if isinstance(x, DataSet):
+            size = size_of(batch_size, x)
+            if isinstance(x, Loader):
+                check_inputs(self.trainer, x)
+            if facts.preprocess is not None:
+                x = unprepared(x).prepared(facts.preprocess)
+            return x.parts(size)
+        x = checked_inputs(self.trainer, x)
+        if compare and facts.summary is not None and not isinstance(x, (tuple, dict)):
+            difference = what_is_far(facts.summary, x[:COMPARED])
+            if difference:
+                warn(difference)
+        data = DataSet(x, x)
+        if facts.preprocess is not None:
+            data = data.prepared(facts.preprocess)
+        return data.parts(size_of(batch_size, data))
 
     def predict_proba(self, x: Tree, batch_size: int | None = None) -> Tree:
         """Return the probabilities that the outputs stand for, as the loss says.
@@ -168,6 +256,46 @@ class Predictor(ModelNames):
             raise ValueError(f"no classes from {self._loss_name()}: {kind.no_classes}")
         return kind.classes(self.predict(x, batch_size))
 
+    def predict_labels(self, x: Tree, batch_size: int | None = None) -> Any:
+        """Return the name of the most probable class of each sample.
+
+        Parameters
+        ----------
+        x : array (n, ...)
+            Inputs, or a `data.Loader`.
+        batch_size : int
+            Samples at a time, as of `predict`.
+
+        Returns
+        -------
+        array of str (n, ...)
+            ``class_names`` of what `predict_classes` returns. For labels that do not exclude each
+            other (`losses.BinaryCrossEntropy` of several outputs): a list of lists of names.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `predict_classes`; ValueError if the model has no class names.
+
+        Examples
+        --------
+        >>> import deepfs as dfs
+        >>> parts = dfs.layers.Identity(), dfs.losses.CrossEntropy(), dfs.optimizers.SGD()
+        >>> model = dfs.Model(*parts, class_names=["cat", "dog"])
+        >>> model.predict_labels(np.array([[0.0, 2.0], [3.0, 1.0]])).tolist()
+        ['dog', 'cat']
+        """
+        names = self.class_names
+        if names is None:
+            raise ValueError(
+                'the model has no class names: write model.class_names = ["cat", "dog", ...], '
+                "or call predict_classes(x) for their numbers"
+            )
+        classes = self.predict_classes(x, batch_size)
+        check_names(self.trainer, names)
+        several = self.trainer.loss.output_kind is BINARY_LOGITS and classes.ndim > 1
+        return labels_of(names, classes, several)
+
     def outputs_of(self, x: Tree, names: str | Sequence[str], batch_size: int | None = None) -> Any:
         """Return the outputs of inner layers, in inference mode.
 
@@ -177,9 +305,9 @@ class Predictor(ModelNames):
             Inputs, as `predict` takes them.
         names : str or sequence of str
             Names of layers or containers, as in the summary and in the names of parameters.
-        batch_size : int, optional
-            Samples at a time, by default 256, or those of the loader. It bounds the memory of all
-            but the results, and changes no more than rounding.
+        batch_size : int
+            Samples at a time. It bounds the memory of all but the results, and changes no more
+            than rounding.
 
         Returns
         -------
@@ -207,8 +335,8 @@ class Predictor(ModelNames):
         """
         wanted = [names] if isinstance(names, str) else [*names]
         watched = Watched(self.trainer.network, wanted)
-        with closing(inputs_in_parts(self.trainer, x, batch_size)) as inputs:
-            found = joined([watched(part) for part in inputs])
+        with ended(self._batches(x, batch_size)) as batches:
+            found = joined([watched(batch.x) for batch in batches])
         return found[names] if isinstance(names, str) else found
 
     def _output_kind(self) -> OutputKind:

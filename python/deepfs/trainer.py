@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
@@ -16,7 +16,8 @@ from ._arrays import Array, FixedDict
 from ._check import flag
 from ._names import hint
 from ._trees import Tree, leaves, map_tree
-from .data.batches import Batch, DataSet
+from .data.batches import Batch, DataSet, ended
+from .data.facts import DataFacts
 from .layers import Layer
 from .layers._container import Container, walk
 from .layers._parameter import gradients, structure
@@ -69,6 +70,7 @@ class Trainer:
         self.check_finite, self.report_penalty = check_finite, report_penalty
         self.steps = self.epochs = self.state_since = 0
         self.stop_training = False
+        self.facts = DataFacts()
         self._key = object()  # tells schedules whose they are
         self.arena: Arena | None = None
         self.state: dict[str, Array] = {}
@@ -332,7 +334,7 @@ class Trainer:
         """
         check_kinds(self.loss, "loss")
         means = Means(self.loss, self.metrics)
-        with closing(data.parts(batch_size)) as parts:
+        with ended(data.parts(batch_size)) as parts:
             for batch in parts:
                 if stopped():
                     break

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from .._arrays import Array
 from .._check import number
 from .._trees import Tree, leaves, map_tree
 from .containers import as_data
+
+T = TypeVar("T")
 
 
 class Batch(NamedTuple):
@@ -30,8 +33,26 @@ def samples_of(tree: Tree) -> int:
     return len(next(leaves(tree)))
 
 
+@contextmanager
+def ended(batches: Iterator[T]) -> Iterator[Iterator[T]]:
+    """End what yields batches with the ``with`` block: a thread that reads ahead ends with it."""
+    try:
+        yield batches
+    finally:
+        if hasattr(batches, "close"):
+            batches.close()
+
+
 class DataSet:
-    """Samples that are picked by number: arrays, or arrays that are read by slices."""
+    """Samples that are picked by number: arrays, or arrays that are read by slices.
+
+    Attributes
+    ----------
+    preprocess : Preprocess or None
+        What `take` and `parts` have done to the inputs; None: nothing, it is left to the model.
+    """
+
+    preprocess: Any = None
 
     def __init__(self, x: Tree, y: Tree, weight: Tree = None) -> None:
         self.x, self.y, self.weight = x, y, weight
@@ -52,11 +73,11 @@ class DataSet:
 
     def batches(
         self, picks: Iterable[slice | Array], epoch: int | None, seed: int = 0
-    ) -> Generator[Batch]:
+    ) -> Iterator[Batch]:
         """Yield the samples of each slice or array of indices; see `take`."""
         return (self.take(pick, epoch, seed) for pick in picks)
 
-    def parts(self, size: int) -> Generator[Batch]:
+    def parts(self, size: int) -> Iterator[Batch]:
         """Yield the samples in their order, ``size`` at a time."""
         for start in range(0, self.samples, size):
             yield self.take(slice(start, start + size))
@@ -67,6 +88,22 @@ class DataSet:
             "inputs": shapes_of(self.x),
             "targets": shapes_of(self.y),
         }
+
+    def first(self) -> Tree:
+        """Return inputs, or some of them, whose shapes and dtype are those that a network gets."""
+        return self.x
+
+    def subset(self, numbers: Array) -> DataSet:
+        """Return the samples of these numbers as a data set, without copying them."""
+        from .subsets import Subset
+
+        return Subset(self, numbers)
+
+    def prepared(self, preprocess: Any) -> DataSet:
+        """Return a data set with preprocessed inputs, which does not change this one."""
+        from .subsets import Prepared
+
+        return Prepared(self, preprocess)
 
 
 def shapes_of(tree: Tree) -> list[Any]:
@@ -84,9 +121,14 @@ class Stream:
     """
 
     def __init__(
-        self, source: Iterable[Any], steps_per_epoch: int | None, form: tuple[Tree, Tree]
+        self,
+        source: Iterable[Any],
+        steps_per_epoch: int | None,
+        form: tuple[Tree, Tree],
+        preprocess: Any = None,
     ) -> None:
         self.source, self.steps, self.form = source, steps_per_epoch, form
+        self.preprocess = preprocess
         self.samples: int | None = None  # of an epoch
         self.iterator: Iterator[Any] | None = None
         self.first: Batch | None = None  # looked at before the first step, not used yet
@@ -141,7 +183,12 @@ class Stream:
     def _next(self) -> Batch | None:
         assert self.iterator is not None
         given = next(self.iterator, None)
-        return None if given is None else as_batch(given, self.form, _name(self.source))
+        if given is None:
+            return None
+        batch = as_batch(given, self.form, _name(self.source))
+        if self.preprocess is None:
+            return batch
+        return Batch(self.preprocess(batch.x), batch.y, batch.weight)
 
 
 def as_batch(given: Any, form: tuple[Tree, Tree], source: str) -> Batch:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 
+from .. import preprocessing
 from .._arrays import Array
 from .._check import flag, whole
 from .._settings import ExplainedSettings, Settings
@@ -23,7 +24,6 @@ from .sources import Raw, Source, source_of
 from .views import View
 
 PLAIN = Pipeline(None)  # changes nothing, but gathers and converts
-FITTED = 256  # samples at a time that a preprocessing is fitted to
 
 
 @dataclass(repr=False)
@@ -115,6 +115,7 @@ class Loader(ExplainedSettings, DataSet):
         self.class_names = (
             self.source.class_names if self.class_names is None else checked_names(self.class_names)
         )
+        self.preprocess = preprocessing.get(self.preprocess)
         self.pipeline = pipeline(self.augment)
         for name in ("augment", "preprocess"):
             if getattr(self, name) is not None and not is_one(self.source.shape):
@@ -161,7 +162,7 @@ class Loader(ExplainedSettings, DataSet):
 
     def batches(
         self, picks: Iterable[slice | Array], epoch: int | None, seed: int = 0
-    ) -> Generator[Batch]:
+    ) -> Iterator[Batch]:
         """Yield the batches of an epoch; a thread reads the next one meanwhile.
 
         The thread only reads and decodes. What the kernels do stays here: two threads that run
@@ -180,7 +181,7 @@ class Loader(ExplainedSettings, DataSet):
             for raw, numbers in reader:
                 yield self._made(raw, numbers, epoch, seed)
 
-    def parts(self, size: int) -> Generator[Batch]:
+    def parts(self, size: int) -> Iterator[Batch]:
         """Yield the samples in their order, not augmented."""
         starts = range(0, self.samples, size)
         return self.batches((slice(start, start + size) for start in starts), None)
@@ -214,14 +215,6 @@ class Loader(ExplainedSettings, DataSet):
         """Return the inputs of the first sample, as the network gets them."""
         return self.take(np.zeros(1, np.int64)).x
 
-    def fit_preprocess(self) -> None:
-        """Fit the preprocessing to all samples, not augmented, unless it is fitted."""
-        if self.preprocess is None or self.preprocess.fitted:
-            return
-        plain = copy.copy(self)
-        vars(plain)["preprocess"] = None
-        self.preprocess.fit(lambda: (batch.x for batch in plain.parts(FITTED)))
-
     @property
     def x(self) -> Tree:
         """The inputs as the model gets them, read when they are indexed."""
@@ -246,8 +239,12 @@ class Loader(ExplainedSettings, DataSet):
     @property
     def weight(self) -> Tree:
         """The weights of the samples, or None."""
-        example = self.take(np.zeros(1, np.int64)).weight
-        return example if example is None else self._view(example, lambda batch: batch.weight)
+        known = self.source.weight
+        if self.factors is not None:
+            known = self.factors if known is None else known * self.factors
+        if known is None or self.numbers is None:
+            return known
+        return map_tree(lambda leaf: leaf[self.numbers], known)
 
     @staticmethod
     def _part(key: Any) -> Callable[[Batch], Array]:
@@ -303,7 +300,7 @@ class Loader(ExplainedSettings, DataSet):
         return x if rest is None else rest(x)
 
     def _number_of_classes(self) -> int | None:
-        """Number of classes, if their names or all labels are known."""
+        """Return the number of classes, if their names or all labels are known."""
         if self.class_names is not None:
             return len(self.class_names)
         labels = self.source.targets

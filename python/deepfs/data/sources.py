@@ -36,6 +36,8 @@ class Source(ABC):
     target_shapes : shapes of all targets, or the tree of these; None without targets
     targets : array or None
         All targets, where they are known without reading the inputs.
+    weight : array or None
+        All sample weights.
     scale : float or None
         Factor that makes numbers from 0 to 1 of the stored values of pictures.
     in_memory : bool
@@ -47,6 +49,7 @@ class Source(ABC):
     dtype: np.dtype[Any]
     target_shapes: Any = None
     targets: Tree = None
+    weight: Tree = None
     scale: float | None = None
     in_memory = False
     class_names: tuple[str, ...] | None = None

@@ -21,6 +21,7 @@ from ..layers._container import Container, walk
 from ..losses import Loss
 from ..metrics import _named as metrics
 from ..trainer import Trainer, check_kinds
+from .facts import SUMMARY, describe_facts, read_facts
 from .settings import (
     KINDS,
     MAX_LAYERS,
@@ -58,6 +59,7 @@ def describe(trainer: Trainer) -> dict[str, Any]:
         "state_since": trainer.state_since,
         "epochs": trainer.epochs,
         "frozen": [name for name, layer in leaves(network) if layer.frozen],
+        **describe_facts(trainer.facts),
     }
     same: dict[str, Any] = json.loads(json.dumps(description))
     return same
@@ -101,7 +103,7 @@ def arrays_of(trainer: Trainer) -> dict[str, Array]:
         arena = trainer.prepare()
         for kind, flat in trainer.state.items():
             arrays |= {f"state/{kind}/{name}": view for name, view in arena.split(flat).items()}
-    return arrays
+    return arrays | trainer.facts.arrays()
 
 
 def save(trainer: Trainer, path: str | Path) -> None:
@@ -146,6 +148,7 @@ def read(
             check_fields(description)
             build(trainer.network, description, file)
             restore_counters(trainer, description)
+            trainer.facts = read_facts(description, file, reader)
         except CheckpointError:
             raise
         except (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError,
@@ -169,8 +172,17 @@ def restore(trainer: Trainer, file: TensorFile) -> None:
     try:
         restore_moving_fields(optimizer, theirs["optimizer"])
         mine = describe(trainer) | {"optimizer": json.loads(json.dumps(to_config(optimizer)))}
-        theirs = {"frozen": []} | theirs
-        for name in ("network", "loss", "optimizer", "metrics", "in_shape", "dtype", "frozen"):
+        theirs = {"frozen": [], "preprocess": None} | theirs
+        for name in (
+            "network",
+            "loss",
+            "optimizer",
+            "metrics",
+            "in_shape",
+            "dtype",
+            "frozen",
+            "preprocess",
+        ):
             check_same(name, mine[name], theirs[name], file.path)
     except (LookupError, TypeError, ValueError) as error:
         raise CheckpointError(f"{file.path} does not describe a model: {error}") from error
@@ -261,8 +273,9 @@ def restore_counters(trainer: Trainer, description: Mapping[str, Any]) -> None:
 
 def read_arrays(trainer: Trainer, file: TensorFile, beside: str = "run/") -> None:
     """Read the arrays of a model from a file: all, or none if one is missing or does not fit."""
-    arrays = arrays_of(trainer)
-    names = [name for name in file.entries if not name.startswith(beside)]
+    # a summary of the inputs is no part of the state: `fit` makes it, of the same data
+    arrays = {n: a for n, a in arrays_of(trainer).items() if not n.startswith(SUMMARY)}
+    names = [name for name in file.entries if not name.startswith((beside, SUMMARY))]
     for name in [*arrays, *names]:
         if name not in file.entries or name not in arrays:
             where = "lacks" if name not in file.entries else "has, and the network lacks,"

@@ -14,7 +14,7 @@ from .. import random
 from .._arrays import Array
 from .._check import flag, whole
 from ..callbacks import Callback
-from ..data.batches import Batch, DataSet, Stream
+from ..data.batches import Batch, DataSet, Stream, ended
 from ..means import Means
 from ..random import Random
 from ..saving.checkpoints import Checkpoints
@@ -172,7 +172,7 @@ class Run:
         picks = (order[start : min(start + size, samples)] for start in starts)
         # another fit of the same model has another stream, and other augmentations
         seed = (self.random.seed + (self.random.stream << 32)) % 2**63
-        with closing(data.batches(picks, self.epoch, seed)) as batches:
+        with ended(data.batches(picks, self.epoch, seed)) as batches:
             while step := list(islice(batches, self.accumulate)):
                 yield step
 

@@ -1,0 +1,151 @@
+"""A summary of the training inputs, and a warning of inputs that lie far from them.
+
+Kept are a few numbers per channel, of at most `LOOKED_AT` samples: the range of values, mean and
+standard deviation, and the same of the means of single samples. The rules are made to stay silent
+on ordinary data: a range must be left by as much as it is wide, and a mean must be further away
+than six deviations of the means of samples, and outside of their range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from .._arrays import Array
+
+LOOKED_AT = 512  # samples in the summary
+BLOCKS = 16  # they lie in so many blocks, evenly spaced, for data that is read by slices
+LEAST = 16  # samples without which a summary says nothing
+OUTSIDE = 0.01  # share of the values of a channel that may lie outside
+MANY = 0.05  # share of the channels that may be far away, where there are many
+DEVIATIONS = 6.0  # of means of samples
+SPREAD = 0.6  # the same in deviations of single values, for samples whose means are all alike
+NAMES = ("low", "high", "mean", "std", "mean_low", "mean_high", "mean_std")
+
+
+@dataclass(frozen=True)
+class InputSummary:
+    """Statistics of the raw training inputs per channel, axis 1; each array is ``(c,)``.
+
+    Attributes
+    ----------
+    low, high, mean, std : array
+        Of all values.
+    mean_low, mean_high, mean_std : array
+        Range and standard deviation of the means of samples.
+    """
+
+    low: Array
+    high: Array
+    mean: Array
+    std: Array
+    mean_low: Array
+    mean_high: Array
+    mean_std: Array
+
+    def arrays(self) -> dict[str, Array]:
+        """Return the arrays by name."""
+        return {name: getattr(self, name) for name in NAMES}
+
+    @staticmethod
+    def of_arrays(arrays: Mapping[str, Array]) -> InputSummary:
+        """Return what `arrays` returned as a summary; raise ValueError if it is none."""
+        shapes = {a.shape for a in arrays.values()}
+        good = {*arrays} == {*NAMES} and len(shapes) == 1 and len(shapes.pop()) == 1
+        if not good or not all(a.dtype == np.float64 for a in arrays.values()):
+            raise ValueError(f"a summary of inputs has {', '.join(NAMES)}, got {', '.join(arrays)}")
+        return InputSummary(**arrays)
+
+
+def summarize(read: Callable[[slice], Any], samples: int) -> InputSummary | None:
+    """Return the summary of inputs, given a function that reads a slice of them.
+
+    None: there are very few, or each input is several arrays.
+    """
+    if samples < LEAST:
+        return None
+    size = LOOKED_AT // BLOCKS
+    starts = np.linspace(0, samples - size, BLOCKS).astype(int) if samples > LOOKED_AT else [0]
+    stops = size if samples > LOOKED_AT else samples
+    parts = [read(slice(int(start), int(start) + stops)) for start in starts]
+    if isinstance(parts[0], (tuple, dict)) or prod(parts[0].shape[1:]) == 0:
+        return None
+    values = by_channel(np.concatenate(parts))
+    means = values.mean(axis=2)
+    return InputSummary(
+        values.min(axis=(0, 2)), values.max(axis=(0, 2)),
+        values.mean(axis=(0, 2)), values.std(axis=(0, 2)),
+        means.min(axis=0), means.max(axis=0), means.std(axis=0),
+    )  # fmt: skip
+
+
+def by_channel(x: Array) -> Array:
+    """Return samples as float64 ``(n, c, values)``."""
+    values = x.astype(np.float64, copy=False)
+    return values.reshape(len(x), x.shape[1] if x.ndim > 1 else 1, -1)
+
+
+def what_is_far(summary: InputSummary, x: Array) -> str:
+    """Return in words how inputs differ from the training inputs, and what to write; or ""."""
+    channels = len(summary.low)
+    if (x.shape[1] if x.ndim > 1 else 1) != channels:
+        if x.ndim == 4 and x.shape[-1] == channels:
+            return (
+                f"inputs of shape {x.shape} have {x.shape[1]} channels, the training inputs had "
+                f"{channels}: write x.transpose(0, 3, 1, 2)"
+            )
+        return f"inputs have {x.shape[1:2]} channels, the training inputs had {channels}"
+    values = x.reshape(len(x), channels, -1)
+    width = summary.high - summary.low
+    low, high = summary.low - width, summary.high + width
+    if not ((values.min(axis=(0, 2)) >= low) & (values.max(axis=(0, 2)) <= high)).all():
+        edges = low[:, None], high[:, None]
+        outside = ((values < edges[0]) | (values > edges[1])).mean(axis=(0, 2))
+        if many((outside > OUTSIDE) & (width > 0)):
+            return of_range(summary, values)
+    top, most = float(values.max()), float(summary.high.max())
+    if 0 < top <= 1 and most >= 100 and values.min() >= 0 and (summary.low >= 0).all():
+        return of_range(summary, values)
+    mean = values.mean(axis=(0, 2), dtype=np.float64)
+    allowed = np.maximum(DEVIATIONS * summary.mean_std, SPREAD * summary.std)
+    margin = (summary.mean_high - summary.mean_low) / 2
+    away = np.abs(mean - summary.mean) > allowed
+    away &= (mean < summary.mean_low - margin) | (mean > summary.mean_high + margin)
+    if not many(away & (width > 0)):
+        return ""
+    text = f"inputs have the mean {listed(mean)}, the training inputs had {listed(summary.mean)}"
+    ends = float(summary.low.min()), most
+    mirrored = ends[0] + ends[1] - mean
+    inside = float(values.min()) >= ends[0] and top <= ends[1]
+    if x.ndim == 4 and inside and (np.abs(mirrored - summary.mean) <= allowed).all():
+        whole = f"{ends[0] + ends[1]:.4g}"
+        return f"{text}: they look like negatives, as dark digits on light; write {whole} - x"
+    return f"{text}: prepare them as the training data was"
+
+
+def many(far: Array) -> bool:
+    """Return whether enough channels are far away: one of a few, more of many."""
+    return bool(far.sum() >= max(1.0, MANY * far.size))
+
+
+def of_range(summary: InputSummary, values: Array) -> str:
+    """Return in words that inputs have another range, and what to write."""
+    low, high = float(values.min()), float(values.max())
+    least, most = float(summary.low.min()), float(summary.high.max())
+    text = f"inputs are from {low:.4g} to {high:.4g}, the training inputs from {least:.4g} to "
+    text += f"{most:.4g}"
+    if least >= 0 and 0.5 < most <= 1 and low >= 0 and 1 < high <= 255:
+        return f"{text}: write x / np.float32(255)"
+    if least >= 0 and 100 <= most <= 255 and low >= 0 and high <= 1:
+        return f"{text}: write x * np.float32(255)"
+    return f"{text}: scale them as the training data was"
+
+
+def listed(numbers: Array) -> str:
+    """Return a few numbers as text."""
+    text = ", ".join(f"{each:.3g}" for each in numbers[:3])
+    return text + (", ..." if len(numbers) > 3 else "")
