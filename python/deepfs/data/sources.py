@@ -117,10 +117,16 @@ class FolderSource(Source):
     def __len__(self) -> int:
         return len(self.folder)
 
+    @property
+    def in_memory(self) -> bool:  # type: ignore[override]
+        """Whether all images have been read and kept."""
+        return self.folder.cache and self.folder.kept.complete
+
     def read(self, numbers: Array) -> Raw:
-        images = self.folder.read(numbers)
         labels = None if self.targets is None else self.targets[numbers]
-        return Raw(images, None, labels, None)
+        if self.in_memory:  # the kernel gathers them
+            return Raw(self.folder.kept.images, numbers, labels, None)
+        return Raw(self.folder.read(numbers), None, labels, None)
 
     def describe(self) -> dict[str, Any]:
         root, digest = self.folder.directory, sha256()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -55,6 +55,9 @@ class ImageFolder(ExplainedSettings):
     class_names : sequence of str, optional
         The classes in their order; by default the sorted subfolders. Give a validation set those of
         the training set: classes that it lacks keep their numbers.
+    cache : bool
+        Keep images in memory once they are read, ``n * c * h * w`` bytes, so that only the first
+        epoch decodes them. The name is that of Keras's ``Dataset.cache``.
 
     Attributes
     ----------
@@ -102,6 +105,7 @@ class ImageFolder(ExplainedSettings):
     pad_to_aspect_ratio: bool = field(default=False, kw_only=True)
     labels: str | None = field(default="inferred", kw_only=True)
     class_names: Sequence[str] | None = field(default=None, kw_only=True)
+    cache: bool = field(default=False, kw_only=True)
 
     _instead: ClassVar = {
         "classes": "it is called 'class_names' here",
@@ -124,12 +128,14 @@ class ImageFolder(ExplainedSettings):
         self.pad_to_aspect_ratio = flag(self.pad_to_aspect_ratio, "pad_to_aspect_ratio")
         if self.crop_to_aspect_ratio and self.pad_to_aspect_ratio:
             raise ValueError("crop_to_aspect_ratio and pad_to_aspect_ratio exclude each other")
+        self.cache = flag(self.cache, "cache")
         self.labels = one_of(self.labels, "labels", ("inferred", None))
         need_pillow(self.directory)
         self.paths: list[Path] = []
         self.targets: Array = np.zeros(0, np.int64)
         self._find(None if self.class_names is None else checked_names(self.class_names))
         self.image_shape = self._shape()
+        self.kept = Kept(self)  # of these settings: others make another one
 
     def _find(self, names: tuple[str, ...] | None) -> None:
         """Set paths, targets and class names."""
@@ -232,10 +238,35 @@ class ImageFolder(ExplainedSettings):
 
     def read(self, numbers: Array) -> Array:
         """Return several images, uint8 ``(n, c, h, w)``."""
+        if self.cache:
+            return self.kept.read(numbers, self.image)
         images = np.empty((len(numbers), *self.image_shape), np.uint8)
         for image, number in zip(images, numbers, strict=True):
             image[...] = self.image(int(number))
         return images
+
+
+class Kept:
+    """The images of a folder that were read before."""
+
+    def __init__(self, folder: ImageFolder) -> None:
+        self.shape = (len(folder), *folder.image_shape)
+        self.images: Array = np.empty((0, *folder.image_shape), np.uint8)
+        self.there = np.zeros(len(folder), bool)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all are there."""
+        return bool(self.there.all())
+
+    def read(self, numbers: Array, image: Callable[[int], Array]) -> Array:
+        """Return images; read those that are not there."""
+        if not len(self.images):
+            self.images = np.empty(self.shape, np.uint8)
+        for number in numbers[~self.there[numbers]].tolist():
+            self.images[number] = image(number)
+            self.there[number] = True
+        return self.images[numbers]
 
 
 def checked_names(names: Any, name: str = "class_names") -> tuple[str, ...]:
