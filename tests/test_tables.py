@@ -90,7 +90,7 @@ def test_npz_by_the_names_in_use(names, tmp_path):
 def test_npz_that_cannot_be_taken(tmp_path):
     path = tmp_path / "a.npz"
     np.savez(path, a=np.zeros(3))
-    with pytest.raises(ValueError, match="must hold arrays x and y .* got a: write Loader"):
+    with pytest.raises(ValueError, match=r"must hold arrays x and y .* got a: write Loader"):
         read_npz(path)
     np.savez(path, x=np.array([{}]), y=np.zeros(1))
     with pytest.raises(ValueError, match=r"a\.npz must be an \.npz file of arrays: Object arrays"):
