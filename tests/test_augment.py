@@ -375,6 +375,9 @@ def test_batches_of_none_and_one(rng):
         (lambda: A.pipeline(A.RandomCrop), TypeError, r"not their classes: RandomCrop\(\)"),
         (lambda: A.pipeline(["flip"]), TypeError, "must be a transform of deepfs.augment, a func"),
         (lambda: A.pipeline(lambda x: x), TypeError, r"takes functions f\(image, rng\), got <lam"),
+        (lambda: A.RandomRotation, AttributeError, "it is called RandomAffine here"),
+        (lambda: dfs.layers.RandomFlip, AttributeError, "deepfs.augment.RandomHorizontalFlip"),
+        (lambda: A.Compose, AttributeError, "give a list of transforms"),
         (lambda: A.RandomResizedCrop, AttributeError, "has no attribute 'RandomResizedCrop'"),
     ],
 )

@@ -17,6 +17,7 @@ import deepfs
 from cnn_core import conv
 from deepfs import (
     Model,
+    augment,
     callbacks,
     initializers,
     layers,
@@ -57,6 +58,7 @@ def public():
         schedules,
         regularizers,
         callbacks,
+        augment,
     )
     found = {
         f"{module.__name__.removeprefix('deepfs.')}.{name}": getattr(module, name)

@@ -10,6 +10,7 @@ import pytest
 
 import deepfs as dfs
 from deepfs import (
+    augment,
     callbacks,
     initializers,
     layers,
@@ -45,7 +46,8 @@ BAD = [  # for some setting or other
 def public():
     """Return all classes with settings that can be built, and how to build one."""
     found = {}
-    for module in (layers, losses, optimizers, schedules, regularizers, initializers, callbacks):
+    for module in (layers, losses, optimizers, schedules, regularizers, initializers, callbacks,
+                   augment):  # fmt: skip
         for name in module.__all__:
             kind = getattr(module, name)
             if not isinstance(kind, type) or inspect.isabstract(kind):
@@ -86,7 +88,8 @@ every_built = pytest.mark.parametrize(
 
 
 def test_every_public_class_takes_part():
-    for module in (layers, losses, optimizers, schedules, regularizers, initializers, callbacks):
+    for module in (layers, losses, optimizers, schedules, regularizers, initializers, callbacks,
+                   augment):  # fmt: skip
         for name in module.__all__:
             kind = getattr(module, name)
             if isinstance(kind, type) and name not in ("Arena", "Parameter", "StepContext"):

@@ -171,6 +171,17 @@ FOREIGN: dict[str, str] = {
     "EarlyStopping": "set self.model.stop_training = True in on_epoch_end of a Callback",
     "ExponentialMovingAverage": "callbacks.EMA",
     "ModelCheckpoint": CHECKPOINT,
+    # augmentation
+    "Compose": "give a list of transforms",
+    "Mixup": "augment.MixUp",
+    "RandomBrightness": "augment.ColorJitter",
+    "RandomContrast": "augment.ColorJitter",
+    "RandomErasing": "augment.Cutout",
+    "RandomFlip": "augment.RandomHorizontalFlip",
+    "RandomRotation": "augment.RandomAffine",
+    "RandomTranslation": "augment.RandomAffine",
+    "RandomZoom": "augment.RandomAffine",
+    "Cutmix": "augment.CutMix",
     # the package
     "DataLoader": FIT,
     "Functional": "layers.Graph",

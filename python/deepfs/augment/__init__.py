@@ -8,8 +8,6 @@ What happens to an image is a function of the seed, the epoch and the number of 
 neither threads nor batches nor an interruption of the training change it.
 """
 
-from __future__ import annotations
-
 from .._elsewhere import explain_absent as _explain_absent
 from .._public import public_names as _public_names
 from ._pipeline import Pipeline, pipeline
