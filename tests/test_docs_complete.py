@@ -25,6 +25,7 @@ from deepfs import (
     metrics,
     networks,
     optimizers,
+    preprocessing,
     reference,
     regularizers,
     schedules,
@@ -44,6 +45,7 @@ HELPERS = {  # have no settings of a kind, and no mathematics
     *("optimizers.StepContext", "optimizers.zeros_like"),
     *("initializers.get", "losses.get", "metrics.get", "metrics.without_ignored", "optimizers.get"),
     *("losses.Combined", "losses.FunctionLoss"),
+    *("preprocessing.Preprocess", "preprocessing.get"),
 }
 
 
@@ -59,6 +61,7 @@ def public():
         regularizers,
         callbacks,
         augment,
+        preprocessing,
     )
     found = {
         f"{module.__name__.removeprefix('deepfs.')}.{name}": getattr(module, name)
@@ -157,6 +160,7 @@ def test_the_page_on_convolution_names_every_algorithm():
 
 METHODS = (
     *("fit", "train_on_batch", "evaluate", "predict", "predict_proba", "predict_classes"),
+    "predict_labels",
     *("summary", "profile", "lr_find", "save", "outputs_of", "end_epoch"),
 )
 

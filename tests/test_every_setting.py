@@ -16,6 +16,7 @@ from deepfs import (
     layers,
     losses,
     optimizers,
+    preprocessing,
     regularizers,
     schedules,
 )
@@ -32,9 +33,14 @@ NEEDED = {  # arguments without which there is none
     "lr": 0.1, "total": 10, "every": 3, "milestones": [3, 5], "decay": 0.1, "first": 4,
     "length": 4, "then": 0.5, "names": "*", "rate": 0.1, "l1": 0.1, "l2": 0.2, "limit": 2.0,
     "start": 2, "size": 2, "cropping": 1, "losses": (losses.Huber(),),
+    "scale": 2.0, "mean": 0.5, "steps": [preprocessing.Rescale(2)], "transforms": None,
     "function": abs, "inputs": ROW,
     "outputs": L.Dense(3)(ROW),
 }  # fmt: skip
+MODULES = (
+    *(layers, losses, optimizers, schedules, regularizers, initializers, callbacks, augment),
+    preprocessing,
+)
 WIRING = ("inputs", "outputs", "layers", "calls")  # of a Graph: test_graph.py
 ANYTHING = ("name", "dtype", "monitor", "best", "data")  # what the constructor does not check
 BAD = [  # for some setting or other
@@ -46,8 +52,7 @@ BAD = [  # for some setting or other
 def public():
     """Return all classes with settings that can be built, and how to build one."""
     found = {}
-    for module in (layers, losses, optimizers, schedules, regularizers, initializers, callbacks,
-                   augment):  # fmt: skip
+    for module in MODULES:
         for name in module.__all__:
             kind = getattr(module, name)
             if not isinstance(kind, type) or inspect.isabstract(kind):
@@ -88,8 +93,7 @@ every_built = pytest.mark.parametrize(
 
 
 def test_every_public_class_takes_part():
-    for module in (layers, losses, optimizers, schedules, regularizers, initializers, callbacks,
-                   augment):  # fmt: skip
+    for module in MODULES:
         for name in module.__all__:
             kind = getattr(module, name)
             if isinstance(kind, type) and name not in ("Arena", "Parameter", "StepContext"):

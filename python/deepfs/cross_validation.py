@@ -134,7 +134,7 @@ def cross_validate(
     (3, True)
     """
     k, shuffle = whole(k, "k", 2), flag(shuffle, "shuffle")
-    if not callable(build):
+    if isinstance(build, Model) or not callable(build):
         way = ": write a function that makes one" if isinstance(build, Model) else ""
         raise TypeError(f"build must be a function that returns a Model, got {shown(build)}{way}")
     if not {"validation_data", "checkpoint"}.isdisjoint(fit):
@@ -155,8 +155,10 @@ def cross_validate(
             if number:
                 model = fresh(build, seen)
             settings = fit | {"callbacks": copy.deepcopy(fit.get("callbacks", ()))}
-            history = model.fit(*part(data, train, model, settings), **settings)
-            scores.append(model.evaluate(*part(data, test, model, {})))
+            history = model.fit(*part(data, train, settings), **settings)
+            weight: dict[str, Any] = {"sample_weight": None}
+            given = part(data, test, weight)
+            scores.append(model.evaluate(*given, **weight))
             histories.append(history)
         if history.interrupted:
             break
@@ -225,12 +227,12 @@ def folds_of(
     return list(StratifiedKFold(k, shuffle, seed).split(numbers, labels))
 
 
-def part(data: DataSet, numbers: Array, model: Model, settings: dict[str, Any]) -> tuple[Any, ...]:
-    """Return what to call `fit` or `evaluate` with for some samples."""
+def part(data: DataSet, numbers: Array, settings: dict[str, Any]) -> tuple[Any, ...]:
+    """Return what to call `fit` or `evaluate` with for some samples; add their weights."""
     if type(data) is not DataSet:
         return (data.subset(numbers),)
     batch = data.take(numbers)
-    if batch.weight is not None and settings:
+    if batch.weight is not None:
         settings["sample_weight"] = batch.weight
     return batch.x, batch.y
 

@@ -11,10 +11,9 @@ from . import preprocessing
 from ._check import flag, whole
 from ._model_names import ModelNames
 from ._trees import Tree, map_tree
-from .data.batches import Batch, DataSet, ended
+from .data.batches import Batch, DataSet, ended, unprepared
 from .data.facts import checked_names
 from .data.loader import Loader, as_loader
-from .data.subsets import unprepared
 from .data.summary import what_is_far
 from .inspection.inner import Watched, joined
 from .losses import OutputKind
@@ -170,15 +169,15 @@ class Predictor(ModelNames):
             if facts.preprocess is not None:
                 x = unprepared(x).prepared(facts.preprocess)
             return x.parts(size)
-        x = checked_inputs(self.trainer, x)
+        x, size = checked_inputs(self.trainer, x), size_of(batch_size, x)
         if compare and facts.summary is not None and not isinstance(x, (tuple, dict)):
-            difference = what_is_far(facts.summary, x[:COMPARED])
+            difference = what_is_far(facts.summary, x[: min(COMPARED, size)])
             if difference:
                 warn(difference)
         data = DataSet(x, x)
         if facts.preprocess is not None:
             data = data.prepared(facts.preprocess)
-        return data.parts(size_of(batch_size, data))
+        return data.parts(size)
 
     def predict_proba(self, x: Tree, batch_size: int | None = None) -> Tree:
         """Return the probabilities that the outputs stand for, as the loss says.

@@ -16,7 +16,9 @@ if not TYPE_CHECKING:  # those who need containers and batches alone import no m
 
     def __getattr__(name: str) -> Any:
         if name == "Loader":
-            from .loader import Loader as found
+            from .loader import Loader
+
+            found = Loader
         elif name in __all__:
             from . import splits
 

@@ -1,4 +1,4 @@
-"""What a model knows of its data beside the weights: preprocessing, class names, training inputs."""
+"""What a model knows of its data: preprocessing, class names, a summary of the inputs."""
 
 from __future__ import annotations
 

@@ -3,14 +3,14 @@
 Kept are a few numbers per channel, of at most `LOOKED_AT` samples: the range of values, mean and
 standard deviation, and the same of the means of single samples. The rules are made to stay silent
 on ordinary data: a range must be left by as much as it is wide, and a mean must be further away
-than six deviations of the means of samples, and outside of their range.
+than some deviations of the means of samples, and outside of their range. A channel with one value
+per sample, such as a column of a table, may have rare large values: it must be left by more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -19,11 +19,15 @@ from .._arrays import Array
 
 LOOKED_AT = 512  # samples in the summary
 BLOCKS = 16  # they lie in so many blocks, evenly spaced, for data that is read by slices
+PIECE_ENTRIES = 2**18  # of a block: larger samples lie in more blocks
+MOST_ENTRIES = 2**23  # together
 LEAST = 16  # samples without which a summary says nothing
 OUTSIDE = 0.01  # share of the values of a channel that may lie outside
 MANY = 0.05  # share of the channels that may be far away, where there are many
-DEVIATIONS = 6.0  # of means of samples
-SPREAD = 0.6  # the same in deviations of single values, for samples whose means are all alike
+WIDTHS, WIDTHS_OF_ONE = 1.0, 10.0  # by which a range must be left; by single values
+SEVERAL = 16  # samples whose mean is known well
+DEVIATIONS = 6.0, 3.0  # of means of samples: of few, of several
+SPREAD = 0.6, 0.3  # the same in deviations of single values, for samples that are all alike
 NAMES = ("low", "high", "mean", "std", "mean_low", "mean_high", "mean_std")
 
 
@@ -68,18 +72,25 @@ def summarize(read: Callable[[slice], Any], samples: int) -> InputSummary | None
     """
     if samples < LEAST:
         return None
-    size = LOOKED_AT // BLOCKS
-    starts = np.linspace(0, samples - size, BLOCKS).astype(int) if samples > LOOKED_AT else [0]
-    stops = size if samples > LOOKED_AT else samples
-    parts = [read(slice(int(start), int(start) + stops)) for start in starts]
-    if isinstance(parts[0], (tuple, dict)) or prod(parts[0].shape[1:]) == 0:
+    first = read(slice(0, 1))
+    if isinstance(first, (tuple, dict)) or first.size == 0:
         return None
-    values = by_channel(np.concatenate(parts))
-    means = values.mean(axis=2)
+    size = min(max(1, PIECE_ENTRIES // first.size), LOOKED_AT // BLOCKS, samples)
+    blocks = min(
+        -(-min(LOOKED_AT, max(LEAST, MOST_ENTRIES // first.size)) // size), samples // size
+    )
+    low, high, means, variances = [], [], [], []
+    for start in np.linspace(0, samples - size, blocks).astype(int).tolist():
+        values = by_channel(read(slice(start, start + size)))
+        low.append(values.min(axis=(0, 2)))
+        high.append(values.max(axis=(0, 2)))
+        means.append(values.mean(axis=2))
+        variances.append(values.var(axis=2))
+    mean = np.concatenate(means)
+    std = np.sqrt(np.concatenate(variances).mean(axis=0) + mean.var(axis=0))
     return InputSummary(
-        values.min(axis=(0, 2)), values.max(axis=(0, 2)),
-        values.mean(axis=(0, 2)), values.std(axis=(0, 2)),
-        means.min(axis=0), means.max(axis=0), means.std(axis=0),
+        np.min(low, axis=0), np.max(high, axis=0), mean.mean(axis=0), std,
+        mean.min(axis=0), mean.max(axis=0), mean.std(axis=0),
     )  # fmt: skip
 
 
@@ -101,7 +112,8 @@ def what_is_far(summary: InputSummary, x: Array) -> str:
         return f"inputs have {x.shape[1:2]} channels, the training inputs had {channels}"
     values = x.reshape(len(x), channels, -1)
     width = summary.high - summary.low
-    low, high = summary.low - width, summary.high + width
+    widths = WIDTHS if values.shape[2] > 1 else WIDTHS_OF_ONE
+    low, high = summary.low - widths * width, summary.high + widths * width
     if not ((values.min(axis=(0, 2)) >= low) & (values.max(axis=(0, 2)) <= high)).all():
         edges = low[:, None], high[:, None]
         outside = ((values < edges[0]) | (values > edges[1])).mean(axis=(0, 2))
@@ -111,8 +123,9 @@ def what_is_far(summary: InputSummary, x: Array) -> str:
     if 0 < top <= 1 and most >= 100 and values.min() >= 0 and (summary.low >= 0).all():
         return of_range(summary, values)
     mean = values.mean(axis=(0, 2), dtype=np.float64)
-    allowed = np.maximum(DEVIATIONS * summary.mean_std, SPREAD * summary.std)
-    margin = (summary.mean_high - summary.mean_low) / 2
+    several = len(x) >= SEVERAL
+    allowed = np.maximum(DEVIATIONS[several] * summary.mean_std, SPREAD[several] * summary.std)
+    margin = (summary.mean_high - summary.mean_low) * (0 if several else widths / 2)
     away = np.abs(mean - summary.mean) > allowed
     away &= (mean < summary.mean_low - margin) | (mean > summary.mean_high + margin)
     if not many(away & (width > 0)):

@@ -1,4 +1,4 @@
-"""Calibration: is a class that is predicted with 80 % right in 80 % of the cases?"""
+"""Calibration: whether a class that is predicted with 80 % is right in 80 % of the cases."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Calibration:
 
 
 def expected_calibration_error(y_true: ArrayLike, y_prob: ArrayLike, bins: int = BINS) -> float:
-    r"""Expected calibration error: how far confidences are from shares of right predictions.
+    r"""Calibration error: how far confidences are from shares of right predictions, on average.
 
     .. math:: \sum_b \frac{n_b}{n} \, |\mathrm{accuracy}_b - \mathrm{confidence}_b|
 

@@ -51,7 +51,7 @@ class ClassificationReport(Report):
     """Scores of each class and over all classes, given counts.
 
     ``report["cat"]["recall"]``, ``report[3]``, ``report["macro avg"]``, ``report["accuracy"]``,
-    ``report["loss"]``: names are those of scikit-learn's ``classification_report(output_dict=True)``.
+    ``report["loss"]``: names are those of scikit-learn's ``classification_report`` as a dict.
 
     Attributes
     ----------

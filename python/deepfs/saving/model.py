@@ -16,12 +16,13 @@ from .._arrays import Array, Shape
 from .._check import flag, one_of, shown, whole
 from .._check import shape as shape_of
 from .._fields import is_built_in
+from ..data.facts import SUMMARY
 from ..layers import Layer
 from ..layers._container import Container, walk
 from ..losses import Loss
 from ..metrics import _named as metrics
 from ..trainer import Trainer, check_kinds
-from .facts import SUMMARY, describe_facts, read_facts
+from .facts import describe_facts, read_facts
 from .settings import (
     KINDS,
     MAX_LAYERS,
@@ -173,16 +174,8 @@ def restore(trainer: Trainer, file: TensorFile) -> None:
         restore_moving_fields(optimizer, theirs["optimizer"])
         mine = describe(trainer) | {"optimizer": json.loads(json.dumps(to_config(optimizer)))}
         theirs = {"frozen": [], "preprocess": None} | theirs
-        for name in (
-            "network",
-            "loss",
-            "optimizer",
-            "metrics",
-            "in_shape",
-            "dtype",
-            "frozen",
-            "preprocess",
-        ):
+        names = ("network", "loss", "optimizer", "metrics", "in_shape", "dtype", "frozen")
+        for name in (*names, "preprocess"):
             check_same(name, mine[name], theirs[name], file.path)
     except (LookupError, TypeError, ValueError) as error:
         raise CheckpointError(f"{file.path} does not describe a model: {error}") from error

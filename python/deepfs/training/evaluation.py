@@ -93,15 +93,9 @@ class YesOrNo:
 
     def add(self, outputs: Array, targets: Array) -> None:
         """Add a batch."""
-        p = self.kind.probabilities(outputs)
-        p = p.reshape(-1, 1) if p.ndim < 2 else np.moveaxis(p, 1, -1).reshape(-1, p.shape[1])
-        said = np.asarray(self.kind.classes(outputs)).reshape(outputs.shape)
-        said, so = (
-            each.reshape(-1, 1)
-            if each.ndim < 2
-            else np.moveaxis(each, 1, -1).reshape(-1, each.shape[1])
-            for each in (said, np.asarray(targets) > 0.5)
-        )
+        p = columns(self.kind.probabilities(outputs))
+        classes = np.asarray(self.kind.classes(outputs)).reshape(outputs.shape)
+        said, so = columns(classes), columns(np.asarray(targets) > 0.5)
         codes = 2 * so.astype(np.int64) + said
         found = [np.bincount(column, minlength=4).reshape(2, 2) for column in codes.T]
         self.matrix = self.matrix + np.stack(found)
@@ -112,6 +106,13 @@ class YesOrNo:
         matrix = self.matrix[0] if len(self.matrix) == 1 else self.matrix
         names = names or (("no", "yes") if matrix.ndim == 2 else None)
         return ClassificationReport(matrix, names, logs, None, self.calibration)
+
+
+def columns(values: Array) -> Array:
+    """Return values (n, labels, ...) with a row for each sample, or pixel."""
+    if values.ndim < 2:
+        return values.reshape(-1, 1)
+    return np.moveaxis(values, 1, -1).reshape(-1, values.shape[1])
 
 
 class Errors:

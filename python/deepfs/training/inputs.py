@@ -11,10 +11,18 @@ import numpy as np
 from .._arrays import Array, Shape
 from .._trees import Tree, leaves, map_shapes, map_tree
 from ..callbacks import Callback
-from ..data.batches import Batch, DataSet, Stream, samples_of, shapes_of, weighted_by_class
+from ..data.batches import (
+    Batch,
+    DataSet,
+    OfAnother,
+    Stream,
+    samples_of,
+    shapes_of,
+    unprepared,
+    weighted_by_class,
+)
 from ..data.containers import Lazy, as_data
 from ..data.loader import Loader, as_loader
-from ..data.subsets import OfAnother, unprepared
 from ..layers import Dense, Flatten, Layer
 from ..layers._container import Container, walk
 from ..losses._output_kinds import warn
@@ -52,6 +60,9 @@ def checked_inputs(trainer: Trainer, x: Any, unfitted: bool = False) -> Tree:
         ranks = {leaf.ndim for leaf in leaves(x)}
         if ranks <= {1, 3}:  # numbers without an axis of features, images without one of channels
             raise ValueError(f"{error}; x[:, None] adds an axis of length 1") from None
+        seen, shape = trainer.facts.summary, tuple(getattr(x, "shape", ()))
+        if seen is not None and len(shape) == 4 and shape[3] == len(seen.low) != shape[1]:
+            raise ValueError(f"{error}; write x.transpose(0, 3, 1, 2)") from None
         raise
     return x
 
@@ -185,9 +196,8 @@ def check_batches(trainer: Trainer, data: DataSet, batch_size: int, drop_last: b
     last = 0 if drop_last else data.samples % batch_size
     samples = last or min(data.samples, batch_size)
     try:
-        trainer.network.check_training(
-            map_tree(lambda leaf: (samples, *leaf.shape[1:]), data.first())
-        )
+        shapes = map_tree(lambda leaf: (samples, *leaf.shape[1:]), data.first())
+        trainer.network.check_training(shapes)
     except ValueError as error:
         raise ValueError(
             f"{error}: that would be the last batch of an epoch; drop_last=True leaves it out"

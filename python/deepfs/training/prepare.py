@@ -1,4 +1,4 @@
-"""What `Model.fit` does with data before the first step: split, fit the preprocessing, summarise."""
+"""What `Model.fit` does with data before the first step: split it, fit the preprocessing."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import Any
 
 from .. import preprocessing
 from .._repr import one_line
-from ..data.batches import DataSet
+from ..data.batches import DataSet, unprepared
 from ..data.facts import DataFacts, checked_names
 from ..data.splits import validation_numbers
-from ..data.subsets import unprepared
 from ..data.summary import summarize
 from ..losses._output_kinds import BINARY_LOGITS, warn
 from ..trainer import Trainer
