@@ -12,12 +12,11 @@ from ._names import FREEZE, hint
 
 MODULES = (
     "layers", "losses", "optimizers", "schedules", "regularizers", "initializers", "metrics",
-    "callbacks", "networks", "datasets", "testing", "augment",
+    "callbacks", "networks", "datasets", "testing", "augment", "data", "preprocessing",
 )  # fmt: skip
 
 OWN_LAYER = "derive a class from deepfs.layers.Layer, see docs/add_a_layer.md"
 ACTIVATION = "activations are layers, such as deepfs.layers.ReLU()"
-FIT = "call fit of deepfs.Model"
 CHECKPOINT = "call fit(checkpoint=folder)"
 NO_SUCH = "deepfs has no such layer; " + OWN_LAYER
 
@@ -183,7 +182,15 @@ FOREIGN: dict[str, str] = {
     "RandomZoom": "augment.RandomAffine",
     "Cutmix": "augment.CutMix",
     # the package
-    "DataLoader": FIT,
+    "DataBlock": "data.Loader, of datasets.from_directory(folder, image_size)",
+    "DataLoader": "data.Loader",
+    "DataLoaders": "data.Loader",
+    "Dataset": "data.Loader, which takes anything with len and indices",
+    "ImageDataGenerator": "data.Loader, whose augment= takes deepfs.augment",
+    "ImageDataLoaders": "data.Loader, of datasets.from_directory(folder, image_size)",
+    "TensorDataset": "data.Loader, of a tuple (x, y)",
+    "image_dataset_from_directory": "datasets.from_directory",
+    "DatasetFolder": "datasets.ImageFolder",
     "Functional": "layers.Graph",
     "activations": ACTIVATION,
     "applications": "deepfs.networks has networks",

@@ -333,8 +333,8 @@ class Predictor(ModelNames):
         {'dense_1': (3, 32), 'dense_2': (3, 10)}
         """
         wanted = [names] if isinstance(names, str) else [*names]
-        watched = Watched(self.trainer.network, wanted)
         with ended(self._batches(x, batch_size)) as batches:
+            watched = Watched(self.trainer.network, wanted)  # which is built now
             found = joined([watched(batch.x) for batch in batches])
         return found[names] if isinstance(names, str) else found
 

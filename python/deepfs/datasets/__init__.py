@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .._elsewhere import explain_absent as _explain_absent
 from .._public import public_names as _public_names
 from .cifar import (
     CIFAR10_CLASSES,
@@ -39,3 +40,6 @@ __all__ = [
 
 def __dir__() -> list[str]:
     return _public_names(globals())
+
+
+_explain_absent(__name__)

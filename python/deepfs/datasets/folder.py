@@ -14,7 +14,7 @@ import numpy as np
 
 from .._arrays import Array
 from .._check import flag, one_of, pair, whole
-from .._pictures import need_pillow, of_channels, picture_shape, read_picture, resized
+from .._pictures import need_pillow, of_channels, picture_shape, read_bytes, resized
 from .._settings import ExplainedSettings
 
 SUFFIXES = (
@@ -222,12 +222,14 @@ class ImageFolder(ExplainedSettings):
     def image(self, number: int) -> Array:
         """Return one image, uint8 ``(c, h, w)``."""
         path, (c, h, w) = self.paths[number], self.image_shape
-        colours = read_picture(path)
-        if self.color_mode is None and colours.shape[2] != c:
+        pixels = read_bytes(path)
+        if self.color_mode is None and pixels.shape[2] != c:
             raise ValueError(f"{path} has another mode than before: it was exchanged")
-        colours = of_channels(colours, c)
-        if self.image_size is None and colours.shape[:2] != (h, w):
+        if self.image_size is None and pixels.shape[:2] != (h, w):
             raise ValueError(f"{path} has another size than before: it was exchanged")
+        if pixels.shape == (h, w, c):
+            return pixels.transpose(2, 0, 1)
+        colours = of_channels(pixels.astype(np.float32) / 255, c)
         if self.crop_to_aspect_ratio:
             colours = cropped(colours, h, w)
         elif self.pad_to_aspect_ratio:
