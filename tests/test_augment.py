@@ -29,7 +29,7 @@ def everything():
             A.RandomCrop(2, fill=(1, 2, 3)),
             A.RandomAffine(30, translate=(0.1, 0.2), scale=(0.8, 1.2), fill=7),
             A.ColorJitter(0.3, 0.4),
-            A.Cutout((3, 2), fill=9),
+            A.Cutout((3, 2), fill=(9, 8, 7)),
             A.RandomCrop(1, padding_mode="reflect"),
             A.AlternatingFlip(),
         ]
@@ -56,7 +56,7 @@ def by_hand(x, number, epoch, kind):
     x = reference.jitter(x, 1 + 0.3 * brightness, 1 + 0.4 * contrast, *grey)
     top, left = (int(u * extent) - size // 2
                  for u, extent, size in zip(draws(5, 2), (h, w), (3, 2), strict=True))  # fmt: skip
-    x = reference.cutout(x, (top, top + 3, left, left + 2), (9, 9, 9))
+    x = reference.cutout(x, (top, top + 3, left, left + 2), (9, 8, 7))
     x = reference.shift(x, *(int(3 * u) - 1 for u in draws(6, 2)))
     return reference.flip(x, False, (draws(7, 1, 0)[0] < 0.5) != (epoch % 2 == 1))
 
@@ -205,6 +205,18 @@ def test_pictures_depend_on_seed_epoch_and_number_alone(dtype, rng):
         assert (pipe.images(x, index, *other, 1 / 255, None, dtype) != whole).any()
 
 
+def test_threads_do_not_meet(rng):
+    """Each has a workspace of its own."""
+    x, index = pictures(rng, np.uint8, (100, 3, 50, 50)), np.arange(100)
+    pipe = A.pipeline([A.RandomAffine(90), A.RandomCrop(9)])
+    with any_work_on(1):
+        wanted = pipe.images(x, index, index, 0, SEED)
+    for n in (2, 4):
+        with any_work_on(n):
+            for _ in range(5):
+                assert_array_equal(pipe.images(x, index, index, 0, SEED), wanted)
+
+
 def test_draws_are_those_of_the_reference_and_of_no_layer():
     numbers = np.array([0, 1, 2**32, 2**62])
     found = np.empty((4, 5))
@@ -275,6 +287,17 @@ def test_a_function_gets_raw_values_and_its_own_generator(rng):
     part = pipe.images(x, index[4:], index[4:], 2, SEED, 0.5, None, "float64")
     assert_array_equal(part, y[4:])
     assert (pipe.images(x, index, index, 3, SEED, 0.5, None, "float64") != y).all()
+
+
+def test_a_function_sees_what_those_before_it_have_made(rng):
+    x, seen = pictures(rng, np.uint8, (1, 2, 4, 4)), []
+
+    def look(picture, rng):
+        seen.append(picture.copy())
+        return picture
+
+    y = run([A.RandomHorizontalFlip(1), look, A.RandomVerticalFlip(1), look], x)
+    assert_array_equal(seen, [x[0, :, :, ::-1], y[0]])
 
 
 def test_a_function_may_work_in_place_and_on_anything():
@@ -416,6 +439,10 @@ def test_refuses_wrong_arguments():
         pipe.images(x, [0.5], [0], 0, 0)
     with pytest.raises(ValueError, match=r"a number per channel or the shape of a sample, \(1, 2"):
         pipe.images(x, [0], [0], 0, 0, scale=np.ones(2))
+    with pytest.raises(
+        ValueError, match=r"number per channel or the shape of a sample, .* \(1, 2\)"
+    ):
+        pipe.images(x, [0], [0], 0, 0, shift=np.ones((1, 2)))
     with pytest.raises(ValueError, match='dtype must be "float32" or "float64"'):
         pipe.images(x, [0], [0], 0, 0, dtype="float16")
     with pytest.raises(ValueError, match="epoch must be at least 0, got -1"):
