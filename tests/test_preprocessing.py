@@ -259,7 +259,9 @@ def test_before_fit_it_must_be_fitted():
     ):
         with pytest.raises(RuntimeError, match=r"Standardize\(\) is not fitted: Model.fit"):
             act()
-    with pytest.raises(RuntimeError, match="cannot fit Standardize.* to an iterable: fit it befo"):
+    with pytest.raises(
+        RuntimeError, match=r"cannot fit Standardize.* to an iterable: fit it before"
+    ):
         model.fit([(TABLE, LABELS)], verbose=0)
     test = model.lr_find(TABLE, LABELS, steps=5)  # fits a copy
     assert not model.preprocess.fitted
@@ -330,3 +332,34 @@ def test_swa_recomputes_statistics_of_prepared_inputs():
     with swa.swapped():
         mean = next(b for name, b in net.buffers().items() if "running_mean" in name)
         assert_allclose(mean, 0, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("preprocess", "name", "change"),
+    [
+        (P.Standardize(), "std", lambda a: -a),
+        (P.Standardize(), "std", lambda a: a[:3]),
+        (P.Standardize("all"), "mean", lambda a: a.reshape(1)),
+        (P.PCA(3), "axes", lambda a: a[:, :2]),
+        (P.PCA(3), "variance", lambda a: a * np.nan),
+        (P.PCA(3), "total", lambda a: a.astype(np.float32)),
+    ],
+)
+def test_arrays_of_a_changed_file_are_refused(preprocess, name, change):
+    arrays = preprocess.fit(TABLE).arrays()
+    fresh = type(preprocess)()
+    if isinstance(preprocess, P.Standardize):
+        fresh.per = preprocess.per
+    with pytest.raises(ValueError, match="must"):
+        fresh.load_arrays(arrays | {name: change(arrays[name])})
+    assert not fresh.fitted
+    with pytest.raises(ValueError, match="needs the arrays"):
+        fresh.load_arrays({"other": arrays[name]})
+    fresh.load_arrays(arrays)
+    assert_array_equal(fresh(TABLE), preprocess(TABLE))
+
+
+def test_it_is_shown():
+    model = make(P.Standardize(), class_names=["no", "yes"])
+    assert "preprocess: Standardize(), not fitted yet" in repr(model)
+    assert "classes: no, yes" in repr(model)

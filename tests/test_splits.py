@@ -85,7 +85,7 @@ SPLITS_REFUSED = [
     (lambda: train_test_split(X, test_size=1.5), r"test_size must be in \(0, 1\)"),
     (lambda: train_test_split(X, test_size=100), "test_size must be at most 99"),
     (lambda: train_test_split(X, stratify=Y, shuffle=False), "keeps the order"),
-    (lambda: train_test_split(X, stratify=Y, test_size=2), r"class 2 \(10 samples\) out of the test"),
+    (lambda: train_test_split(X, stratify=Y, test_size=2), r"class 2 \(10 samples\) out of"),
     (lambda: train_test_split(X[:3], stratify=[0, 0, 1]), r"class 1 \(1 sample\) out of the test"),
     (lambda: train_test_split(X, stratify=X[:, 0]), "stratifies by labels, got numbers"),
     (lambda: KFold(1), "n_splits must be at least 2"),

@@ -22,6 +22,11 @@ NO_SUCH = "deepfs has no such layer; " + OWN_LAYER
 
 # Classes and functions by the names that others give them: where they are, or what to do instead.
 FOREIGN: dict[str, str] = {
+    # data
+    "Normalization": "preprocessing.Standardize",
+    "Rescaling": "preprocessing.Rescale",
+    "StandardScaler": "preprocessing.Standardize",
+    "cross_val_score": "call deepfs.cross_validate",
     # layers
     "Activation": ACTIVATION,
     "ActivityRegularization": "give the optimizer a Group(names, regularizer=...)",
@@ -78,7 +83,6 @@ FOREIGN: dict[str, str] = {
     "ModuleList": "layers.Sequential",
     "MultiHeadAttention": NO_SUCH,
     "NoOp": "layers.Identity",
-    "Rescaling": "divide the data, x / 255, before fit",
     "Resizing": "layers.Resize2D",
     "SeparableConv2d": "layers.SeparableConv2D",
     "SeparableConvolution2D": "layers.SeparableConv2D",

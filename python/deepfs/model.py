@@ -158,7 +158,6 @@ class Model(Inspector):
         shuffle: bool = True,
         verbose: str | int = "auto",
         *,
-        validation_split: float | None = None,
         sample_weight: Tree = None,
         class_weight: Mapping[int, float] | None = None,
         drop_last: bool = False,
@@ -168,6 +167,7 @@ class Model(Inspector):
         checkpoint_every: int | None = None,
         resume: bool = False,
         gradient_accumulation_steps: int = 1,
+        validation_split: float | None = None,
     ) -> History:
         """Train on a data set for a number of epochs.
 

@@ -27,7 +27,8 @@ from .training.inputs import checked_data, checked_inputs
 from .training.loaders import check_inputs
 
 AT_ONCE = 256  # samples of arrays
-COMPARED = 256  # inputs of a call that are compared with those of the training
+# inputs of a call that are compared with those of the training: of arrays, of what may be files
+COMPARED, COMPARED_OF_SET = 256, 32
 
 
 def size_of(batch_size: Any, data: DataSet) -> int:
@@ -163,21 +164,28 @@ class Predictor(ModelNames):
         """
         facts, x = self.trainer.facts, as_loader(x) or x
         if isinstance(x, DataSet):
-            size = size_of(batch_size, x)
+            size, raw = size_of(batch_size, x), unprepared(x)
             if isinstance(x, Loader):
                 check_inputs(self.trainer, x)
+            if compare and facts.summary is not None:
+                self._compare(raw.take(slice(0, COMPARED_OF_SET)).x)
             if facts.preprocess is not None:
-                x = unprepared(x).prepared(facts.preprocess)
+                x = raw.prepared(facts.preprocess)
             return x.parts(size)
         x, size = checked_inputs(self.trainer, x), size_of(batch_size, x)
         if compare and facts.summary is not None and not isinstance(x, (tuple, dict)):
-            difference = what_is_far(facts.summary, x[: min(COMPARED, size)])
-            if difference:
-                warn(difference)
+            self._compare(x[: min(COMPARED, size)])
         data = DataSet(x, x)
         if facts.preprocess is not None:
             data = data.prepared(facts.preprocess)
         return data.parts(size)
+
+    def _compare(self, x: Any) -> None:
+        """Warn if raw inputs lie far from those of the training."""
+        summary = self.trainer.facts.summary
+        difference = "" if summary is None else what_is_far(summary, x)
+        if difference:
+            warn(difference)
 
     def predict_proba(self, x: Tree, batch_size: int | None = None) -> Tree:
         """Return the probabilities that the outputs stand for, as the loss says.

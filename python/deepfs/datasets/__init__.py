@@ -1,7 +1,5 @@
 """Data sets: MNIST, Fashion-MNIST, CIFAR, folders of pictures, and the files they come in."""
 
-from __future__ import annotations
-
 from .._elsewhere import explain_absent as _explain_absent
 from .._public import public_names as _public_names
 from .cifar import (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._check import array, whole
-from ._base import Array, right_classes
+from .._check import whole
+from ._base import Array, class_scores, right_classes
 
 BINS = 15  # as in the paper
 
@@ -114,9 +114,11 @@ def expected_calibration_error(y_true: ArrayLike, y_prob: ArrayLike, bins: int =
     0.0625
     """
     who = "expected_calibration_error"
-    p = array(y_prob, who)
+    p = class_scores(y_prob, who)
     if p.dtype.kind != "f" or p.ndim < 2 or not ((p >= 0) & (p <= 1.001)).all():
         raise ValueError(f"{who} takes probabilities (n, classes, ...), got {p.dtype} {p.shape}")
+    if len(p) == 0 or p.size == 0:
+        raise ValueError(f"{who} needs at least 1 sample, got {p.shape}")
     found = Calibration(bins)
     found.add(p.max(axis=1).reshape(-1), (p.argmax(1) == right_classes(p, y_true, who)).reshape(-1))
     return found.error

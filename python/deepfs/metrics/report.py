@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._check import array
 from .._html import table_html
 from .._repr import one_line
 from ._base import Array
@@ -238,13 +239,14 @@ def classification_report(
     0.5
     """
     names = None if class_names is None else [*class_names]
-    y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+    who = "classification_report"
+    y_true, y_pred = array(y_true, who), array(y_pred, who)
     labels = y_pred.shape == y_true.shape and y_pred.dtype.kind in "iu"
     classes = len(names) if names is not None and labels else None
-    matrix = matrix_of(y_true, y_pred, classes, "classification_report").astype(np.int64)
+    matrix = matrix_of(y_true, y_pred, classes, who).astype(np.int64)
     if names is not None and len(names) != len(matrix):
         raise ValueError(
-            f"classification_report of {len(matrix)} classes needs as many names, got "
+            f"{who} of {len(matrix)} classes needs as many names, got "
             f"{len(names)}: {one_line(names)}"
         )
     return ClassificationReport(matrix, names)

@@ -12,8 +12,6 @@ array([[-1., -1.],
        [ 1.,  1.]])
 """
 
-from __future__ import annotations
-
 from .._elsewhere import explain_absent as _explain_absent
 from .._public import public_names as _public_names
 from ._base import Preprocess

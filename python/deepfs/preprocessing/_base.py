@@ -151,8 +151,18 @@ class Preprocess(ExplainedSettings):
         for name, value in arrays.items():
             if value.dtype != np.float64 or not np.isfinite(value).all():
                 raise ValueError(f"{type(self).__name__}.{name} must be finite and float64")
+        before = {name: getattr(self, name) for name in self.learned}
         for name, value in arrays.items():
             setattr(self, name, value)
+        try:
+            self._check_arrays()
+        except ValueError:
+            for name, value in before.items():
+                setattr(self, name, value)
+            raise
+
+    def _check_arrays(self) -> None:
+        """Raise ValueError if what was learned does not fit together, as in a changed file."""
 
     @abstractmethod
     def _apply(self, x: Array) -> Array:

@@ -127,6 +127,19 @@ class PCA(Preprocess):
             )
         return self.components
 
+    def _check_arrays(self) -> None:
+        mean, axes, variance, total = self.mean, self.axes, self.variance, self.total
+        assert mean is not None
+        assert axes is not None
+        assert variance is not None
+        assert total is not None
+        shapes = variance.ndim == 1 and total.shape == ()
+        if not shapes or axes.shape != (mean.size, len(variance)) or (variance < 0).any():
+            raise ValueError(
+                f"axes of {mean.size} features and variances of at least 0 must be as many, got "
+                f"{axes.shape} and {variance.shape}"
+            )
+
     def _check_shape(self, shape: Shape) -> None:
         assert self.mean is not None
         if shape != self.mean.shape:

@@ -82,6 +82,11 @@ class ZeroCenter(Preprocess):
                 f"channels, got shape {shape}"
             )
 
+    def _check_arrays(self) -> None:
+        assert self.mean is not None
+        if self.mean.ndim != {"channel": 1, "all": 0}.get(self.per, self.mean.ndim):
+            raise ValueError(f"mean per {self.per} must not have the shape {self.mean.shape}")
+
     def _apply(self, x: Array) -> Array:
         assert self.mean is not None
         return x - spread(self.mean, self.per, x.ndim)
@@ -142,6 +147,15 @@ class Standardize(ZeroCenter):
         """Return scale and shift, per entry with ``per="feature"``, else per channel."""
         scale = 1 / self._divisor(self._for(sample_shape, self.std))
         return scale, -self._for(sample_shape, self.mean) * scale
+
+    def _check_arrays(self) -> None:
+        super()._check_arrays()
+        assert self.mean is not None
+        assert self.std is not None
+        if self.std.shape != self.mean.shape or (self.std < 0).any():
+            raise ValueError(
+                f"std must be at least 0, of the shape {self.mean.shape}, got {self.std.shape}"
+            )
 
     @staticmethod
     def _divisor(std: Array) -> Array:
