@@ -106,6 +106,9 @@ class ImageFolder(ExplainedSettings):
     labels: str | None = field(default="inferred", kw_only=True)
     class_names: Sequence[str] | None = field(default=None, kw_only=True)
     cache: bool = field(default=False, kw_only=True)
+    paths: list[Path] = field(init=False)
+    targets: Array = field(init=False)
+    image_shape: tuple[int, int, int] = field(init=False)
 
     _instead: ClassVar = {
         "classes": "it is called 'class_names' here",
@@ -131,8 +134,7 @@ class ImageFolder(ExplainedSettings):
         self.cache = flag(self.cache, "cache")
         self.labels = one_of(self.labels, "labels", ("inferred", None))
         need_pillow(self.directory)
-        self.paths: list[Path] = []
-        self.targets: Array = np.zeros(0, np.int64)
+        self.paths, self.targets = [], np.zeros(0, np.int64)
         self._find(None if self.class_names is None else checked_names(self.class_names))
         self.image_shape = self._shape()
         self.kept = Kept(self)  # of these settings: others make another one
