@@ -23,14 +23,15 @@ from .schedules import Schedule
 from .trainer import Delegated, Metric, Trainer, check_kinds, check_meaning, named_metrics
 from .training.fit import Run
 from .training.history import History
+from .training.hooks import checked_callbacks
 from .training.inputs import (
     check_batches,
     checked_batch,
-    checked_callbacks,
     checked_data,
     checked_stream,
     checked_validation,
 )
+from .training.limits import Limits
 from .training.progress import Progress
 
 
@@ -156,6 +157,8 @@ class Model(Inspector):
         checkpoint_every: int | None = None,
         resume: bool = False,
         gradient_accumulation_steps: int = 1,
+        fast_dev_run: bool | int = False,
+        overfit_batches: int = 0,
     ) -> History:
         """Train on a data set for a number of epochs.
 
@@ -202,6 +205,13 @@ class Model(Inspector):
         gradient_accumulation_steps : int
             Number of batches whose gradients are combined for one step, as if they were one batch;
             only batch norm treats them separately. The name is Keras's.
+        fast_dev_run : bool or int
+            Try everything with one batch, or so many, of training and of validation: one epoch,
+            without checkpoints and without callbacks that write files or stop the training. As in
+            Lightning, the model keeps what it has learnt.
+        overfit_batches : int
+            Take only so many batches of the training data, the same in each epoch, and so many of
+            the validation data: a network that learns at all overfits them. As in Lightning.
 
         Returns
         -------
@@ -258,14 +268,18 @@ class Model(Inspector):
         else:
             data = checked_data(self.trainer, x, y, sample_weight, class_weight)
             check_batches(self.trainer, data, batch_size, drop_last)
+        limits, shuffle = Limits.of(fast_dev_run, overfit_batches, data), flag(shuffle, "shuffle")
+        if limits.dev:
+            checkpoint = checkpoint_every = None
         validation = None
         if validation_data is not None:
             validation = checked_validation(self.trainer, validation_data)
         checkpoints = None if checkpoint is None else Checkpoints(checkpoint)
         run = Run(
             self.trainer, data, validation, batch_size, epochs, steps,
-            flag(shuffle, "shuffle"), drop_last, accumulate, callbacks, checkpoints,
-            checkpoint_every, Progress(verbose, epochs, data.samples),
+            shuffle and (limits.dev or limits.batches is None), drop_last, accumulate, callbacks,
+            checkpoints, checkpoint_every, Progress(
+                verbose, limits.epochs(epochs), limits.samples(data.samples, batch_size)), limits,
         )  # fmt: skip
         last = None if checkpoints is None else checkpoints.newest(resume)
         with contextlib.nullcontext() if last is None else last:
