@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+# what a full disk, or a broken one, answers
 FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG, errno.EIO}
 
 
@@ -46,10 +47,12 @@ class LogFile:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("ab"):
                 pass
-            if not self.append:
+            if not self.append or not self.path.is_file():
                 return ""
             content = self.path.read_bytes()
         except OSError as error:
+            if error.errno not in FULL:
+                raise
             self._warn(error)
             return ""
         self.before = len(content)
@@ -72,24 +75,29 @@ class LogFile:
     def _write(self) -> None:
         data = "".join(self.lines).encode()
         try:
-            with self.path.open("r+b" if self.path.exists() else "w+b") as file:
-                if file.seekable():
+            there = self.path.exists()
+            if there and not self.path.is_file():  # a pipe or a device, which cannot go back
+                with self.path.open("ab") as file:
+                    file.write(data[self.done :])
+            else:
+                size = self.path.stat().st_size if there else 0
+                if size < self.before + self.done:  # somebody has removed it, or its end
+                    self.before, self.done = min(self.before, size), 0
+                with self.path.open("r+b" if there else "w+b") as file:
                     file.truncate(self.before + self.done)
                     file.seek(0, 2)
-                file.write(data[self.done :])
+                    file.write(data[self.done :])
             self.done, self.warned = len(data), False
-        except OSError as error:
+        except OSError as error:  # a log is not worth a training
             self._warn(error)
 
     def _warn(self, error: OSError) -> None:
-        if error.errno not in FULL:
-            raise error
         if not self.warned:
             self.warned = True
             warnings.warn(
-                f"{self.path} cannot be written: {error.strerror}; the training goes on, and its "
+                f"{self.path} cannot be written: {error.strerror or error}; the training goes on, and its "
                 "lines follow as soon as there is room",
-                stacklevel=2,
+                stacklevel=6,
             )
 
     def finish(self) -> None:
