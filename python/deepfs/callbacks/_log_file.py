@@ -95,8 +95,8 @@ class LogFile:
         if not self.warned:
             self.warned = True
             warnings.warn(
-                f"{self.path} cannot be written: {error.strerror or error}; the training goes on, and its "
-                "lines follow as soon as there is room",
+                f"{self.path} cannot be written: {error.strerror or error}; the training goes on, "
+                "and the lines follow as soon as it can be",
                 stacklevel=6,
             )
 
