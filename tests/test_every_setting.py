@@ -31,7 +31,7 @@ NEEDED = {  # arguments without which there is none
     "lr": 0.1, "total": 10, "every": 3, "milestones": [3, 5], "decay": 0.1, "first": 4,
     "length": 4, "then": 0.5, "names": "*", "rate": 0.1, "l1": 0.1, "l2": 0.2, "limit": 2.0,
     "start": 2, "size": 2, "cropping": 1, "losses": (losses.Huber(),),
-    "function": abs, "inputs": ROW,
+    "function": abs, "inputs": ROW, "filepath": "m", "filename": "log", "schedule": abs,
     "outputs": L.Dense(3)(ROW),
 }  # fmt: skip
 WIRING = ("inputs", "outputs", "layers", "calls")  # of a Graph: test_graph.py

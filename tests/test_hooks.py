@@ -139,9 +139,10 @@ def overflowing():
 
 def test_terminate_on_nan_ends_without_an_error():
     net, x, y = overflowing()
-    with pytest.raises(FloatingPointError, match="the loss at step"), warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        net.fit(x, y, 4, 99, verbose=0)
+        with pytest.raises(FloatingPointError, match="the loss at step"):
+            net.fit(x, y, 4, 99, verbose=0)
     known, steps = net.history, net.steps
     net, x, y = overflowing()
     ends = []
@@ -188,8 +189,11 @@ def test_terminate_on_nan_sees_the_validation():
 def test_a_loss_that_explodes_is_named_once():
     x = np.linspace(1, 2, 8)[:, None]
     net = dfs.Model(L.Dense(1), "mean_squared_error", dfs.optimizers.SGD(5.0))
-    with pytest.warns(RuntimeWarning, match=r"the loss of step \d+ is .* times that at the start: "
-                      r"the training diverges. The learning rate 5 is .*lr_find.*clip") as caught:
+    with pytest.warns(
+        RuntimeWarning,
+        match=r"the loss of step \d+ is .* times that at the start: "
+        r"the training diverges. The learning rate 5 is .*lr_find.*clip",
+    ) as caught:
         net.fit(x, 3 * x, 4, 9, verbose=0)
     assert len(caught) == 1
 
@@ -226,9 +230,7 @@ def test_fast_dev_run_takes_one_batch_of_each_and_writes_nothing(tmp_path, rng):
     assert history["val_loss"] == [other.evaluate(x[:8], y[:8])["loss"]]
 
 
-@pytest.mark.parametrize(
-    ("given", "steps"), [(True, 1), (2, 2), (9, 5), (False, 15), (0, 15)]
-)
+@pytest.mark.parametrize(("given", "steps"), [(True, 1), (2, 2), (9, 5), (False, 15), (0, 15)])
 def test_fast_dev_run_takes_so_many(given, steps):
     net = model()
     net.fit(np.eye(10), np.arange(10) % 2, 2, 3, verbose=0, fast_dev_run=given)

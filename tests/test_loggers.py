@@ -172,7 +172,7 @@ def test_a_file_that_is_removed_in_the_training_has_all_rows_again(tmp_path):
     ("make", "message"),
     [
         (lambda: CSVLogger("a", "::"), "separator must be one character, got '::'"),
-        (lambda: CSVLogger(3), "expected str, bytes or os.PathLike object, not int"),
+        (lambda: CSVLogger(3), "filename must be a str or Path, got 3"),
         (lambda: CSVLogger("a", sep=";"), "has no argument 'sep'"),
         (lambda: JSONLogger("a", append=2), "append must be"),
         (lambda: TensorBoard(update_freq="step"), 'update_freq must be "epoch", "batch", or'),

@@ -126,5 +126,5 @@ def test_refuses(settings, message):
 
 
 def test_a_brace_too_many_is_named():
-    with pytest.raises(ValueError, match="filepath 'm{' cannot be filled in"):
+    with pytest.raises(ValueError, match=r"filepath 'm\{' cannot be filled in"):
         ModelCheckpoint("m{")

@@ -104,8 +104,8 @@ def test_a_list_of_batches_knows_its_length_and_an_iterator_is_told():
 @pytest.mark.parametrize(
     ("lr", "message"),
     [
-        (Warmup(9, then=Cosine(0.5)), "Cosine needs at least 1 steps, and fit leaves it 0"),
-        (OneCycle(0.5, by="epoch"), "OneCycle needs at least 2 epochs, and fit leaves it 1"),
+        (Warmup(9, then=Cosine(0.5)), "Cosine needs a total of at least 1 steps, got 0 from fit"),
+        (OneCycle(0.5, by="epoch"), "OneCycle needs a total of at least 2 epochs, got 1"),
     ],
 )
 def test_too_short_a_run_is_refused_before_the_first_step(lr, message):
@@ -119,7 +119,7 @@ def test_without_fit_a_total_is_needed():
     with pytest.raises(ValueError, match="Cosine needs total, the number of steps until its end"):
         Cosine(0.5)(3)
     net = model(OneCycle(0.5))
-    with pytest.raises(ValueError, match="OneCycle needs total.*or train by fit, which knows it"):
+    with pytest.raises(ValueError, match=r"OneCycle needs total.*or train by fit, which knows it"):
         net.train_on_batch(X, Y)
     assert net.steps == 0
     net.fit(X, Y, epochs=2, verbose=0)

@@ -132,7 +132,6 @@ FOREIGN: dict[str, str] = {
     "InverseTimeDecay": "schedules.InverseTime",
     "LambdaLR": "schedules.Function",
     "LearningRateSchedule": "schedules.Schedule",
-    "LearningRateScheduler": "schedules.Function",
     "LinearLR": "schedules.Warmup",
     "MultiStepLR": "schedules.MultiStep",
     "OneCycleLR": "schedules.OneCycle",
@@ -168,9 +167,7 @@ FOREIGN: dict[str, str] = {
     # callbacks
     "AveragedModel": "callbacks.SWA",
     "BackupAndRestore": CHECKPOINT,
-    "EarlyStopping": "set self.model.stop_training = True in on_epoch_end of a Callback",
     "ExponentialMovingAverage": "callbacks.EMA",
-    "ModelCheckpoint": CHECKPOINT,
     # the package
     "DataLoader": FIT,
     "Functional": "layers.Graph",

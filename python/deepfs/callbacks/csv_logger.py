@@ -51,13 +51,13 @@ class CSVLogger(Callback):
 
     Examples
     --------
-    >>> import tempfile
+    >>> import pathlib, tempfile
     >>> import deepfs as dfs
     >>> model = dfs.Model(dfs.layers.Dense(2), dfs.losses.CrossEntropy(), dfs.optimizers.SGD(1.0))
     >>> folder = tempfile.TemporaryDirectory()
     >>> log = CSVLogger(folder.name + "/log.csv")
     >>> history = model.fit(np.eye(4), np.array([0, 1, 0, 1]), epochs=3, verbose=0, callbacks=[log])
-    >>> rows = open(log.filename).read().splitlines()
+    >>> rows = pathlib.Path(log.filename).read_text().splitlines()
     >>> rows[0], len(rows)
     ('epoch,loss,accuracy', 4)
     >>> folder.cleanup()
@@ -128,9 +128,9 @@ class CSVLogger(Callback):
         self._file.load_state(state)
 
 
-def path_of(filename: Any) -> str:
+def path_of(filename: Any, name: str = "filename") -> str:
     """Return the name of a file as text; raise TypeError if it is none."""
-    path = os.fspath(filename)
-    if not isinstance(path, str):
-        raise TypeError(f"filename must be a str or Path, got {shown(filename)}")
+    path = os.fspath(filename) if isinstance(filename, os.PathLike) else filename
+    if not isinstance(path, str) or not path:
+        raise TypeError(f"{name} must be a str or Path, got {shown(filename)}")
     return path

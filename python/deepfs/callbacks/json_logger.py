@@ -41,13 +41,13 @@ class JSONLogger(Callback):
 
     Examples
     --------
-    >>> import json, tempfile
+    >>> import json, pathlib, tempfile
     >>> import deepfs as dfs
     >>> model = dfs.Model(dfs.layers.Dense(2), dfs.losses.CrossEntropy(), dfs.optimizers.SGD(1.0))
     >>> folder = tempfile.TemporaryDirectory()
     >>> log = JSONLogger(folder.name + "/log.jsonl")
     >>> history = model.fit(np.eye(4), np.array([0, 1, 0, 1]), epochs=3, verbose=0, callbacks=[log])
-    >>> lines = [json.loads(line) for line in open(log.filename)]
+    >>> lines = [json.loads(s) for s in pathlib.Path(log.filename).read_text().splitlines()]
     >>> [line["loss"] for line in lines] == history["loss"], lines[-1]["epoch"]
     (True, 2)
     >>> folder.cleanup()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from .._check import flag, number, one_of, shown, whole
 from .._names import hint
 from ._base import Callback
 from ._monitor import MODES, check_monitor, is_better, monitor_name, sign_of
+from .csv_logger import path_of
 
 
 @dataclass(eq=False)
@@ -102,9 +102,7 @@ class ModelCheckpoint(Callback):
 
     def __post_init__(self) -> None:
         who = type(self).__name__
-        self.filepath = os.fspath(self.filepath)
-        if not isinstance(self.filepath, str):
-            raise TypeError(f"filepath must be a str or Path, got {shown(self.filepath)}")
+        self.filepath = path_of(self.filepath, "filepath")
         self.monitor = monitor_name(self.monitor, who)
         self.mode = one_of(self.mode, "mode", MODES)
         self.save_best_only = flag(self.save_best_only, "save_best_only")

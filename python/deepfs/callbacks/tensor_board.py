@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from .._check import shown, whole
+from .._check import whole
 from ._base import Callback
+from .csv_logger import path_of
 
 
 @dataclass(eq=False)
@@ -65,9 +65,7 @@ class TensorBoard(Callback):
     _epochs: int = field(default=0, init=False, repr=False)  # that are written
 
     def __post_init__(self) -> None:
-        self.log_dir = os.fspath(self.log_dir)
-        if not isinstance(self.log_dir, str):
-            raise TypeError(f"log_dir must be a str or Path, got {shown(self.log_dir)}")
+        self.log_dir = path_of(self.log_dir, "log_dir")
         self.histogram_freq = whole(self.histogram_freq, "histogram_freq", 0)
         if self.update_freq not in ("epoch", "batch"):
             self.update_freq = whole(self.update_freq, 'update_freq must be "epoch", "batch", or')

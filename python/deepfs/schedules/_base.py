@@ -123,8 +123,8 @@ class WithTotal(Schedule):
         total: int | None = vars(self).get("_total")
         if total is None:
             raise ValueError(
-                f"{type(self).__name__} needs total, the number of {self.by}s until its end: give "
-                "it, or train by fit, which knows it"
+                f"{type(self).__name__} needs total, the number of {self.by}s until its end, got "
+                "None: give it, or train by fit, which knows it"
             )
         return total
 
@@ -142,8 +142,8 @@ class WithTotal(Schedule):
             )
         if total < self._least:
             raise ValueError(
-                f"{who} needs at least {self._least} {self.by}s, and fit leaves it {total}: give "
-                f"more epochs, or {who}(total=)"
+                f"{who} needs a total of at least {self._least} {self.by}s, got {total} from fit: "
+                f"give more epochs, or {who}(total=)"
             )
         vars(self)["_total"] = total
 
