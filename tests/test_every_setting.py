@@ -34,7 +34,7 @@ NEEDED = {  # arguments without which there is none
     "length": 4, "then": 0.5, "names": "*", "rate": 0.1, "l1": 0.1, "l2": 0.2, "limit": 2.0,
     "start": 2, "size": 2, "cropping": 1, "losses": (losses.Huber(),),
     "scale": 2.0, "mean": 0.5, "steps": [preprocessing.Rescale(2)], "transforms": None,
-    "function": abs, "inputs": ROW,
+    "function": abs, "inputs": ROW, "filepath": "m", "filename": "log", "schedule": abs,
     "outputs": L.Dense(3)(ROW),
 }  # fmt: skip
 MODULES = (

@@ -329,6 +329,22 @@ def test_the_step_that_needs_it_raises_the_error_and_the_state_is_kept(tmp_path,
     assert resumed.history == whole.history
 
 
+def test_a_failed_validation_is_repeated_when_the_run_goes_on(tmp_path, no_thread_left):
+    x, y = arrays()
+
+    def run(data, **more):
+        made = model()
+        made.fit(x, y, 8, epochs=2, validation_data=Loader(data, 8), verbose=0, **more)
+        return made
+
+    data, settings = Slow(), {"checkpoint": tmp_path, "resume": True}
+    data.broken = 35
+    with pytest.raises(OSError, match="sample-35 is gone"):
+        run(data, **settings)
+    data.broken = None
+    assert run(data, **settings).history == run(Slow()).history
+
+
 class Halt(dfs.callbacks.Callback):
     def __init__(self, error):
         self.error = error

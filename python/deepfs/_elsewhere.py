@@ -135,7 +135,6 @@ FOREIGN: dict[str, str] = {
     "InverseTimeDecay": "schedules.InverseTime",
     "LambdaLR": "schedules.Function",
     "LearningRateSchedule": "schedules.Schedule",
-    "LearningRateScheduler": "schedules.Function",
     "LinearLR": "schedules.Warmup",
     "MultiStepLR": "schedules.MultiStep",
     "OneCycleLR": "schedules.OneCycle",
@@ -171,9 +170,7 @@ FOREIGN: dict[str, str] = {
     # callbacks
     "AveragedModel": "callbacks.SWA",
     "BackupAndRestore": CHECKPOINT,
-    "EarlyStopping": "set self.model.stop_training = True in on_epoch_end of a Callback",
     "ExponentialMovingAverage": "callbacks.EMA",
-    "ModelCheckpoint": CHECKPOINT,
     # augmentation
     "Compose": "give a list of transforms",
     "Mixup": "augment.MixUp",

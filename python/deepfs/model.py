@@ -25,13 +25,14 @@ from .schedules import Schedule
 from .trainer import Delegated, Metric, Trainer, check_kinds, check_meaning, named_metrics
 from .training.fit import Run
 from .training.history import History
+from .training.hooks import checked_callbacks
 from .training.inputs import (
     check_batches,
     checked_batch,
-    checked_callbacks,
     checked_stream,
     checked_validation,
 )
+from .training.limits import Limits
 from .training.prepare import training_data
 from .training.progress import Progress
 
@@ -168,6 +169,8 @@ class Model(Inspector):
         resume: bool = False,
         gradient_accumulation_steps: int = 1,
         validation_split: float | None = None,
+        fast_dev_run: bool | int = False,
+        overfit_batches: int = 0,
     ) -> History:
         """Train on a data set for a number of epochs.
 
@@ -219,6 +222,13 @@ class Model(Inspector):
         gradient_accumulation_steps : int
             Number of batches whose gradients are combined for one step, as if they were one batch;
             only batch norm treats them separately. The name is Keras's.
+        fast_dev_run : bool or int
+            Try everything with one batch, or so many, of training and of validation: one epoch,
+            without checkpoints and without callbacks that write files or stop the training. As in
+            Lightning, the model keeps what it has learnt.
+        overfit_batches : int
+            Take only so many batches of the training data, the same in each epoch, and so many of
+            the validation data: a network that learns at all overfits them. As in Lightning.
 
         Returns
         -------
@@ -256,14 +266,14 @@ class Model(Inspector):
         True
         >>> folder.cleanup()
         """
-        batch_size = None if batch_size is None else whole(batch_size, "batch_size")
+        size = 32 if batch_size is None else whole(batch_size, "batch_size")
         epochs = whole(epochs, "epochs", 0)
         accumulate = whole(gradient_accumulation_steps, "gradient_accumulation_steps")
         steps = None if steps_per_epoch is None else whole(steps_per_epoch, "steps_per_epoch")
         drop_last, shuffle = flag(drop_last, "drop_last"), flag(shuffle, "shuffle")
         loader = as_loader(x)
         if loader is not None:
-            x, batch_size = loader, batch_size or loader.batch_size
+            x, size = loader, loader.batch_size if batch_size is None else size
             drop_last, shuffle = drop_last or loader.drop_last, shuffle and loader.shuffle
         callbacks = checked_callbacks(callbacks)
         if checkpoint is None and (checkpoint_every is not None or flag(resume, "resume")):
@@ -286,12 +296,16 @@ class Model(Inspector):
             data, validation = training_data(
                 self.trainer, x, y, sample_weight, class_weight, validation_data, validation_split
             )
-            check_batches(self.trainer, data, batch_size or 32, drop_last)
+            check_batches(self.trainer, data, size, drop_last)
+        limits = Limits.of(fast_dev_run, overfit_batches, data)
+        if limits.dev:
+            checkpoint = checkpoint_every = None
         checkpoints = None if checkpoint is None else Checkpoints(checkpoint)
         run = Run(
-            self.trainer, data, validation, batch_size or 32, epochs, steps,
-            shuffle, drop_last, accumulate, callbacks, checkpoints,
-            checkpoint_every, Progress(verbose, epochs, data.samples),
+            self.trainer, data, validation, size, epochs, steps,
+            shuffle and (limits.dev or limits.batches is None), drop_last, accumulate, callbacks,
+            checkpoints, checkpoint_every, Progress(
+                verbose, limits.epochs(epochs), limits.samples(data.samples, size)), limits,
         )  # fmt: skip
         last = None if checkpoints is None else checkpoints.newest(resume)
         with contextlib.nullcontext() if last is None else last:

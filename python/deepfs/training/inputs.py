@@ -10,7 +10,6 @@ import numpy as np
 
 from .._arrays import Array, Shape
 from .._trees import Tree, leaves, map_shapes, map_tree
-from ..callbacks import Callback
 from ..data.batches import (
     Batch,
     DataSet,
@@ -269,15 +268,6 @@ def check_batch(trainer: Trainer, batch: Batch, number: int) -> None:
     """Raise ValueError if the batch of an iterable is not finite."""
     for what, leaf in (*named(batch.x, "inputs"), *named(batch.y, "targets")):
         check_finite(leaf, f"{what} of batch {number}", trainer.network)
-
-
-def checked_callbacks(callbacks: Any) -> tuple[Callback, ...]:
-    """Return callbacks, or a single one, as a tuple."""
-    given = (callbacks,) if isinstance(callbacks, Callback) else tuple(callbacks)
-    for callback in given:
-        if not isinstance(callback, Callback):
-            raise TypeError(f"callbacks must be deepfs Callbacks, got {callback!r}")
-    return given
 
 
 def checked_batch(
