@@ -33,13 +33,12 @@ NEEDED = {  # arguments without which there is none
     "lr": 0.1, "total": 10, "every": 3, "milestones": [3, 5], "decay": 0.1, "first": 4,
     "length": 4, "then": 0.5, "names": "*", "rate": 0.1, "l1": 0.1, "l2": 0.2, "limit": 2.0,
     "start": 2, "size": 2, "cropping": 1, "losses": (losses.Huber(),),
-    "scale": 2.0, "mean": 0.5, "steps": [preprocessing.Rescale(2)],
-    "function": abs, "inputs": ROW,
-    "outputs": L.Dense(3)(ROW), "transforms": augment.Cutout(2),
+    "scale": 2.0, "mean": 0.5, "steps": [preprocessing.Rescale(2)], "transforms": augment.Cutout(2),
+    "function": abs, "inputs": ROW, "filepath": "m", "filename": "log", "schedule": abs,
+    "outputs": L.Dense(3)(ROW),
 }  # fmt: skip
 MODULES = (
-    *(layers, losses, optimizers, schedules, regularizers, initializers, callbacks),
-    augment,
+    *(layers, losses, optimizers, schedules, regularizers, initializers, callbacks, augment),
     preprocessing,
 )
 WIRING = ("inputs", "outputs", "layers", "calls")  # of a Graph: test_graph.py

@@ -33,8 +33,10 @@ RULES = [
 # package. A folder stands for all that lies in it.
 ORDER = """
     _fields _html _public _repr
-    _check _labels _names _version reference datasets
+    _check _labels _names _version reference
     _arrays _elsewhere _settings config random
+    _pictures
+    datasets
     _trees initializers preprocessing regularizers schedules
     _table augment metrics
     layers
@@ -48,7 +50,7 @@ ORDER = """
     predictor
     inspector
     model
-    _load _pictures _command cross_validation
+    _load _command cross_validation
     cli
     __main__ __init__
 """

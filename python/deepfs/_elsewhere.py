@@ -17,7 +17,6 @@ MODULES = (
 
 OWN_LAYER = "derive a class from deepfs.layers.Layer, see docs/add_a_layer.md"
 ACTIVATION = "activations are layers, such as deepfs.layers.ReLU()"
-FIT = "call fit of deepfs.Model"
 CHECKPOINT = "call fit(checkpoint=folder)"
 NO_SUCH = "deepfs has no such layer; " + OWN_LAYER
 
@@ -136,7 +135,6 @@ FOREIGN: dict[str, str] = {
     "InverseTimeDecay": "schedules.InverseTime",
     "LambdaLR": "schedules.Function",
     "LearningRateSchedule": "schedules.Schedule",
-    "LearningRateScheduler": "schedules.Function",
     "LinearLR": "schedules.Warmup",
     "MultiStepLR": "schedules.MultiStep",
     "OneCycleLR": "schedules.OneCycle",
@@ -172,9 +170,7 @@ FOREIGN: dict[str, str] = {
     # callbacks
     "AveragedModel": "callbacks.SWA",
     "BackupAndRestore": CHECKPOINT,
-    "EarlyStopping": "set self.model.stop_training = True in on_epoch_end of a Callback",
     "ExponentialMovingAverage": "callbacks.EMA",
-    "ModelCheckpoint": CHECKPOINT,
     # augmentation
     "Compose": "give a list of transforms",
     "Mixup": "augment.MixUp",
@@ -187,7 +183,15 @@ FOREIGN: dict[str, str] = {
     "RandomZoom": "augment.RandomAffine",
     "Cutmix": "augment.CutMix",
     # the package
-    "DataLoader": FIT,
+    "DataBlock": "data.Loader, of datasets.from_directory(folder, image_size)",
+    "DataLoader": "data.Loader",
+    "DataLoaders": "data.Loader",
+    "Dataset": "data.Loader, which takes anything with len and indices",
+    "ImageDataGenerator": "data.Loader, whose augment= takes deepfs.augment",
+    "ImageDataLoaders": "data.Loader, of datasets.from_directory(folder, image_size)",
+    "TensorDataset": "data.Loader, of a tuple (x, y)",
+    "image_dataset_from_directory": "datasets.from_directory",
+    "DatasetFolder": "datasets.ImageFolder",
     "Functional": "layers.Graph",
     "activations": ACTIVATION,
     "applications": "deepfs.networks has networks",

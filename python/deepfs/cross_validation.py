@@ -18,8 +18,8 @@ from .data.splits import KFold, StratifiedKFold, class_labels
 from .losses._output_kinds import BINARY_LOGITS
 from .model import Model
 from .random import Streams, get_seed, using
+from .training.finite import forms
 from .training.history import History
-from .training.inputs import forms
 
 
 @dataclass(frozen=True, repr=False)

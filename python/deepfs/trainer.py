@@ -13,7 +13,7 @@ from ._arrays import Array, FixedDict
 from ._names import hint
 from ._parts import CHECKS, Metric, Metrics, check_kinds, check_meaning, named_metrics
 from ._trees import Tree, leaves, map_tree
-from .data.batches import Batch, DataSet
+from .data.batches import Batch, DataSet, ended
 from .data.facts import DataFacts
 from .layers import Layer
 from .layers._container import Container, walk
@@ -331,12 +331,13 @@ class Trainer:
         check_kinds(self.loss, "loss")
         self.check_ends()
         means = Means(self.loss, self.metrics)
-        for batch in data.parts(batch_size):
-            if stopped():
-                break
-            outputs = self.network(batch.x)
-            cache = self.loss.forward(outputs, batch.y, batch.weight)[1]
-            means.add(cache, outputs, batch.y)
+        with ended(data.parts(batch_size)) as parts:
+            for batch in parts:
+                if stopped():
+                    break
+                outputs = self.network(batch.x)
+                cache = self.loss.forward(outputs, batch.y, batch.weight)[1]
+                means.add(cache, outputs, batch.y)
         return means.values()
 
     def end_epoch(self, logs: Mapping[str, float]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from contextlib import contextmanager
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from .._check import number
 from .._trees import Tree, leaves, map_tree
 from .containers import as_data
 
+T = TypeVar("T")
 LOOKED_AT = 64  # samples that stand for all where shapes, dtype and axes are checked
 OF_LOADER = ("class_names", "batch_size", "shuffle", "drop_last")
 
@@ -32,6 +34,16 @@ class Batch(NamedTuple):
 def samples_of(tree: Tree) -> int:
     """Return the number of samples: the length of the first array of a tree."""
     return len(next(leaves(tree)))
+
+
+@contextmanager
+def ended(batches: Iterator[T]) -> Iterator[Iterator[T]]:
+    """End what yields batches with the ``with`` block: a thread that reads ahead ends with it."""
+    try:
+        yield batches
+    finally:
+        if hasattr(batches, "close"):
+            batches.close()
 
 
 class DataSet:
@@ -61,6 +73,12 @@ class DataSet:
 
         weight = None if self.weight is None else map_tree(pick, self.weight)
         return Batch(map_tree(pick, self.x), map_tree(pick, self.y), weight)
+
+    def batches(
+        self, picks: Iterable[slice | Array], epoch: int | None, seed: int = 0
+    ) -> Iterator[Batch]:
+        """Yield the samples of each slice or array of indices; see `take`."""
+        return (self.take(pick, epoch, seed) for pick in picks)
 
     def parts(self, size: int) -> Iterator[Batch]:
         """Yield the samples in their order, ``size`` at a time."""

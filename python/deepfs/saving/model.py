@@ -161,8 +161,10 @@ def read(
     return trainer, lost
 
 
-def restore(trainer: Trainer, file: TensorFile) -> None:
+def restore(trainer: Trainer, file: TensorFile, rate_moves: bool = False) -> None:
     """Restore the state of a built model from a file of the same network, loss and optimizer.
+
+    ``rate_moves`` says that the learning rate is a number that a callback changes: it is restored.
 
     Raises
     ------
@@ -173,6 +175,8 @@ def restore(trainer: Trainer, file: TensorFile) -> None:
     optimizer = copy.deepcopy(trainer.optimizer)
     try:
         restore_moving_fields(optimizer, theirs["optimizer"])
+        if rate_moves:
+            optimizer.lr = theirs["optimizer"]["lr"]
         mine = describe(trainer) | {"optimizer": json.loads(json.dumps(to_config(optimizer)))}
         theirs = {"frozen": [], "preprocess": None} | theirs
         names = ("network", "loss", "optimizer", "metrics", "in_shape", "dtype", "frozen")
@@ -188,6 +192,8 @@ def restore(trainer: Trainer, file: TensorFile) -> None:
         trainer.steps, trainer.state_since, trainer.epochs = before
         raise
     restore_moving_fields(trainer.optimizer, theirs["optimizer"])
+    if rate_moves:
+        trainer.optimizer.lr = theirs["optimizer"]["lr"]
 
 
 def check_fields(description: Mapping[str, Any]) -> None:

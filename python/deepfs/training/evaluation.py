@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._arrays import Array
-from ..data.batches import DataSet
+from ..data.batches import DataSet, ended
 from ..losses import OutputKind
 from ..losses._output_kinds import BINARY_LOGITS, NUMBERS, SeveralOutputs
 from ..means import Means, loss_ignores
@@ -46,10 +46,11 @@ def evaluation_report(trainer: Trainer, data: DataSet, batch_size: int) -> Repor
         counts = YesOrNo(kind.in_network(trainer.network))
     else:
         counts = Exclusive(kind.in_network(trainer.network))
-    for batch in data.parts(batch_size):
-        outputs = trainer.network(batch.x)
-        means.add(loss.forward(outputs, batch.y, batch.weight)[1], outputs, batch.y)
-        counts.add(*without_ignored(outputs, batch.y, loss_ignores(loss)))
+    with ended(data.parts(batch_size)) as parts:
+        for batch in parts:
+            outputs = trainer.network(batch.x)
+            means.add(loss.forward(outputs, batch.y, batch.weight)[1], outputs, batch.y)
+            counts.add(*without_ignored(outputs, batch.y, loss_ignores(loss)))
     return counts.report(means.values(), trainer.facts.class_names)
 
 

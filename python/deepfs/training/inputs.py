@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from .._arrays import Array, Shape, ignore_overflow
+from .._arrays import Array, Shape
 from .._trees import Tree, leaves, map_shapes, map_tree
-from ..callbacks import Callback
 from ..data.batches import (
     Batch,
     DataSet,
@@ -23,28 +21,13 @@ from ..data.batches import (
     weighted_by_class,
 )
 from ..data.containers import Lazy, as_data
-from ..layers import Dense, Flatten, Graph, Layer
+from ..data.loader import Loader, as_loader
+from ..layers import Dense, Flatten, Layer
 from ..layers._container import Container, walk
-from ..losses import Combined
 from ..losses._output_kinds import warn
 from ..trainer import Trainer
-
-PIECE_ENTRIES = 2**18  # looked at together: a MB of float32
-
-
-def forms(trainer: Trainer) -> tuple[Tree, Tree]:
-    """Return the trees that a network takes as inputs and its loss as targets; None: an array."""
-    network, loss = trainer.network, trainer.loss
-    return (
-        _form(network.inputs) if isinstance(network, Graph) else None,
-        _form(loss.losses) if isinstance(loss, Combined) else None,
-    )
-
-
-def _form(tree: Any) -> Tree:
-    if isinstance(tree, list):
-        return tuple(tree)
-    return tree if isinstance(tree, (tuple, dict)) else None
+from .finite import check_finite, forms, named
+from .loaders import checked_loader, with_known_targets
 
 
 def checked_inputs(trainer: Trainer, x: Any, unfitted: bool = False) -> Tree:
@@ -99,6 +82,8 @@ def raw_data(
     trainer: Trainer, x: Any, y: Any, sample_weight: Any, class_weight: Any, unfitted: bool = False
 ) -> DataSet:
     """Return inputs and targets, as far as they can be checked without the outputs' shape."""
+    if isinstance(x, Loader):
+        return checked_loader(trainer, x, y, sample_weight, class_weight)
     if isinstance(x, DataSet):
         if y is not None or sample_weight is not None or class_weight is not None:
             raise TypeError(
@@ -126,6 +111,8 @@ def ready(trainer: Trainer, data: DataSet) -> DataSet:
     if preprocess is not None:
         data = unprepared(data).prepared(preprocess)
     check_targets(trainer, data)
+    if isinstance(data, Loader):
+        return data.for_outputs(trainer.network.out_shape(in_shape(data.first())))
     return data
 
 
@@ -159,43 +146,6 @@ def weights(trainer: Trainer, y: Tree, samples: int, sample_weight: Any, class_w
     return own.reshape(own.shape + (1,) * (by_class.ndim - own.ndim)) * by_class
 
 
-def named(tree: Tree, what: str) -> Iterable[tuple[str, Any]]:
-    """Return the arrays of a tree with their names in messages."""
-    if isinstance(tree, dict):
-        return [(f"{what}[{name!r}]", leaf) for name, leaf in tree.items()]
-    if isinstance(tree, tuple):
-        return [(f"{what}[{i}]", leaf) for i, leaf in enumerate(tree)]
-    return [(what, tree)]
-
-
-def check_finite(data: Array | Lazy, what: str, network: Layer | None = None) -> None:
-    """Raise ValueError for the first sample with NaN, infinity, or what the dtype cannot hold."""
-    if data.dtype.kind != "f":
-        return
-    dtype = data.dtype if network is None else network.built_dtype or network.dtype or data.dtype
-    rows = max(1, PIECE_ENTRIES // max(1, math.prod(data.shape[1:])))
-    for start in range(0, len(data), rows):
-        check_samples(data[start : start + rows], dtype, what, start)
-
-
-def check_samples(x: Array, dtype: Any, what: str, first: int) -> None:
-    """Raise ValueError for a sample that is not finite in a dtype; ``first`` is its number."""
-    with ignore_overflow():
-        y = x.astype(dtype, copy=False)
-    good = np.isfinite(y).reshape(len(y), -1).all(axis=1)
-    if good.all():
-        return
-    at = int(good.argmin())
-    entries, kept = np.ravel(x[at]), np.isfinite(np.ravel(y[at]))
-    wrong = entries[~kept & np.isfinite(entries)]
-    if len(wrong) == 0:
-        raise ValueError(f"Model needs finite {what}, got NaN or infinity in sample {first + at}")
-    raise ValueError(
-        f"Model needs {what} that its dtype {y.dtype} can hold, at most "
-        f"{np.finfo(y.dtype).max:.1e}, got {wrong[0]:g} in sample {first + at}"
-    )
-
-
 def check_targets(trainer: Trainer, data: DataSet) -> None:
     """Raise an error for inputs of a wrong shape and for any wrong target."""
     x = data.first()
@@ -205,8 +155,8 @@ def check_targets(trainer: Trainer, data: DataSet) -> None:
     dtype = trainer.network.built_dtype
     largest = max(leaves(map_shapes(math.prod, out_shape)))
     rows = max(1, 2**20 // max(1, largest))
-    if isinstance(data, OfAnother) and data.y is not None:
-        data = DataSet(data.y, data.y, data.weight)  # inputs need not be read
+    if isinstance(data, (OfAnother, Loader)):
+        data = with_known_targets(data)
     for start in range(0, data.samples, rows):
         batch = data.take(slice(start, start + rows))
         zeros = partial(_zeros, len(batch), dtype)
@@ -277,12 +227,13 @@ def warn_of_images(network: Layer, x: Tree) -> None:
 
 def checked_validation(trainer: Trainer, data: Any) -> DataSet:
     """Return inputs, targets and perhaps weights to validate on."""
+    data = as_loader(data) or data
     if isinstance(data, DataSet):
         return checked_data(trainer, data, None)
     if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
         raise TypeError(
-            "validation_data must be (inputs, targets) or (inputs, targets, sample weights), "
-            f"got {type(data).__name__}"
+            "validation_data must be (inputs, targets) or (inputs, targets, sample weights), or a "
+            f"Loader, got {type(data).__name__}"
             + (f" of {len(data)}" if isinstance(data, (tuple, list)) else "")
         )
     return checked_data(trainer, *data)
@@ -317,15 +268,6 @@ def check_batch(trainer: Trainer, batch: Batch, number: int) -> None:
     """Raise ValueError if the batch of an iterable is not finite."""
     for what, leaf in (*named(batch.x, "inputs"), *named(batch.y, "targets")):
         check_finite(leaf, f"{what} of batch {number}", trainer.network)
-
-
-def checked_callbacks(callbacks: Any) -> tuple[Callback, ...]:
-    """Return callbacks, or a single one, as a tuple."""
-    given = (callbacks,) if isinstance(callbacks, Callback) else tuple(callbacks)
-    for callback in given:
-        if not isinstance(callback, Callback):
-            raise TypeError(f"callbacks must be deepfs Callbacks, got {callback!r}")
-    return given
 
 
 def checked_batch(
