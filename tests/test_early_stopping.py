@@ -138,9 +138,9 @@ def test_all_metrics_tell_their_direction():
         (EarlyStopping(), {}, "'val_loss', but an epoch has loss, accuracy: give fit validation_"
                               "data, or monitor 'loss'"),
         (EarlyStopping("val_los"), {"validation_data": True}, "did you mean 'val_loss'"),
-        (EarlyStopping("acuracy"), {}, "EarlyStopping monitors 'acuracy', but an epoch has loss, "
+        (EarlyStopping("ackuracy"), {}, "EarlyStopping monitors 'ackuracy', but an epoch has loss, "
                                        "accuracy: did you mean 'accuracy'"),
-        ([EarlyStopping("acuracy"), Says([1])], {}, "did you mean 'accuracy'"),
+        ([EarlyStopping("ackuracy"), Says([1])], {}, "did you mean 'accuracy'"),
         ([EarlyStopping("dice"), Says([1])], {}, "cannot tell whether smaller or larger values of "
                                                  "'dice' are better: give mode=\"min\" or"),
         (ModelCheckpoint("m", "los", save_best_only=True), {}, "did you mean 'loss'"),
