@@ -22,8 +22,9 @@ from ..data.batches import (
 )
 from ..data.containers import Lazy, as_data
 from ..data.loader import Loader, as_loader
-from ..layers import Dense, Flatten, Layer
+from ..layers import Dense, Flatten, Graph, Layer
 from ..layers._container import Container, walk
+from ..losses import Combined
 from ..losses._output_kinds import warn
 from ..trainer import Trainer
 from .finite import check_finite, forms, named
