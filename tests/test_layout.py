@@ -47,7 +47,7 @@ ORDER = """
     predictor
     inspector
     model
-    _load _pictures _command
+    _load _pictures _command sklearn
     cli
     __main__ __init__
 """
