@@ -50,7 +50,7 @@ ORDER = """
     predictor
     inspector
     model
-    _load _command cross_validation
+    _load _command cross_validation sklearn
     cli
     __main__ __init__
 """
