@@ -139,7 +139,8 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             restore_best_weights=self.early_stopping,
         )
         history = self._run(X, t, weight, self.max_iter, validation, [stop])
-        self.loss_curve_ = self.loss_curve_ + history["loss"]
+        before: list[float] = self.loss_curve_ if goes_on else []
+        self.loss_curve_: list[float] = before + history["loss"]
         self.n_iter_ = len(history["loss"])
         self.loss_ = self.loss_curve_[-1]
         return self
@@ -149,7 +150,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         X, t, weight = self._checked(X, y, sample_weight, reset=first)
         if first:
             self._start(X, t)
-            self.n_iter_ = 0
+            self.loss_curve_, self.n_iter_ = [], 0
         history = self._run(X, t, weight, 1, None, [])
         self.loss_curve_ = self.loss_curve_ + history["loss"]
         self.loss_ = self.loss_curve_[-1]
@@ -183,7 +184,6 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             rule.lr, rule.weight_decay = self.learning_rate_init, self.alpha
         seed = int(check_random_state(self.random_state).randint(MAX_SEED))
         network = self._network(shape, self._outputs)
-        self.loss_curve_: list[float] = []
         self.model_ = Model(network, self._loss(), rule, metrics=(), seed=seed)
 
     def _split(self, X: Array, t: Array, weight: Array | None) -> Any:
