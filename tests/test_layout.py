@@ -42,6 +42,7 @@ ORDER = """
     means
     trainer testing
     callbacks inspection saving
+    plots
     training
     _model_names
     predictor
