@@ -55,7 +55,12 @@ def checked(ax: Any, who: str) -> Any:
 
 
 def grid(
-    ax: Any, who: str, count: int, columns: int | None = None, panel: tuple[float, float] = (1.3, 1.5)
+    ax: Any,
+    who: str,
+    count: int,
+    columns: int | None = None,
+    panel: tuple[float, float] = (1.3, 1.5),
+    ticks: bool = False,
 ) -> Any:
     """Return a number of Axes as an array (count,).
 
@@ -72,6 +77,8 @@ def grid(
         Panels side by side; by default as many as make a square.
     panel : (float, float)
         Width and height of a panel in a new figure, in inches.
+    ticks : bool
+        Whether panels of a divided Axes need room for labels of ticks.
     """
     columns = min(count, columns or ceil(count**0.5))
     rows = ceil(count / columns)
@@ -96,7 +103,10 @@ def grid(
     wide, high = 1 / columns, 1 / rows
     for i in range(count):
         left, below = (i % columns) * wide, 1 - (i // columns + 1) * high
-        place = (left + 0.05 * wide, below + 0.04 * high, 0.9 * wide, 0.72 * high)
+        if ticks:
+            place = (left + 0.2 * wide, below + 0.15 * high, 0.78 * wide, 0.6 * high)
+        else:
+            place = (left + 0.05 * wide, below + 0.04 * high, 0.9 * wide, 0.72 * high)
         found[i] = ax.inset_axes(place)
     return found
 
@@ -115,9 +125,15 @@ def size_of(ax: Any) -> tuple[float, float]:
 
 
 def short(text: Any, width: int) -> str:
-    """Return a text of at most this many characters, on one line; dollars are no mathematics."""
+    """Return a text of at most this many characters, on one line; dollars are no mathematics.
+
+    Long ones lose their middle: beginning and end tell names apart.
+    """
     line = " ".join(str(text).split())
-    line = line if len(line) <= width else f"{line[: width - 1]}\N{HORIZONTAL ELLIPSIS}"
+    if len(line) > width:
+        tail = width // 3
+        head = line[: width - 1 - tail].rstrip()
+        line = f"{head}\N{HORIZONTAL ELLIPSIS}{line[-tail:].lstrip()}"
     return line.replace("$", r"\$")
 
 

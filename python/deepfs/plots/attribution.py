@@ -59,7 +59,7 @@ def grad_cam(
     Notes
     -----
     The map is stretched to the size of the image (bilinear), and each has its largest value in the
-    brightest colour. `deepfs.inspection.attribution.grad_cam` returns the numbers.
+    brightest colour. If no place speaks for the class, the title says so. `deepfs.inspection.attribution.grad_cam` returns the numbers.
 
     References
     ----------
@@ -85,6 +85,8 @@ def grad_cam(
     for panel, picture, heat in zip(axes, backgrounds(x), maps, strict=True):
         draw(panel, picture)
         h, w = picture.shape[:2]
+        if not heat.any():
+            panel.set_title(f"{panel.get_title()}: no place speaks for it", fontsize=7, pad=3)
         panel.imshow(
             heat, "inferno", alpha=alpha, vmin=0, vmax=float(heat.max()) or 1.0,
             extent=(-0.5, w - 0.5, h - 0.5, -0.5), interpolation="bilinear",

@@ -46,7 +46,7 @@ def augmentation(
 
     Notes
     -----
-    MixUp and CutMix mix the images of a batch; they are not shown.
+    MixUp and CutMix mix the images that are given, as if they were one batch.
 
     Examples
     --------
@@ -73,6 +73,9 @@ def augmentation(
     versions = [source.astype(np.float32)]
     for epoch in range(count):
         made = pipeline.images(source, index, index, epoch, seed, None, None, np.dtype(np.float32))
+        if getattr(pipeline, "mixes", False):
+            labels = np.zeros(len(source), np.int64)
+            made = pipeline.mix(made, labels, None, index, epoch, seed, 2)[0]
         versions.append(np.asarray(made, np.float32))
     stacked = np.stack(versions, axis=1).reshape(-1, *source.shape[1:])
     # one scale of grey for all versions: brightness is to be seen

@@ -12,7 +12,7 @@ from .._arrays import Array
 from .._check import array, one_of, whole
 from ..metrics import confusion_matrix as counted
 from ._answers import answers, class_names
-from ._figure import INCH, contrast, need_matplotlib, one_axes, short, size_of
+from ._figure import INCH, checked, contrast, need_matplotlib, new_figure, short, size_of
 
 NORMALIZE = (None, "true", "pred", "all")
 NAME = 20  # most characters of a name at an axis
@@ -76,8 +76,12 @@ def confusion_matrix(
     one_of(normalize, "normalize", NORMALIZE)
     matrix, labels = matrix_of(model, x, y, names, "confusion_matrix")
     k = len(matrix)
-    side = min(max(2.4, 0.42 * k + 1.6), 9.0)
-    ax = one_axes(ax, "confusion_matrix", side + 1.0, side)
+    if ax is None:
+        inside = min(max(2.4, 0.42 * k), 8.0)  # inches
+        beside = 0.09 * min(max(map(len, labels)), NAME) + 0.6
+        ax = new_figure(inside + beside + 1.4, inside + beside).subplots()
+    else:
+        inside = min(size_of(checked(ax, "confusion_matrix"))) * 0.8
 
     from matplotlib.colors import PowerNorm
 
@@ -88,8 +92,7 @@ def confusion_matrix(
     bar.set_label("share of the true class")
     ax.set_xlabel("predicted")
     ax.set_ylabel("true")
-    side = min(size_of(ax)) * 0.8 if ax.figure.get_layout_engine() else min(size_of(ax))
-    cell = side / k * INCH  # in points
+    cell = inside / k * INCH  # in points
     font = min(float(bar.ax.yaxis.label.get_size()), max(READABLE, 0.75 * cell))
     ticks = np.arange(0, k, max(1, ceil(1.15 * font / cell)))
     texts = [short(labels[i], NAME) for i in ticks]

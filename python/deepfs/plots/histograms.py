@@ -186,7 +186,7 @@ def flat(found: Any) -> Array:
 
 def draw(values: dict[str, Array], who: str, columns: int | None, ax: Any, what: str) -> Any:
     """Draw a histogram per layer."""
-    axes = grid(ax, who, len(values), columns or min(len(values), 5), (2.1, 1.9))
+    axes = grid(ax, who, len(values), columns or min(len(values), 5), (2.1, 1.9), True)
     for panel, (name, numbers) in zip(axes, values.items(), strict=True):
         good = numbers[np.isfinite(numbers)]
         lines = [short(name, 26)]

@@ -15,6 +15,7 @@ LETTER = 0.069  # width of a letter of that size, in inches
 LINE, GAP, SIDE, TRACK = 0.145, 0.22, 0.3, 0.14  # inches
 SHAPE = 1.45  # wished width over height
 WIDEST = 16.0  # inches of a new figure
+ONE_COLUMN = 12  # rows that stay together
 
 # Light, so that black letters can be read; of different lightness, also in grey.
 COLOURS = {
@@ -114,12 +115,13 @@ def columns_of(boxes: list[Box]) -> tuple[list[Column], float]:
     cuts = cuts_of(boxes)
     pitch = box_height(boxes) + GAP
     best: tuple[float, list[Column], float] | None = None
-    for limit in range(min(rows, 4), rows + 1):
+    for limit in [rows] if rows <= ONE_COLUMN else range(6, rows + 1):
         columns = divided(boxes, cuts, rows, limit)
         most = max(column.last - column.first + 1 for column in columns)
         high = most * pitch + (2 * GAP if len(columns) > 1 else 0.0) + 0.1
         wide = sum(column.width for column in columns)
-        wrong = abs(log(wide / high / SHAPE))
+        stumps = sum(part.last - part.first < 2 for part in columns)
+        wrong = abs(log(wide / high / SHAPE)) + stumps
         if best is None or wrong < best[0] - 1e-9:
             best = wrong, columns, high
     assert best is not None
@@ -259,11 +261,10 @@ class Drawing:
                 if (j, i) in beside:
                     lane, offset = beside[j, i]
                     track = left + part.lefts[lane] + part.widths[lane] + offset
-                    side = (fx + fwidth, fy + self.height / 2) if inside else ghost
-                    self.line(
-                        [side, (track, side[1]), (track, y + self.height / 2),
-                         (x + width, y + self.height / 2)]
-                    )  # fmt: skip
+                    # out below the middle, in above it: two lines in a row stay apart
+                    side = (fx + fwidth, fy + self.height * 0.7) if inside else ghost
+                    goal = y + self.height * 0.3
+                    self.line([side, (track, side[1]), (track, goal), (x + width, goal)])
                 elif start[0] == end[0]:
                     self.line([start, end])
                 elif inside and self.boxes[i].row - self.boxes[j].row > 1:
