@@ -119,7 +119,7 @@ def saliency(network: Layer, x: Array, target: Any = None) -> tuple[Array, Array
     >>> saliency(net, np.ones((1, 1, 1, 3)), target=0)[0]
     array([[[1., 2., 0.]]])
     """
-    traced, classes, dx = scored(network, images_of(x, "saliency"), target, [])
+    _, classes, dx = scored(network, images_of(x, "saliency"), target, [])
     return np.abs(dx).max(axis=1), classes
 
 
@@ -224,9 +224,7 @@ def ends_in(layer: Layer, name: str, in_shape: Any) -> Iterator[tuple[str, Layer
     yield name, layer, layer.out_shape(in_shape)
 
 
-def scored(
-    network: Layer, x: Array, target: Any, names: list[str]
-) -> tuple[Traced, Array, Array]:
+def scored(network: Layer, x: Array, target: Any, names: list[str]) -> tuple[Traced, Array, Array]:
     """Return what a backward pass from the scores of classes leaves, the classes, and dx."""
     traced = Traced(built(network), names)
     net = traced.network

@@ -6,14 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._trees import is_shape, leaves
-from ..layers import Branches, Graph, Residual, Sequential
+from ..layers import Branches, Graph, Identity, Residual, Sequential
 
 # Layers that are written into the box of the layer before them.
 JOINED = {
     "BatchNorm", "GroupNorm", "InstanceNorm", "LayerNorm",
     "ReLU", "LeakyReLU", "PReLU", "ELU", "SELU", "GELU", "SiLU", "HardSwish", "Sigmoid", "Tanh",
-    "Softplus", "Softmax", "Step", "Dropout", "SpatialDropout", "GaussianNoise", "Identity",
-    "DropConnect",
+    "Softplus", "Softmax", "Step", "Dropout", "SpatialDropout", "GaussianNoise",
 }  # fmt: skip
 LINE = 24  # most characters of a line in a box, where kinds can be divided
 
@@ -68,6 +67,8 @@ def add(layer: Any, in_shape: Any, inputs: list[int], boxes: list[Box]) -> list[
         for _, part, shape in layer._calls(in_shape):
             inputs = add(part, shape, inputs, boxes)
         return inputs
+    if isinstance(layer, Identity):  # a line
+        return inputs
     out_shape = layer.out_shape(in_shape)
     if isinstance(layer, Residual):
         ends = add(layer.body, in_shape, inputs, boxes)
@@ -92,11 +93,11 @@ def add(layer: Any, in_shape: Any, inputs: list[int], boxes: list[Box]) -> list[
 
 
 def described(layer: Any) -> str:
-    """Return the kind of a layer with the size of its windows: ``Conv2D 3×3 /2``."""
+    """Return the kind of a layer with the size of its windows: ``Conv2D 3x3 /2``."""
     text = type(layer).__name__
     size = getattr(layer, "kernel_size", None)
     if size is not None:
-        text += " " + "\N{MULTIPLICATION SIGN}".join(map(str, pair(size)))
+        text += " " + "x".join(map(str, pair(size)))
         stride = getattr(layer, "stride", 1)
         standard = size if "Pool" in text else 1
         if stride is not None and pair(stride) != pair(standard):
@@ -148,9 +149,9 @@ def wrapped(kinds: list[str]) -> list[str]:
 
 
 def shape_text(shape: Any) -> str:
-    """Return a shape as ``16×26×26``; several are listed."""
+    """Return a shape as ``16x26x26``; several are listed."""
     shapes = [shape] if is_shape(shape) else list(leaves(shape))
-    texts = ["\N{MULTIPLICATION SIGN}".join(map(str, one)) or "1" for one in shapes]
+    texts = ["x".join(map(str, one)) or "1" for one in shapes]
     return ", ".join(texts)
 
 
@@ -185,9 +186,7 @@ def cuts_of(boxes: list[Box]) -> dict[int, int]:
     """
     found = {}
     for row in range(max(box.row for box in boxes)):
-        sources = {
-            i for box in boxes if box.row > row for i in box.inputs if boxes[i].row <= row
-        }
+        sources = {i for box in boxes if box.row > row for i in box.inputs if boxes[i].row <= row}
         late = any(box.row > row and not box.inputs for box in boxes)
         if len(sources) == 1 and not late:
             found[row] = sources.pop()

@@ -59,7 +59,8 @@ def grad_cam(
     Notes
     -----
     The map is stretched to the size of the image (bilinear), and each has its largest value in the
-    brightest colour. If no place speaks for the class, the title says so. `deepfs.inspection.attribution.grad_cam` returns the numbers.
+    brightest colour. If no place speaks for the class, the title says so.
+    `deepfs.inspection.attribution.grad_cam` returns the numbers.
 
     References
     ----------

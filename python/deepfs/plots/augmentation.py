@@ -7,13 +7,20 @@ from typing import Any
 
 import numpy as np
 
+from .._arrays import Array
 from .._check import array, whole
 from ._figure import need_matplotlib
 from .images import as_pictures, show
 
 
 def augmentation(
-    augment: Any, x: Any, *, count: int = 6, seed: int = 0, columns: int | None = None, ax: Any = None
+    augment: Any,
+    x: Any,
+    *,
+    count: int = 6,
+    seed: int = 0,
+    columns: int | None = None,
+    ax: Any = None,
 ) -> Any:
     """Show what augmentation makes of images.
 
@@ -70,14 +77,14 @@ def augmentation(
     if not hasattr(augment, "images"):
         pipeline = importlib.import_module("deepfs.augment").pipeline(augment)
     index = np.arange(len(source))
-    versions = [source.astype(np.float32)]
+    versions: list[Array] = [source.astype(np.float32)]
     for epoch in range(count):
         made = pipeline.images(source, index, index, epoch, seed, None, None, np.dtype(np.float32))
         if getattr(pipeline, "mixes", False):
             labels = np.zeros(len(source), np.int64)
             made = pipeline.mix(made, labels, None, index, epoch, seed, 2)[0]
         versions.append(np.asarray(made, np.float32))
-    stacked = np.stack(versions, axis=1).reshape(-1, *source.shape[1:])
+    stacked: Array = np.stack(versions, axis=1).reshape(-1, *source.shape[1:])
     # one scale of grey for all versions: brightness is to be seen
     if source.dtype == np.uint8 or source.max() > 1 or source.min() < 0:
         low, high = (0.0, 255.0) if source.dtype == np.uint8 else (source.min(), source.max())

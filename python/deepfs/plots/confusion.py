@@ -111,7 +111,7 @@ def write_cells(ax: Any, matrix: Array, normalize: str | None, picture: Any, cel
     else:
         total = {"true": matrix.sum(1, keepdims=True), "pred": matrix.sum(0, keepdims=True)}
         part = 100 * share(matrix, total.get(normalize, matrix.sum()))
-        texts = [[f"{value:.0f}" if value >= 0.5 or not value else "<1" for value in row]
+        texts = [[f"{value:.0f}" if value >= 1 or not value else "<1" for value in row]
                  for row in part]  # fmt: skip
         ax.set_title({"true": "% of the true class", "pred": "% of the predicted class",
                       "all": "% of all samples"}[normalize])  # fmt: skip

@@ -31,7 +31,7 @@ def activations(
     columns: int | None = None,
     ax: Any = None,
 ) -> Any:
-    """Plot histograms of the outputs of layers.
+    r"""Plot histograms of the outputs of layers.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def activations(
     >>> net = dfs.networks.mlp((32, 32))
     >>> model = dfs.Model(net, dfs.losses.CrossEntropy(), dfs.optimizers.SGD())
     >>> axes = dfs.plots.activations(model, np.ones((4, 1, 28, 28)))
-    >>> [ax.get_title().split("\\n")[0] for ax in axes]
+    >>> [ax.get_title().split("\n")[0] for ax in axes]
     ['relu_1', 'relu_2']
     """
     need_matplotlib("activations")
@@ -97,7 +97,7 @@ def gradients(
     columns: int | None = None,
     ax: Any = None,
 ) -> Any:
-    """Plot histograms of the gradients of the loss in each layer.
+    r"""Plot histograms of the gradients of the loss in each layer.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def gradients(
     >>> net = dfs.networks.mlp((32, 32))
     >>> model = dfs.Model(net, dfs.losses.CrossEntropy(), dfs.optimizers.SGD())
     >>> axes = dfs.plots.gradients(model, np.ones((4, 1, 28, 28)), np.arange(4))
-    >>> [ax.get_title().split("\\n")[0] for ax in axes]
+    >>> [ax.get_title().split("\n")[0] for ax in axes]
     ['dense_1', 'dense_2', 'dense_3']
     """
     need_matplotlib("gradients")
@@ -195,7 +195,7 @@ def draw(values: dict[str, Array], who: str, columns: int | None, ax: Any, what:
             if not high - low > 1e-9 * max(abs(low), abs(high)):
                 low, high = low - 0.5 * (abs(low) or 1), high + 0.5 * (abs(high) or 1)
             share = np.full(len(good), 100 / len(good))
-            panel.hist(good, BINS, (low, high), weights=share, color="C0")
+            panel.hist(good, bins=BINS, range=(low, high), weights=share, color="C0")
             lines.append(f"mean {rounded(good.mean())}, sd {rounded(good.std())}")
             zeros = 100 * float((good == 0).mean())
             if zeros:

@@ -30,8 +30,9 @@ def images(
     Parameters
     ----------
     x : array (n, c, h, w)
-        Grey (1 channel) or RGB (3 channels) images: integers from 0 to 255, bools, or floats. Floats
-        from 0 to 1 are shown as they are, others with the smallest black and the largest white.
+        Grey (1 channel) or RGB (3 channels) images: integers from 0 to 255, bools, or floats.
+        Floats from 0 to 1 are shown as they are, others with the smallest black and the largest
+        white.
     y : array (n,) or (n, classes), optional
         Classes to write above the images.
     names : sequence of str, optional

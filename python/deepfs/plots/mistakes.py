@@ -24,7 +24,7 @@ def misclassified(
     columns: int | None = None,
     ax: Any = None,
 ) -> Any:
-    """Show images that a model takes for another class, most certain mistakes first.
+    r"""Show images that a model takes for another class, most certain mistakes first.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def misclassified(
     >>> net = dfs.networks.mlp((8,))
     >>> model = dfs.Model(net, dfs.losses.CrossEntropy(), dfs.optimizers.SGD())
     >>> axes = dfs.plots.misclassified(model, x[:100], y[:100], count=4)
-    >>> axes[0].get_title().split()[::2]
+    >>> [line.split()[0] for line in axes[0].get_title().split("\n")]
     ['true', 'said']
     """
     need_matplotlib("misclassified")

@@ -41,7 +41,7 @@ class Column(NamedTuple):
 
 
 def network(model: Any, ax: Any = None) -> Any:
-    """Draw the layers of a network as boxes, from the input to the output.
+    r"""Draw the layers of a network as boxes, from the input to the output.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def network(model: Any, ax: Any = None) -> Any:
 
     Notes
     -----
-    A box has the kinds of its layers, with the size and stride of windows (``3×3 /2``), and the
+    A box has the kinds of its layers, with the size and stride of windows (``3x3 /2``), and the
     shape of the output of one sample. Activations, norms and dropout are in the box of the layer
     before them. Long networks go on in a next column. What jumps over layers is drawn beside them.
 
@@ -75,8 +75,8 @@ def network(model: Any, ax: Any = None) -> Any:
     >>> net = dfs.layers.Sequential([dfs.layers.Dense(8), dfs.layers.ReLU(), dfs.layers.Dense(3)])
     >>> _ = net(np.zeros((1, 4)))
     >>> ax = dfs.plots.network(net)
-    >>> [text.get_text() for text in ax.texts]
-    ['input\\n4', 'Dense, ReLU\\n8', 'Dense\\n3']
+    >>> [text.get_text() for text in ax.texts if text.get_text()]
+    ['input\n4', 'Dense, ReLU\n8', 'Dense\n3']
     """
     need_matplotlib("network")
     layer = getattr(model, "network", model)
@@ -160,7 +160,7 @@ def column(boxes: list[Box], first: int, last: int, source: int) -> Column:
     tracks, busy = [], list[tuple[int, int, int, int]]()
     for start, end, j, i, lane in sorted(jumps, key=lambda jump: jump[1] - jump[0]):
         number = 1
-        while any(l == lane and n == number and s < end and start < e for s, e, l, n in busy):
+        while any(at == lane and n == number and s < end and start < e for s, e, at, n in busy):
             number += 1
         busy.append((start, end, lane, number))
         tracks.append((j, i, lane, number * TRACK))

@@ -78,7 +78,9 @@ def learning_rate_finder(test: Any, ax: Any = None) -> Any:
     return ax
 
 
-def schedule(schedule: Any, steps: int, ax: Any = None, *, steps_per_epoch: int | None = None) -> Any:
+def schedule(
+    schedule: Any, steps: int, ax: Any = None, *, steps_per_epoch: int | None = None
+) -> Any:
     """Plot the learning rate that a schedule gives.
 
     Parameters
