@@ -1,7 +1,9 @@
 """Pictures: what is in the Axes, and that Matplotlib's own state stays as it was."""
 
 import builtins
+import inspect
 import itertools
+import re
 import subprocess
 import sys
 
@@ -135,6 +137,17 @@ def test_the_package_is_light_and_does_not_need_pyplot():
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("name", plots.__all__)
+def test_every_function_has_every_section(name):
+    function = getattr(plots, name)
+    doc = inspect.getdoc(function)
+    for section in ("Parameters", "Returns", "Raises", "Examples"):
+        assert f"\n{section}\n---" in doc
+    listed = re.findall(r"^([\w, ]+?)(?: : .*)?$", doc.split("Returns\n---")[0], re.MULTILINE)
+    named = {part for line in listed for part in line.split(", ")}
+    assert not inspect.signature(function).parameters.keys() - named
 
 
 # History
