@@ -105,6 +105,25 @@ def test_makes_a_figure_of_its_own(name, model, mnist, tmp_path):
     assert (tmp_path / "a.png").stat().st_size > 1000
 
 
+def test_pyplot_shows_a_new_figure_where_it_is_in_use():
+    import matplotlib.pyplot as plt
+
+    ax = plots.history({"loss": [1.0]})[0]
+    assert plt.get_fignums() == [ax.figure.number]
+
+
+def test_texts_of_a_divided_axes_do_not_overlap(model, mnist):
+    (x, y), _ = mnist
+    ax = Figure(figsize=(3, 4)).subplots()
+    names = [f"a long name, number {k}" for k in range(10)]
+    found = plots.top_losses(model, x, y, names=names, count=9, ax=ax)
+    ax.figure.canvas.draw()
+    boxes = [panel.title.get_window_extent() for panel in found]
+    boxes += [panel.get_window_extent() for panel in found]
+    for a, b in itertools.combinations(boxes, 2):
+        assert a.x1 < b.x0 + 1 or b.x1 < a.x0 + 1 or a.y1 < b.y0 + 1 or b.y1 < a.y0 + 1
+
+
 @pytest.mark.parametrize("name", CALLS)
 def test_refuses_what_is_no_axes(name, model, mnist):
     (x, y), _ = mnist

@@ -61,6 +61,7 @@ def grid(
     columns: int | None = None,
     panel: tuple[float, float] = (1.3, 1.5),
     ticks: bool = False,
+    lines: int = 1,
 ) -> Any:
     """Return a number of Axes as an array (count,).
 
@@ -79,6 +80,8 @@ def grid(
         Width and height of a panel in a new figure, in inches.
     ticks : bool
         Whether panels of a divided Axes need room for labels of ticks.
+    lines : int
+        Lines of text above each panel, for which a divided Axes has room.
     """
     columns = min(count, columns or ceil(count**0.5))
     rows = ceil(count / columns)
@@ -101,14 +104,23 @@ def grid(
         return found
     checked(ax, who).set_axis_off()
     wide, high = 1 / columns, 1 / rows
+    width, height = size_of(ax)
+    above = min((0.15 * lines + 0.06) / height, 0.5 * high)
+    side, under = (0.32 / width, 0.2 / height) if ticks else (0.04 * wide, 0.02 * high)
+    side, under = min(side, 0.3 * wide), min(under, 0.2 * high)
     for i in range(count):
         left, below = (i % columns) * wide, 1 - (i // columns + 1) * high
-        if ticks:
-            place = (left + 0.2 * wide, below + 0.15 * high, 0.78 * wide, 0.6 * high)
-        else:
-            place = (left + 0.05 * wide, below + 0.04 * high, 0.9 * wide, 0.72 * high)
-        found[i] = ax.inset_axes(place)
+        room = (wide - side - 0.04 * wide, high - under - above)
+        found[i] = ax.inset_axes((left + side, below + under, *room))
     return found
+
+
+def font_for(ax: Any, panels: int, columns: int | None, longest: int, size: float) -> float:
+    """Return the size of a font in which a line fits above a panel of a divided Axes."""
+    if ax is None or isinstance(ax, (np.ndarray, list, tuple)) or panels == 1:
+        return size
+    columns = min(panels, columns or ceil(panels**0.5))
+    return max(3.5, min(size, size_of(ax)[0] / columns * INCH / (0.62 * max(longest, 1))))
 
 
 def bare(ax: Any) -> None:

@@ -14,7 +14,7 @@ from ..data.batches import Batch
 from ..inspection.inner import parts_of
 from ..inspection.loss_gradients import loss_gradients
 from ._answers import checked_model, network_inputs
-from ._figure import grid, need_matplotlib, rounded, short
+from ._figure import font_for, grid, need_matplotlib, rounded, short
 
 ACTIVATIONS = (
     "ReLU", "LeakyReLU", "PReLU", "ELU", "SELU", "GELU", "SiLU", "HardSwish", "Sigmoid", "Tanh",
@@ -106,7 +106,7 @@ def gradients(
     x, y : array (n, ...)
         One batch of inputs and targets.
     layers : sequence of str, optional
-        Names of layers. By default those with weights.
+        Names of layers. By default those with a parameter ``weight``, such as convolutions.
     of : {"weights", "outputs"}
         Gradients with respect to the parameters of a layer, or to its output.
     columns : int, optional
@@ -170,6 +170,7 @@ def layer_names(network: Any, given: Any, kinds: Sequence[str]) -> list[str]:
         return names
     leaves = {name: part for name, part in parts.items() if not hasattr(part, "named_parts")}
     found = [name for name, part in leaves.items() if type(part).__name__ in kinds]
+    found = found or [name for name, part in leaves.items() if "weight" in part.parameters()]
     found = found or [name for name, part in leaves.items() if part.parameters()]
     if not found:
         raise ValueError("the network has no such layers: give their names as layers=")
@@ -186,26 +187,31 @@ def flat(found: Any) -> Array:
 
 def draw(values: dict[str, Array], who: str, columns: int | None, ax: Any, what: str) -> Any:
     """Draw a histogram per layer."""
-    axes = grid(ax, who, len(values), columns or min(len(values), 5), (2.1, 1.9), True)
+    columns = columns or min(len(values), 5)
+    axes = grid(ax, who, len(values), columns, (2.1, 1.9), True, 4)
+    longest = max(16, *(len(short(name, 30)) for name in values))
+    font = font_for(ax, len(values), columns, longest, 7)
+    wide = font_for(ax, len(values), columns, 32, 7) == 7
+    ticks, between = (4, ", ") if wide else (2, "\n")
     for panel, (name, numbers) in zip(axes, values.items(), strict=True):
         good = numbers[np.isfinite(numbers)]
-        lines = [short(name, 26)]
+        lines = [short(name, 30)]
         if len(good):
             low, high = float(good.min()), float(good.max())
             if not high - low > 1e-9 * max(abs(low), abs(high)):
                 low, high = low - 0.5 * (abs(low) or 1), high + 0.5 * (abs(high) or 1)
             share = np.full(len(good), 100 / len(good))
             panel.hist(good, bins=BINS, range=(low, high), weights=share, color="C0")
-            lines.append(f"mean {rounded(good.mean())}, sd {rounded(good.std())}")
+            lines.append(f"mean {rounded(good.mean())}{between}sd {rounded(good.std())}")
             zeros = 100 * float((good == 0).mean())
             if zeros:
                 lines[-1] += f"\n{rounded(zeros)} % are 0"
         if len(good) < len(numbers):
             lines.append(f"{len(numbers) - len(good):,} NaN or infinite")
-        panel.set_title("\n".join(lines), fontsize=7, pad=3)
-        panel.tick_params(labelsize=7)
-        panel.locator_params(axis="x", nbins=4)
-        panel.locator_params(axis="y", nbins=4)
-    axes[0].set_ylabel("% of numbers", fontsize=7)
-    axes[-1].set_xlabel(what, fontsize=7)
+        panel.set_title("\n".join(lines), fontsize=font, pad=3)
+        panel.tick_params(labelsize=font)
+        panel.locator_params(axis="x", nbins=4 if wide else 1)
+        panel.locator_params(axis="y", nbins=ticks)
+    axes[0].set_ylabel("% of numbers", fontsize=font)
+    axes[-1].set_xlabel(what, fontsize=font)
     return axes

@@ -10,7 +10,7 @@ import numpy as np
 from .._arrays import Array
 from .._check import array, whole
 from ._answers import class_names, labels_of
-from ._figure import bare, grid, need_matplotlib, short
+from ._figure import bare, font_for, grid, need_matplotlib, short
 
 NAME = 16  # most characters of a name above an image
 
@@ -87,11 +87,12 @@ def show(
     columns = None if columns is None else whole(columns, "columns")
     wide = max((len(line) for title in titles or () for line in title.split("\n")), default=0)
     panel = max(1.1, 0.068 * wide + 0.1)
-    axes = grid(ax, who, len(pictures), columns, (panel, 1.1 + 0.15 * lines))
+    axes = grid(ax, who, len(pictures), columns, (panel, 1.1 + 0.15 * lines), lines=lines)
+    font = font_for(ax, len(pictures), columns, wide, 8)
     for i, (panel_axes, picture) in enumerate(zip(axes, pictures, strict=True)):
         draw(panel_axes, picture)
         if titles is not None:
-            panel_axes.set_title(titles[i], fontsize=8, pad=3)
+            panel_axes.set_title(titles[i], fontsize=font, pad=3)
     return axes
 
 
