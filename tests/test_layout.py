@@ -44,6 +44,7 @@ ORDER = """
     _parts means
     trainer testing
     callbacks inspection saving
+    plots
     training
     _model_weights
     _model_names
