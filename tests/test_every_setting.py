@@ -33,7 +33,8 @@ NEEDED = {  # arguments without which there is none
     "lr": 0.1, "total": 10, "every": 3, "milestones": [3, 5], "decay": 0.1, "first": 4,
     "length": 4, "then": 0.5, "names": "*", "rate": 0.1, "l1": 0.1, "l2": 0.2, "limit": 2.0,
     "start": 2, "size": 2, "cropping": 1, "losses": (losses.Huber(),),
-    "scale": 2.0, "mean": 0.5, "steps": [preprocessing.Rescale(2)], "transforms": None,
+    "scale": 2.0, "mean": 0.5, "steps": [preprocessing.Rescale(2)],
+    "transforms": augment.Cutout(2),
     "function": abs, "inputs": ROW, "filepath": "m", "filename": "log", "schedule": abs,
     "outputs": L.Dense(3)(ROW),
 }  # fmt: skip
