@@ -1,12 +1,21 @@
 """EarlyStopping and what it monitors: Keras's rule, the weights of the best epoch, refusals."""
 
+import signal
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
 import deepfs as dfs
 from deepfs import layers as L
-from deepfs.callbacks import EMA, Callback, EarlyStopping, LambdaCallback, ModelCheckpoint
+from deepfs.callbacks import (
+    EMA,
+    Callback,
+    CSVLogger,
+    EarlyStopping,
+    LambdaCallback,
+    ModelCheckpoint,
+)
 from models import small_model
 
 NAN = float("nan")
@@ -106,6 +115,23 @@ def test_a_network_that_has_changed_is_not_restored(data):
         model.fit(np.eye(2), np.arange(2), epochs=2, verbose=0, callbacks=callbacks)
 
 
+def test_what_is_left_is_the_best_of_the_history(rng, tmp_path):
+    """The weights in the model and in the file give the lowest number of the log."""
+    x, y = rng.random((60, 6)), rng.integers(0, 2, 60)
+    dfs.set_seed(2)
+    net = L.Sequential([L.Dense(40), L.BatchNorm(), L.ReLU(), L.Dense(2)])
+    model = dfs.Model(net, dfs.losses.CrossEntropy(), dfs.optimizers.Adam(0.05))
+    saver = ModelCheckpoint(tmp_path / "best", save_best_only=True)
+    callbacks = [EarlyStopping(patience=3), saver, CSVLogger(tmp_path / "log.csv")]
+    history = model.fit(x[:30], y[:30], 10, 60, (x[30:], y[30:]), verbose=0, callbacks=callbacks)
+    losses, best = history["val_loss"], min(history["val_loss"])
+    assert len(losses) == losses.index(best) + 4 < 60
+    for each in (model, dfs.load(tmp_path / "best")):
+        assert each.evaluate(x[30:], y[30:])["loss"] == best == saver.best
+    rows = [line.split(",") for line in (tmp_path / "log.csv").read_text().splitlines()]
+    assert [float(row[rows[0].index("val_loss")]) for row in rows[1:]] == losses
+
+
 @pytest.mark.parametrize("name", ["val_loss", "out_loss", "rmse", "val_mean_absolute_error"])
 def test_less_is_better(name):
     ModelCheckpoint("m", name, save_best_only=True).check_logs([name])
@@ -139,9 +165,9 @@ def test_all_metrics_tell_their_direction():
         (EarlyStopping(), {}, "'val_loss', but an epoch has loss, accuracy: give fit validation_"
                               "data, or monitor 'loss'"),
         (EarlyStopping("val_los"), {"validation_data": True}, "did you mean 'val_loss'"),
-        (EarlyStopping("acuracy"), {}, "EarlyStopping monitors 'acuracy', but an epoch has loss, "
+        (EarlyStopping("ackuracy"), {}, "EarlyStopping monitors 'ackuracy', but an epoch has loss, "
                                        "accuracy: did you mean 'accuracy'"),
-        ([EarlyStopping("acuracy"), Says([1])], {}, "did you mean 'accuracy'"),
+        ([EarlyStopping("ackuracy"), Says([1])], {}, "did you mean 'accuracy'"),
         ([EarlyStopping("dice"), Says([1])], {}, "cannot tell whether smaller or larger values of "
                                                  "'dice' are better: give mode=\"min\" or"),
         (ModelCheckpoint("m", "los", save_best_only=True), {}, "did you mean 'loss'"),
@@ -185,3 +211,17 @@ def test_names_whose_average_is_measured():
 def test_refuses(settings, message):
     with pytest.raises((TypeError, ValueError), match=message):
         EarlyStopping(**settings)
+
+
+def test_the_best_weights_come_back_after_ctrl_c(data):
+    def press(batch, logs):
+        if model.steps == 5:
+            signal.raise_signal(signal.SIGINT)
+
+    model, says = small_model(), Says([1, 2, 3], data[0])
+    callbacks = [says, EarlyStopping("score", mode="min", patience=9),
+                 LambdaCallback(on_train_batch_end=press)]  # fmt: skip
+    history = model.fit(*data, 4, 3, verbose=0, callbacks=callbacks)
+    assert history.interrupted
+    assert len(says.answers) == 2
+    assert_array_equal(model.predict(data[0]), says.answers[0])

@@ -240,7 +240,7 @@ def test_fast_dev_run_takes_so_many(given, steps):
 def test_fast_dev_run_still_finds_mistakes():
     with pytest.raises(ValueError, match="did you mean 'accuracy'"):
         model().fit(X, Y, verbose=0, fast_dev_run=True,
-                    callbacks=dfs.callbacks.EarlyStopping("acuracy"))  # fmt: skip
+                    callbacks=dfs.callbacks.EarlyStopping("ackuracy"))  # fmt: skip
 
 
 def test_overfit_batches_repeats_the_same_ones(rng):
@@ -261,7 +261,7 @@ def test_overfit_batches_repeats_the_same_ones(rng):
     ("settings", "error", "message"),
     [
         ({"fast_dev_run": 1, "overfit_batches": 1}, ValueError, "leave one out"),
-        ({"fast_dev_run": -1}, ValueError, "fast_dev_run, where it is not a bool, must be at leas"),
+        ({"fast_dev_run": -1}, ValueError, "fast_dev_run, where it is not a bool, must be at"),
         ({"overfit_batches": 0.5}, TypeError, "overfit_batches must be an int, got 0.5"),
     ],
 )

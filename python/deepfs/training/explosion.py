@@ -30,8 +30,7 @@ class Explosion:
             return
         times = loss / self.first
         self.limit = inf
-        t = max(trainer.steps - trainer.state_since, 1)
-        rate = trainer.optimizer.rate(t, trainer.epochs)
+        rate = trainer.optimizer.rate(max(trainer.steps - trainer.state_since, 1), trainer.epochs)
         warnings.warn(
             f"the loss of step {trainer.steps} is {loss:.3g}, {times:.2g} times that at the start: "
             f"the training diverges. The learning rate {rate:.3g} is probably too large (model."

@@ -16,7 +16,6 @@ from .._check import flag, whole
 from ..callbacks import Callback
 from ..data.batches import Batch, DataSet, Stream, ended
 from ..means import Means
-from ..optimizers import Optimizer
 from ..random import Random
 from ..saving.checkpoints import Checkpoints
 from ..saving.model import restore
@@ -117,7 +116,7 @@ class Run:
     def _begin_schedule(self) -> None:
         """Note what moves the learning rate; give a schedule without a total that of this run."""
         trainer, optimizer = self.trainer, self.trainer.optimizer
-        self.progress.rate = lambda: rate_of(optimizer, trainer)
+        self.progress.rate = lambda: rate_of(trainer)
         if self.hooks.sets_rate:
             self.lr = float(optimizer.lr)  # type: ignore[arg-type]
         if isinstance(optimizer.lr, Schedule) and optimizer.lr._lacks_total():
@@ -375,6 +374,6 @@ class Run:
         return means
 
 
-def rate_of(optimizer: Optimizer, trainer: Trainer) -> float:
+def rate_of(trainer: Trainer) -> float:
     """Return the learning rate of the last step."""
-    return optimizer.rate(max(trainer.steps - trainer.state_since, 1), trainer.epochs)
+    return trainer.optimizer.rate(max(trainer.steps - trainer.state_since, 1), trainer.epochs)

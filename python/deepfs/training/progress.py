@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Any
 
 SHOWN_EVERY = 0.2  # seconds
@@ -22,9 +23,9 @@ def chosen(verbose: str | int) -> int:
     return int(verbose)
 
 
-def in_words(logs: dict[str, float]) -> str:
+def in_words(logs: dict[str, float], between: str = "  ") -> str:
     """Return ``loss 0.1234  accuracy 0.9876``."""
-    return "  ".join(
+    return between.join(
         f"{name} {value:.3g}" if name == "lr" else f"{name} {value:.4f}"
         for name, value in logs.items()
     )
@@ -61,6 +62,8 @@ def has_widgets() -> bool:
 def bar_of(total: int | None, **settings: Any) -> Any:
     """Return a progress bar of tqdm: a widget in a notebook, characters elsewhere."""
     text = BAR if total is not None else COUNT
+    if text == BAR and not has_widgets() and get_terminal_size().columns < WIDE:
+        text = NARROW
     if not in_kernel():
         from tqdm import tqdm
 
@@ -76,14 +79,16 @@ def bar_of(total: int | None, **settings: Any) -> Any:
 
 
 BAR = "{desc} {percentage:3.0f}%|{bar:5}| {rate_fmt}, {remaining} left{postfix}"
+NARROW = "{desc} {percentage:3.0f}%| {rate_fmt}, {remaining} left{postfix}"
+WIDE = 100  # columns that the bar, two numbers and the learning rate take
 COUNT = "{desc} {n_fmt}{unit} in {elapsed}, {rate_fmt}{postfix}"  # of how many is not known
 
 
 class Progress:
     """A line per epoch, and on a terminal or in a notebook a progress bar during the epoch.
 
-    The bar shows images per second, the time left, the means so far and the learning rate; what a
-    narrow terminal has no room for is left out from the end. If ``images``, their number in an
+    The bar shows images per second, the time left, the learning rate and the means so far; where 80
+    columns are too few, the end is cut off. If ``images``, their number in an
     epoch, is None, it shows how many are done. A line says from where a run is resumed.
     """
 
@@ -131,8 +136,8 @@ class Progress:
         if self.bar is not None:
             now = time.monotonic()
             if now - self.shown >= SHOWN_EVERY:  # metrics of a whole epoch take time
-                rate = f"  lr {self.rate():.3g}" if self.rate is not None else ""
-                self.bar.set_postfix_str(in_words(means()) + rate, refresh=False)
+                rate = f"lr {self.rate():.2g} " if self.rate is not None else ""
+                self.bar.set_postfix_str(rate + in_words(means(), " "), refresh=False)
                 self.shown = now
             self.bar.update(images)
 
