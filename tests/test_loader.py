@@ -289,10 +289,11 @@ class Slow(Samples):
 
     def __init__(self, broken=None):
         super().__init__()
-        self.broken, self.threads = broken, set()
+        self.broken, self.threads, self.reads = broken, set(), 0
 
     def __getitem__(self, number):
         self.threads.add(threading.current_thread().name)
+        self.reads += 1
         if number == self.broken:
             raise OSError(f"sample-{number} is gone")
         return super().__getitem__(number)
@@ -302,10 +303,12 @@ def test_samples_are_read_in_another_thread_one_batch_ahead(no_thread_left):
     data = Slow()
     loader = Loader(data, 10, shuffle=False)
     data.threads.clear()
+    data.reads = 0
     reading = iter(loader)
     next(reading)
-    assert data.threads == {"deepfs-loader"}
     reading.close()
+    assert data.threads == {"deepfs-loader"}
+    assert data.reads <= 30  # the first batch, that in the queue, that at hand
 
 
 def test_the_step_that_needs_it_raises_the_error_and_the_state_is_kept(tmp_path, no_thread_left):
