@@ -102,6 +102,18 @@ def test_weights_and_class_weights_count():
     assert mine.history["loss"] == theirs.history["loss"]
 
 
+def test_the_range_test_takes_a_loader():
+    x, y = arrays()
+    mine, theirs = model().lr_find(Loader(Samples()), steps=5), model().lr_find(x, y, steps=5)
+    assert_array_equal(mine.losses, theirs.losses)
+
+
+def test_a_data_set_of_samples_is_not_taken_for_batches():
+    with pytest.raises(ValueError, match="as many targets as inputs") as info:
+        model().fit(Samples())
+    assert info.value.__notes__ == ["deepfs.data.Loader(Samples) makes batches of samples"]
+
+
 def test_fit_decides_on_batch_size_and_the_loader_on_the_rest():
     x, y = arrays(10)
     loader, seen = Loader((x, y), 4, shuffle=False, drop_last=True), []
