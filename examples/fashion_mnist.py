@@ -6,9 +6,9 @@ import deepfs as dfs
 from deepfs import callbacks as C
 from deepfs import layers as L
 
-quick = "--quick" in sys.argv  # 5,000 digits that come with deepfs, in place of 60,000 pictures
+quick = "--quick" in sys.argv  # 5,000 digits that come with deepfs
 (x, y), (x_test, y_test) = dfs.datasets.mnist_mini() if quick else dfs.datasets.fashion_mnist()
-names = ["top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot"]
+names = dfs.datasets.MNIST_CLASSES if quick else dfs.datasets.FASHION_MNIST_CLASSES
 layers = []
 for filters in (32, 64, 128):
     layers += [L.Conv2D(filters, 3, padding=1), L.MaxPool2D(2), L.BatchNorm(), L.ReLU()]

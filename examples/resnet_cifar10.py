@@ -1,6 +1,6 @@
 """ResNet-20 on CIFAR-10 with augmentation (He et al., 2015, arXiv:1512.03385).
 
-    python examples/resnet_cifar10.py FOLDER    the files of CIFAR-10, binary or python version
+    python examples/resnet_cifar10.py FOLDER    the files of CIFAR-10, in binary or Python version
     python examples/resnet_cifar10.py           the same, downloaded once
     python examples/resnet_cifar10.py --quick   1,500 digits in colour, for a look at the mechanics
 
@@ -31,7 +31,7 @@ def main(arguments):
     """Train and evaluate; return the accuracy on test images."""
     quick = "--quick" in arguments
     root = next((given for given in arguments if given[0] != "-"), None)
-    train, (x_test, y_test) = coloured_digits() if quick else dfs.datasets.cifar10(root)
+    train, (x_test, y_test) = coloured_digits() if quick else dfs.datasets.cifar10(root, "uint8")
     batch_size, epochs = (50, 3) if quick else (128, 10)
 
     # Images stay uint8 in memory. One kernel picks a batch, crops, flips and standardises it.
