@@ -2,7 +2,7 @@
 
     python examples/resnet_cifar10.py FOLDER    the files of CIFAR-10, in binary or Python version
     python examples/resnet_cifar10.py           the same, downloaded once
-    python examples/resnet_cifar10.py --quick   1,500 digits in colour, for a look at the mechanics
+    python examples/resnet_cifar10.py --quick   1,000 digits in colour, for a look at the mechanics
 
 Run it again after an interruption, and it continues where it was, in the middle of an epoch, with
 the same bits as a run that was not interrupted.
@@ -20,7 +20,7 @@ def coloured_digits():
     """Return digits of `mnist_mini` in random colours, in the form of CIFAR-10: uint8, 32 x 32."""
     rng = np.random.default_rng(0)
     parts = []
-    for (x, y), n in zip(dfs.datasets.mnist_mini(), (1_500, 500), strict=True):
+    for (x, y), n in zip(dfs.datasets.mnist_mini(), (1_000, 500), strict=True):
         colours = rng.uniform(0.4, 1.0, (n, 3, 1, 1))
         images = np.pad(255 * x[:n] * colours, ((0, 0), (0, 0), (2, 2), (2, 2)))
         parts.append((images.astype(np.uint8), y[:n]))

@@ -77,7 +77,7 @@ def has(*names):
 def test_resnet_cifar10(example, tmp_path):
     main = example("resnet_cifar10.py")["main"]
     assert (tmp_path / "resnet_cifar10_run").is_dir()
-    assert main(["--quick"]) > 0.5  # continues after the last epoch: the second run only evaluates
+    assert main(["--quick"]) > 0.4  # continues after the last epoch: the second run only evaluates
 
 
 @has("plots", "preprocessing")
