@@ -13,12 +13,13 @@ layers = []
 for filters in (32, 64, 128):
     layers += [L.Conv2D(filters, 3, padding=1), L.MaxPool2D(2), L.BatchNorm(), L.ReLU()]
 network = L.Sequential([*layers, L.Dropout(0.3), L.Dense(10)])
-optimizer = dfs.optimizers.AdamW(dfs.schedules.OneCycle(0.01), weight_decay=0.05)
+loss = dfs.losses.CrossEntropy(label_smoothing=0.1)
+optimizer = dfs.optimizers.AdamW(dfs.schedules.OneCycle(0.005), weight_decay=0.05)
 scale = dfs.preprocessing.Standardize(per="all")  # measured on the training part, kept in the file
-model = dfs.Model(network, "cross_entropy", optimizer, preprocess=scale, class_names=names, seed=0)
+model = dfs.Model(network, loss, optimizer, preprocess=scale, class_names=names, seed=0)
 best = C.ModelCheckpoint("best.safetensors", monitor="val_accuracy", save_best_only=True)
 watch = [C.EarlyStopping("val_accuracy", patience=3), best, C.CSVLogger("log.csv")]
-history = model.fit(x, y, 128, epochs=6, validation_split=0.1, callbacks=watch)
+history = model.fit(x, y, 64, epochs=6, validation_split=0.1, callbacks=watch)
 print(report := model.evaluate(x_test, y_test, report=True))
 history.plot().figure.savefig("history.png")
 dfs.plots.confusion_matrix(model, x_test, y_test).figure.savefig("confusion.png")
