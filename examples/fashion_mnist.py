@@ -21,5 +21,5 @@ best = C.ModelCheckpoint("best.safetensors", monitor="val_accuracy", save_best_o
 watch = [C.EarlyStopping("val_accuracy", patience=3), best, C.CSVLogger("log.csv")]
 history = model.fit(x, y, 64, epochs=6, validation_split=0.1, callbacks=watch)
 print(report := model.evaluate(x_test, y_test, report=True))
-history.plot().figure.savefig("history.png")
+history.plot()[0].figure.savefig("history.png")
 dfs.plots.confusion_matrix(model, x_test, y_test).figure.savefig("confusion.png")
