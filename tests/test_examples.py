@@ -51,9 +51,15 @@ def test_tabular_regression(example):
 def test_siamese(example):
     names = example("siamese.py")
     assert names["accuracy"]["network"] > names["accuracy"]["pixels"] + 0.1
-    outputs = np.random.default_rng(1).normal(0, 1, (6, 16))
-    loss = dfs.losses.FunctionLoss(names["contrastive"])
-    assert dfs.testing.check_loss(loss, outputs, np.arange(6) % 2).checked > 90
+    # the gradient of its loss, for pairs nearer and farther than the margin
+    loss, same = names["contrastive"], np.arange(6) % 2
+    outputs = np.random.default_rng(1).normal(0, 1, (6, 16)) * np.linspace(0.5, 1.5, 6)[:, None]
+    far = np.linalg.norm(outputs[same == 0], axis=1) > names["margin"]
+    assert far.any()
+    assert not far.all()
+    dfs.testing.check_gradient(
+        lambda outputs: loss(outputs, same)[0].sum(), outputs, lambda o: loss(o, same)[1]
+    )
 
 
 def test_unet(example):
