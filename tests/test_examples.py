@@ -73,6 +73,12 @@ def test_autoencoder(example):
     assert names["network_error"] < 0.85 * names["pca_error"] < 0.2 * names["noise_error"]
 
 
+def test_transfer(example):
+    found = {name: np.mean(rates) for name, rates in example("transfer.py")["found"].items()}
+    assert found["new head"] > found["from scratch"]
+    assert found["then all layers"] > 0.85
+
+
 def has(*names):
     """Return a mark that skips a test where deepfs lacks a module."""
     missing = [name for name in names if name not in dfs.__all__]
