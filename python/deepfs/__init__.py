@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from ._im2col import col2im, im2col
     from ._load import load
     from .config import get_num_threads, set_num_threads, show_config, threads
+    from .inspection.diagnose import diagnose
     from .layers.graph import Graph
     from .model import Model
     from .random import set_seed
@@ -56,6 +57,7 @@ __all__ = [
     "col2im",
     "config",
     "datasets",
+    "diagnose",
     "get_num_threads",
     "im2col",
     "initializers",
@@ -82,6 +84,7 @@ _HOME = {
     "History": "training.history",
     "Model": "model",
     "col2im": "_im2col",
+    "diagnose": "inspection.diagnose",
     "get_num_threads": "config",
     "im2col": "_im2col",
     "load": "_load",
