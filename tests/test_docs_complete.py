@@ -155,7 +155,7 @@ def test_the_page_on_convolution_names_every_algorithm():
 
 METHODS = (
     *("fit", "train_on_batch", "evaluate", "predict", "predict_proba", "predict_classes"),
-    *("summary", "profile", "lr_find", "save", "outputs_of", "end_epoch"),
+    *("summary", "profile", "plan", "lr_find", "save", "outputs_of", "end_epoch"),
 )
 
 

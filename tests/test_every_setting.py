@@ -32,10 +32,10 @@ NEEDED = {  # arguments without which there is none
     "length": 4, "then": 0.5, "names": "*", "rate": 0.1, "l1": 0.1, "l2": 0.2, "limit": 2.0,
     "start": 2, "size": 2, "cropping": 1, "losses": (losses.Huber(),),
     "function": abs, "inputs": ROW,
-    "outputs": L.Dense(3)(ROW),
+    "outputs": L.Dense(3)(ROW), "x": np.eye(2),
 }  # fmt: skip
 WIRING = ("inputs", "outputs", "layers", "calls")  # of a Graph: test_graph.py
-ANYTHING = ("name", "dtype", "monitor", "best", "data")  # what the constructor does not check
+ANYTHING = ("name", "dtype", "monitor", "best", "data", "x", "y")  # what the constructor does not check
 BAD = [  # for some setting or other
     -1, 0, 3, 10**10, -0.5, 0.5, 1.5, np.nan, np.inf, "nope", "", None, True, (), (1, -2), [0.5],
     object(), "same", (1, 2), 7, "epoch", "none", "torch", "direct", "glorot_normal",

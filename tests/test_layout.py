@@ -41,7 +41,8 @@ ORDER = """
     _im2col data losses networks optimizers
     means
     trainer testing
-    callbacks inspection saving
+    inspection
+    callbacks saving
     training
     _model_names
     predictor

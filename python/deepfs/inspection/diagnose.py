@@ -107,19 +107,20 @@ def diagnose(
     batch_size, samples = whole(batch_size, "batch_size"), whole(samples, "samples")
     steps = whole(steps, "steps", 0)
     watch, data = Watch(), data_of(trainer, x, y)
-    clean = all_finite(data, watch)
+    in_data = all_finite(data, watch)
     numbers = np.unique(np.linspace(0, data.samples - 1, min(samples, data.samples)).astype(int))
     batch = data.take(numbers)
-    if not clean:
+    if in_data is not None:
         good = finite_samples(batch)
         batch, numbers = DataSet(*batch).take(good), numbers[good]
     if len(numbers) == 0:
-        e = Evidence(first_bad=watch.first)
-        return Diagnosis(findings_of(e), [], 0, first_bad=watch.first)
+        return Diagnosis(findings_of(Evidence(in_data=in_data)), [], 0, first_bad=in_data)
     batch = prepared(model, batch)
     with copy_of(trainer) as copied, ignore_overflow():
         copied.build(batch.x)
-        return Examination(copied, batch, numbers, batch_size, watch).run(steps)
+        examination = Examination(copied, batch, numbers, batch_size, watch)
+        examination.e.in_data = in_data
+        return examination.run(steps)
 
 
 def data_of(trainer: Trainer, x: Any, y: Any) -> DataSet:
@@ -186,18 +187,19 @@ class Examination:
     def run(self, steps: int) -> Diagnosis:
         """Measure, take steps, and return what was found."""
         e = self.e
-        self._look_at_data()
         self._look_at_weights()
+        self._look_at_data()
         gradients: dict[int, float] = {}
         if not e.mismatch:
             gradients = self._run_all()
-        sick = self.watch.first is not None and self.watch.first.pass_name != "data"
-        if not (sick or e.mismatch):
+        if not (self.watch.first or e.mismatch):
             self._trial(steps)
-        e.first_bad = self.watch.first
+        e.in_model = self.watch.first
         e.rows = [self._row(each, gradients) for each in self.layers]
-        found = findings_of(e)
-        return Diagnosis(found, e.rows, len(self.numbers), e.loss, e.chance, e.losses, e.first_bad)
+        return Diagnosis(
+            findings_of(e), e.rows, len(self.numbers), e.loss, e.chance, e.losses,
+            e.in_data or e.in_model,
+        )  # fmt: skip
 
     def _look_at_data(self) -> None:
         network, loss, e = self.trainer.network, self.trainer.loss, self.e
@@ -288,7 +290,7 @@ class Examination:
         with trainer.holding():
             outputs, cache = trainer.network.forward(batch.x, training=self.e.learns)
             value, kept = trainer.loss.forward(outputs, batch.y, batch.weight)
-            self.watch.look(type(trainer.loss).__name__, "loss", np.array([value]), False)
+            self.watch.look(type(trainer.loss).__name__, "loss", np.array(value), False)
             if self.e.learns:
                 trainer.network.backward(trainer.loss.backward(kept, 1.0), cache, need_dx=False)
         for each in self.layers:
@@ -335,6 +337,7 @@ class Examination:
                 e.losses.append(trainer.step([batch])["loss"])
             except FloatingPointError as error:
                 e.diverged = str(error)
+                self.watch.look(type(trainer.loss).__name__, "loss", np.array(np.nan), False)
                 return
             if not np.isfinite(self.arena.values).all():
                 e.diverged = f"the update of step {step + 1} is not finite"

@@ -12,7 +12,7 @@ from .._arrays import Array, ignore_overflow
 from .._trees import Tree, leaves
 from ..data.batches import Batch, DataSet
 from ..losses import Combined, Loss
-from .diagnose_watch import Watch
+from .diagnose_watch import NotFinite, Watch
 
 PIECE = 2**20  # entries that are looked at together
 FEATURES = 4096  # of a sample, at most, in distances
@@ -20,9 +20,8 @@ NEAREST = 1000  # samples, at most, whose nearest neighbours are asked
 FEWEST = 100  # samples from which neighbours tell something
 
 
-def all_finite(data: DataSet, watch: Watch) -> bool:
-    """Return whether inputs and targets have no NaN; note the first one in a watch."""
-    good = True
+def all_finite(data: DataSet, watch: Watch) -> NotFinite | None:
+    """Return where inputs or targets have the first NaN; None if they have none."""
     for where in ("inputs", "targets"):
         tree = getattr(data, "x" if where == "inputs" else "y", ())
         for array in leaves(tree):
@@ -33,9 +32,9 @@ def all_finite(data: DataSet, watch: Watch) -> bool:
                 piece = np.asarray(array[start : start + rows])
                 watch.numbers = np.arange(start, start + len(piece))
                 if not watch.look(where, "data", piece):
-                    good = False
-                    break
-    return good
+                    found, watch.first = watch.first, None
+                    return found
+    return None
 
 
 def finite_samples(batch: Batch) -> Array:
@@ -65,10 +64,12 @@ def agreement(x: Tree, y: Any) -> tuple[float, float, int] | None:
         return None
     columns = []
     for leaf in leaves(x):
-        flat = np.asarray(leaf[picks], np.float32).reshape(len(picks), -1)
-        flat = flat[:, :: -(-flat.shape[1] // FEATURES)]
-        flat = flat - flat.mean(axis=0)
-        columns.append(flat / (flat.std() or 1))
+        rows = np.asarray(leaf[picks], np.float32)
+        rows = rows.reshape(len(picks), rows.shape[1] if rows.ndim > 1 else 1, -1)
+        rows = rows - rows.mean(axis=0)
+        spread = rows.std(axis=(0, 2), keepdims=True)  # of each channel or feature
+        flat = (rows / np.where(spread > 0, spread, 1)).reshape(len(picks), -1)
+        columns.append(flat[:, :: -(-flat.shape[1] // FEATURES)])
     a, labels = np.ascontiguousarray(np.concatenate(columns, axis=1)), y[picks]
     squares = np.square(a).sum(axis=1)
     products = np.empty((len(a), len(a)), np.float32)

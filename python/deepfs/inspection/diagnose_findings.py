@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any
 
 import numpy as np
 
@@ -33,7 +32,8 @@ class Evidence:
     """What was measured, for the rules."""
 
     rows: list[LayerHealth] = field(default_factory=list)
-    first_bad: NotFinite | None = None
+    in_data: NotFinite | None = None
+    in_model: NotFinite | None = None
     learns: bool = True
     parameters: int = 0
     mismatch: list[tuple[str, str]] = field(default_factory=list)  # kind and message
@@ -54,8 +54,7 @@ class Evidence:
 def findings_of(e: Evidence) -> list[Finding]:
     """Return the findings, errors first."""
     rules = [not_finite, frozen, mismatches, inputs, labels]
-    sick = e.first_bad is not None and e.first_bad.step == 0 and e.first_bad.pass_name != "data"
-    if not sick:
+    if e.in_model is None or e.diverged:
         rules += [symmetry, dead, saturated, exploding, vanishing, initial_loss, rate]
     found: list[Finding] = []
     for rule in rules:
@@ -80,17 +79,18 @@ def warning(kind: str, layer: str, what: str, cause: str, remedy: str) -> Findin
 
 def not_finite(e: Evidence, found: list[Finding]) -> Iterator[Finding]:
     """Find NaN and infinity in data, weights and passes before any step."""
-    bad = e.first_bad
-    if bad is None or bad.step > 0 or bad.pass_name == "update":
-        return  # the trial diverged: that is a matter of the rate
-    at = f"the first NaN or infinity is at index {bad.index}"
-    if bad.pass_name == "data":
+    if e.in_data is not None:
+        bad = e.in_data
         yield error(
-            "not_finite", "", f"{bad.where}: {at}, in sample {bad.index[0]}",
-            "The data has missing or broken values",
+            "not_finite", "", f"{bad.where}: the first NaN or infinity is at index {bad.index}, in "
+            f"sample {bad.index[0]}", "The data has missing or broken values",
             "Remove these samples, or replace the values: np.nan_to_num(x)",
         )  # fmt: skip
-    elif bad.pass_name == "weights":
+    if e.in_model is None or e.diverged:
+        return  # the trial diverged: that is a matter of the rate
+    bad = e.in_model
+    at = f"the first NaN or infinity is at index {bad.index}"
+    if bad.pass_name == "weights":
         yield error(
             "not_finite", bad.where, at, "An earlier step diverged, or the weights were set so",
             "Load an earlier checkpoint and train on with a lower rate, or start anew",
@@ -277,9 +277,9 @@ def rate(e: Evidence, found: list[Finding]) -> Iterator[Finding]:
     peak = max(smooth(e.losses), default=0.0)
     lower = "Divide the rate by 10, or let model.lr_find(x, y) suggest one; clip_norm=1 bounds steps"
     if e.diverged:
-        bad = e.first_bad
+        bad = e.in_model
         first = ""
-        if bad is not None and bad.step > 0:
+        if bad is not None:
             first = f"; first in {bad.where}, {bad.pass_name} pass, index {bad.index}"
         yield error("rate_high", "", f"a trial on a copy failed: {e.diverged}{first}{text}",
                     "The learning rate is too high", lower)  # fmt: skip
@@ -308,6 +308,6 @@ def smooth(losses: list[float]) -> list[float]:
     return [float(value) for value in mean]
 
 
-def rule_names() -> dict[str, Any]:
+def thresholds() -> dict[str, float]:
     """Return the thresholds by name, for the page that explains them."""
     return {name: value for name, value in globals().items() if name.isupper()}
