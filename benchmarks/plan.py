@@ -2,8 +2,8 @@
 
     python benchmarks/plan.py [NAME ...]
 
-Each network is trained in a process of its own, on random numbers, and planned in another. Memory is
-the growth of the resident set over that of a process which has trained another network, so that
+Each network is trained in a process of its own, on random numbers, and planned in another. Memory
+is the growth of the resident set over that of a process which has trained another network, so that
 libraries and threads are there already. The time is the median of three epochs; the plan is made
 between them, because other processes may take a part of the processor. The plan that is compared
 with the memory is made in the process of its own. Linux only.

@@ -3,6 +3,7 @@
 import copy
 import json
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from deepfs import layers as L
 from deepfs import losses, optimizers, random
 from deepfs.inspection import diagnose_findings as rules
 from deepfs.inspection.diagnose_report import Diagnosis
+from deepfs.inspection.diagnose_watch import NotFinite
 from models import small_model
 
 (X, Y), _ = dfs.datasets.mnist_mini()
@@ -260,7 +262,7 @@ def test_nan_in_an_input():
     diagnosis = dfs.diagnose(model_of(dense_net()), x, Y, samples=100)
     finding = only(diagnosis, "not_finite")
     assert "sample 700" in finding.what
-    assert diagnosis.first_bad == ("inputs", "data", (700, 0, 3, 5), 0)
+    assert diagnosis.first_bad == NotFinite("inputs", "data", (700, 0, 3, 5), 0)
 
 
 def test_nan_in_a_weight():
@@ -269,7 +271,7 @@ def test_nan_in_a_weight():
     model.network.parameters()["dense_2.weight"].value[4, 7] = np.inf
     diagnosis = dfs.diagnose(model, X, Y)
     assert only(diagnosis, "not_finite").layer == "dense_2.weight"
-    assert diagnosis.first_bad == ("dense_2.weight", "weights", (4, 7), 0)
+    assert diagnosis.first_bad == NotFinite("dense_2.weight", "weights", (4, 7), 0)
 
 
 class Broken(L.Layer):
@@ -457,8 +459,50 @@ def test_it_does_not_warn():
 
 
 def test_the_page_has_the_thresholds():
-    from pathlib import Path
-
     page = (Path(__file__).parents[1] / "docs" / "diagnose.md").read_text()
     for name, value in rules.thresholds().items():
         assert f"| `{name}` | {value:g} |" in page, name
+
+
+# In `fit`
+
+
+def test_the_callback_reports_and_does_not_change_the_training(capsys):
+    results = []
+    for every in (None, 1, 2):
+        dfs.set_seed(3)
+        model = model_of(dense_net(), optimizers.Momentum(0.03))
+        callback = dfs.callbacks.Diagnose(X, Y, every=every or 1, samples=64, steps=2)
+        model.fit(X, Y, epochs=4, verbose=0, callbacks=[callback] if every else [])
+        results.append(state_of(model))
+        if every:
+            assert list(callback.reports) == list(range(every - 1, 4, every))
+            assert all(isinstance(each, Diagnosis) for each in callback.reports.values())
+    for other in results[1:]:
+        assert results[0][1:] == other[1:]
+        for a, b in zip(results[0][0], other[0], strict=True):
+            assert_array_equal(a, b)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("verbose", [True, False])
+def test_the_callback_prints_a_finding_once(verbose, capsys):
+    model = model_of(dense_net(initializer="zeros"))
+    callback = dfs.callbacks.Diagnose(X, Y, samples=64, steps=2, verbose=verbose)
+    model.fit(X, Y, epochs=2, verbose=0, callbacks=[callback])
+    printed = capsys.readouterr().out
+    assert printed.count("epoch 1: error: dense_1, dense_2, dense_3: all units") == verbose
+    assert "epoch 2" not in printed
+
+
+def test_reports_are_kept_in_checkpoints(tmp_path):
+    def run(epochs):
+        model = model_of(dense_net(initializer="zeros"))
+        callback = dfs.callbacks.Diagnose(X, Y, samples=64, steps=2, verbose=False)
+        model.fit(X, Y, 200, epochs=epochs, verbose=0, callbacks=[callback],
+                  checkpoint=tmp_path, resume=True)  # fmt: skip
+        return callback.reports
+
+    first, both = run(1), run(2)
+    assert list(both) == [0, 1]
+    assert both[0] == first[0]

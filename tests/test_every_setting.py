@@ -35,7 +35,8 @@ NEEDED = {  # arguments without which there is none
     "outputs": L.Dense(3)(ROW), "x": np.eye(2),
 }  # fmt: skip
 WIRING = ("inputs", "outputs", "layers", "calls")  # of a Graph: test_graph.py
-ANYTHING = ("name", "dtype", "monitor", "best", "data", "x", "y")  # what the constructor does not check
+# what the constructor does not check
+ANYTHING = ("name", "dtype", "monitor", "best", "data", "x", "y")
 BAD = [  # for some setting or other
     -1, 0, 3, 10**10, -0.5, 0.5, 1.5, np.nan, np.inf, "nope", "", None, True, (), (1, -2), [0.5],
     object(), "same", (1, 2), 7, "epoch", "none", "torch", "direct", "glorot_normal",

@@ -166,7 +166,7 @@ def _parser() -> Parser:
     plan.add_argument("--samples", type=_count, default=None, metavar="N",
                       help="images of an epoch, for its time (default: none)")  # fmt: skip
     plan.add_argument("--input", type=_shape, default=None, metavar="C,H,W",
-                      help="shape of an image (default: that of the model, or 1,28,28)")  # fmt: skip
+                      help="shape of an image (default: the model's, or 1,28,28)")  # fmt: skip
     plan.add_argument("--threads", type=_count, default=None, metavar="N",
                       help="number of threads (default: all processors)")  # fmt: skip
 

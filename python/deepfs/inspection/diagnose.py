@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from statistics import median
 from typing import Any
 
@@ -344,7 +345,7 @@ class Examination:
                 for name, values in self.arena.split(self.arena.values).items():
                     self.watch.look(name, "update", values, by_sample=False)
                 if self.watch.first and self.watch.first.step == 0:
-                    self.watch.first = self.watch.first._replace(step=1)
+                    self.watch.first = replace(self.watch.first, step=1)
                 return
             for each, parameter, old in before:
                 if norm(old):

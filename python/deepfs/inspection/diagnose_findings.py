@@ -273,9 +273,9 @@ def rate(e: Evidence, found: list[Finding]) -> Iterator[Finding]:
     if e.loss is None or not e.learns:
         return
     ratio = median(e.ratios.values()) if e.ratios else None
-    text = "" if ratio is None else f"; update over weight is {ratio:.1g}"
+    text = f"; update over weight is {ratio:.1g}" if ratio and ratio > 0.01 else ""
     peak = max(smooth(e.losses), default=0.0)
-    lower = "Divide the rate by 10, or let model.lr_find(x, y) suggest one; clip_norm=1 bounds steps"
+    lower = "Divide it by 10, or let model.lr_find(x, y) suggest one; clip_norm=1 bounds steps"
     if e.diverged:
         bad = e.in_model
         first = ""
@@ -284,11 +284,13 @@ def rate(e: Evidence, found: list[Finding]) -> Iterator[Finding]:
         yield error("rate_high", "", f"a trial on a copy failed: {e.diverged}{first}{text}",
                     "The learning rate is too high", lower)  # fmt: skip
     elif peak > DIVERGED * e.loss and peak > 1.5 * (e.chance or 0.0):
-        yield error("rate_high", "", f"the loss of a copy rose from {e.loss:.3g} to {peak:.3g} in "
-                    f"{len(e.losses)} steps{text}", "The learning rate is too high", lower)  # fmt: skip
+        rose = f"the loss of a copy rose from {e.loss:.3g} to {peak:.3g}"
+        yield error("rate_high", "", f"{rose} in {len(e.losses)} steps{text}",
+                    "The learning rate is too high", lower)  # fmt: skip
     elif ratio is not None and ratio > HIGH_RATIO:
-        yield warning("rate_high", "", f"a step changes weights by {ratio:.1g} of themselves, where "
-                      "0.001 is usual", "The learning rate is too high", lower)  # fmt: skip
+        change = f"a step changes weights by {ratio:.1g} of themselves"
+        yield warning("rate_high", "", f"{change}, where 0.001 is usual",
+                      "The learning rate is too high", lower)  # fmt: skip
     elif (
         ratio is not None and ratio < LOW_RATIO and not e.scheduled
         and e.loss > 0.5 * (e.chance or 0.0) and not kinds(found) & {"symmetry", "vanishing"}

@@ -120,12 +120,12 @@ class Diagnosis:
         for row in self.rows:
             if row.name == name:
                 return row
-        raise KeyError(f"the diagnosis has no layer {name!r}: {', '.join(r.name for r in self.rows)}")
+        names = ", ".join(row.name for row in self.rows)
+        raise KeyError(f"the diagnosis has no layer {name!r}: it has {names}")
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as dicts, lists and numbers, for instance for JSON."""
-        bad = None if self.first_bad is None else self.first_bad._asdict()
-        return asdict(self) | {"first_bad": bad}
+        return asdict(self)
 
     @classmethod
     def from_dict(cls, given: Mapping[str, Any]) -> Diagnosis:

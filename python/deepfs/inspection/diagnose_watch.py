@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,8 @@ SATURATED: dict[type, Callable[[Array], Array]] = {
 }
 
 
-class NotFinite(NamedTuple):
+@dataclass(frozen=True)
+class NotFinite:
     """Where a number that is NaN or infinite was found first.
 
     Attributes
@@ -103,9 +105,11 @@ class LayerWatch:
         self.squares += squares_of(flat)
         kind = type(self.layer)
         if kind is ReLU:
-            active = (y > 0).any(axis=tuple(i for i in range(y.ndim) if i != 1))
-            same = self.active is not None and self.active.shape == active.shape
-            self.active = self.active | active if same else active  # type: ignore[operator]
+            active: Array = np.any(y > 0, axis=tuple(i for i in range(y.ndim) if i != 1))
+            before = self.active
+            if before is None or before.shape != active.shape:
+                before = np.zeros_like(active)
+            self.active = np.logical_or(before, active)
         elif kind in SATURATED:
             self.saturated += int(np.count_nonzero(SATURATED[kind](y)))
 
@@ -140,7 +144,7 @@ class LayerWatch:
 
 
 def squares_of(flat: Array) -> float:
-    """Return the sum of squares. (A product by BLAS would depend on its threads.)"""
+    """Return the sum of squares; a product by BLAS would depend on its threads."""
     return float(np.square(flat).sum())
 
 

@@ -71,9 +71,7 @@ def targets_for(loss: Loss, shapes: Any, samples: int, draw: Callable[[Shape], A
     if isinstance(loss, Combined):
         parts = dict(loss.parts())
         named = isinstance(shapes, dict)
-        found = {
-            key: targets_for(part, shapes[key], samples, draw) for key, part in parts.items()
-        }
+        found = {key: targets_for(part, shapes[key], samples, draw) for key, part in parts.items()}
         return found if named else tuple(found.values())
     labels = None
     if isinstance(shapes, tuple) and shapes and not isinstance(shapes[0], (tuple, list)):
