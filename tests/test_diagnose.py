@@ -169,11 +169,11 @@ def test_inputs_that_are_tiny_or_constant():
 def test_dead_relus():
     model = model_of(dense_net())
     model.predict(X[:1])
-    model.network.layers[1].parameters()["bias"].value[:20] = -100
+    model.network.layers[1].parameters()["bias"].value[:28] = -100
     diagnosis = dfs.diagnose(model, X, Y)
     finding = only(diagnosis, "dead_relu")
     assert (finding.layer, finding.severity) == ("relu_1", "warning")
-    assert diagnosis["relu_1"].dead == 20 / 32
+    assert diagnosis["relu_1"].dead == 28 / 32
     model.network.layers[1].parameters()["bias"].value[:] = -100
     finding = dfs.diagnose(model, X, Y).findings[0]
     assert (finding.kind, finding.layer, finding.severity) == ("dead_relu", "relu_1", "error")

@@ -17,7 +17,7 @@ from .diagnose_report import Finding, LayerHealth
 from .diagnose_watch import NotFinite
 
 LARGE_INPUT, SMALL_INPUT = 10.0, 1e-3  # root mean square of a feature or channel
-DEAD, ALL_DEAD = 0.5, 0.95  # share of the units of a ReLU
+DEAD, ALL_DEAD = 0.8, 0.95  # share of the units of a ReLU
 SATURATED = 0.5  # share of the outputs of a sigmoid or tanh
 EXPLODING = 1e3  # outputs of a layer over the inputs of the network, by root mean square
 VANISHING = 1e-5  # smallest over largest gradient of a layer, relative to its weights
