@@ -4,9 +4,8 @@
 
 Each network is trained in a process of its own, on random numbers, and planned in another. Memory
 is the growth of the resident set over that of a process which has trained another network, so that
-libraries and threads are there already. The time is the median of three epochs; the plan is made
-between them, because other processes may take a part of the processor. The plan that is compared
-with the memory is made in the process of its own. Linux only.
+libraries and threads are there already. The time is the median of three epochs of one run; plans
+are made between them, because other processes may take a part of the processor. Linux only.
 """
 
 from __future__ import annotations
@@ -31,6 +30,7 @@ SHAPES = {
     "vgg_small": COLOUR, "resnet20": COLOUR,
 }  # fmt: skip
 STEPS = {"mlp": 1000, "lenet5": 200, "simple_convnet": 100, "deep_convnet": 40}  # others: 6
+EPOCHS = 3
 
 
 def model_of(network: dfs.layers.Layer) -> dfs.Model:
@@ -73,18 +73,29 @@ def planned_memory(name: str, batch_size: int) -> int:
     return model.plan(batch_size, in_shape=SHAPES[name]).peak_bytes
 
 
+class Both(dfs.callbacks.Callback):
+    """Times each epoch, and plans after it."""
+
+    def __init__(self, batch_size: int, samples: int) -> None:
+        self.asked = batch_size, samples
+        self.planned: list[float] = []
+        self.measured: list[float] = []
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float]) -> None:
+        self.start = perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        self.measured.append(perf_counter() - self.start)
+        self.planned.append(self.model.plan(*self.asked).epoch_seconds)
+
+
 def times(name: str, batch_size: int) -> tuple[float, float]:
-    """Return the time of an epoch as planned, and as the median of three."""
+    """Return the time of an epoch as planned and as it is: medians of one run."""
     x, y = data_of(name, batch_size)
     model = model_of(getattr(dfs.networks, name)())
-    model.fit(x[: 2 * batch_size], y[: 2 * batch_size], batch_size, verbose=0)
-    planned, epochs = [], []
-    for _ in range(3):
-        planned.append(model.plan(batch_size, len(x)).epoch_seconds)
-        start = perf_counter()
-        model.fit(x, y, batch_size, verbose=0)
-        epochs.append(perf_counter() - start)
-    return median(planned), median(epochs)
+    both = Both(batch_size, len(x))
+    model.fit(x, y, batch_size, epochs=EPOCHS + 1, verbose=0, callbacks=[both])
+    return median(both.planned[1:]), median(both.measured[1:])  # the first epoch also builds
 
 
 MEASURES = {"measured": measured_memory, "planned": planned_memory, "times": times}

@@ -12,6 +12,7 @@ from numpy.testing import assert_array_equal
 import deepfs as dfs
 from deepfs import layers as L
 from deepfs import losses, optimizers, random
+from deepfs.data.batches import DataSet
 from deepfs.inspection import diagnose_findings as rules
 from deepfs.inspection.diagnose_report import Diagnosis
 from deepfs.inspection.diagnose_watch import NotFinite
@@ -379,6 +380,43 @@ def test_the_model_stays_bit_for_bit():
         models.append(model)
     for a, b in zip(state_of(models[0])[0], state_of(models[1])[0], strict=True):
         assert_array_equal(a, b)
+
+
+def test_the_same_on_any_number_of_threads():
+    found = []
+    for n in (1, 2, 3):
+        with dfs.threads(n):
+            found.append(dfs.diagnose(model_of(dense_net()), X, Y, samples=256).as_dict())
+    assert found[0] == found[1] == found[2]
+
+
+class Half:
+    """A preprocessing: divides by a number that it learns."""
+
+    fitted = False
+
+    def fit(self, parts):
+        self.largest, self.fitted = max(float(x.max()) for x in parts()), True
+
+    def __call__(self, x):
+        return (x / self.largest).astype(np.float32)
+
+
+def test_inputs_are_preprocessed_as_fit_does_it():
+    model = model_of(dense_net())
+    vars(model)["preprocess"] = Half()
+    assert dfs.diagnose(model, 255 * X, Y).healthy
+    assert not model.preprocess.fitted
+
+
+def test_a_data_set_takes_the_place_of_arrays():
+    data = DataSet(X, Y)
+    found = dfs.diagnose(model_of(dense_net()), data)
+    assert found.as_dict() == dfs.diagnose(model_of(dense_net()), X, Y).as_dict()
+    vars(data)["preprocess"] = Half()  # it has been done
+    model = model_of(dense_net())
+    vars(model)["preprocess"] = lambda x: 255 * x
+    assert dfs.diagnose(model, data).healthy
 
 
 def test_several_inputs_outputs_and_containers():

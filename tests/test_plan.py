@@ -23,7 +23,7 @@ def quick(monkeypatch):
     """Time one step."""
     from deepfs.inspection import plan
 
-    monkeypatch.setattr(plan, "STEPS", 1)
+    monkeypatch.setattr(plan, "SECONDS", 0)
     monkeypatch.setattr(plan, "DATA", 0)
 
 

@@ -116,7 +116,8 @@ def diagnose(
         batch, numbers = DataSet(*batch).take(good), numbers[good]
     if len(numbers) == 0:
         return Diagnosis(findings_of(Evidence(in_data=in_data)), [], 0, first_bad=in_data)
-    batch = prepared(model, batch)
+    if getattr(data, "preprocess", None) is None:  # else it has done it
+        batch = prepared(model, batch)
     with copy_of(trainer) as copied, ignore_overflow():
         copied.build(batch.x)
         examination = Examination(copied, batch, numbers, batch_size, watch)
@@ -154,7 +155,7 @@ def prepared(model: Any, batch: Batch) -> Batch:
     if not getattr(preprocess, "fitted", True):
         preprocess = copy.deepcopy(preprocess)
         preprocess.fit(lambda: iter([batch.x]))
-    return batch._replace(x=preprocess(batch.x))
+    return Batch(preprocess(batch.x), batch.y, batch.weight)
 
 
 class Examination:

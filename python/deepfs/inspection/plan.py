@@ -32,7 +32,7 @@ LARGEST = 2**29  # bytes of activations of a batch that is tried; larger ones ar
 KEPT = 1.5  # times the outputs of all layers: a guess of what a step takes, to stay below that
 DATA = 2**26  # bytes of the data set from which its batches are gathered
 FILLED = 13 / 14  # of a buffer: its size is that of the array, rounded up to 5, 6, 7 or 8 parts
-ROUNDS, SECONDS, STEPS = 3, 0.25, 30  # of the timing: rounds, and the least time or most steps
+ROUNDS, SECONDS, STEPS = 3, 0.25, 30  # of the timing: rounds, the least time, the most steps
 
 
 @dataclass(frozen=True, repr=False)
@@ -231,6 +231,6 @@ def repeated(batch: Batch, nbytes: int) -> DataSet:
 def mean_seconds(step: Callable[[], float]) -> float:
     """Return the mean time of steps."""
     times: list[float] = []
-    while not times or (sum(times) < SECONDS and len(times) < STEPS):
+    while len(times) < 2 or (sum(times) < SECONDS and len(times) < STEPS):
         times.append(step())
     return sum(times) / len(times)
