@@ -13,6 +13,7 @@ import deepfs as dfs
 from deepfs import layers as L
 from deepfs import losses, optimizers, random
 from deepfs.data.batches import DataSet
+from deepfs.inspection import diagnose_data
 from deepfs.inspection import diagnose_findings as rules
 from deepfs.inspection.diagnose_report import Diagnosis
 from deepfs.inspection.diagnose_watch import NotFinite
@@ -81,6 +82,13 @@ def test_a_last_layer_of_zeros_is_healthy():
     assert dfs.diagnose(model_of(net), X, Y).healthy
 
 
+def test_a_residual_branch_that_begins_with_zeros_is_healthy():
+    """No gradient comes into the branch before the first step."""
+    body = L.Sequential([L.Dense(16), L.Tanh(), L.Dense(16, initializer="zeros")])
+    net = L.Sequential([L.Flatten(), L.Dense(16), L.Residual(body), L.Dense(10)])
+    assert dfs.diagnose(model_of(net), X, Y).healthy
+
+
 def test_healthy_regression_of_one_output():
     x = np.random.default_rng(0).normal(size=(500, 4))
     net = L.Sequential([L.Dense(16), L.Tanh(), L.Dense(1)])
@@ -105,8 +113,8 @@ def test_a_constant_makes_all_units_the_same():
         L.Conv2D(4, 3, initializer=dfs.initializers.Constant(0.1)), L.Tanh(), L.Flatten(),
         L.Dense(10),
     ])  # fmt: skip
-    half = dfs.diagnose(model_of(net), X, Y)
-    assert "symmetry" not in kinds(half)  # the last layer tells them apart
+    for steps in (0, 20):  # the last layer tells them apart
+        assert "symmetry" not in kinds(dfs.diagnose(model_of(net), X, Y, samples=320, steps=steps))
     net = dense_net(8, 1, L.Tanh, dfs.initializers.Constant(0.01))
     assert only(dfs.diagnose(model_of(net), X, Y), "symmetry").layer == "dense_1"
 
@@ -188,6 +196,16 @@ def test_a_dead_channel_is_dead_everywhere():
     assert dfs.diagnose(model, X, Y, samples=128, steps=2)["relu_1"].dead == 0.25
 
 
+def test_a_unit_that_one_sample_needs_is_not_dead():
+    net = L.Sequential([L.Dense(64, bias=False), L.ReLU(), L.Dense(2)])
+    model = model_of(net, optimizers.SGD(1e-3))
+    model.predict(np.eye(64))
+    model.parameters()["dense_1.weight"].value[...] = 2 * np.eye(64) - 1
+    for size in (1, 8, 64):
+        found = dfs.diagnose(model, np.eye(64), np.arange(64) % 2, batch_size=size, steps=0)
+        assert found["relu_1"].dead == 0
+
+
 @pytest.mark.parametrize("activation", [L.Sigmoid, L.Tanh])
 def test_saturated_units(activation):
     large = dfs.initializers.Normal(3.0)
@@ -257,7 +275,9 @@ def test_a_loss_far_from_chance():
     assert diagnosis.chance == pytest.approx(-(shares * np.log(shares)).sum(), rel=1e-6)
 
 
-def test_nan_in_an_input():
+@pytest.mark.parametrize("piece", [100 * 784, 2**20])
+def test_nan_in_an_input(piece, monkeypatch):
+    monkeypatch.setattr(diagnose_data, "PIECE", piece)
     x = X.copy()
     x[700, 0, 3, 5] = np.nan
     diagnosis = dfs.diagnose(model_of(dense_net()), x, Y, samples=100)
