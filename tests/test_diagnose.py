@@ -151,9 +151,10 @@ def test_a_warmup_may_begin_with_a_low_rate():
 
 
 def test_inputs_that_are_not_scaled():
-    diagnosis = dfs.diagnose(model_of(dense_net(), optimizers.Adam()), 255 * X, Y)
-    assert "inputs" in kinds(diagnosis)
-    finding = next(each for each in diagnosis.findings if each.kind == "inputs")
+    diagnosis = dfs.diagnose(model_of(dense_net()), 255 * X, Y)
+    finding, effect = diagnosis.findings  # the cause first
+    assert (finding.kind, effect.kind) == ("inputs", "rate_high")
+    assert effect.remedy == "Scale the inputs first, then look again"
     rms = np.sqrt(np.mean(np.square(255 * X, dtype=np.float64)))
     assert f"{rms:.3g} in channel or feature 0" in finding.what
     assert "x / np.float32(255)" in finding.remedy

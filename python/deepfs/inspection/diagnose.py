@@ -100,7 +100,7 @@ def diagnose(
     >>> diagnose(model, x, y, samples=320).healthy
     True
     >>> [finding.kind for finding in diagnose(model, 255 * x, y, samples=320).findings]
-    ['rate_high', 'inputs']
+    ['inputs', 'rate_high']
     """
     trainer = getattr(model, "trainer", None)
     if not isinstance(trainer, Trainer):

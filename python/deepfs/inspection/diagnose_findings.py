@@ -275,22 +275,24 @@ def rate(e: Evidence, found: list[Finding]) -> Iterator[Finding]:
     ratio = median(e.ratios.values()) if e.ratios else None
     text = f"; update over weight is {ratio:.1g}" if ratio and ratio > 0.01 else ""
     peak = max(smooth(e.losses), default=0.0)
-    lower = "Divide it by 10, or let model.lr_find(x, y) suggest one; clip_norm=1 bounds steps"
+    make, cause = error, "The learning rate is too high"
+    remedy = "Divide it by 10, or let model.lr_find(x, y) suggest one; clip_norm=1 bounds steps"
+    if "inputs" in kinds(found):  # what follows from them is not the first thing to change
+        make, cause = warning, f"{cause} for inputs of this scale"
+        remedy = "Scale the inputs first, then look again"
     if e.diverged:
         bad = e.in_model
         first = ""
         if bad is not None:
             first = f"; first in {bad.where}, {bad.pass_name} pass, index {bad.index}"
-        yield error("rate_high", "", f"a trial on a copy failed: {e.diverged}{first}{text}",
-                    "The learning rate is too high", lower)  # fmt: skip
+        what = f"a trial on a copy failed: {e.diverged}{first}{text}"
+        yield make("rate_high", "", what, cause, remedy)
     elif peak > DIVERGED * e.loss and peak > 1.5 * (e.chance or 0.0):
-        rose = f"the loss of a copy rose from {e.loss:.3g} to {peak:.3g}"
-        yield error("rate_high", "", f"{rose} in {len(e.losses)} steps{text}",
-                    "The learning rate is too high", lower)  # fmt: skip
+        what = f"the loss of a copy rose from {e.loss:.3g} to {peak:.3g} in {len(e.losses)} steps"
+        yield make("rate_high", "", what + text, cause, remedy)
     elif ratio is not None and ratio > HIGH_RATIO:
-        change = f"a step changes weights by {ratio:.1g} of themselves"
-        yield warning("rate_high", "", f"{change}, where 0.001 is usual",
-                      "The learning rate is too high", lower)  # fmt: skip
+        what = f"a step changes weights by {ratio:.1g} of themselves, where 0.001 is usual"
+        yield warning("rate_high", "", what, cause, remedy)
     elif (
         ratio is not None and ratio < LOW_RATIO and not e.scheduled
         and e.loss > 0.5 * (e.chance or 0.0) and not kinds(found) & {"symmetry", "vanishing"}
