@@ -1,6 +1,7 @@
 """Fixtures of every test."""
 
 import signal
+import sys
 
 import numpy as np
 import pytest
@@ -12,6 +13,14 @@ from deepfs.testing import any_work_on
 @pytest.fixture(autouse=True)
 def _seed():
     dfs.set_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _figures():
+    """Close the figures that pyplot keeps, where a test has imported it."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -437,6 +437,8 @@ METRICS = {
     "subset_accuracy": ("threshold",),
     "top_k_accuracy": ("k",),
     "confusion_matrix": ("classes",),
+    "classification_report": (),
+    "expected_calibration_error": ("bins",),
     "precision_score": ("average", "zero_division"),
     "recall_score": ("average", "zero_division"),
     "f1_score": ("average", "zero_division"),
@@ -451,7 +453,8 @@ METRICS = {
 }
 PER_SAMPLE = ("accuracy", "binary_accuracy", "subset_accuracy", "top_k_accuracy")
 ERRORS = ("mean_absolute_error", "mean_squared_error", "rmse", "r2_score")
-MAY_BE = {"k": SIZE, "threshold": (0.0, 0.5), "classes": (None, 4, 6), "zero_division": (0, 1),
+MAY_BE = {"k": SIZE, "bins": SIZE, "threshold": (0.0, 0.5),
+          "classes": (None, 4, 6), "zero_division": (0, 1),
           "multioutput": ("uniform_average", "raw_values")}  # fmt: skip
 AVERAGES = ("macro", "micro", "weighted", None)
 
@@ -481,6 +484,8 @@ def test_metrics(name, data):
         return
     if name in PER_SAMPLE:
         assert value.shape == np.shape(outputs)[:1]
+    elif name == "classification_report":
+        assert 0 <= value.accuracy <= 1
     elif name == "confusion_matrix":
         assert value.sum() == np.size(targets) or np.shape(outputs) == np.shape(targets)
     elif name in ERRORS:

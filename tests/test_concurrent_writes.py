@@ -56,12 +56,12 @@ def test_labels_that_change_between_forward_and_backward():
 
 def test_pieces_are_checked_before_a_step():
     """The kernel of optimizers copies them, and checks the copy."""
-    from cnn_core import optimizers
+    from cnn_core import optimizer_rule, optimizers
 
     w = np.ones((2, 8), np.float32)
     for piece in ([0, 9, 0, 0], [-1, 4, 0, 0], [4, 4, 0, 0], [0, 4, 1, 0], [0, 4, 0, 1]):
         with pytest.raises(ValueError, match="piece 0 is not of these arrays"):
-            optimizers.step(
+            optimizer_rule.step(
                 optimizers.sgd, w[0], w[1], None, None, None, None, np.array([piece]),
                 np.ones((1, 5)), np.ones(1), None, 0.1, np.inf, (),
             )  # fmt: skip

@@ -12,7 +12,6 @@ from numpy.testing import assert_array_equal
 import deepfs as dfs
 from deepfs import layers as L
 from deepfs import losses, optimizers, random
-from deepfs.data.batches import DataSet
 from deepfs.inspection import diagnose_data
 from deepfs.inspection import diagnose_findings as rules
 from deepfs.inspection.diagnose_report import Diagnosis
@@ -411,33 +410,30 @@ def test_the_same_on_any_number_of_threads():
     assert found[0] == found[1] == found[2]
 
 
-class Half:
-    """A preprocessing: divides by a number that it learns."""
-
-    fitted = False
-
-    def fit(self, parts):
-        self.largest, self.fitted = max(float(x.max()) for x in parts()), True
-
-    def __call__(self, x):
-        return (x / self.largest).astype(np.float32)
-
-
 def test_inputs_are_preprocessed_as_fit_does_it():
     model = model_of(dense_net())
-    vars(model)["preprocess"] = Half()
-    assert dfs.diagnose(model, 255 * X, Y).healthy
+    model.preprocess = dfs.preprocessing.Standardize(per="all")
+    raw = 255 * X + 1000
+    assert dfs.diagnose(model, raw, Y).healthy
     assert not model.preprocess.fitted
+    model.fit(raw, Y, verbose=0)
+    assert dfs.diagnose(model, raw, Y).healthy
+    raw[3, 0, 0, 0] = np.nan
+    found = dfs.diagnose(model, raw, Y)
+    assert found.first_bad == NotFinite("inputs", "data", (3, 0, 0, 0), 0)
+    assert kinds(found) == {"not_finite"}
 
 
-def test_a_data_set_takes_the_place_of_arrays():
-    data = DataSet(X, Y)
-    found = dfs.diagnose(model_of(dense_net()), data)
-    assert found.as_dict() == dfs.diagnose(model_of(dense_net()), X, Y).as_dict()
-    vars(data)["preprocess"] = Half()  # it has been done
+def test_a_loader_takes_the_place_of_arrays():
+    expected = dfs.diagnose(model_of(dense_net()), X, Y).as_dict()
+    assert dfs.diagnose(model_of(dense_net()), dfs.data.Loader((X, Y))).as_dict() == expected
+    scale = dfs.preprocessing.Rescale(1 / 255)
+    loader = dfs.data.Loader((255 * X, Y), preprocess=scale, augment=dfs.augment.Cutout(8))
+    assert dfs.diagnose(model_of(dense_net()), loader).healthy
     model = model_of(dense_net())
-    vars(model)["preprocess"] = lambda x: 255 * x
-    assert dfs.diagnose(model, data).healthy
+    model.preprocess = scale  # once, not twice
+    found = dfs.diagnose(model, loader)
+    assert found["flatten_1"].std == pytest.approx(X.std(), rel=1e-2)
 
 
 def test_several_inputs_outputs_and_containers():

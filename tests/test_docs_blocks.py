@@ -33,6 +33,8 @@ class Plot:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(ROOT / page)], ids=str)
 def test_blocks_run(page, tmp_path, monkeypatch):
+    for needed in re.findall(r"^<!-- needs: (\w+) -->$", (ROOT / page).read_text(), re.MULTILINE):
+        pytest.importorskip(needed)
     monkeypatch.chdir(tmp_path)
     x, y = np.eye(8, dtype=np.float32), np.arange(8) % 2
     net = dfs.layers.Sequential([dfs.layers.Dense(4), dfs.layers.BatchNorm(), dfs.layers.Dense(2)])

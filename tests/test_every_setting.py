@@ -10,11 +10,13 @@ import pytest
 
 import deepfs as dfs
 from deepfs import (
+    augment,
     callbacks,
     initializers,
     layers,
     losses,
     optimizers,
+    preprocessing,
     regularizers,
     schedules,
 )
@@ -31,9 +33,14 @@ NEEDED = {  # arguments without which there is none
     "lr": 0.1, "total": 10, "every": 3, "milestones": [3, 5], "decay": 0.1, "first": 4,
     "length": 4, "then": 0.5, "names": "*", "rate": 0.1, "l1": 0.1, "l2": 0.2, "limit": 2.0,
     "start": 2, "size": 2, "cropping": 1, "losses": (losses.Huber(),),
-    "function": abs, "inputs": ROW,
+    "scale": 2.0, "mean": 0.5, "steps": [preprocessing.Rescale(2)], "transforms": augment.Cutout(2),
+    "function": abs, "inputs": ROW, "filepath": "m", "filename": "log", "schedule": abs,
     "outputs": L.Dense(3)(ROW), "x": np.eye(2),
 }  # fmt: skip
+MODULES = (
+    *(layers, losses, optimizers, schedules, regularizers, initializers, callbacks, augment),
+    preprocessing,
+)
 WIRING = ("inputs", "outputs", "layers", "calls")  # of a Graph: test_graph.py
 # what the constructor does not check
 ANYTHING = ("name", "dtype", "monitor", "best", "data", "x", "y")
@@ -46,7 +53,7 @@ BAD = [  # for some setting or other
 def public():
     """Return all classes with settings that can be built, and how to build one."""
     found = {}
-    for module in (layers, losses, optimizers, schedules, regularizers, initializers, callbacks):
+    for module in MODULES:
         for name in module.__all__:
             kind = getattr(module, name)
             if not isinstance(kind, type) or inspect.isabstract(kind):
@@ -87,7 +94,7 @@ every_built = pytest.mark.parametrize(
 
 
 def test_every_public_class_takes_part():
-    for module in (layers, losses, optimizers, schedules, regularizers, initializers, callbacks):
+    for module in MODULES:
         for name in module.__all__:
             kind = getattr(module, name)
             if isinstance(kind, type) and name not in ("Arena", "Parameter", "StepContext"):

@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import deepfs as dfs
 from deepfs import layers as L
-from deepfs.training.inputs import check_samples
+from deepfs.training.finite import check_samples
 
 NORMS = {
     "rows": (lambda: L.BatchNorm(eps=1e-30), (300, 7)),

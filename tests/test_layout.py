@@ -33,22 +33,26 @@ RULES = [
 # package. A folder stands for all that lies in it.
 ORDER = """
     _fields _html _public _repr
-    _check _labels _names _version reference datasets
+    _check _labels _names _version reference
     _arrays _elsewhere _settings config random
-    _trees initializers regularizers schedules
-    _table metrics
+    _pictures
+    datasets
+    _trees initializers preprocessing regularizers schedules
+    _table augment metrics
     layers
     _im2col data losses networks optimizers
-    means
+    _parts means
     trainer testing
     inspection
     callbacks saving
+    plots
     training
+    _model_weights
     _model_names
     predictor
     inspector
     model
-    _load _pictures _command
+    _load _command cross_validation sklearn
     cli
     __main__ __init__
 """
@@ -68,7 +72,8 @@ KERNEL_ORDER = """
     conv_tiles conv_depthwise conv_one_channel conv_winograd_1d conv_winograd
     conv_indirect conv_col2im
     activation_functions argmax_pack pool_windows pool_2x2 batch_norm_sums group_norm_sums
-    activation batch_norm conv group_norm optimizers pool resize
+    optimizer_rule
+    activation batch_norm conv group_norm image optimizers pool resize
     softmax
 """
 
@@ -335,7 +340,9 @@ def test_stubs_equal_the_embedded_signatures(name):
     if not compiled and not path.exists():
         return  # only for other Cython modules
     stub = ast.parse(path.read_text("utf-8"))
-    assert {f.name for f in stub.body if isinstance(f, ast.FunctionDef)} == {*compiled}
+    functions = {f.name for f in stub.body if isinstance(f, ast.FunctionDef)}
+    assert functions - {"__getattr__"} == {*compiled}
+    stub.body = [each for each in stub.body if getattr(each, "name", "") != "__getattr__"]
     for statement in stub.body:
         if isinstance(statement, ast.ClassDef):
             assert inspect.isclass(getattr(module, statement.name))

@@ -344,3 +344,53 @@ def test_a_graph_of_one_output_is_seen_through():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model_of(CrossEntropy(), L.Graph(x, L.Add()([digit, L.ReLU()(digit)])))
+
+
+@pytest.mark.parametrize("change", ["replace", "layers"])
+def test_outputs_are_checked_again_when_the_last_layer_is_exchanged(change):
+    x, y = np.eye(6, dtype=np.float32), np.arange(6) % 3
+    model = model_of(CrossEntropy(), L.Dense(3, name="head"))
+    logs = model.train_on_batch(x, y)
+    assert logs["loss"] > 0
+    before = model.network.parameters()["head.weight"].value.copy()
+    if change == "replace":
+        model.network.replace("head", L.Sequential([L.Dense(3), L.Softmax()]))
+    else:
+        model.network.layers = [*model.network.layers, L.Softmax()]
+    for use in (
+        lambda: model.train_on_batch(x, y),
+        lambda: model.fit(x, y, verbose=0),
+        lambda: model.evaluate(x, y),
+    ):
+        with pytest.raises(ValueError, match="computes the softmax itself"):
+            use()
+    assert model.steps == 1
+    if change == "layers":
+        assert_array_equal(model.network.parameters()["head.weight"].value, before)
+
+
+def test_outputs_are_checked_once_for_one_last_layer():
+    with pytest.warns(UserWarning, match="at least 0") as caught:
+        model = model_of(CrossEntropy(), L.Dense(3), L.ReLU())
+    assert len(caught) == 1
+    x, y = np.eye(6), np.arange(6) % 3
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fit(x, y, verbose=0)
+        copy.deepcopy(model).fit(x, y, verbose=0)
+        model.evaluate(x, y)
+    model.network.layers = [model.network.layers[0], L.Tanh()]
+    with pytest.warns(UserWarning, match="from -1 to 1"):
+        model.fit(x, y, verbose=0)
+
+
+def test_heads_are_checked_again_when_one_is_exchanged():
+    given = L.Input((4,))
+    net = dfs.Graph(given, {"a": L.Dense(3, name="a")(given), "b": L.Dense(2, name="b")(given)})
+    loss = {"a": "cross_entropy", "b": "mean_squared_error"}
+    model = dfs.Model(net, loss, dfs.optimizers.SGD(0.1))
+    x, y = np.eye(4), {"a": np.arange(4) % 3, "b": np.zeros((4, 2))}
+    model.fit(x, y, verbose=0)
+    net.replace("a", L.Sequential([L.Dense(3), L.Softmax()]))
+    with pytest.raises(ValueError, match="output 'a': CrossEntropy takes logits"):
+        model.fit(x, y, verbose=0)

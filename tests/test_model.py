@@ -279,7 +279,7 @@ def test_draws_a_bar(capsys, data):
     model.loss = Slow()
     model.fit(x, y, epochs=1, validation_data=(x, y), verbose=1)
     printed, drawn = capsys.readouterr()
-    for part in ("epoch 1/1 ", "0%|", " img/s", " left", "loss ", "accuracy 0."):
+    for part in ("epoch 1/1 ", "0%|", " img/s", " left", "loss ", "accuracy 0.", "lr 0.0"):
         assert part in drawn
     assert drawn.endswith("\r")  # the bar is gone, and a line stands in its place
     assert printed.startswith("epoch 1/1  loss ")

@@ -77,7 +77,7 @@ ABSENT = [
     ("regularizers", "l2", "it is called L2 here"),
     ("initializers", "XavierNormal", "it is called GlorotNormal here"),
     ("metrics", "accuracy_score", "it is called accuracy here"),
-    ("callbacks", "ModelCheckpoint", "call fit(checkpoint=folder)"),
+    ("callbacks", "BackupAndRestore", "call fit(checkpoint=folder)"),
     ("networks", "Dense", "it is deepfs.layers.Dense"),
 ]
 

@@ -1,17 +1,16 @@
 """Optimizers: each rule against NumPy, on two classic functions, and what they refuse."""
 
-import re
 import sys
 from dataclasses import fields
 from math import inf
-from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-import cnn_core
+from cnn_core import optimizer_rule
 from cnn_core import optimizers as kernel
+from cnn_core.optimizer_rule import Rule
 from deepfs import optimizers, reference
 from deepfs.optimizers import (
     LAMB,
@@ -298,14 +297,14 @@ def test_a_rule_in_numpy_keeps_the_contract():
 def test_three_frames_from_step_to_the_kernel(kind, settings, monkeypatch):
     frames = []
 
-    def counted(*arguments, step=kernel.step):
+    def counted(*arguments, step=optimizer_rule.step):
         frame, count = sys._getframe(1), 1
         while frame.f_code is not Optimizer.step.__code__:
             frame, count = frame.f_back, count + 1
         frames.append(count)
         step(*arguments)
 
-    monkeypatch.setattr(kernel, "step", counted)
+    monkeypatch.setattr(optimizer_rule, "step", counted)
     optimizer, w = kind(**settings), np.ones(3)
     optimizer.step(w, np.ones(3), optimizer.init(w), 1)
     assert set(frames) == {3}
@@ -378,24 +377,12 @@ def test_every_setting_has_its_paragraph():
             assert "References" in kind.__doc__
 
 
-def test_kernel_lists_name_the_same_rules():
-    """The enum, the names for Python, the stub and the loops of ``run_rule``."""
-    folder = Path(cnn_core.__file__).parent
-    source = (folder / "optimizers.pyx").read_text("utf-8")
-    enum = re.search(r"cdef enum: +# rules.*?\n\n", source, re.DOTALL)[0]
-    rules = [name.lower() for name in re.findall(r"^    ([A-Z]\w*)", enum, re.MULTILINE)]
+def test_rules_bear_their_names():
+    rules = {key: value for key, value in vars(kernel).items() if isinstance(value, Rule)}
     assert len(rules) > 10
-    assert sorted(name for name, value in vars(kernel).items() if type(value) is int) == sorted(
-        rules
-    )
-    exported = re.findall(r'([A-Z_]+): "(\w+)"', source)
-    assert sorted(exported) == sorted((rule.upper(), rule) for rule in rules)
-    stub = (folder / "optimizers.pyi").read_text("utf-8")
-    assert sorted(re.findall(r"^(\w+): int$", stub, re.MULTILINE)) == sorted(rules)
-    loops = re.findall(r"if kind == (\w+):\n +loop\((\w+), (\w+)\[vec\]", source)
-    assert sorted(loops) == sorted(
-        (rule.upper(), rule.upper(), rule) for rule in rules if rule != "norm"
-    )
+    assert all(rule.name == name and name in repr(rule) for name, rule in rules.items())
+    with pytest.raises(TypeError, match="a Rule is made in Cython"):
+        Rule()
 
 
 def test_kernel_refuses_what_would_crash():
@@ -403,17 +390,17 @@ def test_kernel_refuses_what_would_crash():
     pieces, groups = np.array([[0, 5, 0, 0]]), np.array([[1.0, 0, 0, 0, 0]])
     factors, sums = np.ones(1), np.zeros((1, 2))
 
-    def step(kind=kernel.momentum, g=w, state0=w, cleared=None, pieces=pieces, groups=groups,
+    def step(rule=kernel.momentum, g=w, state0=w, cleared=None, pieces=pieces, groups=groups,
              sums=sums, constants=(0.9,)):  # fmt: skip
-        kernel.step(kind, w, g, state0, None, None, cleared, pieces, groups, factors, sums, 0.1,
-                    inf, constants)  # fmt: skip
+        optimizer_rule.step(rule, w, g, state0, None, None, cleared, pieces, groups, factors,
+                            sums, 0.1, inf, constants)  # fmt: skip
 
     step()
     for wrong in (
         {"g": short},
         {"state0": short},
         {"state0": None},
-        {"kind": kernel.adam},
+        {"rule": kernel.adam},
         {"cleared": short},
     ):
         with pytest.raises(ValueError, match="must have one length"):
@@ -426,13 +413,27 @@ def test_kernel_refuses_what_would_crash():
             step(pieces=np.array(wrong))
     for wrong in (
         {"pieces": pieces[:, :3].copy()}, {"groups": groups[:, :4].copy()},
-        *({"kind": kernel.norm, "sums": wrong}
+        *({"rule": kernel.norm, "sums": wrong}
           for wrong in (None, np.zeros((2, 2)), np.zeros((1, 3)))),
     ):  # fmt: skip
         with pytest.raises(ValueError, match="pieces must have 4 columns, groups 5"):
             step(**wrong)
     with pytest.raises(ValueError, match="constants must be 8 at most"):
         step(constants=(0.9,) * 9)
-    for kind in (-1, 0x0F, 0x41, 2**20):
-        with pytest.raises(ValueError, match="kind must be of this module"):
-            step(kind)
+    for wrong in (None, "adam", 17):
+        with pytest.raises(TypeError, match="rule"):
+            step(wrong)
+
+
+def test_lamb_sums_anew_in_each_step():
+    """The plan, which keeps the sums, serves all steps of a model."""
+    rng = np.random.default_rng(0)
+    lamb, apart = LAMB(0.1), LAMB(0.1)
+    w = rng.standard_normal(100)
+    v, state, state_apart = w.copy(), lamb.init(w), apart.init(w)
+    plan = lamb.plan([Span("*", 0, (1, 100), (0, 1))])
+    for t in range(1, 5):
+        g = rng.standard_normal(100)
+        lamb.step(w, g, state, t, plan)
+        apart.step(v, g, state_apart, t)
+        assert_array_equal(w, v)

@@ -38,6 +38,8 @@ def run(code, **environment):
 @pytest.mark.parametrize("name", ["deepfs", *MODULES])
 def test_examples_run(name):
     module = importlib.import_module(name)
+    if name.startswith("deepfs.plots."):
+        pytest.importorskip("matplotlib")
     names = {"np": importlib.import_module("numpy")}
     result = doctest.testmod(module, extraglobs=names, optionflags=doctest.NORMALIZE_WHITESPACE)
     assert result.failed == 0

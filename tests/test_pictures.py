@@ -398,3 +398,38 @@ def test_arrays(path):
         close(
             read_image(str(path("a.npy")), 1, 28, 28), SHOWN, 1e-3 if array.dtype == "f2" else 1e-6
         )
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16", "CMYK"])
+@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "gif", "tif", "webp"])
+def test_bytes_are_what_floats_are(mode, suffix, tmp_path):
+    """Also those that are read the short way."""
+    from deepfs._pictures import read_bytes, read_picture
+
+    random = np.random.default_rng(0)
+    path = tmp_path / f"a.{suffix}"
+    values = random.integers(0, 256, (5, 7, 3), np.uint8)
+    try:
+        if mode == "I;16":
+            Image.fromarray(random.integers(0, 65536, (5, 7), np.uint16)).save(path)
+        else:
+            Image.fromarray(values).convert(mode).save(path)
+    except (OSError, KeyError, ValueError):
+        pytest.skip(f"no {mode} in {suffix}")
+    pixels = read_bytes(path)
+    assert pixels.dtype == np.uint8
+    assert_array_equal(pixels, np.rint(read_picture(path) * 255))
+
+
+def test_what_is_special_is_not_read_the_short_way(tmp_path):
+    from deepfs._pictures import read_bytes, read_picture
+
+    grey = np.arange(35, dtype=np.uint8).reshape(5, 7)
+    exif = Image.Exif()
+    exif[274] = 6
+    for name, settings in (("a.png", {"transparency": 3}), ("b.jpg", {"exif": exif}),
+                           ("c.png", {"exif": exif})):  # fmt: skip
+        Image.fromarray(grey).save(tmp_path / name, **settings)
+        pixels = read_bytes(tmp_path / name)
+        assert_array_equal(pixels, np.rint(read_picture(tmp_path / name) * 255))
+    assert pixels.shape == (7, 5, 1)

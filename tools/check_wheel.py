@@ -24,6 +24,7 @@ NEEDED = (
     "deepfs/py.typed",
     "deepfs/datasets/data/README.md",
     "deepfs/datasets/data/train-images-idx3-ubyte.gz",
+    "deepfs/networks/mnist_0_to_4.safetensors",
 )
 
 

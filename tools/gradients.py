@@ -23,15 +23,14 @@ from deepfs.testing import check_layer
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+import network_cases
 from every_layer import CASES
-
-IMAGES = {"resnet20": (3, 32, 32), "vgg_small": (3, 32, 32)}
 
 
 def subjects() -> Iterator[tuple[str, Callable[[], Layer], tuple[int, ...]]]:
     """Yield what to check: a name, how to make it, the shape of an input."""
-    for name in dfs.networks.__all__:
-        yield f"networks.{name}", getattr(dfs.networks, name), (3, *IMAGES.get(name, (1, 28, 28)))
+    for case in network_cases.CASES:
+        yield f"networks.{case.name}", case.make, (3, *case.small)
     yield from CASES
 
 

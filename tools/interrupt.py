@@ -1,9 +1,11 @@
 """Interrupt training and saving in every way there is, and look at what is left.
 
-    python tools/interrupt.py [--runs 30] [--kills 200] [--flips 2000] [--seed 0]
+    python tools/interrupt.py [--runs 30] [--callbacks 20] [--kills 200] [--flips 2000] [--seed 0]
 
 - runs: a training in a process of its own, stopped at a random moment 1 to 4 times, by SIGKILL,
   SIGTERM or Ctrl-C, and resumed, ends in the bits of one that was never stopped.
+- callbacks: the same with callbacks that stop, save, log and set the rate, always by SIGKILL: also
+  the logs and the saved models are the same, byte by byte.
 - kills: a process that saves one model after the other is killed at a random moment: what is there
   loads, and the next save leaves no file but its own.
 - full disk: on a file system of few kilobytes (tmpfs; needs the right to mount it) a save raises
@@ -36,6 +38,12 @@ import sys
 sys.path.insert(0, {tools!r})
 from interrupt import train
 train(sys.argv[1], sys.argv[2])
+"""
+TRAIN_WITH_CALLBACKS = """
+import sys
+sys.path.insert(0, {tools!r})
+from interrupt import train_with_callbacks
+train_with_callbacks(sys.argv[1], sys.argv[2])
 """
 SAVE = """
 import sys
@@ -78,6 +86,25 @@ def train(folder: str, result: str) -> None:
         model.save(result)
 
 
+def train_with_callbacks(folder: str, result: str) -> None:
+    """Train as far as EarlyStopping lets it; write logs, the best models and the last one."""
+    model, files = model_of(), Path(folder) / "files"
+    model.optimizer.lr = 3e-3
+    x, y = data()
+    model.fit(
+        x, y, 8, 20, verbose=0, validation_data=(x[::-1][:99], y[:99]), checkpoint=folder,
+        checkpoint_every=3, resume=True,
+        callbacks=[
+            dfs.callbacks.ReduceLROnPlateau(factor=0.5, patience=2),
+            dfs.callbacks.EarlyStopping(patience=3),
+            dfs.callbacks.ModelCheckpoint(files / "{epoch}-{val_loss:.4f}", save_top_k=2),
+            dfs.callbacks.CSVLogger(files / "log.csv"),
+            dfs.callbacks.JSONLogger(files / "log.jsonl"),
+        ],
+    )  # fmt: skip
+    model.save(result)
+
+
 def start(program: str, *arguments: Path) -> subprocess.Popen[bytes]:
     code = program.format(tools=str(Path(__file__).parent))
     return subprocess.Popen([sys.executable, "-c", code, *arguments], stderr=subprocess.DEVNULL)
@@ -114,6 +141,30 @@ def runs(count: int, folder: Path, rng: random.Random) -> int:
         if left or len(list(run.iterdir())) > 2:
             raise SystemExit(f"{run}: more than two checkpoints: {sorted(os.listdir(run))}")
     print(f"runs: {good} of {count} ended in the same bits after {stops} interruptions")
+    return count - good
+
+
+def with_callbacks(count: int, folder: Path, rng: random.Random) -> int:
+    folder.mkdir()
+    whole = folder / "whole.safetensors"
+    began = time.monotonic()
+    start(TRAIN_WITH_CALLBACKS, folder / "whole", whole).wait()
+    seconds, good, epochs = time.monotonic() - began, 0, 0
+    for number in range(count):
+        run, result = folder / f"run{number}", folder / f"run{number}.safetensors"
+        process = start(TRAIN_WITH_CALLBACKS, run, result)
+        time.sleep(rng.uniform(0.3, 1) * seconds)
+        process.kill()
+        process.wait()
+        start(TRAIN_WITH_CALLBACKS, run, result).wait()
+        expected, found = (
+            {path.name: path.read_bytes() for path in (each / "files").iterdir()}
+            for each in (folder / "whole", run)
+        )
+        good += same(result, whole) and found == expected
+        epochs = len(expected["log.csv"].splitlines()) - 1
+    print(f"callbacks: {good} of {count} ended in the same bits and files after a SIGKILL; "
+          f"EarlyStopping ended them after {epochs} of 20 epochs")  # fmt: skip
     return count - good
 
 
@@ -194,6 +245,7 @@ def flips(count: int, folder: Path, rng: random.Random) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Interrupt training and saving in every way.")
     parser.add_argument("--runs", type=int, default=30)
+    parser.add_argument("--callbacks", type=int, default=20)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--flips", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
@@ -202,6 +254,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         wrong = flips(options.flips, folder, rng) + full_disk(folder / "small")
+        wrong += with_callbacks(options.callbacks, folder / "callbacks", rng)
         wrong += kills(options.kills, folder / "kills", rng) + runs(options.runs, folder, rng)
     return int(wrong > 0)
 

@@ -23,8 +23,10 @@ from ._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from . import (
+        augment,
         callbacks,
         config,
+        data,
         datasets,
         initializers,
         layers,
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
         metrics,
         networks,
         optimizers,
+        plots,
+        preprocessing,
         reference,
         regularizers,
         schedules,
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
     from ._im2col import col2im, im2col
     from ._load import load
     from .config import get_num_threads, set_num_threads, show_config, threads
+    from .cross_validation import cross_validate
     from .inspection.diagnose import diagnose
     from .layers.graph import Graph
     from .model import Model
@@ -53,9 +58,12 @@ __all__ = [
     "Graph",
     "History",
     "Model",
+    "augment",
     "callbacks",
     "col2im",
     "config",
+    "cross_validate",
+    "data",
     "datasets",
     "diagnose",
     "get_num_threads",
@@ -68,6 +76,8 @@ __all__ = [
     "metrics",
     "networks",
     "optimizers",
+    "plots",
+    "preprocessing",
     "reference",
     "regularizers",
     "schedules",
@@ -84,6 +94,7 @@ _HOME = {
     "History": "training.history",
     "Model": "model",
     "col2im": "_im2col",
+    "cross_validate": "cross_validation",
     "diagnose": "inspection.diagnose",
     "get_num_threads": "config",
     "im2col": "_im2col",

@@ -12,17 +12,21 @@ from ._names import FREEZE, hint
 
 MODULES = (
     "layers", "losses", "optimizers", "schedules", "regularizers", "initializers", "metrics",
-    "callbacks", "networks", "datasets", "testing",
+    "callbacks", "networks", "datasets", "testing", "augment", "preprocessing", "data",
 )  # fmt: skip
 
 OWN_LAYER = "derive a class from deepfs.layers.Layer, see docs/add_a_layer.md"
 ACTIVATION = "activations are layers, such as deepfs.layers.ReLU()"
-FIT = "call fit of deepfs.Model"
 CHECKPOINT = "call fit(checkpoint=folder)"
 NO_SUCH = "deepfs has no such layer; " + OWN_LAYER
 
 # Classes and functions by the names that others give them: where they are, or what to do instead.
 FOREIGN: dict[str, str] = {
+    # data
+    "Normalization": "preprocessing.Standardize",
+    "Rescaling": "preprocessing.Rescale",
+    "StandardScaler": "preprocessing.Standardize",
+    "cross_val_score": "call deepfs.cross_validate",
     # layers
     "Activation": ACTIVATION,
     "ActivityRegularization": "give the optimizer a Group(names, regularizer=...)",
@@ -79,7 +83,6 @@ FOREIGN: dict[str, str] = {
     "ModuleList": "layers.Sequential",
     "MultiHeadAttention": NO_SUCH,
     "NoOp": "layers.Identity",
-    "Rescaling": "divide the data, x / 255, before fit",
     "Resizing": "layers.Resize2D",
     "SeparableConv2d": "layers.SeparableConv2D",
     "SeparableConvolution2D": "layers.SeparableConv2D",
@@ -132,7 +135,6 @@ FOREIGN: dict[str, str] = {
     "InverseTimeDecay": "schedules.InverseTime",
     "LambdaLR": "schedules.Function",
     "LearningRateSchedule": "schedules.Schedule",
-    "LearningRateScheduler": "schedules.Function",
     "LinearLR": "schedules.Warmup",
     "MultiStepLR": "schedules.MultiStep",
     "OneCycleLR": "schedules.OneCycle",
@@ -168,11 +170,28 @@ FOREIGN: dict[str, str] = {
     # callbacks
     "AveragedModel": "callbacks.SWA",
     "BackupAndRestore": CHECKPOINT,
-    "EarlyStopping": "set self.model.stop_training = True in on_epoch_end of a Callback",
     "ExponentialMovingAverage": "callbacks.EMA",
-    "ModelCheckpoint": CHECKPOINT,
+    # augmentation
+    "Compose": "give a list of transforms",
+    "Mixup": "augment.MixUp",
+    "RandomBrightness": "augment.ColorJitter",
+    "RandomContrast": "augment.ColorJitter",
+    "RandomErasing": "augment.Cutout",
+    "RandomFlip": "augment.RandomHorizontalFlip",
+    "RandomRotation": "augment.RandomAffine",
+    "RandomTranslation": "augment.RandomAffine",
+    "RandomZoom": "augment.RandomAffine",
+    "Cutmix": "augment.CutMix",
     # the package
-    "DataLoader": FIT,
+    "DataBlock": "data.Loader, of datasets.from_directory(folder, image_size)",
+    "DataLoader": "data.Loader",
+    "DataLoaders": "data.Loader",
+    "Dataset": "data.Loader, which takes anything with len and indices",
+    "ImageDataGenerator": "data.Loader, whose augment= takes deepfs.augment",
+    "ImageDataLoaders": "data.Loader, of datasets.from_directory(folder, image_size)",
+    "TensorDataset": "data.Loader, of a tuple (x, y)",
+    "image_dataset_from_directory": "datasets.from_directory",
+    "DatasetFolder": "datasets.ImageFolder",
     "Functional": "layers.Graph",
     "activations": ACTIVATION,
     "applications": "deepfs.networks has networks",
@@ -217,13 +236,12 @@ LAYER_WAYS: dict[str, str] = {
     "fit": MODEL,
     "get_layer": "net[name] is a part by its name",
     "get_submodule": "net[name] is a part by its name",
-    "get_weights": VALUES,
     "half": DTYPE,
     "input_shape": "in_shape is the input's, without the batch",
     "insert": LIST,
     "kernel": VALUES,
-    "load_state_dict": "assign each, net.parameters()[name].value = array",
-    "load_weights": "call deepfs.load(path)",
+    "load_state_dict": "call set_weights(arrays), or load_weights(path) of a model",
+    "load_weights": "a Model has it: Model(network, loss, optimizer).load_weights(path)",
     "modules": "a container has named_parts(), and Sequential layers",
     "moving_mean": BUFFERS,
     "moving_variance": BUFFERS,
@@ -241,8 +259,7 @@ LAYER_WAYS: dict[str, str] = {
     "running_var": BUFFERS,
     "save": MODEL,
     "save_weights": MODEL,
-    "set_weights": "assign each, parameters()[name].value = array",
-    "state_dict": "{name: p.value.copy() for name, p in net.parameters().items()}",
+    "state_dict": "call get_weights()",
     "summary": MODEL,
     "to": "deepfs computes on CPUs; " + DTYPE,
     "train": MODE,
@@ -301,16 +318,13 @@ MODEL_WAYS: dict[str, str] = {
     "fit_generator": "call fit",
     "forward": "call predict(x), or forward of the network",
     "get_layer": "model.network[name] is a part by its name",
-    "get_weights": "model.network.parameters() has them by name",
-    "load_state_dict": "call deepfs.load(path)",
-    "load_weights": "call deepfs.load(path)",
+    "load_state_dict": "call set_weights(arrays), or load_weights(path)",
     "partial_fit": "call train_on_batch(x, y)",
     "pop": "shorten the network: model.network.layers = model.network.layers[:-1]",
     "predict_on_batch": "call predict(x)",
     "save_weights": "call save(path)",
     "score": "call evaluate(x, y)",
-    "set_weights": "assign each, model.network.parameters()[name].value = array",
-    "state_dict": "call save(path); model.network.parameters() has the weights by name",
+    "state_dict": "call get_weights(), or save(path)",
     "test_on_batch": "call evaluate(x, y)",
     "to": "deepfs computes on CPUs",
     "train": "predict and evaluate are inference, fit and train_on_batch training",

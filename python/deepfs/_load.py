@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ._check import shown
+from ._parts import check_kinds
 from .model import Model
 from .saving.model import read
-from .trainer import check_kinds
 
 
 def load(path: str | Path, layers: Iterable[type] = (), loss: Any = None) -> Model:

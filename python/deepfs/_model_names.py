@@ -9,11 +9,11 @@ from numpy.typing import ArrayLike
 
 from ._arrays import Array
 from ._elsewhere import MODEL_WAYS
-from ._settings import ExplainedSettings
+from ._model_weights import ModelWeights
 from .layers import Container, Layer, Parameter
 
 
-class ModelNames(ExplainedSettings):
+class ModelNames(ModelWeights):
     """``model(x)``, ``model.layers``, ``model.parameters()``; other names are explained."""
 
     network: Layer

@@ -164,6 +164,7 @@ INSTEAD: dict[str, str] = {
     "params": "parameters come with step(network), or by Model",
     "reduce": "use reduction",
     "requires_grad": FREEZE,
+    "save_weights_only": "a file has the whole model, and Model.load_weights takes its weights",
     "seed": "give Model(..., seed=seed), or call deepfs.set_seed(seed) before",
     "size_average": "use reduction",
     "staircase": "Step changes by steps",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as Pillow an
 MAX_PIXELS = 50_000_000  # as floats, they and their copies take 2 GB
 BITS, PHOTOMETRIC, ORIENTATION, SAMPLES = 258, 262, 274, 339  # tags of TIFF and EXIF
 UNSIGNED, WHITE_IS_ZERO = 1, 0
+PNG_END, JPEG_START = b"IEND\xaeB`\x82", b"\xff\xd8"
+SPECIAL = frozenset(("transparency", "exif", "icc_profile", "gamma", "Raw profile type exif"))
 DEPTH = 24  # offset in a PNG of the number of bits of a sample
 TURNS = {  # what to do with the pixels, by the orientation of EXIF
     2: lambda a: a[:, ::-1],
@@ -82,30 +85,41 @@ def read_image(name: str, c: int, h: int, w: int) -> Array:
         raise FileNotFoundError(f"{name}: no such file{other}")
     if path.suffix.lower() == ".npy":
         return read_array(path, c, h, w)
-    try:
-        from PIL import Image
-    except ImportError:
-        raise ImportError(
-            f"{name}: pictures need Pillow, which is not installed: pip install 'deepfs[images]'"
-        ) from None
+    need_pillow(name)
     if c not in (1, 3):
         raise ValueError(
             f"{name}: a picture has 1 or 3 channels, {c} are needed: save an .npy file"
         )
-    colours = read_picture(path)
-    if colours.shape[2] > c:
-        colours = (colours @ GREY)[:, :, None]
-    elif colours.shape[2] < c:
-        colours = np.repeat(colours, c, axis=2)
+    colours = of_channels(read_picture(path), c)
     if colours.shape[:2] != (h, w):
-        channels = [
-            Image.fromarray(np.ascontiguousarray(part)) for part in colours.transpose(2, 0, 1)
-        ]
-        fitted = [
-            np.asarray(channel.resize((w, h), Image.Resampling.BICUBIC)) for channel in channels
-        ]
-        colours = np.stack(fitted, axis=2)
+        colours = resized(colours, h, w)
     return np.clip(colours, 0, 1, dtype=np.float32).transpose(2, 0, 1)[None].copy()
+
+
+def need_pillow(name: object) -> None:
+    """Raise ImportError with the line that installs Pillow, if it is not there."""
+    try:
+        import PIL.Image  # noqa: F401
+    except ImportError:
+        raise ImportError(
+            f"{name}: pictures need Pillow, which is not installed: pip install 'deepfs[images]'"
+        ) from None
+
+
+def of_channels(colours: Array, c: int) -> Array:
+    """Return a picture ``(h, w, 1 or 3)`` with ``c`` channels, 1 or 3: grey or colours."""
+    if colours.shape[2] > c:
+        return (colours @ GREY)[:, :, None]
+    return np.repeat(colours, c, axis=2) if colours.shape[2] < c else colours
+
+
+def resized(colours: Array, h: int, w: int, interpolation: str = "bicubic") -> Array:
+    """Return a picture ``(h, w, c)`` of another size; its values may leave 0 to 1 a little."""
+    from PIL import Image
+
+    way = Image.Resampling[interpolation.upper()]
+    channels = [Image.fromarray(np.ascontiguousarray(part)) for part in colours.transpose(2, 0, 1)]
+    return np.stack([np.asarray(channel.resize((w, h), way)) for channel in channels], axis=2)
 
 
 def read_array(path: Path, c: int, h: int, w: int) -> Array:
@@ -134,7 +148,6 @@ def read_array(path: Path, c: int, h: int, w: int) -> Array:
 
 def read_picture(path: Path) -> Array:
     """Return the pixels of a picture as ``(h, w, 1)`` or ``(h, w, 3)``, floats from 0 to 1."""
-    import PIL
     from PIL import Image
 
     try:
@@ -154,16 +167,59 @@ def read_picture(path: Path) -> Array:
     except _RefusedError as error:
         raise ValueError(f"{path} cannot be taken: {error}") from None
     except Exception as error:  # a damaged file raises whatever its parser does
-        reason = "" if isinstance(error, PIL.UnidentifiedImageError) else f": {error}"
-        raise ValueError(
-            f"{path} must be a PNG, a JPEG or an .npy file, got neither{reason}"
-        ) from None
+        raise unreadable(path, error) from None
     if not is_srgb(profile, gamma):
         text = f"{path}: its colour profile is not applied, a viewer may show other colours"
         warnings.warn(text, stacklevel=3)
     if alpha is not None:
         colours = colours * alpha[:, :, None]
     return colours if turn is None else turn(colours)
+
+
+def picture_shape(path: Path) -> tuple[int, int, int]:
+    """Return channels (1 for grey, 3 for colours), height and width, from the header alone."""
+    from PIL import Image
+
+    try:
+        with Image.open(path, formats=FORMATS) as picture:
+            w, h = picture.size
+            turned = picture.getexif().get(ORIENTATION, 1) >= 5 and picture.format != "TIFF"
+            grey = picture.mode[:1] in ("1", "L", "I", "F") and picture.mode != "LAB"
+    except Exception as error:  # a damaged file raises whatever its parser does
+        raise unreadable(path, error) from None
+    return (1 if grey else 3, *((w, h) if turned else (h, w)))
+
+
+def unreadable(path: Path, error: Exception) -> Exception:
+    """Return the error for a file that is no picture, or is not there."""
+    import PIL
+
+    if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
+        return error  # not there, or not to be opened: it names the file
+    reason = "" if isinstance(error, PIL.UnidentifiedImageError) else f": {error}"
+    return ValueError(f"{path} must be a PNG, a JPEG or an .npy file, got neither{reason}")
+
+
+def read_bytes(path: Path) -> Array:
+    """Return the pixels of `read_picture` as bytes, ``(h, w, 1 or 3)`` of uint8.
+
+    A whole picture of 8 bits without anything special, as most are, is read in half the time.
+    """
+    from PIL import Image
+
+    try:
+        content = path.read_bytes()
+        if content.endswith(PNG_END) or content.startswith(JPEG_START):
+            with Image.open(BytesIO(content), formats=("PNG", "JPEG")) as picture:
+                plain = picture.mode in ("L", "RGB") and picture.format in ("PNG", "JPEG")
+                if plain and picture.width * picture.height <= MAX_PIXELS:
+                    picture.load()
+                    if SPECIAL.isdisjoint(picture.info) and getattr(picture, "n_frames", 1) == 1:
+                        pixels = np.asarray(picture)
+                        return pixels if pixels.ndim == 3 else pixels[:, :, None]
+    except Exception:  # a damaged file raises whatever its parser does: it is explained below
+        pass
+    return np.rint(read_picture(path) * 255).astype(np.uint8)
 
 
 def colours_in(picture: Any, path: Path) -> tuple[Array, Array | None]:

@@ -12,8 +12,9 @@ from ._check import number, whole
 from .inspection.overview import model_html, model_in_words
 from .inspection.summary import print_summary
 from .predictor import Predictor
-from .training.inputs import checked_batch, checked_data
+from .training.inputs import checked_batch
 from .training.lr_finder import RangeTest, range_test
+from .training.prepare import data_of_copy
 
 if TYPE_CHECKING:
     from .inspection.plan import TrainingPlan
@@ -223,5 +224,5 @@ class Inspector(Predictor):
         if low >= high:
             raise ValueError(f"max_lr must be above min_lr, got {high} and {low}")
         stop = number(stop, "stop", "(1, inf)")
-        data = checked_data(self.trainer, x, y)
+        data = data_of_copy(self.trainer, x, y)
         return range_test(self.trainer, data, batch_size, np.geomspace(low, high, steps), stop)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache, partial
 from typing import Any
 
@@ -12,7 +12,7 @@ from . import metrics as metrics_module
 from ._arrays import Array
 from ._trees import Tree
 from .losses import Combined, Loss
-from .metrics._accumulators import Accumulator, PerSample
+from .metrics._accumulators import Accumulator, PerSample, total_of
 from .metrics._named import OfOutput, accumulator, output_name
 
 SEPARATOR = ":"  # between the name of a metric and that of an array of its state
@@ -31,12 +31,10 @@ class Means:
         The loss whose sums are added.
     metrics : dict of metric
         What else is measured, by name.
-    keeps : bool
-        False if only what `add` returns is of interest: that of one batch.
     """
 
-    def __init__(self, loss: Loss, metrics: Mapping[str, Any], keeps: bool = True) -> None:
-        self.loss, self.keeps = loss, keeps
+    def __init__(self, loss: Loss, metrics: Mapping[str, Any]) -> None:
+        self.loss = loss
         self.sums: Array | None = None
         self.divisors: Array | None = None
         self.metrics = metrics
@@ -48,43 +46,29 @@ class Means:
         """Add a batch, given the cache of its loss; return what was measured beside the loss."""
         logs: dict[str, float] = {}
         several = isinstance(self.loss, Combined)
-        if self.keeps or several:
-            sums, divisors = self.loss.totals(loss_cache)
-            logs = losses_of(self.loss, sums, divisors) if several else {}
-            if self.sums is None or self.divisors is None:
-                self.sums, self.divisors = sums, divisors
-            else:
-                self.sums, self.divisors = self.sums + sums, self.divisors + divisors
+        sums, divisors = self.loss.totals(loss_cache)
+        if several:
+            logs = losses_of(self.loss, sums, divisors)
+        if self.sums is None or self.divisors is None:
+            self.sums, self.divisors = sums, divisors
+        else:
+            self.sums, self.divisors = self.sums + sums, self.divisors + divisors
         counts_all = not several and loss_ignores(self.loss) is None
         y, t = outputs, targets
         for name, metric in self.accumulators.items():
             if not counts_all:
-                y, t = self._counted(self.metrics[name], outputs, targets)
+                y, t = counted(self.loss, self.metrics[name], outputs, targets)
             if type(metric) is PerSample:
                 total, weight = metric.total, metric.weight
                 metric.add(y, t)
                 more = metric.weight - weight
                 logs[name] = metric.finish((metric.total - total) / more) if more else 0.0
                 continue
+            metric.add(y, t)
             own = maker_of(self.metrics[name])()  # of the batch alone, beside that of the whole
             own.add(y, t)
             logs[name] = own.of_batch()
-            if self.keeps:
-                metric.add(y, t)
         return logs
-
-    def _counted(self, metric: Any, outputs: Tree, targets: Tree) -> tuple[Tree, Tree]:
-        """Return outputs and targets without those that the loss ignores."""
-        loss: Any = self.loss
-        if isinstance(metric, OfOutput) and isinstance(loss, Combined):
-            key, loss = metric.output, dict(loss.parts())[metric.output]
-            if loss_ignores(loss) is None:
-                return outputs, targets
-            y, t = metrics_module.without_ignored(outputs[key], targets[key], loss.ignore_index)
-            return {key: y}, {key: t}
-        if loss_ignores(loss) is None:
-            return outputs, targets
-        return metrics_module.without_ignored(outputs, targets, loss.ignore_index)
 
     def add_step(self, logs: Mapping[str, float]) -> None:
         """Add numbers of one step, such as the norm of its gradients: their mean is over steps."""
@@ -144,16 +128,77 @@ class Means:
             metric.load_state(own)
 
 
+def of_batch(
+    loss: Loss, metrics: Mapping[str, Any], loss_cache: Any, outputs: Tree, targets: Tree
+) -> dict[str, float]:
+    """Return what `Means.add` does for one batch alone, sooner: nothing is kept."""
+    several = isinstance(loss, Combined)
+    logs = losses_of(loss, *loss.totals(loss_cache)) if several else {}
+    counts_all = not several and loss_ignores(loss) is None
+    y, t = outputs, targets
+    for name, metric in metrics.items():
+        if not counts_all:
+            y, t = counted(loss, metric, outputs, targets)
+        maker = maker_of(metric)
+        if maker.func is PerSample:
+            values = maker.args[0](y, t)
+            logs[name] = maker.args[1](total_of(values) / values.size) if values.size else 0.0
+            continue
+        own = maker()
+        own.add(y, t)
+        logs[name] = own.of_batch()
+    return logs
+
+
+def share_of(loss: Loss, loss_cache: Any, means: Means, total: float, samples: int) -> float:
+    """Return the factor of the gradient of one batch of several; their sum will divide it.
+
+    ``means`` has this batch already, ``total`` is the sum of the factors before it.
+    """
+    if not isinstance(loss, Combined):
+        return loss.divisor(loss_cache)
+    if not averages(loss):
+        return 1.0
+    divisors, all_divisors = loss.totals(loss_cache)[1], means.divisors
+    assert all_divisors is not None
+    alike = np.allclose(divisors / samples, all_divisors / (total + samples), 1e-9, 0)
+    if not alike or any(part.reduction == "sum" for _, part in loss.parts()):
+        raise ValueError(
+            "gradient_accumulation_steps needs losses that all divide by the number of "
+            "samples: with weights, ignored labels or sums, several losses do not"
+        )
+    return float(samples)
+
+
+def averages(loss: Loss) -> bool:
+    """Return whether the loss is a mean."""
+    parts = [part for _, part in loss.parts()] if isinstance(loss, Combined) else [loss]
+    return any(part.reduction == "mean" for part in parts)
+
+
+def counted(loss: Any, metric: Any, outputs: Tree, targets: Tree) -> tuple[Tree, Tree]:
+    """Return outputs and targets without those that the loss ignores."""
+    if isinstance(metric, OfOutput) and isinstance(loss, Combined):
+        key, loss = metric.output, dict(loss.parts())[metric.output]
+        if loss_ignores(loss) is None:
+            return outputs, targets
+        y, t = metrics_module.without_ignored(outputs[key], targets[key], loss.ignore_index)
+        return {key: y}, {key: t}
+    if loss_ignores(loss) is None:
+        return outputs, targets
+    return metrics_module.without_ignored(outputs, targets, loss.ignore_index)
+
+
 @lru_cache(maxsize=256)
-def _maker(metric: Any) -> Callable[[], Accumulator]:
+def _maker(metric: Any) -> partial[Accumulator]:
     """Return what makes accumulators of a metric: to find out takes as long as a small step."""
     made = accumulator(metric)
     if type(made) is PerSample:
-        return partial(PerSample, made.metric, made.finish)
+        return partial(PerSample, made.metric, made.finish)  # type: ignore[return-value]
     return partial(accumulator, metric)
 
 
-def maker_of(metric: Any) -> Callable[[], Accumulator]:
+def maker_of(metric: Any) -> partial[Accumulator]:
     """Return a function that makes a new accumulator of a metric."""
     try:
         return _maker(metric)

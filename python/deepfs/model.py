@@ -9,28 +9,32 @@ from typing import Any
 
 from ._arrays import Array
 from ._check import flag, whole
+from ._parts import Delegated, Metric, check_kinds, named_metrics
 from ._trees import Tree
 from .callbacks import Callback
 from .data.batches import DataSet, Stream
+from .data.loader import as_loader
 from .inspector import Inspector
 from .layers import Layer
 from .losses import Loss
 from .losses._output_kinds import only_warning
 from .optimizers import Arena, Optimizer
 from .optimizers._networks import warn_of_no_epoch
+from .preprocessing import Preprocess
 from .saving.checkpoints import Checkpoints
 from .schedules import Schedule
-from .trainer import Delegated, Metric, Trainer, check_kinds, check_meaning, named_metrics
+from .trainer import Trainer
 from .training.fit import Run
 from .training.history import History
+from .training.hooks import checked_callbacks
 from .training.inputs import (
     check_batches,
     checked_batch,
-    checked_callbacks,
-    checked_data,
     checked_stream,
     checked_validation,
 )
+from .training.limits import Limits
+from .training.prepare import training_data
 from .training.progress import Progress
 
 
@@ -61,6 +65,12 @@ class Model(Inspector):
     seed : int, optional
         Random seed of this model: its initial weights, shuffling and dropout do not depend on what
         else draws random numbers, in this thread or another. By default that of `set_seed`.
+    preprocess : Preprocess or sequence of these, optional
+        What is done to inputs before the network sees them, see `deepfs.preprocessing`: `fit` fits
+        it to its training part, if it is not fitted; all methods that take inputs apply it.
+    class_names : sequence of str, optional
+        Names of the classes in the order of their numbers, for `predict_labels` and reports. Of one
+        output, yes or no: ``(no, yes)``. Both are in the file.
 
     Attributes
     ----------
@@ -103,6 +113,8 @@ class Model(Inspector):
         report_penalty: bool = False,
         *,
         seed: int | None = None,
+        preprocess: Preprocess | Sequence[Preprocess] | None = None,
+        class_names: Sequence[str] | None = None,
     ) -> None:
         network, loss = check_kinds(network, "network"), check_kinds(loss, "loss")
         rule: Optimizer = check_kinds(optimizer, "optimizer")
@@ -113,8 +125,9 @@ class Model(Inspector):
             flag(check_finite, "check_finite"), flag(report_penalty, "report_penalty"),
             None if seed is None else whole(seed, "seed", 0, 2**63 - 1),
         )  # fmt: skip
-        check_meaning(network, loss, self.trainer.metrics)
+        self.trainer.check_ends()
         self.trainer.auto_metrics = auto
+        self.preprocess, self.class_names = preprocess, class_names
         self.history = History()
 
     @classmethod
@@ -141,7 +154,7 @@ class Model(Inspector):
         self,
         x: Tree | Iterable[Any],
         y: Tree = None,
-        batch_size: int = 32,
+        batch_size: int | None = None,
         epochs: int = 1,
         validation_data: tuple[Any, ...] | None = None,
         shuffle: bool = True,
@@ -156,6 +169,9 @@ class Model(Inspector):
         checkpoint_every: int | None = None,
         resume: bool = False,
         gradient_accumulation_steps: int = 1,
+        validation_split: float | None = None,
+        fast_dev_run: bool | int = False,
+        overfit_batches: int = 0,
     ) -> History:
         """Train on a data set for a number of epochs.
 
@@ -164,19 +180,24 @@ class Model(Inspector):
         x, y : array (n, ...), or tuple or dict of them
             Inputs and targets: what NumPy reads as an array of numbers, or an array that is read by
             slices, such as a data set of h5py. A network of several inputs or outputs takes tuples
-            or dicts. Without ``y``, ``x`` is an iterable of batches ``(inputs, targets)`` or
-            ``(inputs, targets, sample weights)``.
-        batch_size : int
-            Samples per batch; the last batch of an epoch may be smaller. An iterable makes its own.
+            or dicts. Without ``y``, ``x`` is a `data.Loader`, or an iterable of batches ``(inputs,
+            targets)`` or ``(inputs, targets, sample weights)``.
+        batch_size : int, optional
+            Samples per batch, by default 32, or those of the loader; the last batch of an epoch may
+            be smaller. An iterable makes its own.
         epochs : int
             Number of passes over the data.
-        validation_data : (inputs, targets) or (inputs, targets, sample weights), optional
+        validation_data : (inputs, targets), (inputs, targets, weights) or Loader, optional
             Data to evaluate on after each epoch.
         shuffle : bool
-            Use a new random order of the samples in each epoch.
+            Use a new random order of the samples in each epoch, unless the loader says no.
         verbose : {"auto", 0, 1, 2}
             0 is silent, 1 a progress bar, 2 a line per epoch; "auto" is a bar on a terminal and
             lines elsewhere.
+        validation_split : float, optional
+            Share of the samples to hold out and evaluate on after each epoch, in (0, 1). They are
+            chosen at random, by class if targets are labels, and not the last ones as in Keras;
+            always the same ones of the same targets, see ``docs/data.md``.
         sample_weight : array (n,), optional
             Weight of each sample in the loss, at least 0; or of each term, in the shape of the
             targets. Metrics are not weighted.
@@ -202,6 +223,13 @@ class Model(Inspector):
         gradient_accumulation_steps : int
             Number of batches whose gradients are combined for one step, as if they were one batch;
             only batch norm treats them separately. The name is Keras's.
+        fast_dev_run : bool or int
+            Try everything with one batch, or so many, of training and of validation: one epoch,
+            without checkpoints and without callbacks that write files or stop the training. As in
+            Lightning, the model keeps what it has learnt.
+        overfit_batches : int
+            Take only so many batches of the training data, the same in each epoch, and so many of
+            the validation data: a network that learns at all overfits them. As in Lightning.
 
         Returns
         -------
@@ -239,10 +267,15 @@ class Model(Inspector):
         True
         >>> folder.cleanup()
         """
-        batch_size, epochs = whole(batch_size, "batch_size"), whole(epochs, "epochs", 0)
+        size = 32 if batch_size is None else whole(batch_size, "batch_size")
+        epochs = whole(epochs, "epochs", 0)
         accumulate = whole(gradient_accumulation_steps, "gradient_accumulation_steps")
         steps = None if steps_per_epoch is None else whole(steps_per_epoch, "steps_per_epoch")
-        drop_last = flag(drop_last, "drop_last")
+        drop_last, shuffle = flag(drop_last, "drop_last"), flag(shuffle, "shuffle")
+        loader = as_loader(x)
+        if loader is not None:
+            x, size = loader, loader.batch_size if batch_size is None else size
+            drop_last, shuffle = drop_last or loader.drop_last, shuffle and loader.shuffle
         callbacks = checked_callbacks(callbacks)
         if checkpoint is None and (checkpoint_every is not None or flag(resume, "resume")):
             raise ValueError("checkpoint_every and resume need a folder, got checkpoint=None")
@@ -254,18 +287,26 @@ class Model(Inspector):
                 raise TypeError("an iterable makes its own batches: leave drop_last out")
             if sample_weight is not None or class_weight is not None:
                 raise TypeError("an iterable yields its own weights: (inputs, targets, weights)")
+            if validation_split is not None:
+                raise TypeError("an iterable cannot be split: give fit validation_data")
             data: DataSet | Stream = stream
+            validation = None
+            if validation_data is not None:
+                validation = checked_validation(self.trainer, validation_data)
         else:
-            data = checked_data(self.trainer, x, y, sample_weight, class_weight)
-            check_batches(self.trainer, data, batch_size, drop_last)
-        validation = None
-        if validation_data is not None:
-            validation = checked_validation(self.trainer, validation_data)
+            data, validation = training_data(
+                self.trainer, x, y, sample_weight, class_weight, validation_data, validation_split
+            )
+            check_batches(self.trainer, data, size, drop_last)
+        limits = Limits.of(fast_dev_run, overfit_batches, data)
+        if limits.dev:
+            checkpoint = checkpoint_every = None
         checkpoints = None if checkpoint is None else Checkpoints(checkpoint)
         run = Run(
-            self.trainer, data, validation, batch_size, epochs, steps,
-            flag(shuffle, "shuffle"), drop_last, accumulate, callbacks, checkpoints,
-            checkpoint_every, Progress(verbose, epochs, data.samples),
+            self.trainer, data, validation, size, epochs, steps,
+            shuffle and (limits.dev or limits.batches is None), drop_last, accumulate, callbacks,
+            checkpoints, checkpoint_every, Progress(
+                verbose, limits.epochs(epochs), limits.samples(data.samples, size)), limits,
         )  # fmt: skip
         last = None if checkpoints is None else checkpoints.newest(resume)
         with contextlib.nullcontext() if last is None else last:
@@ -317,7 +358,7 @@ class Model(Inspector):
         who = "train_on_batch"
         batch = checked_batch(self.trainer, x, y, who, sample_weight, class_weight)
         logs = self.trainer.step([batch])
-        schedule = self.optimizer.lr
+        schedule = self.trainer.optimizer.lr
         if isinstance(schedule, Schedule):
             warn_of_no_epoch(schedule, self.steps, self.epochs, stacklevel=3)
         return logs

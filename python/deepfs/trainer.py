@@ -5,24 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from . import losses, optimizers
-from . import metrics as metrics_module
 from ._arrays import Array, FixedDict
-from ._check import flag
 from ._names import hint
+from ._parts import CHECKS, Metric, Metrics, check_kinds, check_meaning, named_metrics
 from ._trees import Tree, leaves, map_tree
-from .data.batches import Batch, DataSet
+from .data.batches import Batch, DataSet, ended
+from .data.facts import DataFacts
 from .layers import Layer
 from .layers._container import Container, walk
 from .layers._parameter import gradients, structure
-from .losses import Combined, Loss
-from .losses._output_kinds import check_metrics
-from .means import Means
+from .losses import Loss
+from .losses._output_kinds import end_layers
+from .means import Means, averages, of_batch, share_of
 from .optimizers import Arena, Optimizer
 from .optimizers._plan import Plan
 from .random import Streams, using
@@ -30,8 +28,6 @@ from .schedules import Schedule
 from .schedules._base import restart_for
 
 PER_STEP = ("penalty", "gradient_norm")  # numbers that a step has one of
-T = TypeVar("T")
-Metric: TypeAlias = Callable[[Array, Array], ArrayLike]
 
 
 class Trainer:
@@ -69,6 +65,7 @@ class Trainer:
         self.check_finite, self.report_penalty = check_finite, report_penalty
         self.steps = self.epochs = self.state_since = 0
         self.stop_training = False
+        self.facts = DataFacts()
         self._key = object()  # tells schedules whose they are
         self.arena: Arena | None = None
         self.state: dict[str, Array] = {}
@@ -80,6 +77,7 @@ class Trainer:
         self._buffer_names: tuple[str, ...] = ()
         self._held: list[Layer] = []  # layers with buffers that a `Group` freezes
         self._seen: tuple[object, ...] = ()  # network, optimizer and version these belong to
+        self._ends: list[Layer] | None = None  # that made the outputs when these were checked
         self._cleared = -1  # version of the gradients when the last step zeroed them
 
     if not TYPE_CHECKING:
@@ -102,10 +100,19 @@ class Trainer:
             if name == "loss" and self.auto_metrics:
                 parts["metrics"] = named_metrics(value.output_kind.metrics)
             check_meaning(**parts)
-            vars(self)["metrics"] = parts["metrics"]
+            ends = end_layers(parts["loss"], parts["network"])
+            vars(self).update(metrics=parts["metrics"], _ends=ends)
         if name == "metrics":
             vars(self)["auto_metrics"] = auto
         return value
+
+    def check_ends(self) -> None:
+        """Check what the outputs mean, if other layers make them than at the last check."""
+        ends = end_layers(self.loss, self.network)
+        if self._ends is None or [*map(id, ends)] != [*map(id, self._ends)]:
+            vars(self)["_seen"] = ()  # should this raise, the next step checks again
+            check_meaning(self.network, self.loss, self.metrics)
+            vars(self)["_ends"] = ends
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state for a copy, whose arrays lie elsewhere, without what refers to them."""
@@ -170,15 +177,19 @@ class Trainer:
         """
         if self.loss.reduction == "none":  # since the loss was set
             check_kinds(self.loss, "loss")
-        self.build(batches[0].x)
-        arena = self.prepare()
+        if self.network.built_dtype is None:
+            self.build(batches[0].x)
+        seen, arena = self._seen, self.prepare()
+        if self._seen is not seen:
+            self.check_ends()
         plan = self._planned(arena)
         learns = not plan.frozen or len(plan.frozen) < len(arena.spans)
         if self._cleared != gradients.number:
             arena.grads.fill(0)
         buffers = [(buffer, buffer.copy()) for buffer in self._buffers]
-        several, total, done = len(batches) > 1, 0.0, list[int]()
-        own = Means(self.loss, self.metrics, several) if several or means is None else means
+        done: list[int] = []
+        several, total = len(batches) > 1, 0.0
+        own = Means(self.loss, self.metrics) if several else means
         try:
             if self._held:
                 self._hold(True)
@@ -186,19 +197,23 @@ class Trainer:
                 outputs, cache = self.network.forward(batch.x, training=learns)
                 value, loss_cache = self.loss.forward(outputs, batch.y, batch.weight)
                 self._check_loss(value, batch)
-                logs = {"loss": value} | own.add(loss_cache, outputs, batch.y)
+                if own is None:
+                    more = of_batch(self.loss, self.metrics, loss_cache, outputs, batch.y)
+                else:
+                    more = own.add(loss_cache, outputs, batch.y)
+                logs = {"loss": value} | more
                 share = 1.0
-                if several:  # gradients of sums: their divisor is known at the end
-                    share = self._share(own, loss_cache, total, len(batch))
+                if several and own is not None:  # gradients of sums, divided at the end
+                    share = share_of(self.loss, loss_cache, own, total, len(batch))
                     total += share
                     if means is not None:
                         means.add(loss_cache, outputs, batch.y)
                 if learns:
                     dy = self.loss.backward(loss_cache, share)
                     self.network.backward(dy, cache, need_dx=False)
-            if several:
+            if several and own is not None:
                 logs = own.values()
-                if total and self._averages():
+                if total and averages(self.loss):
                     np.multiply(arena.grads, 1 / total, out=arena.grads)
             if self.check_finite:
                 self._check_gradients(arena)
@@ -208,10 +223,10 @@ class Trainer:
             norm_before = self.optimizer.step(
                 arena.values, arena.grads, self.state, t, plan, self.epochs, True, done
             )
-            vars(self).update(steps=self.state_since + t, _cleared=gradients.number)
+            self._count(t)
         except BaseException:
             if done:  # a signal came after the step
-                vars(self).update(steps=self.state_since + t, _cleared=gradients.number)
+                self._count(t)
             for buffer, before in () if done else buffers:
                 buffer[...] = before
             raise
@@ -224,27 +239,10 @@ class Trainer:
             means.add_step({name: logs[name] for name in PER_STEP if name in logs})
         return logs
 
-    def _share(self, means: Means, loss_cache: Any, total: float, samples: int) -> float:
-        """Return the factor of the gradient of one batch of several; their sum divides it."""
-        if not isinstance(self.loss, Combined):
-            return self.loss.divisor(loss_cache)
-        if not self._averages():
-            return 1.0
-        divisors, all_divisors = self.loss.totals(loss_cache)[1], means.divisors
-        assert all_divisors is not None
-        alike = np.allclose(divisors / samples, all_divisors / (total + samples), 1e-9, 0)
-        if not alike or any(loss.reduction == "sum" for _, loss in self.loss.parts()):
-            raise ValueError(
-                "gradient_accumulation_steps needs losses that all divide by the number of "
-                "samples: with weights, ignored labels or sums, several losses do not"
-            )
-        return float(samples)
-
-    def _averages(self) -> bool:
-        """Return whether the loss is a mean."""
-        if isinstance(self.loss, Combined):
-            return any(loss.reduction == "mean" for _, loss in self.loss.parts())
-        return self.loss.reduction == "mean"
+    def _count(self, t: int) -> None:
+        """Note that a step is taken and has cleared the gradients."""
+        attributes = vars(self)  # past `__setattr__`, which takes as long as a small kernel
+        attributes["steps"], attributes["_cleared"] = self.state_since + t, gradients.number
 
     def _planned(self, arena: Arena) -> Plan:
         """Return the optimizer's plan; note which layers with buffers its groups freeze."""
@@ -331,13 +329,15 @@ class Trainer:
         ``stopped`` is asked before each batch: if it returns True, the rest is left out.
         """
         check_kinds(self.loss, "loss")
+        self.check_ends()
         means = Means(self.loss, self.metrics)
-        for batch in data.parts(batch_size):
-            if stopped():
-                break
-            outputs = self.network(batch.x)
-            cache = self.loss.forward(outputs, batch.y, batch.weight)[1]
-            means.add(cache, outputs, batch.y)
+        with ended(data.parts(batch_size)) as parts:
+            for batch in parts:
+                if stopped():
+                    break
+                outputs = self.network(batch.x)
+                cache = self.loss.forward(outputs, batch.y, batch.weight)[1]
+                means.add(cache, outputs, batch.y)
         return means.values()
 
     def end_epoch(self, logs: Mapping[str, float]) -> None:
@@ -345,103 +345,3 @@ class Trainer:
         self.optimizer.check_logs(logs)
         vars(self)["epochs"] = self.epochs + 1
         self.optimizer.observe(logs)
-
-
-class Metrics(dict[str, Metric]):
-    """Metrics by name: what is put in is checked."""
-
-    def __setitem__(self, name: str, metric: Metric) -> None:
-        if not isinstance(name, str) or name == "loss" or not callable(metric):
-            raise TypeError(f"a metric is a name and a function, got {name!r} and {metric!r}")
-        super().__setitem__(name, metric)
-
-
-KINDS = {"network": Layer, "loss": Loss, "optimizer": Optimizer}
-
-
-def check_kinds(part: Any, name: str) -> Any:
-    """Return a network, loss or optimizer if it is one.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is not, or if the loss has ``reduction="none"``.
-    """
-    if name == "loss":
-        part = losses.get(part)
-    if name == "optimizer" and isinstance(part, str):
-        part = optimizers.get(part)
-    if not isinstance(part, KINDS[name]):
-        raise TypeError(f"Model needs a deepfs {KINDS[name].__name__}, got {part!r}")
-    if name == "loss" and part.reduction == "none":
-        raise ValueError('Model needs a loss that is one number, got reduction="none"')
-    return part
-
-
-def check_meaning(network: Layer, loss: Loss, metrics: Mapping[str, Metric]) -> None:
-    """Raise ValueError, or warn, if a network's outputs are not what loss and metrics take."""
-    loss.output_kind.check(loss, network)
-    check_metrics(loss, network, metrics)
-
-
-def named_metrics(metrics: Any, name: str = "metrics") -> dict[str, Metric]:
-    """Return metrics by name; raise ValueError for unknown ones and for two of the same name."""
-    if metrics is None:
-        metrics = ()
-    if isinstance(metrics, str) or callable(metrics):
-        metrics = (metrics,)
-    if isinstance(metrics, Metrics):  # those of another model
-        metrics = metrics.values()
-    metrics = of_outputs(metrics) if isinstance(metrics, Mapping) else tuple(metrics)
-    if any(isinstance(metric, (tuple, list)) for metric in metrics):
-        metrics = of_outputs(dict(enumerate(metrics)))
-    named = [metrics_module.get(metric) for metric in metrics]
-    names = ["loss", *(found for found, _ in named)]
-    for found in names:
-        if names.count(found) > 1:
-            raise ValueError(f"Model needs {name} of different names, got {found!r} twice")
-    return Metrics(named)
-
-
-def of_outputs(metrics: Mapping[Any, Any]) -> list[Metric]:
-    """Return metrics of several outputs, given one, or a list of them, for each."""
-    return [
-        metrics_module.OfOutput(key, metric)
-        for key, given in metrics.items()
-        for metric in (given if isinstance(given, (tuple, list)) else (given,))
-    ]
-
-
-# what may be replaced, and the function that checks it
-CHECKS: dict[str, Callable[[Any, str], Any]] = {
-    "network": check_kinds,
-    "loss": check_kinds,
-    "optimizer": check_kinds,
-    "metrics": named_metrics,
-    "check_finite": flag,
-    "report_penalty": flag,
-    "stop_training": flag,
-}
-
-
-class Delegated(Generic[T]):
-    """An attribute of `deepfs.Model`, stored in its trainer; read-only if not in CHECKS."""
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
-
-    def __get__(self, model: Any, owner: type | None = None) -> T:
-        if model is None:
-            return self  # type: ignore[return-value]
-        value: T = getattr(model.trainer, self.name)
-        return value
-
-    def __set__(self, model: Any, value: Any) -> None:
-        if self.fset is None:
-            raise AttributeError(f"Model.{self.name} follows from training: it cannot be assigned")
-        setattr(model.trainer, self.name, value)
-
-    @property
-    def fset(self) -> Callable[[Any, str], Any] | None:
-        """The check of a new value; None if there is none, as of a read-only property."""
-        return CHECKS.get(self.name)

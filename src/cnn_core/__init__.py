@@ -26,6 +26,7 @@ module              concept
 `softmax`           softmax and cross-entropy
 `dropout`           dropout
 `optimizers`        optimizer steps
+`image`             augmentation: images gathered, changed, converted and scaled
 ==================  ======================================================================
 
 Kernels are compiled for each instruction-set level, into ``_v2``, ``_v3`` and ``_v4`` on x86-64 and

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._settings import ExplainedSettings
@@ -25,7 +25,8 @@ class Callback(ExplainedSettings):
     The hooks have Keras's names and arguments: ``epoch`` and ``batch`` count from 0, a batch is one
     step of the optimizer, and ``logs`` holds numbers by name. Numbers that a callback adds to the
     logs of an epoch are kept in the history. ``on_test_begin`` and ``on_test_end`` are called
-    before and after the validation of an epoch.
+    before and after the validation of an epoch. `fit` looks at all hooks before the first step: a
+    misspelt one, or one that takes other arguments, is refused.
 
     A resumed run calls ``on_train_begin``, then `load_state`, and continues at its position:
     ``on_epoch_begin`` is not called again for an epoch that had begun. So a callback whose
@@ -49,10 +50,20 @@ class Callback(ExplainedSettings):
     model: Model
 
     _instead: ClassVar = {"stop_training": "set self.model.stop_training"}
+    _adds: ClassVar[tuple[str, ...]] = ()  # names that it adds to the logs of an epoch
+    _sets_rate: ClassVar = False  # whether it sets the learning rate of the optimizer
+    _keeps_weights: ClassVar = False  # whether it takes the weights for those that were measured
+    _left_out: ClassVar = False  # whether `fit(fast_dev_run=True)` leaves it out
 
     def set_model(self, model: Model) -> None:
         """Set the model that is about to be trained."""
-        self.model = model
+        vars(self)["model"] = model  # an assignment would be taken for a slip of a setting `mode`
+
+    def check_logs(self, names: Sequence[str]) -> None:
+        """Raise ValueError if the callback needs a number that the logs of an epoch will not have.
+
+        It is asked before the first step, unless another callback may add numbers to the logs.
+        """
 
     def on_train_begin(self, logs: dict[str, float]) -> None:
         """Run before the first epoch."""

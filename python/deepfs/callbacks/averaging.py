@@ -276,7 +276,8 @@ class SWA(WeightAverage):
     def _inputs(self) -> ArrayLike:
         if self.data is None:
             raise ValueError("SWA needs data for the running statistics of BatchNorm, got None")
-        return self.data
+        preprocess = self.model.trainer.facts.preprocess
+        return self.data if preprocess is None else preprocess(self.data)
 
     def on_train_begin(self, logs: dict[str, float]) -> None:
         with self.model.trainer.holding():

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
     Split = tuple[NDArray[Any], NDArray[np.int64]]
 
+MNIST_CLASSES = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
+FASHION_MNIST_CLASSES = (
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
+    "Ankle boot",
+)  # fmt: skip
 _SIDE = 28
 _CLASSES = 10
 _FILES = (
@@ -116,8 +121,9 @@ def fashion_mnist(
     Returns
     -------
     (x, y), (xt, yt) : tuple of tuple of numpy.ndarray
-        Training and test set: images ``(n, 1, 28, 28)``, labels ``(n,)`` int64: T-shirt/top,
-        trouser, pullover, dress, coat, sandal, shirt, sneaker, bag, ankle boot.
+        Training and test set: images ``(n, 1, 28, 28)``, labels ``(n,)`` int64, the numbers of
+        ``FASHION_MNIST_CLASSES``: T-shirt/top, trouser, pullover, dress, coat, sandal, shirt,
+        sneaker, bag, ankle boot.
 
     Raises
     ------

@@ -19,7 +19,7 @@ import numpy as np
 from .._arrays import Array, ignore_overflow
 from .._check import whole
 from .._trees import Tree, leaves, map_tree
-from ..data.batches import Batch, DataSet
+from ..data.batches import Batch, DataSet, unprepared
 from ..data.containers import as_data
 from ..layers import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, Parameter
 from ..layers._container import Container, walk
@@ -108,6 +108,8 @@ def diagnose(
     batch_size, samples = whole(batch_size, "batch_size"), whole(samples, "samples")
     steps = whole(steps, "steps", 0)
     watch, data = Watch(), data_of(trainer, x, y)
+    preprocess = trainer.facts.preprocess or getattr(data, "preprocess", None)
+    data = unprepared(data)
     in_data = all_finite(data, watch)
     numbers = np.unique(np.linspace(0, data.samples - 1, min(samples, data.samples)).astype(int))
     batch = data.take(numbers)
@@ -116,8 +118,8 @@ def diagnose(
         batch, numbers = DataSet(*batch).take(good), numbers[good]
     if len(numbers) == 0:
         return Diagnosis(findings_of(Evidence(in_data=in_data)), [], 0, first_bad=in_data)
-    if getattr(data, "preprocess", None) is None:  # else it has done it
-        batch = prepared(model, batch)
+    if preprocess is not None:
+        batch = preprocessed(batch, preprocess)
     with copy_of(trainer) as copied, ignore_overflow():
         copied.build(batch.x)
         examination = Examination(copied, batch, numbers, batch_size, watch)
@@ -147,12 +149,9 @@ def form_of(tree: Any) -> Tree:
     return tree if isinstance(tree, (tuple, dict)) else None
 
 
-def prepared(model: Any, batch: Batch) -> Batch:
-    """Return a batch as the preprocessing of the model makes it, fitted or on a fitted copy."""
-    preprocess = getattr(model, "preprocess", None)
-    if preprocess is None or not isinstance(batch.x, np.ndarray):
-        return batch
-    if not getattr(preprocess, "fitted", True):
+def preprocessed(batch: Batch, preprocess: Any) -> Batch:
+    """Return a batch as `fit` would see it, with a copy of a preprocessing that is fitted to it."""
+    if not preprocess.fitted:
         preprocess = copy.deepcopy(preprocess)
         preprocess.fit(lambda: iter([batch.x]))
     return Batch(preprocess(batch.x), batch.y, batch.weight)

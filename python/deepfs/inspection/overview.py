@@ -23,6 +23,12 @@ def model_in_words(name: str, trainer: Trainer, history: Mapping[str, Sequence[f
         "metrics": ", ".join(trainer.metrics) or "none",
         "trained": f"{counted(trainer.epochs, 'epoch')}, {counted(trainer.steps, 'step')}",
     }
+    facts = trainer.facts
+    if facts.preprocess is not None:
+        lines["preprocess"] = one_line(facts.preprocess)
+        lines["preprocess"] += "" if facts.preprocess.fitted else ", not fitted yet"
+    if facts.class_names is not None:
+        lines["classes"] = ", ".join(facts.class_names)
     last = [f"{key} {values[-1]:.4g}" for key, values in history.items() if values]
     if last:
         lines["trained"] += f": {', '.join(last)}"

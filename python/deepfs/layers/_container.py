@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from .._arrays import Array, Shape, float_dtype
+from .._check import shown
 from .._table import html_of
 from .._trees import is_shape
 from . import _parameter
@@ -151,6 +152,58 @@ class Container(Layer):
             for name, part in self.named_parts().items()
             for key, buffer in part.buffers().items()
         })  # fmt: skip
+
+    def _weights(self) -> dict[str, Array]:
+        return {
+            f"{name}.{key}": array
+            for name, part in self.named_parts().items()
+            for key, array in part._weights().items()
+        }
+
+    def freeze(self, until: str | None = None) -> None:
+        """Freeze all parts, or those before one, as far as training goes; see `Layer.freeze`.
+
+        Parameters
+        ----------
+        until : str, optional
+            Name of the first part that learns, as in parameter names: ``"dense_1"``,
+            ``"backbone.conv2d_3"``. Parts before it are frozen, it and those after it are not,
+            whatever was frozen before: so calls with earlier and earlier names thaw a network
+            gradually, as fastai's ``freeze_to`` does. The order is that of `parameters`.
+
+        Raises
+        ------
+        KeyError
+            If there is no part of that name. Then nothing has changed.
+
+        Examples
+        --------
+        >>> from deepfs import layers as L
+        >>> net = L.Sequential([L.Conv2D(8, 3), L.ReLU(), L.Conv2D(8, 3), L.Flatten(), L.Dense(2)])
+        >>> net.freeze(until="conv2d_2")
+        >>> [layer.frozen for layer in net.layers]
+        [True, True, False, False, False]
+        """
+        if until is None:
+            return super().freeze()
+        if not isinstance(until, str):
+            raise TypeError(f"until must be the name of a part, got {shown(until)}")
+        holder: Layer = self
+        learns: list[Layer] = []
+        freezes: list[Layer] = []
+        for step in until.split("."):
+            if not isinstance(holder, Container):
+                raise KeyError(f"{holder.label} has no parts")
+            inner, parts = holder._part(step), list(holder.named_parts().items())
+            place = [name for name, _ in parts].index(step)
+            freezes += [part for _, part in parts[:place]]
+            learns += [part for _, part in parts[place + 1 :]]
+            holder = inner
+        for part in freezes:
+            part._freeze(True)
+        for part in [*learns, holder]:  # a layer in several places learns if one of them does
+            part._freeze(False)
+        return None
 
     @property
     def frozen(self) -> bool:

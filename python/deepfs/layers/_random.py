@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import Shape
+from .._arrays import Array, Shape
 from ..random import get_seed, new_stream
 from ._base import Layer
 
@@ -21,6 +21,9 @@ class RandomLayer(Layer):
     def _build(self, in_shape: Shape, dtype: np.dtype[Any]) -> None:
         self.add_buffer("key", (2,), np.int64, [get_seed(), new_stream()])
         self.add_buffer("calls", (1,), np.int64)
+
+    def _weights(self) -> dict[str, Array]:
+        return {name: parameter.value for name, parameter in self.learned.items()}
 
     def _new_draw(self) -> tuple[int, ...]:
         """Return seed, stream and call of the next draw, and count it."""

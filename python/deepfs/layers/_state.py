@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from .. import initializers
 from .._arrays import Array, Shape
-from .._check import flag
+from .._check import array as numbers
+from .._check import flag, shown
 from .._elsewhere import LAYER_WAYS
-from .._names import FREEZE, INSTEAD, elsewhere
+from .._names import FREEZE, INSTEAD, elsewhere, hint
 from .._settings import Settings
 from ..random import Random
 from ._parameter import ByName, Parameter, structure
@@ -125,6 +127,66 @@ class Stateful(Settings):
         """
         return ByName() if self.built_dtype is None else ByName(self.buffered)
 
+    def _weights(self) -> dict[str, Array]:
+        """Return the arrays that `get_weights` copies, to be written into."""
+        values = {name: parameter.value for name, parameter in self.learned.items()}
+        return values | dict(self.buffered)
+
+    def get_weights(self) -> dict[str, Array]:
+        """Return copies of all parameters and buffers by name, such as running statistics.
+
+        They are in the order of the layers, as Keras has them in its list. Where random layers have
+        arrived in their streams is left out.
+
+        Returns
+        -------
+        dict of array
+            A dict by name, as PyTorch's ``state_dict``, with the names of `parameters` and
+            `buffers`.
+
+        Raises
+        ------
+        RuntimeError
+            If the layer is not built, and so has no weights.
+
+        Examples
+        --------
+        >>> from deepfs import layers as L
+        >>> a, b = L.Dense(2), L.Dense(2)
+        >>> x = np.eye(3)
+        >>> different = bool((a(x) == b(x)).all())
+        >>> b.set_weights(a.get_weights())
+        >>> different, bool((a(x) == b(x)).all())
+        (False, True)
+        """
+        return {name: array.copy() for name, array in self._built_weights("get_weights").items()}
+
+    def set_weights(self, weights: Mapping[str, ArrayLike] | Sequence[ArrayLike]) -> None:
+        """Set all parameters and buffers; see `get_weights`.
+
+        Parameters
+        ----------
+        weights : dict of array, or sequence of array
+            An array for each name that `get_weights` returns, or a list of them in its order.
+
+        Raises
+        ------
+        RuntimeError
+            If the layer is not built.
+        TypeError, ValueError
+            If a name is missing or unknown, or an array is of another shape or no array of numbers.
+            Then nothing has changed.
+        """
+        copy_weights(self._built_weights("set_weights"), weights, f"{self.label}.set_weights")
+
+    def _built_weights(self, who: str) -> dict[str, Array]:
+        if self.built_dtype is None:
+            raise RuntimeError(
+                f"{self.label}.{who} needs a layer with weights, got one that has seen no data: "
+                "call build(in_shape) first, with the shape of a sample"
+            )
+        return self._weights()
+
     @property
     def frozen(self) -> bool:
         """True if training does not change this layer; see `freeze`."""
@@ -200,6 +262,33 @@ class Stateful(Settings):
 
     def _label(self) -> str:
         return self.label
+
+
+def copy_weights(
+    to: Mapping[str, Array], weights: Mapping[str, ArrayLike] | Sequence[ArrayLike], who: str
+) -> None:
+    """Copy arrays by name, or in their order: all, or none after an error."""
+    if not isinstance(weights, Mapping):
+        if isinstance(weights, (str, bytes)) or not isinstance(weights, Sequence):
+            raise TypeError(f"{who} takes a dict or a list of arrays, got {shown(weights)}")
+        if len(weights) != len(to):
+            raise ValueError(f"{who} takes {len(to)} arrays, got {len(weights)}")
+        weights = dict(zip(to, weights, strict=True))
+    for name in weights:
+        if name not in to:
+            raise ValueError(f"{who}: there is no weight {name!r}{hint(str(name), to)}")
+    made = {}
+    for name, array in to.items():
+        if name not in weights:
+            raise ValueError(f"{who} needs {name!r} as well: change the dict of get_weights()")
+        value = numbers(weights[name], f"{who}: {name!r}")
+        if value.shape != array.shape:
+            raise ValueError(f"{who}: {name!r} has shape {array.shape}, got {value.shape}")
+        if value.dtype.kind not in ("fiub" if array.dtype.kind == "f" else "iub"):
+            raise TypeError(f"{who}: {name!r} is {array.dtype}, got {value.dtype}")
+        made[name] = value
+    for name, value in made.items():
+        to[name][...] = value
 
 
 def check_name(layer: Stateful) -> None:

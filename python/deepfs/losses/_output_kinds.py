@@ -347,6 +347,15 @@ def check_metrics(loss: Any, network: Any, metrics: Mapping[str, Any]) -> None:
             refuse(f"metric {name} needs at least 2 outputs, got a network with 1: use {instead!r}")
 
 
+def end_layers(loss: Any, network: Any) -> list[Any]:
+    """Return the layers on which the checks above depend."""
+    if isinstance(loss.output_kind, SeveralOutputs):
+        outputs = [OutputOf(network, key) for key, _ in loss.parts()]
+    else:
+        outputs = [network]
+    return [layer for output in outputs for layer in ends_of(output, KEEPING | POOLING)]
+
+
 @contextmanager
 def only_warning() -> Iterator[None]:
     """Turn what `refuse` refuses into warnings: a model from a file was made before."""

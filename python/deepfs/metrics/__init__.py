@@ -22,10 +22,12 @@ from ._base import Metric as Metric
 from ._base import without_ignored
 from ._named import OfOutput, get
 from .binary import binary_f1, binary_precision, binary_recall
+from .calibration import expected_calibration_error
 from .confusion import confusion_matrix, f1_score, precision_score, recall_score
 from .per_sample import TopKAccuracy, accuracy, binary_accuracy, subset_accuracy, top_k_accuracy
 from .ranking import roc_auc_score
 from .regression import mean_absolute_error, mean_squared_error, r2_score, rmse
+from .report import classification_report
 
 __all__ = [
     "OfOutput",
@@ -35,7 +37,9 @@ __all__ = [
     "binary_f1",
     "binary_precision",
     "binary_recall",
+    "classification_report",
     "confusion_matrix",
+    "expected_calibration_error",
     "f1_score",
     "get",
     "mean_absolute_error",

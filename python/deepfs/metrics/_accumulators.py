@@ -77,6 +77,13 @@ class Sums(Accumulator):
         self.sums = {name: np.array(array) for name, array in state.items()}
 
 
+def total_of(values: Array) -> float:
+    """Return the sum, in float64."""
+    if values.ndim == 1 and values.dtype == np.float64:  # as accuracy has it, in every step
+        return float(np.add.reduce(values))
+    return float(np.add.reduce(values, axis=None, dtype=np.float64))
+
+
 class PerSample(Accumulator):
     """The weighted mean of a number per sample."""
 
@@ -92,7 +99,7 @@ class PerSample(Accumulator):
     def add_values(self, values: Array, sample_weight: Array | None = None) -> None:
         """Add a number per sample."""
         if sample_weight is None:
-            self.total += float(np.add.reduce(values, axis=None, dtype=np.float64))
+            self.total += total_of(values)
             self.weight += values.size
         else:
             self.total += float(np.where(sample_weight == 0, 0, values * sample_weight).sum())

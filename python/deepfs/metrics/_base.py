@@ -72,6 +72,7 @@ def check_one_each(targets: Array, who: str) -> None:
 INSTEAD = {
     "accuracy": "binary_accuracy or subset_accuracy",
     "top_k_accuracy": "binary_accuracy or subset_accuracy",
+    "classification_report": "Model.evaluate(report=True)",
     "confusion_matrix": "it on each column, targets[:, k] and outputs[:, k] > 0",
     "precision_score": "binary_precision",
     "recall_score": "binary_recall",

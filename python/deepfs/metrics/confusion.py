@@ -227,7 +227,8 @@ def check_order(outputs: Array, targets: Array, who: str) -> None:
     """Raise ValueError if predictions and right classes have changed places."""
     labels = outputs.dtype.kind in "iu" and outputs.shape == targets.shape[:1] + targets.shape[2:]
     labels = labels and targets.ndim >= 2 and targets.shape[1:2] != (1,)
-    if outputs.shape == targets.shape and targets.dtype.kind == "f":  # what is sure as truth?
+    numbers = targets.dtype.kind == "f" and outputs.dtype.kind in "biuf"
+    if outputs.shape == targets.shape and numbers:  # what is sure as truth?
         labels = not np.isin(targets, (0, 1)).all() and bool(np.isin(outputs, (0, 1)).all())
     if labels:
         raise ValueError(

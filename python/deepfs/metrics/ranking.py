@@ -24,8 +24,9 @@ def roc_auc_score(y_true: ArrayLike, y_score: ArrayLike, average: str | None = "
     Parameters
     ----------
     y_true : array
-        0 and 1, of the shape of the scores or ``(n,)``; or labels, ``(n,)``: then each class is
-        measured against the rest. The order of arguments is scikit-learn's.
+        0 and 1, of the shape of the scores or ``(n,)``; or labels, ``(n,)``, or probabilities that
+        add up to 1, of which the largest counts: then each class is measured against the rest. The
+        order of arguments is scikit-learn's.
     y_score : array (n,), (n, 1) or (n, classes)
         Scores: logits or probabilities, since only their order matters.
     average : {"macro", None}
@@ -81,6 +82,8 @@ def areas_of(
     columns = scores if scores.ndim == 2 else scores[:, None]
     if columns.shape[1] != 1 and targets.shape == scores.shape[:1]:
         positive = right_classes(scores, targets, WHO)[:, None] == np.arange(columns.shape[1])
+    elif of_one_class(targets, scores):
+        positive = targets.argmax(axis=1)[:, None] == np.arange(columns.shape[1])
     elif targets.size == scores.size and targets.shape in (scores.shape, scores.shape[:1]):
         if not ((targets == 0) | (targets == 1)).all():
             raise ValueError(
@@ -96,6 +99,19 @@ def areas_of(
     classes = range(columns.shape[1])
     areas = [area(columns[:, k], positive[:, k], weight) for k in classes]
     return np.array(areas), positive.sum(axis=0), len(scores)
+
+
+def of_one_class(targets: Array, scores: Array) -> bool:
+    """Return whether targets are shares of classes, as `deepfs.augment.MixUp` makes them.
+
+    The largest share decides, as in accuracy. Scores of 0 and 1 alone are targets in wrong order.
+    """
+    if targets.dtype.kind != "f" or targets.shape != scores.shape or scores.ndim != 2:
+        return False
+    if scores.shape[1] < 2 or ((targets == 0) | (targets == 1)).all() or (targets < 0).any():
+        return False
+    alone = bool(((scores == 0) | (scores == 1)).all())
+    return not alone and np.allclose(targets.sum(axis=1), 1, rtol=0, atol=1e-3)
 
 
 def area(scores: Array, positive: Array, weight: Array | None = None) -> float:

@@ -22,8 +22,9 @@ def deep_convnet(classes: int = 10, dtype: str = "float32") -> L.Sequential:
 
     Notes
     -----
-    Shapes: ``(n, 1, 28, 28)`` to ``(n, classes)``. The fourth convolution pads by 2, and dropout of
-    0.5 follows both dense layers, also the last one, as in the textbook.
+    Shapes: ``(n, 1, 28, 28)`` to ``(n, classes)``; 123,552 parameters and 8,772,340 MACs for 10
+    classes. The fourth convolution pads by 2, and dropout of 0.5 follows both dense layers, also
+    the last one, as in the textbook.
 
     References
     ----------

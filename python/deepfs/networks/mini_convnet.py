@@ -25,7 +25,8 @@ def mini_convnet(classes: int = 10, dtype: str = "float32") -> L.Sequential:
 
     Notes
     -----
-    Shapes: ``(n, 1, 28, 28)`` to ``(n, classes)``.
+    Shapes: ``(n, 1, 28, 28)`` to ``(n, classes)``; 54,778 parameters and 1,950,592 MACs for 10
+    classes. For digits 0 to 4, `pretrained` has it trained.
 
     Examples
     --------

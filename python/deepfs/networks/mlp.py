@@ -28,7 +28,8 @@ def mlp(
 
     Notes
     -----
-    Shapes: ``(n, ...)`` to ``(n, classes)``; inputs are flattened first.
+    Shapes: ``(n, ...)`` to ``(n, classes)``; inputs are flattened first. 89,610 parameters and
+    89,400 MACs on MNIST.
 
     Examples
     --------

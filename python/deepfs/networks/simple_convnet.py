@@ -23,8 +23,9 @@ def simple_convnet(classes: int = 10, dtype: str = "float32") -> L.Sequential:
 
     Notes
     -----
-    Shapes: ``(n, c, h, w)``, 28x28 in the textbook, to ``(n, classes)``. Weights start as normal
-    numbers of standard deviation 0.01, as in the textbook.
+    Shapes: ``(n, c, h, w)``, 28x28 in the textbook, to ``(n, classes)``; there 433,890 parameters
+    and 865,000 MACs for 10 classes. Weights start as normal numbers of standard deviation 0.01, as
+    in the textbook.
 
     References
     ----------

@@ -7,7 +7,8 @@ from math import inf
 
 import numpy as np
 
-from cnn_core import optimizers
+from cnn_core import optimizer_rule, optimizers
+from cnn_core.optimizer_rule import Rule
 
 from .._arrays import Array
 from ._plan import Plan
@@ -54,7 +55,7 @@ class StepContext:
         self.factors: Array | None = None  # of the gradient of each array: they clip
         self.bound = bound  # of each entry of the gradient: it clips
         self.cleared = cleared  # the gradients, if the pass is to set them to 0
-        self.passes: list[int] = []  # compiled rules that have been run
+        self.passes: list[Rule] = []  # compiled rules that have been run
         self.called = 0  # calls of `apply`: `again` does not repeat passes
 
     def parts(self) -> Iterator[tuple[Array, Array, dict[str, Array], float]]:
@@ -90,7 +91,7 @@ class StepContext:
 
     def apply(
         self,
-        kind: int,
+        rule: Rule,
         state: Sequence[str] = (),
         factors: Array | None = None,
         sums: Array | None = None,
@@ -101,8 +102,8 @@ class StepContext:
 
         Parameters
         ----------
-        kind : int
-            A rule of `cnn_core.optimizers`, such as ``optimizers.adam``.
+        rule : Rule
+            One of `cnn_core.optimizers`, such as ``optimizers.adam``.
         state : sequence of str
             Names of the state arrays, in the order of the rule.
         factors : array, optional
@@ -117,8 +118,8 @@ class StepContext:
             return
         plan = self.plan
         state0, state1, state2 = (*map(self.state.__getitem__, state), None, None, None)[:3]
-        optimizers.step(
-            kind, self.w, self.g, state0, state1, state2, self.cleared, plan.pieces, plan.groups,
+        optimizer_rule.step(
+            rule, self.w, self.g, state0, state1, state2, self.cleared, plan.pieces, plan.groups,
             self.factors if factors is None else factors, sums, self.lr, self.bound,
             tuple(constants.values()), self.passes,
         )  # fmt: skip

@@ -26,6 +26,7 @@ from .activation import (
     tanh,
     tanh_backward,
 )
+from .augment import affine, affine_matrix, cutout, draws, flip, jitter, mix, shift
 from .batch_norm import batch_norm, batch_norm_backward
 from .branches import branches, branches_backward
 from .conv import conv2d, conv2d_backward
@@ -139,6 +140,8 @@ __all__ = [
     "adaptive_avg_pool2d_backward",
     "add",
     "add_backward",
+    "affine",
+    "affine_matrix",
     "amsgrad",
     "avg_pool1d",
     "avg_pool1d_backward",
@@ -167,10 +170,12 @@ __all__ = [
     "crop2d_backward",
     "cross_entropy",
     "cross_entropy_backward",
+    "cutout",
     "dense",
     "dense_backward",
     "depthwise_conv2d",
     "depthwise_conv2d_backward",
+    "draws",
     "drop_connect",
     "drop_connect_backward",
     "dropout",
@@ -178,6 +183,7 @@ __all__ = [
     "elu_backward",
     "flatten",
     "flatten_backward",
+    "flip",
     "gaussian_noise",
     "gelu",
     "gelu_backward",
@@ -204,6 +210,7 @@ __all__ = [
     "im2col",
     "instance_norm",
     "instance_norm_backward",
+    "jitter",
     "l1",
     "l2",
     "lamb",
@@ -225,6 +232,7 @@ __all__ = [
     "mean_absolute_error_backward",
     "mean_squared_error",
     "mean_squared_error_backward",
+    "mix",
     "momentum",
     "multiply",
     "multiply_backward",
@@ -254,6 +262,7 @@ __all__ = [
     "sequential",
     "sequential_backward",
     "sgd",
+    "shift",
     "sigmoid",
     "sigmoid_backward",
     "silu",

@@ -16,11 +16,14 @@ from .._arrays import Array, Shape
 from .._check import flag, one_of, shown, whole
 from .._check import shape as shape_of
 from .._fields import is_built_in
+from .._parts import check_kinds
+from ..data.facts import SUMMARY
 from ..layers import Layer
 from ..layers._container import Container, walk
 from ..losses import Loss
 from ..metrics import _named as metrics
-from ..trainer import Trainer, check_kinds
+from ..trainer import Trainer
+from .facts import describe_facts, read_facts
 from .settings import (
     KINDS,
     MAX_LAYERS,
@@ -58,6 +61,7 @@ def describe(trainer: Trainer) -> dict[str, Any]:
         "state_since": trainer.state_since,
         "epochs": trainer.epochs,
         "frozen": [name for name, layer in leaves(network) if layer.frozen],
+        **describe_facts(trainer.facts),
     }
     same: dict[str, Any] = json.loads(json.dumps(description))
     return same
@@ -101,7 +105,7 @@ def arrays_of(trainer: Trainer) -> dict[str, Array]:
         arena = trainer.prepare()
         for kind, flat in trainer.state.items():
             arrays |= {f"state/{kind}/{name}": view for name, view in arena.split(flat).items()}
-    return arrays
+    return arrays | trainer.facts.arrays()
 
 
 def save(trainer: Trainer, path: str | Path) -> None:
@@ -146,6 +150,7 @@ def read(
             check_fields(description)
             build(trainer.network, description, file)
             restore_counters(trainer, description)
+            trainer.facts = read_facts(description, file, reader)
         except CheckpointError:
             raise
         except (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError,
@@ -156,8 +161,10 @@ def read(
     return trainer, lost
 
 
-def restore(trainer: Trainer, file: TensorFile) -> None:
+def restore(trainer: Trainer, file: TensorFile, rate_moves: bool = False) -> None:
     """Restore the state of a built model from a file of the same network, loss and optimizer.
+
+    ``rate_moves`` says that the learning rate is a number that a callback changes: it is restored.
 
     Raises
     ------
@@ -168,9 +175,12 @@ def restore(trainer: Trainer, file: TensorFile) -> None:
     optimizer = copy.deepcopy(trainer.optimizer)
     try:
         restore_moving_fields(optimizer, theirs["optimizer"])
+        if rate_moves:
+            optimizer.lr = theirs["optimizer"]["lr"]
         mine = describe(trainer) | {"optimizer": json.loads(json.dumps(to_config(optimizer)))}
-        theirs = {"frozen": []} | theirs
-        for name in ("network", "loss", "optimizer", "metrics", "in_shape", "dtype", "frozen"):
+        theirs = {"frozen": [], "preprocess": None} | theirs
+        names = ("network", "loss", "optimizer", "metrics", "in_shape", "dtype", "frozen")
+        for name in (*names, "preprocess"):
             check_same(name, mine[name], theirs[name], file.path)
     except (LookupError, TypeError, ValueError) as error:
         raise CheckpointError(f"{file.path} does not describe a model: {error}") from error
@@ -182,6 +192,8 @@ def restore(trainer: Trainer, file: TensorFile) -> None:
         trainer.steps, trainer.state_since, trainer.epochs = before
         raise
     restore_moving_fields(trainer.optimizer, theirs["optimizer"])
+    if rate_moves:
+        trainer.optimizer.lr = theirs["optimizer"]["lr"]
 
 
 def check_fields(description: Mapping[str, Any]) -> None:
@@ -261,8 +273,9 @@ def restore_counters(trainer: Trainer, description: Mapping[str, Any]) -> None:
 
 def read_arrays(trainer: Trainer, file: TensorFile, beside: str = "run/") -> None:
     """Read the arrays of a model from a file: all, or none if one is missing or does not fit."""
-    arrays = arrays_of(trainer)
-    names = [name for name in file.entries if not name.startswith(beside)]
+    # a summary of the inputs is no part of the state: `fit` makes it, of the same data
+    arrays = {n: a for n, a in arrays_of(trainer).items() if not n.startswith(SUMMARY)}
+    names = [name for name in file.entries if not name.startswith((beside, SUMMARY))]
     for name in [*arrays, *names]:
         if name not in file.entries or name not in arrays:
             where = "lacks" if name not in file.entries else "has, and the network lacks,"

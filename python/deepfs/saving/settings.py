@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import initializers, layers, losses, optimizers, regularizers, schedules
+from .. import initializers, layers, losses, optimizers, preprocessing, regularizers, schedules
 from .._check import whole
 from .._fields import setting_names
 from ..layers._symbolic import Tensor
@@ -24,13 +24,15 @@ INPUT = "Input"  # kind of an input of a Graph
 
 def kind_of(made: type) -> str:
     """Return the name of a class in files. The prefix tells the schedule Step from the layer."""
-    return ("schedules." if issubclass(made, schedules.Schedule) else "") + made.__name__
+    prefix = "schedules." if issubclass(made, schedules.Schedule) else ""
+    prefix = "preprocessing." if issubclass(made, preprocessing.Preprocess) else prefix
+    return prefix + made.__name__
 
 
 # Classes that a file may name. The caller of `load` passes classes of their own.
 KINDS: dict[str, type] = {
     kind_of(getattr(module, name)): getattr(module, name)
-    for module in (layers, losses, optimizers, initializers, regularizers, schedules)
+    for module in (layers, losses, optimizers, initializers, regularizers, schedules, preprocessing)
     for name in module.__all__
     if isinstance(getattr(module, name), type) and dataclasses.is_dataclass(getattr(module, name))
 }

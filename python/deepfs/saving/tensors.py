@@ -325,7 +325,8 @@ class TensorFile:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def _open(self) -> None:
+    def _header(self) -> dict[str, Any]:
+        """Return the header, as it is; note where the arrays begin."""
         from safetensors import SafetensorError, safe_open
 
         length = int.from_bytes(self._file.read(8), "little")
@@ -343,6 +344,12 @@ class TensorFile:
             header = json.loads(self._file.read(length))
         except (SafetensorError, ValueError, RecursionError) as error:
             raise CheckpointError(f"{self.path} is not a safetensors file: {error}") from error
+        self._start = 8 + length
+        self.nbytes = size - self._start
+        return dict(header)
+
+    def _open(self) -> None:
+        header = self._header()
         metadata = header.pop("__metadata__", None) or {}
         try:
             text, checks = metadata["deepfs"], metadata["checksums"]
@@ -353,10 +360,9 @@ class TensorFile:
             self.description, checks = json.loads(text), json.loads(checks)
         except (KeyError, RecursionError, TypeError, ValueError) as error:
             raise CheckpointError(
-                f"{self.path} is a safetensors file, but not a deepfs model"
+                f"{self.path} is a safetensors file, but not a deepfs model; weights alone, as of "
+                "PyTorch, are for model.load_weights(path)"
             ) from error
-        self._start = 8 + length
-        self.nbytes = size - self._start
         try:
             self.entries = checked_entries(header, self.nbytes)
         except (LookupError, MemoryError, TypeError, ValueError) as error:
@@ -404,7 +410,9 @@ class TensorFile:
             yield piece
 
 
-def checked_entries(header: Mapping[str, Any], nbytes: int) -> dict[str, Any]:
+def checked_entries(
+    header: Mapping[str, Any], nbytes: int, dtypes: Mapping[str, np.dtype[Any]] = DTYPES
+) -> dict[str, Any]:
     """Return the entries of arrays in a header, in the order of their bytes.
 
     The header that safetensors has checked may be another: somebody may replace the file between
@@ -418,10 +426,10 @@ def checked_entries(header: Mapping[str, Any], nbytes: int) -> dict[str, Any]:
     entries, end = {}, 0
     for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
         code, shape, (first, last) = entry["dtype"], entry["shape"], entry["data_offsets"]
-        if code not in DTYPES:
+        if code not in dtypes:
             raise ValueError(f"it has {shown(name)} of dtype {shown(code)}")
         size = math.prod(whole(extent, "an extent", 0) for extent in shape)
-        if first != end or last != first + size * DTYPES[code].itemsize:
+        if first != end or last != first + size * dtypes[code].itemsize:
             raise ValueError(f"the bytes of {shown(name)} are not where they must be")
         entries[name], end = entry, whole(last, "the end of an array", 0, nbytes)
     if end != nbytes:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import cos, pi
+from typing import ClassVar
 
 from .._check import number, whole
-from ._base import Schedule
+from ._base import Schedule, WithTotal
 
 
 @dataclass
-class Cosine(Schedule):
+class Cosine(WithTotal):
     """Cosine annealing schedule: from ``lr`` to ``end`` along half a cosine.
 
     Parameters
     ----------
     lr : float
         The first rate, above 0.
-    total : int
-        Steps (or epochs, see `Schedule`) until the end.
+    total : int, optional
+        Steps (or epochs, see `Schedule`) until the end. By default those of each `fit`.
     end : float
         The last rate, at least 0.
 
@@ -38,17 +39,15 @@ class Cosine(Schedule):
     [1.0, 0.854, 0.5, 0.146, 0.0, 0.0]
     """
 
-    lr: float
-    total: int
     end: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.total = whole(self.total, "total")
         self.end = number(self.end, "end", "[0, inf)")
 
     def __call__(self, count: float) -> float:
-        return half_cosine(self.lr, self.end, min(count, self.total) / self.total)
+        total = self._end()
+        return half_cosine(self.lr, self.end, min(count, total) / total)
 
 
 @dataclass
@@ -103,15 +102,15 @@ class CosineRestarts(Schedule):
 
 
 @dataclass
-class OneCycle(Schedule):
+class OneCycle(WithTotal):
     """One-cycle schedule: rise from lr / start to lr, then fall to lr / (start end).
 
     Parameters
     ----------
     lr : float
         The highest rate, above 0.
-    total : int
-        Steps (or epochs) of the whole cycle, at least 2.
+    total : int, optional
+        Steps (or epochs) of the whole cycle, at least 2. By default those of each `fit`.
     rise : float
         Part of the cycle in which the rate rises, in (0, 1).
     start : float
@@ -139,21 +138,21 @@ class OneCycle(Schedule):
     [0.25, 0.625, 1.0, 0.562, 0.125]
     """
 
-    lr: float
-    total: int
     rise: float = 0.3
     start: float = 25.0
     end: float = 1e4
 
+    _least: ClassVar = 2
+
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.total = whole(self.total, "total", 2)
         self.rise = number(self.rise, "rise", "(0, 1)")
         self.start = number(self.start, "start", "[1, inf)")
         self.end = number(self.end, "end", "[1, inf)")
 
     def __call__(self, count: float) -> float:
-        top, last = self.rise * self.total - 1, self.total - 1
+        total = self._end()
+        top, last = self.rise * total - 1, total - 1
         first = self.lr / self.start
         if count < top:
             return half_cosine(first, self.lr, count / top)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .._check import number, whole
-from ._base import Schedule
+from ._base import Schedule, WithTotal
 
 
 @dataclass
@@ -183,15 +183,15 @@ class InverseTime(Schedule):
 
 
 @dataclass
-class Polynomial(Schedule):
+class Polynomial(WithTotal):
     """Polynomial (or linear) decay schedule: end + (lr - end) (1 - count / total)^power.
 
     Parameters
     ----------
     lr : float
         The first rate, above 0.
-    total : int
-        Steps (or epochs) until the end.
+    total : int, optional
+        Steps (or epochs) until the end. By default those of each `fit`.
     power : float
         Exponent, above 0; 1 is a straight line.
     end : float
@@ -208,17 +208,15 @@ class Polynomial(Schedule):
     [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]
     """
 
-    lr: float
-    total: int
     power: float = 1.0
     end: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.total = whole(self.total, "total")
         self.power = number(self.power, "power", "(0, inf)")
         self.end = number(self.end, "end", "[0, inf)")
 
     def __call__(self, count: float) -> float:
-        left = 1 - min(count, self.total) / self.total
+        total = self._end()
+        left = 1 - min(count, total) / total
         return self.end + (self.lr - self.end) * left**self.power

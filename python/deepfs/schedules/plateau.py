@@ -97,12 +97,15 @@ class Plateau(Schedule):
             has = ", ".join(names) or "no numbers"
             raise ValueError(f"Plateau monitors {name!r}, but the epoch has {has}{meant}")
 
+    def _margin(self, best: float) -> float:
+        return self.threshold * abs(best)
+
     def observe(self, logs: Mapping[str, float]) -> None:
         self.check_logs(logs)
         value = float(logs[self._monitored(logs)])
         sign = 1 if self.mode == "min" else -1
         best = sign * inf if self.best is None else self.best
-        margin = 0.0 if self.best is None else self.threshold * abs(best)
+        margin = 0.0 if self.best is None else self._margin(best)
         if not isnan(value) and sign * value < sign * best - margin:
             self.best, self.waited = value, 0
         else:

@@ -20,7 +20,8 @@ class Warmup(Schedule):
     length : int
         Steps (or epochs, see `Schedule`) of the rise.
     then : Schedule, float or function
-        The schedule that follows; a function as in `Function`. If it counts the same unit, its
+        The schedule that follows; a function as in `Function`. If it takes its total from `fit`,
+        that is what the rise leaves. If it counts the same unit, its
         count starts at the end of the rise; a schedule by epochs after a warm-up by steps counts
         from the first epoch.
     start : float
@@ -71,12 +72,20 @@ class Warmup(Schedule):
 
     def at(self, step: int, epoch: int) -> float:
         assert isinstance(self.then, Schedule)
+        step, epoch = step - self._began[0], epoch - self._began[1]
         count = step if self.by == "step" else epoch
         if count < self.length:
             return self._rising(self.then.at(0, 0), count)
         if self.by == "step":
             return self.then.at(step - self.length, epoch)
         return self.then.at(step, epoch - self.length)
+
+    def _take_total(self, steps: int | None, epochs: int) -> None:
+        if self.by == "epoch":
+            epochs -= self.length
+        elif steps is not None:
+            steps -= self.length
+        super()._take_total(steps, epochs)
 
     def observe(self, logs: Mapping[str, float]) -> None:
         assert isinstance(self.then, Schedule)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Generator, Iterator, Sequence, Sized
+from contextlib import closing
+from itertools import count, islice
 from typing import Any
 
 import numpy as np
@@ -13,21 +14,28 @@ from .. import random
 from .._arrays import Array
 from .._check import flag, whole
 from ..callbacks import Callback
-from ..data.batches import Batch, DataSet, Stream
+from ..data.batches import Batch, DataSet, Stream, ended
 from ..means import Means
 from ..random import Random
 from ..saving.checkpoints import Checkpoints
 from ..saving.model import restore
 from ..saving.settings import check_same
 from ..saving.tensors import CheckpointError, TensorFile
+from ..schedules import Schedule
 from ..trainer import PER_STEP, Trainer
+from .explosion import Explosion
 from .history import History
+from .hooks import Hooks
 from .inputs import check_batch
 from .interrupt import Interrupt
+from .limits import Limits
 from .progress import Progress
 
 EVALUATED = 256  # samples at a time in validation
-SINCE_0_1_0 = {"drop_last": False, "steps_per_epoch": None}  # settings that its files lack
+# settings that files of 0.1.0 lack
+SINCE_0_1_0 = {
+    "drop_last": False, "steps_per_epoch": None, "lr": None, "total": None, "loader": None,
+}  # fmt: skip
 
 
 class Run:
@@ -60,25 +68,33 @@ class Run:
         checkpoints: Checkpoints | None,
         checkpoint_every: int | None,
         progress: Progress,
+        limits: Limits = Limits(),  # noqa: B008  # a tuple, which does not change
     ) -> None:
         self.trainer, self.data, self.validation_data = trainer, data, validation_data
         self.batch_size, self.epochs, self.steps_per_epoch = batch_size, epochs, steps_per_epoch
         self.shuffle, self.drop_last, self.accumulate = shuffle, drop_last, accumulate
-        self.callbacks, self.progress = callbacks, progress
+        self.hooks, self.progress, self.limits = Hooks(callbacks, limits.dev), progress, limits
         self.checkpoints, self.checkpoint_every = checkpoints, checkpoint_every
         with random.using(trainer.streams):
             self.random = Random()
         self.epoch, self.steps_done, self.samples_done = 0, 0, 0
         self.means, self.history = Means(trainer.loss, trainer.metrics), History()
+        self.explosion = Explosion()
+        self.total: list[int | None] | None = None  # steps and epochs, if a schedule takes them
+        self.lr: float | None = None  # the first rate, if a callback changes it
+        self.began = [0, 0]  # steps and epochs of the optimizer before the run
 
     def run(self, resume: TensorFile | None) -> History:
         """Train until the last epoch is done, a callback stops it, or Ctrl-C does."""
         trainer = self.trainer
         trainer.stop_training = False
         with Interrupt() as self.interrupt, self.progress, random.using(trainer.streams):
+            trainer.check_ends()
             trainer.prepare()  # callbacks see the state and rate of this run
-            self._check_monitor()
-            self._call("on_train_begin", logs={})
+            self.hooks.check(self._names(), trainer.optimizer)
+            self._begin_schedule()
+            self.epochs = self.limits.epochs(self.epochs)
+            self.hooks("on_train_begin", logs={})
             if resume is not None:
                 self._resume(resume)
             logs: dict[str, float] = {}
@@ -86,18 +102,41 @@ class Run:
                 if self._ended() and self.samples_done == 0:
                     break
                 logs = self._epoch()
-            self._call("on_train_end", logs=logs)
+            self.hooks("on_train_end", logs=logs)
         self.history.interrupted = self.interrupt.asked
         return self.history
 
-    def _check_monitor(self) -> None:
-        """Raise ValueError if the schedule needs a number that no epoch will have."""
-        if any(type(each).on_epoch_end is not Callback.on_epoch_end for each in self.callbacks):
-            return  # they may add it
+    def _names(self) -> list[str]:
+        """Return the names of the numbers that an epoch will have."""
         names = self.means.names()
         if self.validation_data is not None:
             names += [f"val_{name}" for name in names]
-        self.trainer.optimizer.check_logs([*names, *PER_STEP])
+        there = self.trainer.report_penalty, self.trainer.optimizer.clip_norm is not None
+        return names + [name for name, is_there in zip(PER_STEP, there, strict=True) if is_there]
+
+    def _begin_schedule(self) -> None:
+        """Note what moves the learning rate; give a schedule without a total that of this run."""
+        trainer, optimizer = self.trainer, self.trainer.optimizer
+        self.progress.rate = lambda: rate_of(trainer)
+        if self.hooks.sets_rate:
+            self.lr = float(optimizer.lr)  # type: ignore[arg-type]
+        if isinstance(optimizer.lr, Schedule) and optimizer.lr._lacks_total():
+            self.total = [self._total_steps(), self.epochs]
+            self.began = [trainer.steps - trainer.state_since, trainer.epochs]
+            if self.epochs:
+                optimizer.lr._begin(self.total[0], self.epochs, (self.began[0], self.began[1]))
+
+    def _total_steps(self) -> int | None:
+        """Return the number of steps of all epochs, if it is known."""
+        if isinstance(self.data, Stream):
+            batches = self.data.steps
+            if batches is None and isinstance(self.data.source, Sized):
+                batches = len(self.data.source)
+            return None if batches is None else -(-batches // self.accumulate) * self.epochs
+        samples, size = self.data.samples, self.batch_size
+        batches = samples // size if self.drop_last else -(-samples // size)
+        steps = -(-batches // self.accumulate)
+        return min(steps, self.steps_per_epoch or steps) * self.epochs
 
     def _ended(self) -> bool:
         """Return whether a callback asked for the end, or an iterator is used up."""
@@ -107,30 +146,44 @@ class Run:
     def _epoch(self) -> dict[str, float]:
         """Take the remaining steps of an epoch; validate; return its logs."""
         trainer = self.trainer
-        steps = self._steps()
         self.progress.begin(self.epoch + 1, self.samples_done)
         if self.samples_done == 0:
             self.means = Means(trainer.loss, trainer.metrics)  # callbacks may have exchanged them
-            self._call("on_epoch_begin", self.epoch, logs={})
-        while not (trainer.stop_training or self.interrupt.asked):
-            batches = next(steps, None)
-            if batches is None:
-                break
-            number = self.steps_done
-            self._call("on_train_batch_begin", number, logs={})
-            logs = trainer.step(batches, self.means)
-            samples = sum(map(len, batches))
-            self.steps_done, self.samples_done = number + 1, self.samples_done + samples
-            self.progress.step(samples, self.means.values)
-            self._call("on_train_batch_end", number, logs=logs)
-            if self.checkpoint_every and trainer.steps % self.checkpoint_every == 0:
-                self._save()
+            self.hooks("on_epoch_begin", self.epoch, logs={})
+        with closing(self._steps()) as steps:  # a Loader's thread ends with them
+            while not (trainer.stop_training or self.interrupt.asked):
+                batches = self._next(steps)
+                if batches is None:
+                    break
+                number = self.steps_done
+                self.hooks("on_train_batch_begin", number, logs={})
+                try:
+                    logs = trainer.step(batches, self.means)
+                except FloatingPointError as error:
+                    if not self.hooks.ends_on(error):
+                        raise
+                    break
+                if logs["loss"] > self.explosion.limit:
+                    self.explosion.see(logs["loss"], trainer)
+                samples = sum(map(len, batches))
+                self.steps_done, self.samples_done = number + 1, self.samples_done + samples
+                self.progress.step(samples, self.means.values)
+                self.hooks("on_train_batch_end", number, logs=logs)
+                if self.checkpoint_every and trainer.steps % self.checkpoint_every == 0:
+                    self._save()
         self.progress.trained()
+        if self.samples_done == 0 and trainer.stop_training:
+            self.progress.close()
+            return {}
         logs = self.means.values()
         if not self.interrupt.asked:
             logs |= self._validate()
         if complete := not self.interrupt.asked:
-            self._call("on_epoch_end", self.epoch, logs=logs)
+            try:
+                self.hooks("on_epoch_end", self.epoch, logs=logs)
+            except BaseException:
+                self.history.add(logs)  # the epoch is done, whatever a callback makes of it
+                raise
         else:
             self._save()  # before the history gets an entry for a part of an epoch
         self.progress.end(logs)
@@ -141,28 +194,43 @@ class Run:
             self._save()
         return logs
 
-    def _steps(self) -> Iterator[list[Batch]]:
+    def _next(self, steps: Iterator[list[Batch]]) -> list[Batch] | None:
+        """Return the batches of the next step; where they cannot be read, keep what is trained."""
+        try:
+            return next(steps, None)
+        except Exception:
+            self._save_for_retry()
+            raise
+
+    def _save_for_retry(self) -> None:
+        """Save the position where data could not be read; that of an iterable is not known."""
+        if isinstance(self.data, DataSet):
+            self._save()
+
+    def _steps(self) -> Generator[list[Batch]]:
         """Yield the batches of each remaining step of an epoch."""
         data = self.data
         if isinstance(data, Stream):
-            batches = data.epoch()
-            count = self.steps_done * self.accumulate
+            batches = islice(data.epoch(), self.limits.batches)
+            done = self.steps_done * self.accumulate
             while step := list(islice(batches, self.accumulate)):
-                for number, batch in enumerate(step, count + 1):
+                for number, batch in enumerate(step, done + 1):
                     check_batch(self.trainer, batch, number)
                 yield step
-                count += len(step)
+                done += len(step)
             return
         order, size = self._order(), self.batch_size
         samples = len(order) - len(order) % size if self.drop_last else len(order)
         if self.steps_per_epoch is not None:
             samples = min(samples, self.steps_per_epoch * size * self.accumulate)
-        while self.samples_done < samples:
-            stop = min(self.samples_done + size * self.accumulate, samples)
-            yield [
-                data.take(order[start : min(start + size, stop)])
-                for start in range(self.samples_done, stop, size)
-            ]
+        samples = self.limits.samples(samples, size) or 0
+        starts = range(self.samples_done, samples, size)
+        picks = (order[start : min(start + size, samples)] for start in starts)
+        # another fit of the same model has another stream, and other augmentations
+        seed = (self.random.seed + (self.random.stream << 32)) % 2**63
+        with ended(data.batches(picks, self.epoch, seed)) as read:
+            while step := list(islice(read, self.accumulate)):
+                yield step
 
     def _order(self) -> Array:
         """Return the order of the samples in this epoch: a function of its number."""
@@ -177,49 +245,43 @@ class Run:
             return {}
         logs: dict[str, float] = {}
         try:
-            self._call("on_test_begin", logs={})
+            self.hooks("on_test_begin", logs={})
+            limit, seen = self.limits.batches, count()
+            size = getattr(self.validation_data, "batch_size", EVALUATED)  # a Loader's own
+            if limit is not None:
+                size = self.batch_size
             measured = self.trainer.evaluate(
-                self.validation_data, EVALUATED, lambda: self.interrupt.asked
-            )
+                self.validation_data, size,
+                lambda: self.interrupt.asked or (limit is not None and next(seen) >= limit),
+            )  # fmt: skip
             if not self.interrupt.asked:
                 logs = {f"val_{name}": value for name, value in measured.items()}
+        except Exception:
+            self._save_for_retry()
+            raise
         finally:
-            self._call("on_test_end", logs=logs)
+            self.hooks.all_of("on_test_end", logs)
         return logs
-
-    def _call(self, hook: str, *number: int, logs: dict[str, float]) -> None:
-        for callback in self.callbacks:
-            getattr(callback, hook)(*number, logs)
 
     def _settings(self) -> dict[str, Any]:
         """Return the settings that must be the same in a resumed run."""
         return {
+            "loader": None,
             **self.data.shapes(),
             "batch_size": self.batch_size,
             "gradient_accumulation_steps": self.accumulate,
             "shuffle": self.shuffle,
-            "callbacks": [type(callback).__name__ for callback in self.callbacks],
+            "callbacks": self.hooks.names(),
             "drop_last": self.drop_last,
             "steps_per_epoch": self.steps_per_epoch,
+            "lr": self.lr,
+            "total": self.total,
         }
 
     def _save(self) -> None:
         if self.checkpoints is None or self.trainer.steps == 0:
             return
-        states, arrays = [], {}
-        for number, callback in enumerate(self.callbacks):
-            state = callback.state()
-            for name, value in state.items():
-                if isinstance(value, np.ndarray):
-                    arrays[f"{number}/{name}"] = value
-            states.append({k: v for k, v in state.items() if not isinstance(v, np.ndarray)})
-            try:
-                json.dumps(states[-1])
-            except (TypeError, ValueError) as error:
-                raise TypeError(
-                    f"{type(callback).__name__}.state must return numbers, text, None, lists of "
-                    f"them and arrays, got {states[-1]!r}"
-                ) from error
+        states, arrays = self.hooks.states()
         numbers, sums = self.means.state()
         arrays |= {f"means/{name}": array for name, array in sums.items()}
         run = {
@@ -232,6 +294,7 @@ class Run:
             "steps": self.steps_done,
             "history": self.history.history,
             "stopped": self.trainer.stop_training,
+            "began": self.began,
             "callbacks": states,
         }
         self.checkpoints.save(self.trainer, run, arrays)
@@ -248,7 +311,12 @@ class Run:
         try:
             run = file.description["run"]
             asked = SINCE_0_1_0 | run["asked"]
-            check_same("fit", json.loads(json.dumps(self._settings())), asked, file.path)
+            settings = json.loads(json.dumps(self._settings()))
+            self._check_total(asked["total"], file)
+            if self.lr is not None and self.lr == file.description["optimizer"]["lr"]:
+                settings["lr"] = asked["lr"]  # the same process, whose rate has moved on
+            check_same("fit", settings, asked, file.path)
+            began = [whole(number, "began", 0) for number in run.get("began", [0, 0])]
             order = Random(*random.checked_state(run["order"]))
             next_streams = random.checked_state(run["random"])
             epoch, at = (whole(run[name], name, 0) for name in ("epoch", "at"))
@@ -256,7 +324,7 @@ class Run:
                 run.get("steps", -(-at // (self.batch_size * self.accumulate))), "steps", 0
             )
             history = {name: [*map(float, values)] for name, values in run["history"].items()}
-            states = [dict(run["callbacks"][number]) for number, _ in enumerate(self.callbacks)]
+            states = [dict(run["callbacks"][at]) for at, _ in enumerate(self.hooks.callbacks)]
             stopped = flag(run["stopped"], "stopped")
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise CheckpointError(f"{file.path} is not a checkpoint of a run: {error!r}") from error
@@ -269,15 +337,28 @@ class Run:
             means = self._means_of(run, file)
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise CheckpointError(f"{file.path} is not a checkpoint of a run: {error!r}") from error
-        restore(self.trainer, file)
+        restore(self.trainer, file, rate_moves=self.lr is not None)
         self.epoch, self.steps_done, self.samples_done = epoch, steps, at
         self.random, self.means = order, means
         self.history.history, self.trainer.stop_training = history, stopped
         random.set_state(next_streams)
-        for number, (callback, state) in enumerate(zip(self.callbacks, states, strict=True)):
-            beside = f"run/{number}/"
-            names = [name for name in file.entries if name.startswith(beside)]
-            callback.load_state(state | {n.removeprefix(beside): file.read(n) for n in names})
+        if self.total is not None and isinstance(self.trainer.optimizer.lr, Schedule):
+            self.began = began
+            self.trainer.optimizer.lr._begin(self.total[0], self.epochs, (began[0], began[1]))
+        if self.lr is not None:
+            self.lr = asked["lr"]
+        self.hooks.load(states, file)
+        self.progress.resumed(file.path, self.trainer.steps, epoch + 1, at)
+
+    def _check_total(self, asked: Any, file: TensorFile) -> None:
+        """Raise CheckpointError if a schedule would have another length in the rest of the run."""
+        if self.total is not None and asked is not None and list(asked) != self.total:
+            who = type(self.trainer.optimizer.lr).__name__
+            raise CheckpointError(
+                f"{file.path} is of a run of {asked[1]} epochs and {asked[0]} steps, this one of "
+                f"{self.total[1]} and {self.total[0]}, and {who} takes its total from fit: the "
+                "rates would be those of neither; give the same epochs, or a schedule with total="
+            )
 
     def _means_of(self, run: dict[str, Any], file: TensorFile) -> Means:
         """Return the means of a checkpoint."""
@@ -292,3 +373,8 @@ class Run:
                 whole(run["samples"], "samples", 0),
             )
         return means
+
+
+def rate_of(trainer: Trainer) -> float:
+    """Return the learning rate of the last step."""
+    return trainer.optimizer.rate(max(trainer.steps - trainer.state_since, 1), trainer.epochs)

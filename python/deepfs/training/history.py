@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import ItemsView, Iterator, KeysView
 from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 from ..inspection.curves import history_html, in_words
 
@@ -27,6 +33,8 @@ class History:
     >>> history = model.fit(np.eye(4), np.array([0, 1, 0, 1]), epochs=3, verbose=0)
     >>> len(history["loss"])
     3
+    >>> history.to_csv().splitlines()[0]
+    'epoch,loss,accuracy'
     """
 
     history: dict[str, list[float]] = field(default_factory=dict)
@@ -45,3 +53,93 @@ class History:
 
     def __getitem__(self, name: str) -> list[float]:
         return self.history[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.history)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.history
+
+    def keys(self) -> KeysView[str]:
+        """Return the names, as of a dict; so ``dict(history)`` is one."""
+        return self.history.keys()
+
+    def items(self) -> ItemsView[str, list[float]]:
+        """Return names and lists, as of a dict."""
+        return self.history.items()
+
+    def to_csv(self, path: str | Path | None = None) -> str | None:
+        """Write a row per epoch, counted from 0, as `deepfs.callbacks.CSVLogger` does.
+
+        Parameters
+        ----------
+        path : str or Path, optional
+            The file. Without it, the text is returned, as pandas does it.
+
+        Returns
+        -------
+        str or None
+            The text, if there is no ``path``. An epoch that lacks a number, as one that Ctrl-C
+            ended lacks those of the validation, has an empty cell.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+        """
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["epoch", *self.history])
+        for epoch in range(self._epochs()):
+            writer.writerow(
+                [epoch, *(repr(float(v[epoch])) if epoch < len(v) else "" for v in self._lists())]
+            )
+        if path is None:
+            return text.getvalue()
+        Path(path).expanduser().write_text(text.getvalue(), "utf-8", newline="")
+        return None
+
+    def to_frame(self) -> Any:
+        """Return a DataFrame of pandas: a row per epoch, counted from 0, a column per number.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError:
+            raise ImportError(
+                "History.to_frame needs pandas, which is not installed: pip install pandas"
+            ) from None
+        rows = range(self._epochs())
+        columns = {name: pd.Series(v, rows[: len(v)], float) for name, v in self.history.items()}
+        return pd.DataFrame(columns, index=pd.Index(rows, name="epoch"))
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the curves by `deepfs.plots.history`.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; by default in a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            What `deepfs.plots.history` returns.
+
+        Raises
+        ------
+        ImportError
+            If Matplotlib is not installed.
+        """
+        # by its name: plots are drawn of what is made here, and may import it
+        return import_module("deepfs.plots").history(self, ax)
+
+    def _epochs(self) -> int:
+        return max(map(len, self._lists()), default=0)
+
+    def _lists(self) -> list[list[float]]:
+        return list(self.history.values())

@@ -3,43 +3,38 @@
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from .._arrays import Array, Shape, ignore_overflow
+from .._arrays import Array, Shape
 from .._trees import Tree, leaves, map_shapes, map_tree
-from ..callbacks import Callback
-from ..data.batches import Batch, DataSet, Stream, samples_of, shapes_of, weighted_by_class
+from ..data.batches import (
+    Batch,
+    DataSet,
+    OfAnother,
+    Stream,
+    samples_of,
+    shapes_of,
+    unprepared,
+    weighted_by_class,
+)
 from ..data.containers import Lazy, as_data
+from ..data.loader import Loader, as_loader
 from ..layers import Dense, Flatten, Graph, Layer
 from ..layers._container import Container, walk
 from ..losses import Combined
+from ..losses._output_kinds import warn
 from ..trainer import Trainer
-
-PIECE_ENTRIES = 2**18  # looked at together: a MB of float32
-
-
-def forms(trainer: Trainer) -> tuple[Tree, Tree]:
-    """Return the trees that a network takes as inputs and its loss as targets; None: an array."""
-    network, loss = trainer.network, trainer.loss
-    return (
-        _form(network.inputs) if isinstance(network, Graph) else None,
-        _form(loss.losses) if isinstance(loss, Combined) else None,
-    )
+from .finite import check_finite, forms, named
+from .loaders import checked_loader, with_known_targets
 
 
-def _form(tree: Any) -> Tree:
-    if isinstance(tree, list):
-        return tuple(tree)
-    return tree if isinstance(tree, (tuple, dict)) else None
+def checked_inputs(trainer: Trainer, x: Any, unfitted: bool = False) -> Tree:
+    """Return raw inputs as arrays, or arrays that are read by slices.
 
-
-def checked_inputs(trainer: Trainer, x: Any) -> Tree:
-    """Return inputs as arrays, or arrays that are read by slices.
+    With ``unfitted``, a preprocessing may be fitted later, and their shape is checked then.
 
     Raises
     ------
@@ -52,15 +47,22 @@ def checked_inputs(trainer: Trainer, x: Any) -> Tree:
         raise ValueError(f"Model needs at least 1 sample, got inputs of shape {_shapes(x)}")
     if len(counts) > 1:
         raise ValueError(f"Model needs inputs of one length, got shapes {_shapes(x)}")
+    preprocess = trainer.facts.preprocess
     for what, leaf in named(x, "inputs"):
-        check_finite(leaf, what, trainer.network)
+        check_finite(leaf, what, trainer.network if preprocess is None else None)
+    if preprocess is not None and unfitted and not preprocess.fitted:
+        return x
     try:
-        trainer.build(x)
-        trainer.network.out_shape(in_shape(x))
+        first = x if preprocess is None else preprocess(x[:1])
+        trainer.build(first)
+        trainer.network.out_shape(in_shape(first))
     except ValueError as error:
         ranks = {leaf.ndim for leaf in leaves(x)}
         if ranks <= {1, 3}:  # numbers without an axis of features, images without one of channels
             raise ValueError(f"{error}; x[:, None] adds an axis of length 1") from None
+        seen, shape = trainer.facts.summary, tuple(getattr(x, "shape", ()))
+        if seen is not None and len(shape) == 4 and shape[3] == len(seen.low) != shape[1]:
+            raise ValueError(f"{error}; write x.transpose(0, 3, 1, 2)") from None
         raise
     return x
 
@@ -73,8 +75,24 @@ def in_shape(x: Tree) -> Any:
 def checked_data(
     trainer: Trainer, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None
 ) -> DataSet:
-    """Return inputs and targets, checked; raise an error that names the first wrong sample."""
-    x = checked_inputs(trainer, x)
+    """Return inputs and targets, checked and preprocessed; name the first wrong sample."""
+    return ready(trainer, raw_data(trainer, x, y, sample_weight, class_weight))
+
+
+def raw_data(
+    trainer: Trainer, x: Any, y: Any, sample_weight: Any, class_weight: Any, unfitted: bool = False
+) -> DataSet:
+    """Return inputs and targets, as far as they can be checked without the outputs' shape."""
+    if isinstance(x, Loader):
+        return checked_loader(trainer, x, y, sample_weight, class_weight)
+    if isinstance(x, DataSet):
+        if y is not None or sample_weight is not None or class_weight is not None:
+            raise TypeError(
+                f"{type(x).__name__} has its own targets and weights: leave out y, sample_weight "
+                "and class_weight"
+            )
+        return x
+    x = checked_inputs(trainer, x, unfitted)
     if y is None:
         raise TypeError("Model needs targets beside the inputs, got None")
     y = as_data(y, "targets", forms(trainer)[1])
@@ -85,8 +103,17 @@ def checked_data(
                 f"Model needs a target for each input, got {samples} inputs and {what} {leaf.shape}"
             )
         check_finite(leaf, what)
-    data = DataSet(x, y, weights(trainer, y, samples, sample_weight, class_weight))
+    return DataSet(x, y, weights(trainer, y, samples, sample_weight, class_weight))
+
+
+def ready(trainer: Trainer, data: DataSet) -> DataSet:
+    """Return a data set as the network takes it, preprocessed once; check its targets."""
+    preprocess = trainer.facts.preprocess
+    if preprocess is not None:
+        data = unprepared(data).prepared(preprocess)
     check_targets(trainer, data)
+    if isinstance(data, Loader):
+        return data.for_outputs(trainer.network.out_shape(in_shape(data.first())))
     return data
 
 
@@ -120,51 +147,17 @@ def weights(trainer: Trainer, y: Tree, samples: int, sample_weight: Any, class_w
     return own.reshape(own.shape + (1,) * (by_class.ndim - own.ndim)) * by_class
 
 
-def named(tree: Tree, what: str) -> Iterable[tuple[str, Any]]:
-    """Return the arrays of a tree with their names in messages."""
-    if isinstance(tree, dict):
-        return [(f"{what}[{name!r}]", leaf) for name, leaf in tree.items()]
-    if isinstance(tree, tuple):
-        return [(f"{what}[{i}]", leaf) for i, leaf in enumerate(tree)]
-    return [(what, tree)]
-
-
-def check_finite(data: Array | Lazy, what: str, network: Layer | None = None) -> None:
-    """Raise ValueError for the first sample with NaN, infinity, or what the dtype cannot hold."""
-    if data.dtype.kind != "f":
-        return
-    dtype = data.dtype if network is None else network.built_dtype or network.dtype or data.dtype
-    rows = max(1, PIECE_ENTRIES // max(1, math.prod(data.shape[1:])))
-    for start in range(0, len(data), rows):
-        check_samples(data[start : start + rows], dtype, what, start)
-
-
-def check_samples(x: Array, dtype: Any, what: str, first: int) -> None:
-    """Raise ValueError for a sample that is not finite in a dtype; ``first`` is its number."""
-    with ignore_overflow():
-        y = x.astype(dtype, copy=False)
-    good = np.isfinite(y).reshape(len(y), -1).all(axis=1)
-    if good.all():
-        return
-    at = int(good.argmin())
-    entries, kept = np.ravel(x[at]), np.isfinite(np.ravel(y[at]))
-    wrong = entries[~kept & np.isfinite(entries)]
-    if len(wrong) == 0:
-        raise ValueError(f"Model needs finite {what}, got NaN or infinity in sample {first + at}")
-    raise ValueError(
-        f"Model needs {what} that its dtype {y.dtype} can hold, at most "
-        f"{np.finfo(y.dtype).max:.1e}, got {wrong[0]:g} in sample {first + at}"
-    )
-
-
 def check_targets(trainer: Trainer, data: DataSet) -> None:
     """Raise an error for inputs of a wrong shape and for any wrong target."""
-    trainer.build(data.x)
-    out_shape = trainer.network.out_shape(in_shape(data.x))
-    warn_of_images(trainer.network, data.x)
+    x = data.first()
+    trainer.build(x)
+    out_shape = trainer.network.out_shape(in_shape(x))
+    warn_of_images(trainer.network, x)
     dtype = trainer.network.built_dtype
     largest = max(leaves(map_shapes(math.prod, out_shape)))
     rows = max(1, 2**20 // max(1, largest))
+    if isinstance(data, (OfAnother, Loader)):
+        data = with_known_targets(data)
     for start in range(0, data.samples, rows):
         batch = data.take(slice(start, start + rows))
         zeros = partial(_zeros, len(batch), dtype)
@@ -203,7 +196,8 @@ def check_batches(trainer: Trainer, data: DataSet, batch_size: int, drop_last: b
     last = 0 if drop_last else data.samples % batch_size
     samples = last or min(data.samples, batch_size)
     try:
-        trainer.network.check_training(map_tree(lambda leaf: (samples, *leaf.shape[1:]), data.x))
+        shapes = map_tree(lambda leaf: (samples, *leaf.shape[1:]), data.first())
+        trainer.network.check_training(shapes)
     except ValueError as error:
         raise ValueError(
             f"{error}: that would be the last batch of an epoch; drop_last=True leaves it out"
@@ -221,25 +215,26 @@ def warn_of_images(network: Layer, x: Tree) -> None:
         if len(shape) == 4 and not isinstance(first, (Flatten, Dense)):
             h, w, c = shape[1:]
             if c in (1, 3, 4) and h > c and w > c:
-                warnings.warn(
+                warn(
                     f"{what} of shape {shape} look like channels-last images; deepfs takes "
-                    f"(n, c, h, w): write x.transpose(0, 3, 1, 2)",
-                    stacklevel=5,
+                    f"(n, c, h, w): write x.transpose(0, 3, 1, 2)"
                 )
         if leaf.dtype == np.uint8 and len(shape) > 1 and leaf[: min(len(leaf), 64)].max() > 15:
-            warnings.warn(
+            warn(
                 f"{what} are integers up to 255; networks learn from numbers near 1: write "
-                "x / np.float32(255)",
-                stacklevel=5,
+                "x / np.float32(255)"
             )
 
 
 def checked_validation(trainer: Trainer, data: Any) -> DataSet:
     """Return inputs, targets and perhaps weights to validate on."""
+    data = as_loader(data) or data
+    if isinstance(data, DataSet):
+        return checked_data(trainer, data, None)
     if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
         raise TypeError(
-            "validation_data must be (inputs, targets) or (inputs, targets, sample weights), "
-            f"got {type(data).__name__}"
+            "validation_data must be (inputs, targets) or (inputs, targets, sample weights), or a "
+            f"Loader, got {type(data).__name__}"
             + (f" of {len(data)}" if isinstance(data, (tuple, list)) else "")
         )
     return checked_data(trainer, *data)
@@ -248,9 +243,16 @@ def checked_validation(trainer: Trainer, data: Any) -> DataSet:
 def checked_stream(trainer: Trainer, x: Any, y: Any, steps_per_epoch: int | None) -> Stream | None:
     """Return an iterable of batches that is to be trained on; None if ``x`` is data itself."""
     is_data = hasattr(x, "shape") or hasattr(x, "__array__") or hasattr(x, "toarray")
-    if y is not None or is_data or isinstance(x, (str, bytes, dict)) or not _iterable(x):
+    is_data = is_data or isinstance(x, (str, bytes, dict, DataSet))
+    if y is not None or is_data or not _iterable(x):
         return None
-    stream = Stream(x, steps_per_epoch, forms(trainer))
+    preprocess = trainer.facts.preprocess
+    if preprocess is not None and not preprocess.fitted:
+        raise RuntimeError(
+            f"fit cannot fit {preprocess!r} to an iterable: fit it before, as by "
+            "model.preprocess.fit(x) on an array of training inputs"
+        )
+    stream = Stream(x, steps_per_epoch, forms(trainer), preprocess)
     check_batch(trainer, stream.look(), 1)
     batch = stream.look()
     check_targets(trainer, DataSet(*batch))
@@ -269,30 +271,21 @@ def check_batch(trainer: Trainer, batch: Batch, number: int) -> None:
         check_finite(leaf, f"{what} of batch {number}", trainer.network)
 
 
-def checked_callbacks(callbacks: Any) -> tuple[Callback, ...]:
-    """Return callbacks, or a single one, as a tuple."""
-    given = (callbacks,) if isinstance(callbacks, Callback) else tuple(callbacks)
-    for callback in given:
-        if not isinstance(callback, Callback):
-            raise TypeError(f"callbacks must be deepfs Callbacks, got {callback!r}")
-    return given
-
-
 def checked_batch(
     trainer: Trainer, x: Any, y: Any, who: str, sample_weight: Any = None, class_weight: Any = None
 ) -> Batch:
     """Return a batch as arrays; raise ValueError if it has no samples."""
-    form = forms(trainer)
     if (
         type(x) is type(y) is np.ndarray
-        and form == (None, None)
-        and sample_weight is class_weight is None
+        and sample_weight is class_weight is trainer.facts.preprocess is None
         and x.dtype.kind in "iuf"
         and y.dtype.kind in "iuf"
-        and x.ndim
-        and len(x)
+        and x.size
+        and not isinstance(trainer.network, Graph)
+        and not isinstance(trainer.loss, Combined)
     ):
         return Batch(x, y)  # the fast path: these are data already
+    form = forms(trainer)
     x = as_data(x, "inputs", form[0])
     y = as_data(y, "targets", form[1])
     if not all(leaf.ndim and len(leaf) for leaf in leaves(x)):
@@ -302,8 +295,9 @@ def checked_batch(
     else:
         batch = Batch(x, y, weights(trainer, y, samples_of(x), sample_weight, class_weight))
     if any(isinstance(leaf, Lazy) for leaf in (*leaves(x), *leaves(y))):
-        return DataSet(*batch).take(slice(None))
-    return batch
+        batch = DataSet(*batch).take(slice(None))
+    preprocess = trainer.facts.preprocess
+    return batch if preprocess is None else Batch(preprocess(batch.x), batch.y, batch.weight)
 
 
 def _shapes(tree: Tree) -> Any:

@@ -7,6 +7,8 @@ import sys
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
+from shutil import get_terminal_size
 from typing import Any
 
 SHOWN_EVERY = 0.2  # seconds
@@ -21,9 +23,12 @@ def chosen(verbose: str | int) -> int:
     return int(verbose)
 
 
-def in_words(logs: dict[str, float]) -> str:
+def in_words(logs: dict[str, float], between: str = "  ") -> str:
     """Return ``loss 0.1234  accuracy 0.9876``."""
-    return "  ".join(f"{name} {value:.4f}" for name, value in logs.items())
+    return between.join(
+        f"{name} {value:.3g}" if name == "lr" else f"{name} {value:.4f}"
+        for name, value in logs.items()
+    )
 
 
 def is_terminal(stream: Any) -> bool:
@@ -57,6 +62,8 @@ def has_widgets() -> bool:
 def bar_of(total: int | None, **settings: Any) -> Any:
     """Return a progress bar of tqdm: a widget in a notebook, characters elsewhere."""
     text = BAR if total is not None else COUNT
+    if text == BAR and not has_widgets() and get_terminal_size().columns < WIDE:
+        text = NARROW
     if not in_kernel():
         from tqdm import tqdm
 
@@ -72,26 +79,46 @@ def bar_of(total: int | None, **settings: Any) -> Any:
 
 
 BAR = "{desc} {percentage:3.0f}%|{bar:5}| {rate_fmt}, {remaining} left{postfix}"
+NARROW = "{desc} {percentage:3.0f}%| {rate_fmt}, {remaining} left{postfix}"
+WIDE = 100  # columns that the bar, two numbers and the learning rate take
 COUNT = "{desc} {n_fmt}{unit} in {elapsed}, {rate_fmt}{postfix}"  # of how many is not known
 
 
 class Progress:
     """A line per epoch, and on a terminal or in a notebook a progress bar during the epoch.
 
-    The bar shows the means so far, images per second and the time left; it fits 80 columns. If
-    ``images``, their number in an epoch, is None, it shows how many are done.
+    The bar shows images per second, the time left, the learning rate and the means so far; where 80
+    columns are too few, the end is cut off. If ``images``, their number in an
+    epoch, is None, it shows how many are done. A line says from where a run is resumed.
     """
 
     def __init__(self, verbose: str | int, epochs: int, images: int | None) -> None:
         self.mode, self.epochs, self.images = chosen(verbose), epochs, images
         self.bar: Any = None
+        self.rate: Callable[[], float] | None = None  # the learning rate at this moment
 
     def __enter__(self) -> Progress:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the bar."""
         if self.bar is not None:
             self.bar.close()
+            self.bar = None
+
+    def resumed(self, path: Path, steps: int, epoch: int, done: int) -> None:
+        """Say from which checkpoint a run goes on, and when that was written."""
+        if self.mode:
+            when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(path.stat().st_mtime))
+            of = "" if self.images is None else f" of {self.images:,}"
+            at = f", {done:,}{of} images done" if done else ""
+            where = f"epoch {epoch}/{self.epochs}{at}"
+            if epoch > self.epochs:
+                where = "all epochs done"
+            self._print(f"resumed from {path}, written {when}: step {steps:,}, {where}")
 
     def begin(self, epoch: int, done: int = 0) -> None:
         """Start the display of an epoch, counted from 1, of which ``done`` images are done."""
@@ -109,7 +136,8 @@ class Progress:
         if self.bar is not None:
             now = time.monotonic()
             if now - self.shown >= SHOWN_EVERY:  # metrics of a whole epoch take time
-                self.bar.set_postfix_str(in_words(means()), refresh=False)
+                rate = f"lr {self.rate():.2g} " if self.rate is not None else ""
+                self.bar.set_postfix_str(rate + in_words(means(), " "), refresh=False)
                 self.shown = now
             self.bar.update(images)
 
@@ -119,13 +147,13 @@ class Progress:
 
     def end(self, logs: dict[str, float]) -> None:
         """Replace the bar by the line of the epoch."""
-        if self.bar is not None:
-            self.bar.close()
-            self.bar = None
+        self.close()
         if self.mode:
             speed = f"  {self.done / max(self.seconds, 1e-9):,.0f} images/s  {self.seconds:.1f} s"
-            line = f"{self.title}  {in_words(logs)}{speed if self.mode == 2 else ''}"
-            try:
-                print(line, flush=True)
-            except (OSError, ValueError):  # the stream is closed: the training does not need it
-                self.mode = 0
+            self._print(f"{self.title}  {in_words(logs)}{speed if self.mode == 2 else ''}")
+
+    def _print(self, line: str) -> None:
+        try:
+            print(line, flush=True)
+        except (OSError, ValueError):  # the stream is closed: the training does not need it
+            self.mode = 0
