@@ -30,6 +30,12 @@ def test_plan_of_a_network(capsys):
     assert "3 steps" in printed
 
 
+@pytest.mark.parametrize("name", ["autoencoder", "unet_small"])
+def test_plan_of_a_network_whose_outputs_are_images(name, capsys):
+    assert main(["plan", name, "--batch-size", "2"]) == 0
+    assert "peak memory" in capsys.readouterr().out
+
+
 def test_plan_of_a_model(saved, capsys):
     assert main(["plan", str(saved / "healthy"), "--threads", "1"]) == 0
     printed = capsys.readouterr().out

@@ -57,7 +57,10 @@ def test_healthy_networks_have_no_findings(name, samples, seed):
     assert dfs.diagnose(model, X, Y, samples=samples).findings == []
 
 
-@pytest.mark.parametrize("name", ["deep_convnet", "resnet20", "vgg_small"])
+@pytest.mark.parametrize(
+    "name",
+    ["deep_convnet", "resnet20", "vgg_small", "alexnet_small", "mobilenet_small", "two_layer"],
+)
 def test_healthy_large_networks_have_no_findings(name):
     model = model_of(getattr(dfs.networks, name)(), optimizers.Adam())
     x = X[:128, :, ::2, ::2] if name == "vgg_small" else X[:128]

@@ -23,7 +23,7 @@ from ._pictures import read_image
 from ._version import __version__
 from .config import set_num_threads, show_config
 from .inspection.diagnose import diagnose
-from .losses import CrossEntropy
+from .losses import CrossEntropy, MeanSquaredError
 from .model import Model
 from .random import set_seed
 from .saving import CheckpointError
@@ -354,7 +354,8 @@ def _plan(options: argparse.Namespace, given: Sequence[str]) -> None:
     if options.threads:
         set_num_threads(options.threads)
     if options.model in networks.__all__:
-        model = Model(getattr(networks, options.model)(), CrossEntropy(), "adam")
+        loss = MeanSquaredError() if options.model == "autoencoder" else CrossEntropy()
+        model = Model(getattr(networks, options.model)(), loss, "adam")
         shape = options.input or (1, 28, 28)
     elif Path(options.model).exists():
         model, shape = load(options.model), options.input
