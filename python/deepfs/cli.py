@@ -1,4 +1,4 @@
-"""The command line interface ``deepfs``: train, evaluate, predict, info."""
+"""The command line interface ``deepfs``: train, evaluate, predict, plan, diagnose, info."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from ._load import load
 from ._pictures import read_image
 from ._version import __version__
 from .config import set_num_threads, show_config
-from .losses import CrossEntropy
+from .inspection.diagnose import diagnose
+from .losses import CrossEntropy, MeanSquaredError
 from .model import Model
 from .random import set_seed
 from .saving import CheckpointError
@@ -156,6 +157,30 @@ def _parser() -> Parser:
     predict.add_argument("--invert", action="store_true",
                          help="invert dark digits on a light background, since training images are "
                          "light on dark")  # fmt: skip
+
+    plan = command("plan", _plan, "Predict memory and time of a training.")
+    plan.add_argument("model", metavar="MODEL_OR_NETWORK",
+                      help=f"file that train saved, or {', '.join(networks.__all__)}")  # fmt: skip
+    plan.add_argument("--batch-size", type=_count, default=100, metavar="N",
+                      help="images per step (default: 100)")  # fmt: skip
+    plan.add_argument("--samples", type=_count, default=None, metavar="N",
+                      help="images of an epoch, for its time (default: none)")  # fmt: skip
+    plan.add_argument("--input", type=_shape, default=None, metavar="C,H,W",
+                      help="shape of an image (default: the model's, or 1,28,28)")  # fmt: skip
+    plan.add_argument("--threads", type=_count, default=None, metavar="N",
+                      help="number of threads (default: all processors)")  # fmt: skip
+
+    doctor = command("diagnose", _diagnose, "Find out why a saved model does not learn.")
+    doctor.epilog = "The exit status is 1 if there are findings."
+    doctor.add_argument("model", metavar="MODEL", help="file that train saved, or a checkpoint")
+    doctor.add_argument("dataset", choices=DATASETS, metavar="DATASET",
+                        help=f"data set with training images: {', '.join(DATASETS)}")  # fmt: skip
+    doctor.add_argument("--data", default=None, metavar="FOLDER",
+                        help="folder with the data set (default: download it once)")  # fmt: skip
+    doctor.add_argument("--batch-size", type=_count, default=32, metavar="N",
+                        help="images per step of the trial (default: 32)")  # fmt: skip
+    doctor.add_argument("--threads", type=_count, default=None, metavar="N",
+                        help="number of threads (default: all processors)")  # fmt: skip
     command("info", _info, "Show versions, instruction set and threads.")
     return parser
 
@@ -178,6 +203,10 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"must be a number, got {text!r}") from None
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    return tuple(_count(part) for part in text.split(","))
 
 
 def _data(name: str, folder: str | None) -> Any:
@@ -319,6 +348,32 @@ def _predict(options: argparse.Namespace, given: Sequence[str]) -> None:
                 p = np.array([1 - p[0], p[0]])
             best = p.argsort()[::-1][:3]
             print(f"{title}: " + "  ".join(f"{_class(options.model, k)} {p[k]:.2%}" for k in best))
+
+
+def _plan(options: argparse.Namespace, given: Sequence[str]) -> None:
+    if options.threads:
+        set_num_threads(options.threads)
+    if options.model in networks.__all__:
+        loss = MeanSquaredError() if options.model == "autoencoder" else CrossEntropy()
+        model = Model(getattr(networks, options.model)(), loss, "adam")
+        shape = options.input or (1, 28, 28)
+    elif Path(options.model).exists():
+        model, shape = load(options.model), options.input
+    else:
+        raise FileNotFoundError(
+            f"there is no file {options.model!r}, and networks are {', '.join(networks.__all__)}"
+        )
+    print(model.plan(options.batch_size, options.samples, shape))
+
+
+def _diagnose(options: argparse.Namespace, given: Sequence[str]) -> int:
+    if options.threads:
+        set_num_threads(options.threads)
+    model = load(options.model)
+    (x, y), _ = _data(options.dataset, options.data)
+    found = diagnose(model, x, y, batch_size=options.batch_size)
+    print(found.table(), repr(found), sep="\n\n")
+    return 0 if found.healthy else 1
 
 
 def _class(model: str, k: int) -> str:
