@@ -73,6 +73,11 @@ def test_autoencoder(example):
     assert names["network_error"] < 0.85 * names["pca_error"] < 0.2 * names["noise_error"]
 
 
+def test_transfer(example):
+    found = example("transfer.py")["found"]
+    assert found["new head"][0] > found["from scratch"][0] + 0.03
+
+
 def test_resnet_cifar10(example, tmp_path):
     main = example("resnet_cifar10.py")["main"]
     assert (tmp_path / "resnet_cifar10_run").is_dir()
