@@ -74,7 +74,8 @@ def test_activations_are_what_training_takes_from_the_store():
 
 def test_twice_the_batch_takes_about_twice_the_memory(quick):
     model = model_of(dfs.networks.mini_convnet())
-    one, two = (model.plan(n, in_shape=(1, 28, 28)).memory for n in (32, 64))
+    with dfs.threads(1):  # workspaces of several differ with the processors that are free
+        one, two = (model.plan(n, in_shape=(1, 28, 28)).memory for n in (32, 64))
     assert two["activations"] == pytest.approx(2 * one["activations"], rel=0.15)
     assert two["batch"] == 2 * one["batch"]
 
