@@ -23,6 +23,7 @@ from ._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from . import (
+        build,
         callbacks,
         config,
         datasets,
@@ -52,6 +53,7 @@ __all__ = [
     "Graph",
     "History",
     "Model",
+    "build",
     "callbacks",
     "col2im",
     "config",
