@@ -72,7 +72,8 @@ def command() -> Any:
             else:
                 need_compiler(self.compiler.compiler_so[0])
                 if self.spoken is not None:
-                    self.compiler.spawn = self.spawn_quietly
+                    # newer versions of setuptools use `call`
+                    self.compiler.spawn = self.compiler.call = self.run_quietly
             # the folders of this machine's Python have no place in a wheel for others
             for name in ("linker_so", "linker_exe"):
                 kept = getattr(self.compiler, name, None) or []
@@ -86,11 +87,13 @@ def command() -> Any:
                 extension.extra_link_args += further_flags()
             super().build_extensions()
 
-        def spawn_quietly(self, words: list[str], **options: Any) -> None:
+        def run_quietly(
+            self, words: list[str], *, env: dict[str, str] | None = None, **options: Any
+        ) -> None:
             """Run the compiler; keep what it says."""
             from setuptools.errors import CompileError
 
-            done = subprocess.run(words, capture_output=True, text=True, errors="replace")
+            done = subprocess.run(words, capture_output=True, text=True, errors="replace", env=env)
             self.spoken.append(done.stderr)
             if done.returncode:
                 raise CompileError(f"{words[0]} failed:\n{done.stderr}")
@@ -130,9 +133,9 @@ def command() -> Any:
                     return compile_flags, link_flags
             rule = "*" * 78
             print(
-                f"{rule}\nWARNING: this compiler has no OpenMP. deepfs is built SERIAL: it will use "
-                f"one thread.\nInstall OpenMP (libgomp, or libomp on macOS) and build again for "
-                f"more.\n{rule}",
+                f"{rule}\nWARNING: this compiler has no OpenMP. deepfs is built SERIAL: it will "
+                f"use one thread.\nInstall OpenMP (libgomp, or libomp on macOS) and build again "
+                f"for more.\n{rule}",
                 file=sys.stderr,
             )
             return [], []

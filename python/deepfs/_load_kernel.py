@@ -114,7 +114,7 @@ def build(source: Path, folder: Path | None, result: Path) -> None:
     """Compile one file; raise RuntimeError with the words of Cython or the compiler."""
     from Cython.Compiler.Errors import CompileError as TranslationError
     from setuptools import Distribution
-    from setuptools.errors import BaseError
+    from setuptools.errors import BaseError, CCompilerError
 
     from ._compiler import command
 
@@ -128,7 +128,7 @@ def build(source: Path, folder: Path | None, result: Path) -> None:
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
             made.ensure_finalized()
             made.run()
-    except (BaseError, TranslationError) as error:
+    except (BaseError, CCompilerError, TranslationError) as error:
         words = said.getvalue().strip() if isinstance(error, TranslationError) else str(error)
         raise RuntimeError(f"build.load could not compile {source.name}: {words}") from None
 
