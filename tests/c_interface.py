@@ -12,10 +12,11 @@ from pathlib import Path
 
 import cnn_core
 
-PUBLIC = """
-    activation activation_functions add batch_norm conv gemm group_norm im2col memory optimizer_rule
-    random reduce simd softmax threads transpose types vmath
-""".split()
+PUBLIC = [
+    *("activation", "activation_functions", "add", "batch_norm", "conv", "gemm", "group_norm"),
+    *("im2col", "memory", "optimizer_rule", "random", "reduce", "simd", "softmax", "threads"),
+    *("transpose", "types", "vmath"),
+]
 SIZES = {
     "int": ctypes.c_int,
     "bint": ctypes.c_int,

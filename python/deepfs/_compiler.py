@@ -37,7 +37,8 @@ def command() -> Any:
     class BuildKernels(build_ext):
         """Translate and compile kernels, several files at a time."""
 
-        spoken: list[str] | None = None  # what the compiler said, if nobody reads its output
+        quiet = False  # nobody reads what the compiler prints
+        parallel: Any
 
         def finalize_options(self) -> None:
             super().finalize_options()
@@ -71,7 +72,7 @@ def command() -> Any:
                 self.use_clang_cl()
             else:
                 need_compiler(self.compiler.compiler_so[0])
-                if self.spoken is not None:
+                if self.quiet:
                     # newer versions of setuptools use `call`
                     self.compiler.spawn = self.compiler.call = self.run_quietly
             # the folders of this machine's Python have no place in a wheel for others
@@ -90,11 +91,10 @@ def command() -> Any:
         def run_quietly(
             self, words: list[str], *, env: dict[str, str] | None = None, **options: Any
         ) -> None:
-            """Run the compiler; keep what it says."""
+            """Run the compiler; put what it says into the error."""
             from setuptools.errors import CompileError
 
             done = subprocess.run(words, capture_output=True, text=True, errors="replace", env=env)
-            self.spoken.append(done.stderr)
             if done.returncode:
                 raise CompileError(f"{words[0]} failed:\n{done.stderr}")
 

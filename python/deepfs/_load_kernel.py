@@ -122,7 +122,7 @@ def build(source: Path, folder: Path | None, result: Path) -> None:
     kernels = Kernels("", folder or source.parent, [source], source.parent / "c", only=core.level)
     made: Any = command()(Distribution({"name": source.stem, "ext_modules": kernels.extensions()}))
     made.build_lib, made.build_temp = str(result), str(source.parent / "temp")
-    made.spoken = []
+    made.quiet = True
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
