@@ -1,7 +1,10 @@
 """The C interface: what other packages compile against is frozen, and works from outside."""
 
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -250,3 +253,29 @@ def test_denormal_numbers_are_zero_on_each_thread(outside, several):
     outside.visits(times, tiny, 1e9)
     assert not tiny.any()
     assert np.float32(1.2e-38) * np.float32(0.5) > 0  # the caller's mode is put back
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_parallel_works_in_a_forked_process(outside):
+    code = f"""if 1:
+        import os, sys
+        from importlib.machinery import ExtensionFileLoader as Loader
+        from importlib.util import module_from_spec, spec_from_file_location
+        import numpy as np
+        from cnn_core import threads
+        path = {outside.__file__!r}
+        spec = spec_from_file_location("c_api", path, loader=Loader("c_api", path))
+        module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+        threads.set_num_threads(2)
+        threads.set_break_even(0)
+        sizes = np.zeros(100, np.intp)
+        module.part_sizes(sizes, 1e9)
+        child = os.fork()
+        if child == 0:
+            module.part_sizes(sizes, 1e9)
+            os._exit(int(sizes[0] != 100))
+        sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], timeout=60, check=False)
+    assert done.returncode == 0

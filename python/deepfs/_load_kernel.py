@@ -125,11 +125,12 @@ def build(source: Path, folder: Path | None, result: Path) -> None:
     made.quiet = True
     said = io.StringIO()
     try:
-        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
             made.ensure_finalized()
             made.run()
     except (BaseError, CCompilerError, TranslationError) as error:
         words = said.getvalue().strip() if isinstance(error, TranslationError) else str(error)
+        words = words.replace(str(source.parent), str(folder or "text"))
         raise RuntimeError(f"build.load could not compile {source.name}: {words}") from None
 
 
