@@ -52,6 +52,7 @@ ORDER = """
     inspector
     model
     _load _command cross_validation sklearn
+    commands
     cli
     __main__ __init__
 """
