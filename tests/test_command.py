@@ -224,7 +224,8 @@ def test_a_reader_that_goes_away_does_not_end_a_training(redirect, tmp_path):
 @posix
 def test_other_commands_end_quietly_without_a_reader(tmp_path):
     assert main([*TRAIN, "--epochs", "1", "--out", str(tmp_path)]) == 0
-    np.save(tmp_path / "many.npy", np.zeros((20_000, 28, 28), "u1"))
+    digits = (dfs.datasets.mnist_mini()[1][0][:, 0] * 255).astype("u1")
+    np.save(tmp_path / "many.npy", np.tile(digits, (20, 1, 1)))
     arguments = ["predict", tmp_path / MODEL, tmp_path / "many.npy"]
     with start(*arguments) as process:
         assert process.stdout.readline().startswith(f"{tmp_path / 'many.npy'}[0]: ")

@@ -128,7 +128,7 @@ REFUSED = {
     "a name": ("x.npy", TypeError, "got text, 'x.npy': read the file first"),
     "none": (None, TypeError, "inputs as an array, got None"),
     "set": ({1, 2}, TypeError, "got a set, which has no order"),
-    "samples": (Samples(), TypeError, r"a data set, .*np\.stack\(\[sample for sample, \*_ in data"),
+    "samples": (Samples(), TypeError, r"a data set, .*Samples: deepfs\.data\.Loader\(data\)"),
     "loader": (Batches(), TypeError, r"an iterable, .*train with fit\(batches\)"),
     "masked": (
         np.ma.masked_equal(X * [[0], [0], [1], [1], [1], [1]], 1.0),

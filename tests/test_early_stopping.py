@@ -1,5 +1,7 @@
 """EarlyStopping and what it monitors: Keras's rule, the weights of the best epoch, refusals."""
 
+import signal
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -209,3 +211,17 @@ def test_names_whose_average_is_measured():
 def test_refuses(settings, message):
     with pytest.raises((TypeError, ValueError), match=message):
         EarlyStopping(**settings)
+
+
+def test_the_best_weights_come_back_after_ctrl_c(data):
+    def press(batch, logs):
+        if model.steps == 5:
+            signal.raise_signal(signal.SIGINT)
+
+    model, says = small_model(), Says([1, 2, 3], data[0])
+    callbacks = [says, EarlyStopping("score", mode="min", patience=9),
+                 LambdaCallback(on_train_batch_end=press)]  # fmt: skip
+    history = model.fit(*data, 4, 3, verbose=0, callbacks=callbacks)
+    assert history.interrupted
+    assert len(says.answers) == 2
+    assert_array_equal(model.predict(data[0]), says.answers[0])

@@ -1,6 +1,7 @@
 """Folders of pictures: classes, sizes, modes, and every way in which files can be wrong."""
 
 import os
+import sys
 import warnings
 
 import numpy as np
@@ -255,3 +256,10 @@ def test_a_camera_turns_its_pictures(tmp_path):
     with warnings.catch_warnings(action="error"):
         pictures = from_directory(tmp_path)
     assert pictures[0][0].shape == pictures.image_shape == (1, 8, 6)
+
+
+def test_without_pillow_the_line_that_installs_it_is_said(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    monkeypatch.setitem(sys.modules, "PIL.Image", None)
+    with pytest.raises(ImportError, match=r"pip install 'deepfs\[images\]'"):
+        from_directory(folder)

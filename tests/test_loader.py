@@ -102,6 +102,18 @@ def test_weights_and_class_weights_count():
     assert mine.history["loss"] == theirs.history["loss"]
 
 
+def test_the_range_test_takes_a_loader():
+    x, y = arrays()
+    mine, theirs = model().lr_find(Loader(Samples()), steps=5), model().lr_find(x, y, steps=5)
+    assert_array_equal(mine.losses, theirs.losses)
+
+
+def test_a_data_set_of_samples_is_not_taken_for_batches():
+    with pytest.raises(ValueError, match="as many targets as inputs") as info:
+        model().fit(Samples())
+    assert info.value.__notes__ == ["deepfs.data.Loader(Samples) makes batches of samples"]
+
+
 def test_fit_decides_on_batch_size_and_the_loader_on_the_rest():
     x, y = arrays(10)
     loader, seen = Loader((x, y), 4, shuffle=False, drop_last=True), []
@@ -289,10 +301,11 @@ class Slow(Samples):
 
     def __init__(self, broken=None):
         super().__init__()
-        self.broken, self.threads = broken, set()
+        self.broken, self.threads, self.reads = broken, set(), 0
 
     def __getitem__(self, number):
         self.threads.add(threading.current_thread().name)
+        self.reads += 1
         if number == self.broken:
             raise OSError(f"sample-{number} is gone")
         return super().__getitem__(number)
@@ -302,10 +315,12 @@ def test_samples_are_read_in_another_thread_one_batch_ahead(no_thread_left):
     data = Slow()
     loader = Loader(data, 10, shuffle=False)
     data.threads.clear()
+    data.reads = 0
     reading = iter(loader)
     next(reading)
-    assert data.threads == {"deepfs-loader"}
     reading.close()
+    assert data.threads == {"deepfs-loader"}
+    assert data.reads <= 30  # the first batch, that in the queue, that at hand
 
 
 def test_the_step_that_needs_it_raises_the_error_and_the_state_is_kept(tmp_path, no_thread_left):

@@ -259,3 +259,30 @@ def test_tensorboardx_reads_back_what_it_wrote(tmp_path):
     written = [path.read_bytes() for path in tmp_path.rglob("events*")]
     assert len(written) == 2
     assert all(b"epoch_loss" in content for content in written)
+
+
+@pytest.mark.parametrize("make", [CSVLogger, JSONLogger])
+def test_appended_rows_are_there_once_after_a_resume(make, tmp_path):
+    class Dies(Callback):
+        def on_epoch_end(self, epoch, logs):
+            if (epoch, self.model.steps) in deaths:
+                raise SystemExit
+
+    def run(name, resume):
+        dfs.set_seed(7)
+        fit(make(tmp_path / name, append=True), Dies(), checkpoint=tmp_path / f"{name}-run",
+            checkpoint_every=1, resume=resume)  # fmt: skip
+
+    deaths = []
+    for name in ("whole", "parts"):
+        dfs.set_seed(1)
+        fit(make(tmp_path / name), epochs=2)
+    run("whole", resume=False)
+    for death in ((0, 2), (1, 4), (1, 4)):
+        deaths = [death]
+        with pytest.raises(SystemExit):
+            run("parts", resume=True)
+    deaths = []
+    run("parts", resume=True)
+    assert (tmp_path / "parts").read_bytes() == (tmp_path / "whole").read_bytes()
+    assert len((tmp_path / "parts").read_text().splitlines()) == 5 + (make is CSVLogger)

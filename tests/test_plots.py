@@ -255,7 +255,7 @@ def predicted(model, x):
 def test_names_of_the_model_and_of_the_call(model, mnist):
     (x, y), _ = mnist
     names = [f"digit {k}" for k in range(10)]
-    model.__dict__["class_names"] = names
+    model.class_names = names
     try:
         ax = plots.confusion_matrix(model, x[:50], y[:50])
         assert [tick.get_text() for tick in ax.get_yticklabels()] == names
@@ -265,7 +265,7 @@ def test_names_of_the_model_and_of_the_call(model, mnist):
         own = [f"number {k}" for k in range(10)]
         assert plots.most_confused(model, x, y, names=own)[0][0].startswith("number ")
     finally:
-        del model.__dict__["class_names"]
+        model.class_names = None
     with pytest.raises(ValueError, match="no class_names: give target 'digit 3' as a number"):
         plots.grad_cam(model, x[0], "digit 3")
 

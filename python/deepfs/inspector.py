@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from ._arrays import Shape
 from ._check import number, whole
+from .data.loader import as_loader
 from .inspection.overview import model_html, model_in_words
 from .inspection.summary import print_summary
 from .predictor import Predictor
@@ -17,6 +18,7 @@ from .training.lr_finder import RangeTest, range_test
 from .training.prepare import data_of_copy
 
 if TYPE_CHECKING:
+    from .data.batches import DataSet
     from .inspection.profile import Profile
 
 
@@ -111,8 +113,8 @@ class Inspector(Predictor):
 
     def lr_find(
         self,
-        x: ArrayLike,
-        y: ArrayLike,
+        x: ArrayLike | DataSet,
+        y: ArrayLike | None = None,
         batch_size: int = 32,
         *,
         min_lr: float = 1e-6,
@@ -128,7 +130,7 @@ class Inspector(Predictor):
         Parameters
         ----------
         x, y : array (n, ...)
-            Training inputs and targets.
+            Training inputs and targets; or a `data.Loader` alone.
         batch_size : int
             Samples per step.
         min_lr, max_lr : float
@@ -168,5 +170,5 @@ class Inspector(Predictor):
         if low >= high:
             raise ValueError(f"max_lr must be above min_lr, got {high} and {low}")
         stop = number(stop, "stop", "(1, inf)")
-        data = data_of_copy(self.trainer, x, y)
+        data = data_of_copy(self.trainer, as_loader(x) or x, y)
         return range_test(self.trainer, data, batch_size, np.geomspace(low, high, steps), stop)

@@ -115,7 +115,9 @@ def _refuse_container(given: Any, what: str) -> None:
     if given is None:
         raise TypeError(f"{who} None")
     if isinstance(given, (str, bytes)):
-        raise TypeError(f"{who} text, {str(given)[:60]!r}: read the file first")
+        raise TypeError(
+            f"{who} text, {str(given)[:60]!r}: read the file first, as by deepfs.data.Loader(path)"
+        )
     if hasattr(given, "toarray") and hasattr(given, "nnz"):
         raise TypeError(f"{who} a sparse matrix, {kind}: write {what}.toarray()")
     if isinstance(given, Mapping):
@@ -135,7 +137,7 @@ def _refuse_container(given: Any, what: str) -> None:
         return
     if hasattr(given, "__getitem__") and hasattr(given, "__len__") and not hasattr(given, "shape"):
         raise TypeError(
-            f"{who} a data set, {kind}: np.stack([sample for sample, *_ in data]) makes an array"
+            f"{who} a data set, {kind}: deepfs.data.Loader(data) makes batches of its samples"
         )
     if hasattr(given, "__iter__") and not hasattr(given, "shape"):
         raise TypeError(

@@ -3,8 +3,6 @@
 They need scikit-learn: ``pip install deepfs[sklearn]``.
 """
 
-from __future__ import annotations
-
 try:
     import sklearn as _sklearn  # noqa: F401
 except ImportError as _error:

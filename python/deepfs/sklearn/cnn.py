@@ -104,7 +104,7 @@ class CNNRegressor(Convolutional, Regressor):
     --------
     >>> import numpy as np
     >>> X = np.random.default_rng(0).random((200, 64))
-    >>> y = X[:, :32].mean(axis=1) - X[:, 32:].mean(axis=1)  # upper half less lower half
+    >>> y = X[:, :32].sum(axis=1) - X[:, 32:].sum(axis=1)  # upper half less lower half
     >>> bright = CNNRegressor((4,), input_shape=(1, 8, 8), learning_rate_init=0.01, random_state=0)
     >>> bright.fit(X, y).score(X, y) > 0.8
     True

@@ -253,9 +253,13 @@ def checked_stream(trainer: Trainer, x: Any, y: Any, steps_per_epoch: int | None
             "model.preprocess.fit(x) on an array of training inputs"
         )
     stream = Stream(x, steps_per_epoch, forms(trainer), preprocess)
-    check_batch(trainer, stream.look(), 1)
-    batch = stream.look()
-    check_targets(trainer, DataSet(*batch))
+    try:
+        check_batch(trainer, stream.look(), 1)
+        check_targets(trainer, DataSet(*stream.look()))
+    except (TypeError, ValueError) as error:
+        if hasattr(x, "__getitem__") and not isinstance(x, (list, tuple)):  # of samples
+            error.add_note(f"deepfs.data.Loader({type(x).__name__}) makes batches of samples")
+        raise
     return stream
 
 
