@@ -57,9 +57,8 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print one line, with the nearest word if one was misspelt, and exit with 2."""
         found = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
-        if found:
-            if not message.endswith("?"):  # it has been said
-                message += near(found[1], re.findall(r"[\w-]+", found[2]))
+        if found and not message.endswith("?"):  # it has not been said yet
+            message += near(found[1], re.findall(r"[\w-]+", found[2]))
         if "required: COMMAND" in message:
             message += f": {', '.join(self._commands())}"
         line = printable(" ".join(message.split()))

@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import augment
 
+AFFINE: dict[str, Any] = {"degrees": 10.0, "translate": 0.1, "scale": (0.9, 1.1)}
 # What a name makes of images with a shorter side of so many pixels, and settings of its own.
 AUGMENTATIONS: dict[str, Callable[..., Any]] = {
     "flip": lambda side, **own: augment.RandomHorizontalFlip(**own),
@@ -14,9 +15,7 @@ AUGMENTATIONS: dict[str, Callable[..., Any]] = {
     "alternating_flip": lambda side, **own: augment.AlternatingFlip(**own),
     # an eighth: 4 of 32, as He et al. 2015
     "crop": lambda side, **own: augment.RandomCrop(**{"padding": max(1, side // 8)} | own),
-    "affine": lambda side, **own: augment.RandomAffine(
-        **{"degrees": 10.0, "translate": 0.1, "scale": (0.9, 1.1)} | own
-    ),
+    "affine": lambda side, **own: augment.RandomAffine(**AFFINE | own),
     "color_jitter": lambda side, **own: augment.ColorJitter(
         **{"brightness": 0.2, "contrast": 0.2} | own
     ),
@@ -46,7 +45,8 @@ def augmentations_of(names: Sequence[Any], shape: Sequence[int]) -> list[Any]:
     """Return the augmentations of names, or of tables of a name and settings."""
     side, made = min(shape[1:]), []
     for each in names:
-        table = dict(each) if isinstance(each, dict) else {"name": each}
-        pairs = {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}
-        made.append(AUGMENTATIONS[pairs.pop("name")](side, **pairs))
+        table: dict[str, Any] = dict(each) if isinstance(each, dict) else {"name": each}
+        own = {key: tuple(value) if isinstance(value, list) else value
+               for key, value in table.items() if key != "name"}  # fmt: skip
+        made.append(AUGMENTATIONS[table["name"]](side, **own))
     return made

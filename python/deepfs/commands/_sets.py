@@ -126,7 +126,9 @@ def images_of(name: str, recipe: Any) -> Images:
     first = opened(folders["training"], size, colors, None)
     names = tuple(first.class_names or ())
     if len(names) < 2:
-        raise ValueError(f"{folders['training']} must have at least 2 classes, got only {names[0]!r}")
+        raise ValueError(
+            f"{folders['training']} must have at least 2 classes, got only {names[0]!r}"
+        )
     c, h, w = first.image_shape
     if size is None and max(h, w) > LARGEST:
         raise ValueError(
@@ -184,9 +186,11 @@ def images_for(model: Any, path: str, name: str, root: str | None) -> tuple[str,
     if name in DATASETS:
         expected, shape = model.network.in_shape or (), SHAPES.get(name, GREY)
         if len(expected) == 3 and expected != shape:
-            raise ValueError(f"{path} takes images of {by(expected)}, those of {name} are {by(shape)}")
+            raise ValueError(
+                f"{path} takes images of {by(expected)}, those of {name} are {by(shape)}"
+            )
         x, y = arrays_of(name, root)[1]
-        names = CLASSES.get(name, datasets.MNIST_CLASSES)
+        names: Any = CLASSES.get(name, datasets.MNIST_CLASSES)
         told, data = f"test images of {name}", Loader((x, y), class_names=names)
     else:
         if root is not None:
@@ -214,7 +218,7 @@ def images_for(model: Any, path: str, name: str, root: str | None) -> tuple[str,
 
 def image_shape(model: Any, path: str, who: str) -> tuple[int, int, int]:
     """Return the shape of the images that a model takes."""
-    shape = model.network.in_shape or ()
+    shape: Any = model.network.in_shape or ()
     if len(shape) != 3:
         raise ValueError(f"{path} takes inputs of shape {shape}, {who} needs images")
     return (shape[0], shape[1], shape[2])

@@ -60,12 +60,10 @@ def size(value: Any) -> tuple[int, int]:
     sides = value.lower().split("x") if isinstance(value, str) else value
     sides = [*sides] if isinstance(sides, (list, tuple)) else [sides]
     try:
-        sides = [count(side) for side in sides]
-        h, w = sides * 2 if len(sides) == 1 else sides
+        found = [count(side) for side in sides]
+        h, w = found * 2 if len(found) == 1 else found
     except (Refused, ValueError):
-        raise Refused(
-            f"must be N, or HxW in pixels, such as 64 or 48x64, got {value!r}"
-        ) from None
+        raise Refused(f"must be N, or HxW in pixels, such as 64 or 48x64, got {value!r}") from None
     return h, w
 
 
@@ -106,7 +104,7 @@ def one_of(known: Sequence[str], instead: Mapping[str, str] | None = None) -> Ca
 
 
 def augmentations(value: Any) -> list[Any]:
-    """Return names of augmentations, of ``flip,crop`` or a list; tables have their settings, too."""
+    """Return augmentations, of ``flip,crop`` or a list of names, and of tables with settings."""
     found = value.split(",") if isinstance(value, str) else value
     if not isinstance(found, list):
         raise Refused(f"must be names such as flip,crop, got {value!r}")

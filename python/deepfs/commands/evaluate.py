@@ -24,7 +24,7 @@ def evaluate(options: argparse.Namespace, given: Sequence[str]) -> None:
     print(f"{printable(options.model)} on {data.samples:,} {printable(told)}, "
           f"{speed:,.0f} images/s")  # fmt: skip
     if options.report:
-        print(f"\n{measured}")
+        print("", *map(printable, str(measured).splitlines()), sep="\n")
         return
     for name, value in measured.items():
         print(f"{name:<9} {value:.2%}" if name == "accuracy" else f"{name:<9} {value:.4f}")

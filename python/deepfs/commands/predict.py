@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import plots
 from .._arrays import Array
-from .._command import printable
+from .._command import printable, say
 from .._load import load
 from .._pictures import read_image
 from ..datasets import FASHION_MNIST_CLASSES
@@ -31,6 +31,7 @@ def predict(options: argparse.Namespace, given: Sequence[str]) -> None:
     model = load(options.model)
     shape = image_shape(model, options.model, "predict")
     shown: list[tuple[Array, str]] = []
+    count = 0
     for name in files_of(options.images):
         images = read_image(name, *shape)
         images = 1 - images if options.invert else images
@@ -46,12 +47,15 @@ def predict(options: argparse.Namespace, given: Sequence[str]) -> None:
             best = p.argsort(kind="stable")[::-1][: options.top]
             told = [f"{class_name(model, options.model, k)} {p[k]:.2%}" for k in best]
             print(f"{title}: " + "  ".join(told))
+            count += 1
             if options.plot is not None and len(shown) < MOST:
                 shown.append((images[number], told[0]))
     if options.plot is not None:
         axes = plots.images(np.stack([image for image, _ in shown]),
                             titles=[told for _, told in shown], count=MOST)  # fmt: skip
         np.asarray(axes).flat[0].figure.savefig(options.plot)
+        if count > MOST:
+            say(f"deepfs predict: {options.plot} has the first {MOST} of {count:,} images")
 
 
 def files_of(names: Sequence[str]) -> Iterator[str]:

@@ -24,10 +24,10 @@ from ..random import set_seed
 from ..saving.checkpoints import Checkpoints, paths_in
 from ._augment import augmentations_of
 from ._recipe import Recipe, as_toml, optimizer_of, recipe_of
-from ._sets import DATASETS, Images, by, images_of
+from ._sets import Images, by, images_of
 
 # Defaults of what does not depend on the images.
-DEFAULTS = {"dataset": "mnist_mini", "optimizer": {"name": "adam"}, "epochs": 10, "seed": 0}
+DEFAULTS: Recipe = {"dataset": "mnist_mini", "optimizer": {"name": "adam"}, "epochs": 10, "seed": 0}
 SMALL, MIDDLE = 48, 96  # sides in pixels up to which mini_convnet and resnet20 are the default
 HELD, HELD_TO_CHOOSE = 0.2, 0.1  # shares for validation: of a folder; beside test images
 
@@ -62,7 +62,8 @@ def train(options: argparse.Namespace, given: Sequence[str]) -> int:
     started = time.monotonic()
     try:
         history = model.fit(
-            *data.given, epochs=recipe["epochs"], **data.validation, callbacks=hooks,
+            *data.given, recipe["batch_size"], recipe["epochs"], callbacks=hooks,
+            validation_data=data.validation, validation_split=recipe["validation_split"] or None,
             checkpoint=folder, resume=True,
         )  # fmt: skip
     except FloatingPointError as error:
@@ -100,8 +101,10 @@ def train(options: argparse.Namespace, given: Sequence[str]) -> int:
     lines = [f"deepfs predict {file} IMAGE.png"]
     if "test" in images.parts:
         name = recipe["dataset"]
-        name = name if name in DATASETS else shlex.quote(printable(name))
-        lines.insert(0, f"deepfs evaluate {file} {name}")
+        command = f"deepfs evaluate {file} {shlex.quote(printable(name))}"
+        if "data" in recipe:
+            command += f" --data {shlex.quote(printable(recipe['data']))}"
+        lines.insert(0, command)
     print("\n".join(f"{'next:' if not i else '':<5}  {line}" for i, line in enumerate(lines)))
     return 0
 
@@ -169,18 +172,15 @@ class Data:
         self.parts, size, share = images.parts, recipe["batch_size"], recipe["validation_split"]
         source, self.names = images.parts["training"], images.class_names
         self.training = Loader(source, size, augment=augment)
-        self.given: tuple[Any, ...] = (self.training,)
+        self.given: tuple[Any, Any] = (self.training, None)
         if not images.is_folder and not augment:
-            self.given = (*source, size)
+            self.given = source
         self.rest: Loader | None = None
-        self.validation: dict[str, Any] = {}
         if share:
             _, numbers, _ = validation_numbers(self.training, share, True, self.names)
             self.rest = self.training.subset(numbers)
-            self.validation = {"validation_split": share}
-        for part in ("validation", "test"):
-            if part in self.parts and not self.validation:
-                self.validation = {"validation_data": self.of(part)}
+        known = [self.of(part) for part in ("validation", "test") if part in self.parts]
+        self.validation = known[0] if known and not share else None
 
     def of(self, part: str) -> Any:
         """Return validation or test images."""
@@ -243,10 +243,14 @@ def callbacks_of(recipe: Recipe, path: Path) -> list[callbacks.Callback]:
 def tell(hook: callbacks.Callback) -> None:
     """Print what a callback has done."""
     if isinstance(hook, callbacks.EarlyStopping) and hook.best_epoch is not None:
-        stopped = "" if hook.stopped_epoch is None else f"stopped after {hook.stopped_epoch + 1}; "
-        print(f"{stopped}weights of epoch {hook.best_epoch + 1}, {hook.monitor} {hook.best:.4f}")
+        stopped = ""
+        if hook.stopped_epoch is not None:
+            stopped = f"stopped after epoch {hook.stopped_epoch + 1}, "
+        print(f"{stopped}best weights of epoch {hook.best_epoch + 1}: "
+              f"{hook.monitor} {hook.best:.4f}")  # fmt: skip
     if isinstance(hook, callbacks.ModelCheckpoint) and hook.best is not None:
-        print(f"{hook.monitor} {hook.best:.4f} saved as {printable(hook.best_model_path)}")
+        print(f"best model, {hook.monitor} {hook.best:.4f}, saved as "
+              f"{printable(hook.best_model_path)}")  # fmt: skip
     if isinstance(hook, callbacks.CSVLogger):
         print(f"log of the epochs in {printable(hook.filename)}")
 
