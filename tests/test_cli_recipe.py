@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import deepfs as dfs
 from deepfs import augment, schedules
@@ -12,6 +13,8 @@ from deepfs.cli import main
 from deepfs.commands import _recipe
 from deepfs.commands._augment import ALIASES, AUGMENTATIONS, augmentations_of
 from deepfs.commands._recipe import SCHEDULES, as_toml, toml_value
+
+PAGE = Path(__file__).parents[1] / "docs" / "command_line.md"
 
 
 def dumped(capsys, *arguments):
@@ -64,6 +67,20 @@ def test_options_have_precedence_over_the_file(tmp_path, capsys):
     assert (found["epochs"], found["batch_size"], found["augment"]) == (4, 7, ["flip"])
     assert found["optimizer"]["lr"] == 0.25
     assert found["schedule"] == {"name": "step", "every": 2}
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason="the tests stand alone")
+def test_the_file_of_the_page(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name in "ab":
+        Path("pictures", name).mkdir(parents=True)
+        Image.new("RGB", (20, 30)).save(f"pictures/{name}/1.png")
+    text = PAGE.read_text("utf-8").split("```toml\n")[1].split("```")[0]
+    Path("run.toml").write_text(text)
+    found = dumped(capsys, "--config", "run.toml", "--set", "optimizer.lr=0.01")
+    wanted = tomllib.loads(text)
+    wanted["optimizer"]["lr"], wanted["image_size"] = 0.01, [64, 64]
+    assert {key: found[key] for key in wanted} == wanted
 
 
 def test_values_of_set():
