@@ -47,18 +47,16 @@ decoder = L.Sequential(
     ],
     name="decoder",
 )
-batch_size, epochs = 100, 8 if quick else 10
-schedule = dfs.schedules.OneCycle(5e-3, total=epochs * -(-len(x) // batch_size))
 model = dfs.Model(
     # in training, the first layer adds new noise to each batch; in prediction, none
     L.Sequential([L.GaussianNoise(deviation), encoder, decoder]),
     loss="mean_squared_error",
-    optimizer=dfs.optimizers.Adam(schedule),
+    optimizer=dfs.optimizers.Adam(dfs.schedules.OneCycle(5e-3)),
     seed=0,
 )
 
 
-model.fit(x, x, batch_size=batch_size, epochs=epochs)
+model.fit(x, x, batch_size=100, epochs=8 if quick else 10)
 
 # PCA: the eigenvectors of the covariance of clean images, of the largest eigenvalues.
 clean = x.reshape(len(x), -1)

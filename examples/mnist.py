@@ -31,10 +31,9 @@ network = L.Sequential(
         L.Dense(10),  # logits: the loss contains the softmax
     ]
 )
-batch_size, epochs = 100, 5
-schedule = dfs.schedules.OneCycle(1e-2, total=epochs * len(x) // batch_size)
-model = dfs.Model(network, loss="cross_entropy", optimizer=dfs.optimizers.Adam(schedule), seed=0)
-model.fit(x, y, batch_size=batch_size, epochs=epochs, validation_data=(x_test, y_test))
+optimizer = dfs.optimizers.Adam(dfs.schedules.OneCycle(1e-2))
+model = dfs.Model(network, loss="cross_entropy", optimizer=optimizer, seed=0)
+model.fit(x, y, batch_size=100, epochs=5, validation_data=(x_test, y_test))
 accuracy = model.evaluate(x_test, y_test)["accuracy"]
 print(f"{accuracy:.2%} of {len(y_test)} test images are right")
 

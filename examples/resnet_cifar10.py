@@ -44,7 +44,7 @@ def main(arguments):
         drop_last=True,
     )
     optimizer = dfs.optimizers.Nesterov(
-        dfs.schedules.OneCycle(0.4 if not quick else 0.1), weight_decay=5e-4
+        dfs.schedules.OneCycle(0.1 if quick else 0.2), weight_decay=5e-4
     )
     model = dfs.Model(dfs.networks.resnet20(), "cross_entropy", optimizer, seed=0)
     model.fit(

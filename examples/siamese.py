@@ -84,10 +84,9 @@ def contrastive(differences, same):
 
 known, unseen = signs(200 if quick else 400), signs(50)
 inputs, same = pairs(known, 8_000 if quick else 30_000)
-batch_size, epochs = 64, 4 if quick else 8
-schedule = dfs.schedules.OneCycle(3e-3, total=epochs * -(-len(same) // batch_size))
-model = dfs.Model(network, contrastive, dfs.optimizers.Adam(schedule), seed=0)
-model.fit(inputs, same, batch_size=batch_size, epochs=epochs)
+optimizer = dfs.optimizers.Adam(dfs.schedules.OneCycle(3e-3))
+model = dfs.Model(network, contrastive, optimizer, seed=0)
+model.fit(inputs, same, batch_size=64, epochs=4 if quick else 8)
 
 
 def by_network(inputs):

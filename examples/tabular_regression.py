@@ -35,28 +35,26 @@ def friedman(rows):
 x, y = friedman(4_000 if quick else 20_000)
 x_test, y_test = friedman(2_000)
 
-# Mean 0 and deviation 1, measured on the training rows only: test rows must stay unknown.
-# Without it, the column of the largest numbers would rule every unit of the first layer.
-mean, deviation = x.mean(axis=0), x.std(axis=0)
-x, x_test = (x - mean) / deviation, (x_test - mean) / deviation
 y_mean, y_deviation = y.mean(), y.std()
 
 network = L.Sequential([L.Dense(64), L.ReLU(), L.Dense(64), L.ReLU(), L.Dense(1)])
-batch_size, epochs = 64, 30 if quick else 20
-schedule = dfs.schedules.Cosine(3e-3, total=epochs * -(-len(x) // batch_size))
 model = dfs.Model(
     network,
     loss="mean_squared_error",
-    optimizer=dfs.optimizers.AdamW(schedule, weight_decay=1e-2),
+    optimizer=dfs.optimizers.AdamW(dfs.schedules.Cosine(3e-3), weight_decay=1e-2),
+    # Mean 0 and deviation 1 for each column, measured on the training rows alone. Without it, the
+    # column of the largest numbers would rule every unit of the first layer.
+    preprocess=dfs.preprocessing.Standardize(per="feature"),
     seed=0,
 )
-model.fit(x, (y - y_mean) / y_deviation, batch_size=batch_size, epochs=epochs)
+model.fit(x, (y - y_mean) / y_deviation, batch_size=64, epochs=30 if quick else 20)
 predicted = model.predict(x_test) * y_deviation + y_mean
 
 # The baseline: the line of least squares through the same rows.
+scale = model.preprocess  # does not change the line, but columns of 1e-3 and 1e6 would its rounding
 ones = np.ones((len(x), 1), np.float32)
-weights = np.linalg.lstsq(np.hstack([x, ones]), y, rcond=None)[0]
-linear = x_test @ weights[:-1] + weights[-1]
+weights = np.linalg.lstsq(np.hstack([scale(x), ones]), y, rcond=None)[0]
+linear = scale(x_test) @ weights[:-1] + weights[-1]
 
 mae, linear_mae = (float(abs(guess - y_test).mean()) for guess in (predicted, linear))
 r2, linear_r2 = (dfs.metrics.r2_score(y_test, guess) for guess in (predicted, linear))

@@ -54,10 +54,9 @@ def block(filters):
 
 
 network = L.Sequential([*block(16), *block(32), *block(32), L.Flatten(), L.Dense(1)])
-batch_size, epochs = 64, 12 if quick else 15
-schedule = dfs.schedules.OneCycle(1e-2, total=epochs * -(-len(x) // batch_size))
-model = dfs.Model(network, "mean_squared_error", dfs.optimizers.Adam(schedule), seed=0)
-model.fit(x, y, batch_size=batch_size, epochs=epochs)
+optimizer = dfs.optimizers.Adam(dfs.schedules.OneCycle(1e-2))
+model = dfs.Model(network, "mean_squared_error", optimizer, seed=0)
+model.fit(x, y, batch_size=64, epochs=12 if quick else 15)
 
 
 def rmse(predicted):

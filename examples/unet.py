@@ -57,10 +57,9 @@ network = dfs.Graph(x_in, L.Conv2D(len(names), 1)(h))  # logits of each pixel
 
 x, y = shapes(600 if quick else 4_000)
 x_test, y_test = shapes(200)
-batch_size, epochs = 20, 8 if quick else 12
-schedule = dfs.schedules.OneCycle(1e-2, total=epochs * len(x) // batch_size)
-model = dfs.Model(network, "cross_entropy", dfs.optimizers.Adam(schedule), seed=0)
-model.fit(x, y, batch_size=batch_size, epochs=epochs)
+optimizer = dfs.optimizers.Adam(dfs.schedules.OneCycle(1e-2))
+model = dfs.Model(network, "cross_entropy", optimizer, seed=0)
+model.fit(x, y, batch_size=20, epochs=8 if quick else 12)
 
 
 def iou(answers):

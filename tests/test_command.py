@@ -67,11 +67,13 @@ def test_version(capsys):
     assert capsys.readouterr().out == f"deepfs {dfs.__version__}\n"
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["evaluate"], ["predict"], ["info"]])
+@pytest.mark.parametrize(
+    "command", ["", "train", "evaluate", "predict", "plan", "diagnose", "info"]
+)
 def test_the_help_fits_80_columns(command, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit) as stopped:
-        main([*command, "--help"])
+        main([*command.split(), "--help"])
     assert stopped.value.code == 0
     assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
 

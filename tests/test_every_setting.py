@@ -35,14 +35,15 @@ NEEDED = {  # arguments without which there is none
     "start": 2, "size": 2, "cropping": 1, "losses": (losses.Huber(),),
     "scale": 2.0, "mean": 0.5, "steps": [preprocessing.Rescale(2)], "transforms": augment.Cutout(2),
     "function": abs, "inputs": ROW, "filepath": "m", "filename": "log", "schedule": abs,
-    "outputs": L.Dense(3)(ROW),
+    "outputs": L.Dense(3)(ROW), "x": np.eye(2),
 }  # fmt: skip
 MODULES = (
     *(layers, losses, optimizers, schedules, regularizers, initializers, callbacks, augment),
     preprocessing,
 )
 WIRING = ("inputs", "outputs", "layers", "calls")  # of a Graph: test_graph.py
-ANYTHING = ("name", "dtype", "monitor", "best", "data")  # what the constructor does not check
+# what the constructor does not check
+ANYTHING = ("name", "dtype", "monitor", "best", "data", "x", "y")
 BAD = [  # for some setting or other
     -1, 0, 3, 10**10, -0.5, 0.5, 1.5, np.nan, np.inf, "nope", "", None, True, (), (1, -2), [0.5],
     object(), "same", (1, 2), 7, "epoch", "none", "torch", "direct", "glorot_normal",

@@ -73,20 +73,17 @@ def test_autoencoder(example):
     assert names["network_error"] < 0.85 * names["pca_error"] < 0.2 * names["noise_error"]
 
 
-def has(*names):
-    """Return a mark that skips a test where deepfs lacks a module."""
-    missing = [name for name in names if name not in dfs.__all__]
-    return pytest.mark.skipif(bool(missing), reason=f"deepfs has no {missing}")
+def test_transfer(example):
+    found = example("transfer.py")["found"]
+    assert found["new head"][0] > found["from scratch"][0] + 0.03
 
 
-@has("data", "augment", "preprocessing")
 def test_resnet_cifar10(example, tmp_path):
     main = example("resnet_cifar10.py")["main"]
     assert (tmp_path / "resnet_cifar10_run").is_dir()
     assert main(["--quick"]) > 0.4  # continues after the last epoch: the second run only evaluates
 
 
-@has("plots", "preprocessing")
 def test_fashion_mnist(example, tmp_path):
     pytest.importorskip("matplotlib").use("Agg")
     assert example("fashion_mnist.py")["report"]["accuracy"] > 0.95
@@ -98,7 +95,6 @@ def test_fashion_mnist(example, tmp_path):
     assert dfs.load(tmp_path / "best.safetensors").class_names == dfs.datasets.MNIST_CLASSES
 
 
-@has("data", "preprocessing")
 def test_own_folder(example, tmp_path):
     image = pytest.importorskip("PIL.Image")
     rng = np.random.default_rng(0)

@@ -43,7 +43,8 @@ ORDER = """
     _im2col data losses networks optimizers
     _parts means
     trainer testing
-    callbacks inspection saving
+    inspection
+    callbacks saving
     plots
     training
     _model_weights

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from ._load import load
     from .config import get_num_threads, set_num_threads, show_config, threads
     from .cross_validation import cross_validate
+    from .inspection.diagnose import diagnose
     from .layers.graph import Graph
     from .model import Model
     from .random import set_seed
@@ -64,6 +65,7 @@ __all__ = [
     "cross_validate",
     "data",
     "datasets",
+    "diagnose",
     "get_num_threads",
     "im2col",
     "initializers",
@@ -93,6 +95,7 @@ _HOME = {
     "Model": "model",
     "col2im": "_im2col",
     "cross_validate": "cross_validation",
+    "diagnose": "inspection.diagnose",
     "get_num_threads": "config",
     "im2col": "_im2col",
     "load": "_load",

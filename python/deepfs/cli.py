@@ -1,4 +1,4 @@
-"""The command line interface ``deepfs``: train, evaluate, predict, info."""
+"""The command line interface ``deepfs``: train, evaluate, predict, plan, diagnose, info."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from . import networks
 from ._command import INTERRUPTED, Parser, in_options, in_words, say, streams
 from ._pictures import read_image
 from ._version import __version__
@@ -16,7 +17,9 @@ from .commands import _values as values
 from .commands._augment import AUGMENTATIONS
 from .commands._recipe import COLORS, NETWORKS, NO_CLASSIFIERS, OPTIMIZERS, PREPROCESS, SCHEDULES
 from .commands._sets import DATASETS, images_name
+from .commands.diagnose import diagnose
 from .commands.evaluate import evaluate
+from .commands.plan import plan
 from .commands.predict import predict
 from .commands.train import train
 from .config import show_config
@@ -109,6 +112,26 @@ def _parser() -> Parser:
     sub.add_argument("--invert", action="store_true",
                      help="invert dark digits on a light background, since training images are "
                      "light on dark")  # fmt: skip
+
+    sub = command("plan", plan, "Predict memory and time of a training.")
+    sub.add_argument("model", metavar="MODEL_OR_NETWORK",
+                     help=f"file that train saved, or {', '.join(networks.__all__)}")  # fmt: skip
+    sub.add_argument("--batch-size", type=values.count, default=100, metavar="N",
+                     help="images per step (default: 100)")  # fmt: skip
+    sub.add_argument("--samples", type=values.count, default=None, metavar="N",
+                     help="images of an epoch, for its time (default: none)")  # fmt: skip
+    sub.add_argument("--input", type=values.shape, default=None, metavar="C,H,W",
+                     help="shape of an image (default: the model's, or 1,28,28)")  # fmt: skip
+    _add_threads(sub)
+
+    sub = command("diagnose", diagnose, "Find out why a saved model does not learn.")
+    sub.epilog = "The exit status is 1 if there are findings."
+    sub.add_argument("model", metavar="MODEL", help="file that train saved, or a checkpoint")
+    _add_images(sub, "training images: their folder, with a subfolder for each class, or ")
+    _add_data(sub)
+    sub.add_argument("--batch-size", type=values.count, default=32, metavar="N",
+                     help="images per step of the trial (default: 32)")  # fmt: skip
+    _add_threads(sub)
     command("info", _info, "Show versions, instruction set and threads.")
     return parser
 

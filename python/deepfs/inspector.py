@@ -19,11 +19,12 @@ from .training.prepare import data_of_copy
 
 if TYPE_CHECKING:
     from .data.batches import DataSet
+    from .inspection.plan import TrainingPlan
     from .inspection.profile import Profile
 
 
 class Inspector(Predictor):
-    """What `deepfs.Model` tells about itself: summary, profile, and the range of learning rates."""
+    """What `deepfs.Model` tells about itself: summary, profile, plan, range of learning rates."""
 
     def __repr__(self) -> str:
         return model_in_words(type(self).__name__, self.trainer, self._logs())
@@ -110,6 +111,61 @@ class Inspector(Predictor):
         repeats = whole(repeats, "repeats")
         self.trainer.build(batch.x)
         return profile(self.trainer, batch, repeats)
+
+    def plan(
+        self, batch_size: int = 32, samples: int | None = None, in_shape: Shape | None = None
+    ) -> TrainingPlan:
+        """Predict memory and time of a training from a few steps on random numbers.
+
+        A copy of the model takes the steps, so neither the model nor the random numbers that follow
+        change; the network is not even built.
+
+        Parameters
+        ----------
+        batch_size : int
+            Samples per step.
+        samples : int, optional
+            Samples of an epoch, for its time.
+        in_shape : tuple of int, optional
+            Shape of an input without the batch axis, needed if the network is not built yet. A
+            `Graph` knows it; of several inputs it is a tuple or dict of shapes.
+
+        Returns
+        -------
+        TrainingPlan
+            Print it for a table; ``peak_bytes``, ``memory``, ``step_seconds``, ``epoch_seconds``
+            and ``as_dict()`` are for programs.
+
+        Raises
+        ------
+        RuntimeError
+            If the network is not built and ``in_shape`` is not given.
+        TypeError, ValueError
+            If a number is out of range, or the network cannot take such a batch; if no random
+            targets can be made for the loss.
+        FloatingPointError
+            If the loss is not finite, as of a model whose weights are NaN.
+
+        Notes
+        -----
+        Memory is what `fit` takes beside the interpreter, the data set and its validation, on this
+        number of threads. ``docs/plan.md`` compares it with measurements.
+
+        Examples
+        --------
+        >>> import deepfs as dfs
+        >>> parts = dfs.networks.mlp((32,)), dfs.losses.CrossEntropy(), dfs.optimizers.Adam()
+        >>> plan = dfs.Model(*parts).plan(batch_size=100, samples=5000, in_shape=(1, 28, 28))
+        >>> plan.parameters, plan.multiply_adds, plan.steps
+        (25450, 25408, 50)
+        >>> plan.memory["optimizer"] == 2 * plan.memory["parameters"]
+        True
+        """
+        from .inspection.plan import plan
+
+        batch_size = whole(batch_size, "batch_size")
+        samples = None if samples is None else whole(samples, "samples")
+        return plan(self.trainer, batch_size, samples, in_shape)
 
     def lr_find(
         self,

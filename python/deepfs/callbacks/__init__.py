@@ -5,6 +5,7 @@ from .._public import public_names as _public_names
 from ._base import Callback
 from .averaging import EMA, SWA, update_bn
 from .csv_logger import CSVLogger
+from .diagnose import Diagnose
 from .early_stopping import EarlyStopping
 from .json_logger import JSONLogger
 from .lambda_callback import LambdaCallback
@@ -19,6 +20,7 @@ __all__ = [
     "SWA",
     "CSVLogger",
     "Callback",
+    "Diagnose",
     "EarlyStopping",
     "JSONLogger",
     "LambdaCallback",

@@ -178,8 +178,10 @@ def opened(folder: Path, size: Any, colors: Any, names: tuple[str, ...] | None) 
     return made
 
 
-def images_for(model: Any, path: str, name: str, root: str | None) -> tuple[str, Any]:
-    """Return in words what a model is measured on, and a `Loader` of it: test images if there are.
+def images_for(
+    model: Any, path: str, name: str, root: str | None, parts: Sequence[str]
+) -> tuple[str, Loader]:
+    """Return in words what a model is asked about, and a `Loader` of it: the first part there is.
 
     The pictures of a folder are resized to what the model takes, its classes are the model's.
     """
@@ -189,18 +191,18 @@ def images_for(model: Any, path: str, name: str, root: str | None) -> tuple[str,
             raise ValueError(
                 f"{path} takes images of {by(expected)}, those of {name} are {by(shape)}"
             )
-        x, y = arrays_of(name, root)[1]
+        part = next(part for part in parts if part != "validation")
+        x, y = arrays_of(name, root)[part == "test"]
         names: Any = CLASSES.get(name, datasets.MNIST_CLASSES)
-        told, data = f"test images of {name}", Loader((x, y), class_names=names)
+        told, data = f"{part} images of {name}", Loader((x, y), class_names=names)
     else:
         if root is not None:
             raise ValueError(only_named(name))
-        shape = image_shape(model, path, "evaluate")
+        shape = image_shape(model, path, "a folder")
         if shape[0] not in COLORS:
             raise ValueError(f"{path} takes images of {shape[0]} channels, pictures have 1 or 3")
         folders = parts_of(Path(name))
-        folder = next(folders[part] for part in ("test", "validation", "training")
-                      if part in folders)  # fmt: skip
+        folder = next(folders[part] for part in parts if part in folders)
         told = f"images of {folder}"
         data = Loader(opened(folder, shape[1:], COLORS[shape[0]], model.class_names))
         names = data.class_names

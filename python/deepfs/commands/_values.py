@@ -67,6 +67,11 @@ def size(value: Any) -> tuple[int, int]:
     return h, w
 
 
+def shape(value: str) -> tuple[int, ...]:
+    """Return a shape, of ``3,32,32``."""
+    return tuple(count(part) for part in value.split(","))
+
+
 def text(value: Any) -> str:
     """Return text that is not empty."""
     if not isinstance(value, str) or not value:

@@ -11,13 +11,15 @@ from .._load import load
 from ..config import set_num_threads
 from ._sets import images_for
 
+PARTS = ("test", "validation", "training")  # the first that there is
+
 
 def evaluate(options: argparse.Namespace, given: Sequence[str]) -> None:
     """Run ``deepfs evaluate``."""
     if options.threads:
         set_num_threads(options.threads)
     model = load(options.model)
-    told, data = images_for(model, options.model, options.dataset, options.data)
+    told, data = images_for(model, options.model, options.dataset, options.data, PARTS)
     started = time.monotonic()
     measured = model.evaluate(data, batch_size=256, report=options.report)
     speed = data.samples / (time.monotonic() - started)
