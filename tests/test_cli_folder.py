@@ -1,5 +1,7 @@
 """`deepfs train FOLDER`, `evaluate` and `predict`: pictures of three shapes, and bad folders."""
 
+import io
+import re
 import shutil
 import sys
 import warnings
@@ -226,11 +228,40 @@ def test_bad_folders_are_one_line(arguments, message, bad, place, monkeypatch, c
     good = str(place / "shapes")
     before = sorted(bad.iterdir())
     assert main(["train", *(good if each == "GOOD" else each for each in arguments)]) == 2
-    error = capsys.readouterr().err
+    out, error = capsys.readouterr()
     assert message in error
     assert error.startswith("deepfs train: error: ")
     assert error.count("\n") == 1
+    assert out == ""  # nothing has begun
     assert sorted(bad.iterdir()) == before  # nothing was written
+
+
+@pytest.mark.parametrize(
+    ("option", "file", "message"),
+    [
+        ("--log", "log.csv", "--log must be a file in a folder to write in, got 'shut/log.csv'"),
+        (
+            "--best",
+            "m.safetensors",
+            "--best must be a file in a folder to write in, got 'shut/m.sa",
+        ),
+        ("--out", "", "--out must be a folder to write in, got 'shut'"),
+        ("--out", "m.safetensors", "--out must be a folder to write in, got 'shut'"),
+    ],
+)
+def test_folders_that_cannot_be_written(option, file, message, tmp_path, monkeypatch, capsys):
+    def temporary(dir):
+        if dir.name == "shut":
+            raise PermissionError(13, "Permission denied")
+        return io.BytesIO()
+
+    monkeypatch.chdir(tmp_path)
+    Path("shut").mkdir()
+    monkeypatch.setattr("tempfile.TemporaryFile", temporary)
+    assert main(["train", option, f"shut/{file}"]) == 2
+    out, error = capsys.readouterr()
+    assert message in error
+    assert (out, error.count("\n")) == ("", 1)
 
 
 @pytest.mark.parametrize(
@@ -263,6 +294,29 @@ def test_networks_that_suit_the_size(tmp_path, capsys):
         draw_folder(tmp_path / str(side), 1, 0, side)
         train(tmp_path / str(side), "--dump-config")
         assert f'network = "{network}"\n' in capsys.readouterr().out
+
+
+def test_the_result_is_that_of_the_validation_images(place, tmp_path, capsys):
+    train(place / "shapes", "--epochs", 2, "--out", tmp_path / "m.safetensors")
+    out = capsys.readouterr().out
+    held = re.findall(r"val_accuracy (\d\.\d{4})", out)[-1]
+    assert held != re.findall(r" accuracy (\d\.\d{4})", out)[-1]
+    assert f"\nvalidation accuracy {float(held):.2%} after " in out
+    assert "240 training and 60 validation images\n" in out
+    preprocess = dfs.load(tmp_path / "m.safetensors").preprocess
+    assert preprocess.per == "channel"
+    assert preprocess.mean.shape == (3,)
+
+
+def test_files_that_are_no_pictures_are_named_once(tmp_path, capsys):
+    draw_folder(tmp_path / "shapes", 1, 0)
+    (tmp_path / "shapes" / "circle" / "notes.txt").write_text("round")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        train(tmp_path / "shapes", "--dump-config")
+    err = capsys.readouterr().err
+    assert err.endswith("shapes: files that are no pictures are left out (1 .txt)\n")
+    assert err.count("\n") == 1
 
 
 def test_few_validation_images_are_no_sign_of_guessing(tmp_path, place, capsys):

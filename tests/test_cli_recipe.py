@@ -134,6 +134,7 @@ def test_wrong_files_are_one_line(text, message, tmp_path, capsys):
         (["--set", "optimizer.learning_rate=1"], "it is called 'lr' here"),
         (["--set", "optimizer.bta1=1"], "Adam has no argument 'bta1': did you mean 'beta1'?"),
         (["--set", "lr=fast"], "optimizer.lr: must be a number, got 'fast'"),
+        (["--set", "seed.x=3"], "there is no setting 'seed.x'"),
         (["--set", "schedule.every=3"], "schedule needs a name: constant, cosine, "),
         (["--schedule", "step", "--set", "schedule.ever=3"], "Step has no argument 'ever'"),
         (["--weight-decay", "-1"], "weight_decay must be in [0, inf), got -1.0"),

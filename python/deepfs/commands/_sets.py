@@ -172,9 +172,10 @@ def opened(folder: Path, size: Any, colors: Any, names: tuple[str, ...] | None) 
                 raise ValueError(
                     f"{folder} has the class {each.name!r}, known are {', '.join(names)}"
                 )
-    made = ImageFolder(folder, size, colors, class_names=names)
+    made = ImageFolder(folder, size, colors, class_names=names, cache=True)
     c, h, w = made.image_shape
-    made.cache = len(made) * c * h * w <= CACHED
+    if len(made) * c * h * w > CACHED:
+        vars(made)["cache"] = False  # an assignment would look at all files once more
     return made
 
 

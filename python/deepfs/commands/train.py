@@ -58,7 +58,7 @@ def train(options: argparse.Namespace, given: Sequence[str]) -> int:
     print(f"{recipe['network']} on {printable(recipe['dataset'])}: {data.in_words()}\n")
     model.summary(images.shape)
     print()
-    hooks = callbacks_of(recipe, path)
+    hooks = callbacks_of(recipe)
     started = time.monotonic()
     try:
         history = model.fit(
@@ -219,16 +219,25 @@ def saved_as(recipe: Recipe, images: Images) -> Path:
         path = out / f"{images.stem}-{recipe['network']}.safetensors"
     if not out.is_dir():
         raise FileNotFoundError(f"--out must be a folder that exists, got {str(out)!r}")
-    try:
-        tempfile.TemporaryFile(dir=out).close()
-    except OSError as error:
-        raise OSError(f"--out must be a folder to write in, got {str(out)!r}") from error
+    check_writable(out, "--out must be a folder to write in", out)
+    for key in ("best", "log"):
+        if key in recipe:
+            file = Path(recipe[key])
+            check_writable(file.parent, f"--{key} must be a file in a folder to write in", file)
     if "best" in recipe and Path(recipe["best"]).resolve() == path.resolve():
         raise ValueError(f"--best must be another file than that of the last model, {path}")
     return path
 
 
-def callbacks_of(recipe: Recipe, path: Path) -> list[callbacks.Callback]:
+def check_writable(folder: Path, needed: str, given: Path) -> None:
+    """Raise OSError if no file can be written in a folder."""
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise OSError(f"{needed}, got {str(given)!r}") from error
+
+
+def callbacks_of(recipe: Recipe) -> list[callbacks.Callback]:
     """Return the callbacks that a recipe asks for."""
     hooks: list[callbacks.Callback] = []
     if "early_stopping" in recipe:
