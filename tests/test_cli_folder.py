@@ -211,7 +211,8 @@ def bad(tmp_path_factory):
         (["sizes"], "sizes/b/1.png has 31 x 20 pixels (height x width), the first picture, "),
         (["sizes"], "sizes/a/1.png, 30 x 20: give --image-size, such as --image-size 64\n"),
         (["modes"], "give --color-mode rgb or grayscale\n"),
-        (["broken"], "broken/b/2.png must be a PNG"),  # before the first step
+        (["broken"], "broken/b/2.png must be a PNG"),
+        (["broken", "--image-size", "9", "--color-mode", "rgb"], "broken/b/2.png must be a PNG"),
         (["huge"], "huge has pictures of 10 x 600 pixels: give the size to which they are resized"),
         (["GOOD", "--data", "."], "--data is for mnist, fashion_mnist, cifar10, cifar100, got it"),
         (["GOOD", "--network", "alexnet_small", "--image-size", "8"],
