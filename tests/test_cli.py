@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -82,6 +83,25 @@ def test_predict_pictures_and_arrays(trained, tmp_path, capsys):
     assert f": {best}" in capsys.readouterr().out
 
 
+def test_images_far_from_the_training_data_warn(trained, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    _, (x, y) = dfs.datasets.mnist_mini(dtype="uint8")
+    Image.fromarray(x[0, 0]).save("a.png")
+    for name in "bc":  # a warning for each
+        Image.fromarray(255 - x[0, 0]).save(f"{name}.png")
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        assert main(["predict", str(trained), "a.png", "b.png", "c.png"]) == 0
+    out, err = capsys.readouterr()
+    assert out.count("\n") == 3
+    lines = err.splitlines()
+    for name, line in zip("bc", lines, strict=True):
+        assert line.startswith(f"deepfs predict: warning: {name}.png: inputs have the mean 0.")
+        assert line.endswith(": they look like negatives, as dark digits on light; try --invert")
+    assert main(["predict", str(trained), "b.png", "c.png", "--invert"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_info(capsys):
     import safetensors
 
@@ -114,7 +134,10 @@ def test_info_says_when_openmp_is_off(monkeypatch, capsys):
         (["train", "--checkpoint", "text.png"], "--checkpoint must be a folder, got 'text.png'"),
         (["train", "--resume"], "--resume: there is no interrupted training in mnist_mini-mini"),
         (["train", "--resume", "--checkpoint", "no"], "there is no interrupted training in no"),
-        (["train", "--data", "."], "--data is for mnist and fashion_mnist, got it with mnist_mini"),
+        (
+            ["train", "--data", "."],
+            "--data is for mnist, fashion_mnist, cifar10, cifar100, got it with mnist_mini",
+        ),
         (["train", "mnist", "--data", "nowhere"], "nowhere"),
         (["evaluate", "nowhere", "mnist_mini"], "nowhere: no such file"),
         (["predict", "nowhere", "a.png"], "nowhere: no such file"),
@@ -164,7 +187,7 @@ def test_errors_are_one_line(arguments, message, trained, tmp_path, monkeypatch,
         (["--verison"], "there is no option --verison: did you mean --version?"),
         (["trainn"], "invalid choice: 'trainn'"),
         (["trainn"], "): did you mean train? (deepfs --help)"),
-        (["train", "mnistmini"], "): did you mean mnist_mini? (deepfs train --help)"),
+        (["train", "mnistmini"], "cifar100: did you mean mnist_mini? (deepfs train --help)"),
         (["train", "--epohcs", "5"], "no option --epohcs: did you mean --epochs? (deepfs train"),
         (["train", "--epohcs=5"], "there is no option --epohcs: did you mean --epochs?"),
         (["train", "--epoch", "5"], "there is no option --epoch: did you mean --epochs?"),
@@ -180,7 +203,7 @@ def test_errors_are_one_line(arguments, message, trained, tmp_path, monkeypatch,
         (["evaluate", "m", "fashion-mnist"], "did you mean fashion_mnist?"),
         (["info", "--threads", "2"], "there is no option --threads"),
         (["learn"], "invalid choice: 'learn'"),
-        (["train", "cifar"], "invalid choice: 'cifar'"),
+        (["train", "cifar"], "there is no folder 'cifar', and data sets are mnist_mini, mnist, "),
         (["train", "--epochs", "0"], "must be an int of at least 1, got '0'"),
         (["train", "--threads", "two"], "must be an int of at least 1, got 'two'"),
         (["train", "--network", "vgg"], "invalid choice: 'vgg'"),

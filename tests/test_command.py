@@ -67,11 +67,13 @@ def test_version(capsys):
     assert capsys.readouterr().out == f"deepfs {dfs.__version__}\n"
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["evaluate"], ["predict"], ["info"]])
+@pytest.mark.parametrize(
+    "command", ["", "train", "evaluate", "predict", "plan", "diagnose", "info"]
+)
 def test_the_help_fits_80_columns(command, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit) as stopped:
-        main([*command, "--help"])
+        main([*command.split(), "--help"])
     assert stopped.value.code == 0
     assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
 
@@ -135,7 +137,7 @@ def test_a_second_ctrl_c_ends_at_once_and_says_how_to_go_on(tmp_path, capsys, mo
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr("deepfs.optimizers.Optimizer.observe", press)  # after an epoch
-    monkeypatch.setattr("deepfs.cli.paths_in", lambda folder: [folder])
+    monkeypatch.setattr("deepfs.commands.train.paths_in", lambda folder: [folder])
     assert main([*TRAIN, "--epochs", "3", "--checkpoint", "c"]) == 130
     err = capsys.readouterr().err
     assert err == (
@@ -150,7 +152,7 @@ def test_ctrl_c_before_the_first_step(tmp_path, capsys, monkeypatch):
     def press(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("deepfs.cli._data", press)
+    monkeypatch.setattr("deepfs.commands._sets.arrays_of", press)
     assert main(["train"]) == 130
     assert capsys.readouterr().err == "deepfs train: interrupted\n"
     assert os.listdir(tmp_path) == []

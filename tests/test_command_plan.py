@@ -1,6 +1,8 @@
 """`deepfs plan` and `deepfs diagnose`."""
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import deepfs as dfs
 from deepfs.cli import main
@@ -58,3 +60,20 @@ def test_diagnose(saved, capsys):
     assert "healthy, no findings" in printed
     assert main(["diagnose", str(saved / "zeros"), "mnist_mini", "--batch-size", "64"]) == 1
     assert "error: dense_1, dense_2: all units have the same weights" in capsys.readouterr().out
+
+
+def test_diagnose_a_folder(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    for name in ("dark", "light"):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        for number in range(20):
+            grey = rng.integers(0, 100, (8, 8)) + 150 * (name == "light")
+            Image.fromarray(grey.astype(np.uint8)).save(tmp_path / f"pictures/{name}/{number}.png")
+    path, folder = str(tmp_path / "m.safetensors"), str(tmp_path / "pictures")
+    assert main(["train", folder, "--epochs", "2", "--out", path]) == 0
+    capsys.readouterr()
+    assert main(["diagnose", path, folder]) in (0, 1)
+    out, err = capsys.readouterr()
+    assert out.startswith("layer ")
+    assert "conv2d_1" in out
+    assert err == ""

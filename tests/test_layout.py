@@ -56,6 +56,7 @@ ORDER = """
     inspector
     model
     _load _command cross_validation sklearn
+    commands
     cli
     __main__ __init__
 """

@@ -12,6 +12,14 @@ from difflib import get_close_matches
 from typing import IO, Any, NoReturn
 
 INTERRUPTED = 130  # exit status after Ctrl-C: 128 and the number of SIGINT, as of shells
+# What messages of the library say, and what it is called on the command line.
+OPTIONS = {
+    "give image_size=": "give --image-size, such as --image-size 64",
+    'give color_mode="rgb" or "grayscale"': "give --color-mode rgb or grayscale",
+    "validation_split=": "--validation-split ",
+    "a larger share, or validation_data=, has them": "a larger share has them",
+    "write 1 - x": "try --invert",
+}
 CLOSE = 0.6  # least similarity (difflib's ratio) of a word that a message suggests
 
 
@@ -44,13 +52,13 @@ class Parser(argparse.ArgumentParser):
                 continue
             if name[:2] != "--" and name[:2] in known:  # -h and more, which argparse knows
                 continue
-            self.error(f"there is no option {name}{self._near(name, list(known))}")
+            self.error(f"there is no option {name}{near(name, list(known))}")
 
     def error(self, message: str) -> NoReturn:
         """Print one line, with the nearest word if one was misspelt, and exit with 2."""
         found = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
-        if found:
-            message += self._near(found[1], re.findall(r"[\w-]+", found[2]))
+        if found and not message.endswith("?"):  # it has not been said yet
+            message += near(found[1], re.findall(r"[\w-]+", found[2]))
         if "required: COMMAND" in message:
             message += f": {', '.join(self._commands())}"
         line = printable(" ".join(message.split()))
@@ -62,12 +70,6 @@ class Parser(argparse.ArgumentParser):
             if isinstance(action, argparse._SubParsersAction):
                 found |= action.choices
         return found
-
-    @staticmethod
-    def _near(word: str, known: Sequence[str]) -> str:
-        near = get_close_matches(word.lower().replace("_", "-"), known, 1, CLOSE)
-        near = near or get_close_matches(word.lower().replace("-", "_"), known, 1, CLOSE)
-        return f": did you mean {near[0]}?" if near else ""
 
     @staticmethod
     def _is_number(word: str) -> bool:
@@ -146,6 +148,18 @@ def _flush(stream: Stream) -> None:
         stream.flush()
 
 
+def near(word: str, known: Sequence[str]) -> str:
+    """Return the end of a message that asks whether a known word was meant, or ""."""
+    found = get_close_matches(word.lower().replace("_", "-"), known, 1, CLOSE)
+    found = found or get_close_matches(word.lower().replace("-", "_"), known, 1, CLOSE)
+    return f": did you mean {found[0]}?" if found else ""
+
+
+def say(line: object) -> None:
+    """Print one line to stderr."""
+    print(printable(" ".join(str(line).split())), file=sys.stderr)
+
+
 def printable(text: object) -> str:
     """Return text without letters that a terminal would obey, such as those of a file's name."""
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in str(text))
@@ -158,4 +172,11 @@ def in_words(error: BaseException) -> str:
         text = error.strerror
         if error.filename is not None:
             text = f"{error.filename}: {text}"
-    return "; ".join([" ".join(text.split()), *getattr(error, "__notes__", ())])
+    return "; ".join([in_options(" ".join(text.split())), *getattr(error, "__notes__", ())])
+
+
+def in_options(text: str) -> str:
+    """Return a message of the library with the options in place of arguments."""
+    for argument, option in OPTIONS.items():
+        text = text.replace(argument, option)
+    return text

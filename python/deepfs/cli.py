@@ -4,46 +4,29 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import shlex
 import sys
-import tempfile
-import time
 import warnings
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
-from . import datasets, networks, optimizers
-from ._arrays import Array
-from ._command import INTERRUPTED, Parser, in_words, printable, streams
-from ._load import load
+from . import networks
+from ._command import INTERRUPTED, Parser, in_options, in_words, say, streams
 from ._pictures import read_image
 from ._version import __version__
-from .config import set_num_threads, show_config
-from .inspection.diagnose import diagnose
-from .losses import CrossEntropy, MeanSquaredError
-from .model import Model
-from .random import set_seed
+from .commands import _values as values
+from .commands._augment import AUGMENTATIONS
+from .commands._recipe import COLORS, NETWORKS, NO_CLASSIFIERS, OPTIMIZERS, PREPROCESS, SCHEDULES
+from .commands._sets import DATASETS, images_name
+from .commands.diagnose import diagnose
+from .commands.evaluate import evaluate
+from .commands.plan import plan
+from .commands.predict import predict
+from .commands.train import train
+from .config import show_config
 from .saving import CheckpointError
-from .saving.checkpoints import Checkpoints, paths_in
 
 __all__ = ["main", "read_image"]
 
-DATASETS = ("mnist_mini", "mnist", "fashion_mnist")
-NETWORKS = (
-    "mini_convnet", "simple_convnet", "deep_convnet", "mlp", "lenet5", "resnet20", "vgg_small",
-)  # fmt: skip
-OPTIMIZERS = {
-    name.lower(): getattr(optimizers, name)
-    for name in sorted(optimizers.__all__, key=str.lower)
-    if name not in ("Arena", "Group", "Optimizer", "StepContext", "get", "zeros_like")
-}
-CLOTHES = [  # of Fashion-MNIST, Xiao, Rasul and Vollgraf 2017
-    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
-    "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
-]  # fmt: skip
 ERRORS = (
     CheckpointError, ImportError, OSError, ValueError, TypeError, RuntimeError, ArithmeticError,
     MemoryError,
@@ -67,27 +50,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = parser.parse(given)
         who = f"deepfs {options.command}"
         with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *_: _say(f"{who}: warning: {message}")
+            warnings.showwarning = lambda message, *_: say(
+                f"{who}: warning: {in_options(str(message))}"
+            )
             try:
                 status: int = options.run(options, given) or 0
             except BrokenPipeError:  # whoever read has seen enough
                 return 0
             except ERRORS as error:
-                _say(f"{who}: error: {in_words(error)}")
+                say(f"{who}: error: {in_words(error)}")
                 return 2
             except KeyboardInterrupt as error:
-                _say("; ".join([f"{who}: interrupted", *getattr(error, "__notes__", ())]))
+                say("; ".join([f"{who}: interrupted", *getattr(error, "__notes__", ())]))
                 return INTERRUPTED
         with contextlib.suppress(BrokenPipeError):
             sys.stdout.flush()  # what is held back may not be written, either
         if lost:
-            _say(f"{who}: error: what it printed is incomplete: {in_words(lost[0])}")
+            say(f"{who}: error: what it printed is incomplete: {in_words(lost[0])}")
             return 2
         return status
-
-
-def _say(line: Any) -> None:
-    print(printable(" ".join(str(line).split())), file=sys.stderr)
 
 
 def _parser() -> Parser:
@@ -104,278 +85,162 @@ def _parser() -> Parser:
         sub.set_defaults(run=run)
         return sub
 
-    train = command("train", _train, "Train a network and save it.")
-    train.add_argument("dataset", nargs="?", default="mnist_mini", choices=DATASETS,
-                       metavar="DATASET",
-                       help=f"{', '.join(DATASETS)} (default: mnist_mini, which comes with "
-                       "deepfs)")  # fmt: skip
-    train.add_argument("--network", choices=NETWORKS, default=None, metavar="NAME",
-                       help=f"{', '.join(NETWORKS)} (default: mini_convnet for mnist_mini, else "
-                       "simple_convnet)")  # fmt: skip
-    train.add_argument("--epochs", type=_count, default=10, metavar="N",
-                       help="passes over the training images (default: 10)")  # fmt: skip
-    train.add_argument("--batch-size", type=_count, default=None, metavar="N",
-                       help="images per step (default: 50 for mnist_mini, else 100)")  # fmt: skip
-    train.add_argument("--optimizer", choices=tuple(OPTIMIZERS), default="adam", metavar="NAME",
-                       help=f"{', '.join(OPTIMIZERS)} (default: adam)")  # fmt: skip
-    train.add_argument("--lr", type=_number, default=None, metavar="RATE",
-                       help="learning rate (default: that of the optimizer)")  # fmt: skip
-    train.add_argument("--threads", type=_count, default=None, metavar="N",
-                       help="number of threads (default: all processors)")  # fmt: skip
-    train.add_argument("--seed", type=_int, default=0, metavar="N",
-                       help="seed of weights, shuffling and dropout (default: 0)")  # fmt: skip
-    train.add_argument("--data", default=None, metavar="FOLDER",
-                       help="folder with the data set (default: download it once)")  # fmt: skip
-    train.add_argument("--out", default=".", metavar="FOLDER",
-                       help="folder for the trained model (default: this one)")  # fmt: skip
-    train.add_argument("--checkpoint", metavar="FOLDER", default=None,
-                       help="folder for a checkpoint after each epoch and on Ctrl-C; if there is "
-                       "one already, go on from it (default: one beside the model, removed in the "
-                       "end)")  # fmt: skip
-    train.add_argument("--resume", action="store_true",
-                       help="go on with a training that was interrupted; give all other options "
-                       "as before, only --epochs may change")  # fmt: skip
+    _add_train(command("train", train, "Train a network and save it."))
 
-    evaluate = command("evaluate", _evaluate, "Measure a saved model on test images.")
-    evaluate.add_argument("model", metavar="MODEL", help="file that train saved")
-    evaluate.add_argument("dataset", choices=DATASETS, metavar="DATASET",
-                          help=f"data set with the test images: {', '.join(DATASETS)}")  # fmt: skip
-    evaluate.add_argument("--data", default=None, metavar="FOLDER",
-                          help="folder with the data set (default: download it once)")  # fmt: skip
-    evaluate.add_argument("--threads", type=_count, default=None, metavar="N",
-                          help="number of threads (default: all processors)")  # fmt: skip
+    sub = command("evaluate", evaluate, "Measure a saved model on test images.")
+    sub.add_argument("model", metavar="MODEL", help="file that train saved")
+    _add_images(sub, "test images: their folder, with a subfolder for each class, or ")
+    sub.add_argument("--report", action="store_true",
+                     help="precision, recall and F1 score of each class, calibration")  # fmt: skip
+    _add_data(sub)
+    _add_threads(sub)
 
-    predict = command("predict", _predict, "Predict the classes of images.")
-    predict.epilog = (
-        "Pictures are taken as a viewer shows them, resized to what the model takes. What is "
-        "transparent is black. Colour profiles are not applied."
+    sub = command("predict", predict, "Predict the classes of images.")
+    sub.epilog = (
+        "A line per image: its path, the class, the probability. Pictures are taken as a viewer "
+        "shows them, resized to what the model takes. What is transparent is black. Colour "
+        "profiles are not applied."
     )
-    predict.add_argument("model", metavar="MODEL", help="file that train saved")
-    predict.add_argument("images", nargs="+", metavar="IMAGE",
-                         help="a picture (PNG, JPEG, TIFF, BMP, GIF, WebP, PPM) or an .npy file "
-                         "with one image or several")  # fmt: skip
-    predict.add_argument("--invert", action="store_true",
-                         help="invert dark digits on a light background, since training images are "
-                         "light on dark")  # fmt: skip
+    sub.add_argument("model", metavar="MODEL", help="file that train saved")
+    sub.add_argument("images", nargs="+", metavar="IMAGE",
+                     help="a picture (PNG, JPEG, TIFF, BMP, GIF, WebP, PPM), a folder of pictures, "
+                     "or an .npy file with one image or several")  # fmt: skip
+    sub.add_argument("--top", type=values.count, default=1, metavar="N",
+                     help="classes to print, the most probable first (default: 1)")  # fmt: skip
+    sub.add_argument("--plot", default=None, metavar="FILE.png",
+                     help="draw the images with their classes (needs Matplotlib)")  # fmt: skip
+    sub.add_argument("--invert", action="store_true",
+                     help="invert dark digits on a light background, since training images are "
+                     "light on dark")  # fmt: skip
 
-    plan = command("plan", _plan, "Predict memory and time of a training.")
-    plan.add_argument("model", metavar="MODEL_OR_NETWORK",
-                      help=f"file that train saved, or {', '.join(networks.__all__)}")  # fmt: skip
-    plan.add_argument("--batch-size", type=_count, default=100, metavar="N",
-                      help="images per step (default: 100)")  # fmt: skip
-    plan.add_argument("--samples", type=_count, default=None, metavar="N",
-                      help="images of an epoch, for its time (default: none)")  # fmt: skip
-    plan.add_argument("--input", type=_shape, default=None, metavar="C,H,W",
-                      help="shape of an image (default: the model's, or 1,28,28)")  # fmt: skip
-    plan.add_argument("--threads", type=_count, default=None, metavar="N",
-                      help="number of threads (default: all processors)")  # fmt: skip
+    sub = command("plan", plan, "Predict memory and time of a training.")
+    sub.add_argument("model", metavar="MODEL_OR_NETWORK",
+                     help=f"file that train saved, or {', '.join(networks.__all__)}")  # fmt: skip
+    sub.add_argument("--batch-size", type=values.count, default=100, metavar="N",
+                     help="images per step (default: 100)")  # fmt: skip
+    sub.add_argument("--samples", type=values.count, default=None, metavar="N",
+                     help="images of an epoch, for its time (default: none)")  # fmt: skip
+    sub.add_argument("--input", type=values.shape, default=None, metavar="C,H,W",
+                     help="shape of an image (default: the model's, or 1,28,28)")  # fmt: skip
+    _add_threads(sub)
 
-    doctor = command("diagnose", _diagnose, "Find out why a saved model does not learn.")
-    doctor.epilog = "The exit status is 1 if there are findings."
-    doctor.add_argument("model", metavar="MODEL", help="file that train saved, or a checkpoint")
-    doctor.add_argument("dataset", choices=DATASETS, metavar="DATASET",
-                        help=f"data set with training images: {', '.join(DATASETS)}")  # fmt: skip
-    doctor.add_argument("--data", default=None, metavar="FOLDER",
-                        help="folder with the data set (default: download it once)")  # fmt: skip
-    doctor.add_argument("--batch-size", type=_count, default=32, metavar="N",
-                        help="images per step of the trial (default: 32)")  # fmt: skip
-    doctor.add_argument("--threads", type=_count, default=None, metavar="N",
-                        help="number of threads (default: all processors)")  # fmt: skip
+    sub = command("diagnose", diagnose, "Find out why a saved model does not learn.")
+    sub.epilog = "The exit status is 1 if there are findings."
+    sub.add_argument("model", metavar="MODEL", help="file that train saved, or a checkpoint")
+    _add_images(sub, "training images: their folder, with a subfolder for each class, or ")
+    _add_data(sub)
+    sub.add_argument("--batch-size", type=values.count, default=32, metavar="N",
+                     help="images per step of the trial (default: 32)")  # fmt: skip
+    _add_threads(sub)
     command("info", _info, "Show versions, instruction set and threads.")
     return parser
 
 
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 10) or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be an int of at least 1, got {text!r}")
-    return int(text)
+def _add_images(parser: Any, text: str, **settings: Any) -> None:
+    """Add the argument that names a data set or a folder."""
+    parser.add_argument("dataset", type=images_name, metavar="DATASET_OR_FOLDER",
+                        help=f"{text}{', '.join(DATASETS)}", **settings)  # fmt: skip
 
 
-def _int(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be an int, got {text!r}") from None
+def _add_data(parser: Any) -> None:
+    parser.add_argument("--data", type=values.text, default=None, metavar="FOLDER",
+                        help="folder with the files of a data set (default: download them once)",
+                        )  # fmt: skip
 
 
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be a number, got {text!r}") from None
+def _add_threads(parser: Any) -> None:
+    parser.add_argument("--threads", type=values.count, default=None, metavar="N",
+                        help="number of threads (default: all processors)")  # fmt: skip
 
 
-def _shape(text: str) -> tuple[int, ...]:
-    return tuple(_count(part) for part in text.split(","))
+def _add_train(train: argparse.ArgumentParser) -> None:
+    train.epilog = (
+        "Names of --augment take settings in a file, as do those of --optimizer and --schedule: "
+        "see docs/command_line.md."
+    )
+    options = _Group(train, "images")
+    _add_images(
+        options.group, "folder of pictures with a subfolder for each class, or ", nargs="?",
+        default=None,
+    )  # fmt: skip
+    _add_data(options.group)
+    options.add("--image-size", values.size, "N|HxW",
+                "resize pictures of a folder to so many pixels (default: they are all of one "
+                "size)")  # fmt: skip
+    options.add("--color-mode", None, "MODE",
+                "rgb or grayscale (default: as the pictures are)", COLORS)  # fmt: skip
+    options.add("--preprocess", None, "NAME",
+                f"{', '.join(PREPROCESS)}: by channel, of training images (default: standardize "
+                "for folders and CIFAR, none for MNIST)", PREPROCESS)  # fmt: skip
+    options.add("--augment", values.augmentations, "NAME,...",
+                f"random changes of training images: {', '.join(AUGMENTATIONS)}")  # fmt: skip
+    options.add("--validation-split", values.share, "SHARE",
+                "share of the training images to validate on (default: 0.2 of a folder that is "
+                "not divided; 0.1 of a data set with --early-stopping or --best; else test images "
+                "are validated on)")  # fmt: skip
+
+    options = _Group(train, "network and steps")
+    options.add("--network", values.one_of(NETWORKS, NO_CLASSIFIERS), "NAME",
+                f"{', '.join(NETWORKS)} (default: by the images)")  # fmt: skip
+    options.add("--epochs", values.count, "N", "passes over the training images (default: 10)")
+    options.add("--batch-size", values.count, "N",
+                "images per step (default: 50 for mnist_mini, 32 for a folder, else 100)",
+                )  # fmt: skip
+    options.add("--optimizer", None, "NAME",
+                f"{', '.join(OPTIMIZERS)} (default: adam)", tuple(OPTIMIZERS))  # fmt: skip
+    options.add("--lr", values.number, "RATE", "learning rate (default: that of the optimizer)")
+    options.add("--weight-decay", values.number, "RATE",
+                "weight decay (default: that of the optimizer)")  # fmt: skip
+    options.add("--schedule", None, "NAME",
+                f"how the learning rate changes: {', '.join(SCHEDULES)} (default: constant)",
+                tuple(SCHEDULES))  # fmt: skip
+    options.add("--early-stopping", values.count, "PATIENCE",
+                "stop after so many epochs in which val_loss has not improved; keep the best "
+                "weights")  # fmt: skip
+    options.add("--seed", values.whole, "N",
+                "seed of weights, shuffling, dropout and augmentation (default: 0)")  # fmt: skip
+    _add_threads(options.group)
+
+    options = _Group(train, "files")
+    options.add("--out", values.text, "FOLDER|FILE",
+                "folder for the trained model, or its file, .safetensors (default: this folder)",
+                )  # fmt: skip
+    options.add("--best", values.file_of(".safetensors"), "FILE",
+                "also save the model of the epoch with the least val_loss")  # fmt: skip
+    options.add("--log", values.file_of(".csv"), "FILE.csv", "write the numbers of each epoch")
+    options.add("--checkpoint", values.text, "FOLDER",
+                "folder for a checkpoint after each epoch and on Ctrl-C; if there is one already, "
+                "go on from it (default: one beside the model, removed in the end)")  # fmt: skip
+    options.group.add_argument("--resume", action="store_true",
+                               help="go on with a training that was interrupted; give all other "
+                               "options as before, only --epochs may change")  # fmt: skip
+    options.add("--config", values.text, "FILE.toml",
+                "take settings from a file; options have precedence")  # fmt: skip
+    options.group.add_argument("--set", action="append", metavar="KEY=VALUE",
+                               help="a setting as in the file, such as optimizer.lr=0.01 or "
+                               "schedule.name=cosine; may be repeated")  # fmt: skip
+    options.group.add_argument("--dump-config", action="store_true",
+                               help="print what holds as such a file, and do not train",
+                               )  # fmt: skip
 
 
-def _data(name: str, folder: str | None) -> Any:
-    if name == "mnist_mini":
-        if folder is not None:
-            raise ValueError(f"--data is for mnist and fashion_mnist, got it with {name}")
-        return datasets.mnist_mini()
-    return getattr(datasets, name)(root=folder)
+class _Group:
+    """A group of options of one argument, which are None where they are not given."""
+
+    def __init__(self, parser: argparse.ArgumentParser, title: str) -> None:
+        self.group = parser.add_argument_group(title)
+
+    def add(
+        self,
+        name: str,
+        kind: Callable[[Any], Any] | None,
+        metavar: str,
+        text: str,
+        choices: Sequence[str] | None = None,
+    ) -> None:
+        self.group.add_argument(name, type=kind or str, default=None, metavar=metavar, help=text,
+                                choices=choices)  # fmt: skip
 
 
 def _info(options: argparse.Namespace, given: Sequence[str]) -> None:
     show_config()
-
-
-def _train(options: argparse.Namespace, given: Sequence[str]) -> int:
-    mini = options.dataset == "mnist_mini"
-    network = options.network or ("mini_convnet" if mini else "simple_convnet")
-    batch_size = options.batch_size or (50 if mini else 100)
-    settings = {} if options.lr is None else {"lr": options.lr}
-    optimizer = OPTIMIZERS[options.optimizer](**settings)
-    out = Path(options.out)
-    if not out.is_dir():
-        raise FileNotFoundError(f"--out must be a folder that exists, got {options.out!r}")
-    try:
-        tempfile.TemporaryFile(dir=out).close()
-    except OSError as error:
-        raise OSError(f"--out must be a folder to write in, got {options.out!r}") from error
-    path = out / f"{options.dataset}-{network}.safetensors"
-    folder = _checkpoints(options, path)
-    if options.threads:
-        set_num_threads(options.threads)
-    set_seed(options.seed)
-    (x, y), (xt, yt) = _data(options.dataset, options.data)
-    model = Model(getattr(networks, network)(), CrossEntropy(), optimizer)
-    print(f"{network} on {options.dataset}: {len(x):,} training and {len(xt):,} test images\n")
-    model.summary(x.shape[1:])
-    print()
-    started = time.monotonic()
-    try:
-        history = model.fit(
-            x, y, batch_size, options.epochs, validation_data=(xt, yt),
-            checkpoint=folder, resume=True,
-        )  # fmt: skip
-    except FloatingPointError as error:
-        path = path.with_stem(f"{path.stem}-diverged")  # do not overwrite a good model
-        model.save(path)
-        _remove(options, folder)
-        raise FloatingPointError(f"{error}; saved as {path}") from error
-    except (KeyboardInterrupt, OSError, MemoryError) as error:
-        if paths_in(folder):
-            error.add_note(_how_to_go_on(given))
-        raise
-    if history.interrupted and not model.steps:
-        raise KeyboardInterrupt
-    if history.interrupted:
-        model.save(path)
-        _say(f"deepfs train: interrupted after {model.steps:,} steps, saved as {path}")
-        _say(_how_to_go_on(given))  # a line of its own, to be copied
-        return INTERRUPTED
-    seconds = time.monotonic() - started
-    model.save(path)
-    _remove(options, folder)
-    accuracy = model.evaluate(xt, yt)["accuracy"]
-    print(f"\ntest accuracy {accuracy:.2%} after {seconds:.1f} s, saved as {printable(path)}\n")
-    if _guesses(accuracy, yt):
-        _say(
-            f"deepfs train: warning: {accuracy:.2%} is no better than guessing: the network has "
-            f"learned nothing; try another --lr than {optimizer.lr:g}, or more --epochs"
-        )
-    print(f"next:  deepfs evaluate {shlex.quote(printable(path))} {options.dataset}")
-    print(f"       deepfs predict {shlex.quote(printable(path))} IMAGE.png")
-    return 0
-
-
-def _checkpoints(options: argparse.Namespace, path: Path) -> Path:
-    """Return the folder for the checkpoints of a training, new or to be resumed."""
-    folder = Path(options.checkpoint or path.with_suffix(".checkpoints"))
-    if folder.exists() and not folder.is_dir():
-        raise FileExistsError(f"--checkpoint must be a folder, got {str(folder)!r}")
-    found = folder.is_dir() and paths_in(folder)
-    if options.resume and not found:
-        raise FileNotFoundError(f"--resume: there is no interrupted training in {folder}")
-    if found and not (options.resume or options.checkpoint):
-        raise FileExistsError(
-            f"{folder} has an interrupted training: add --resume to go on with it, or remove that "
-            "folder to start anew"
-        )
-    return folder
-
-
-def _remove(options: argparse.Namespace, folder: Path) -> None:
-    """Remove the checkpoints of a training that is over, unless the user named their folder."""
-    if options.checkpoint is None:
-        Checkpoints(folder).remove()
-
-
-def _how_to_go_on(given: Sequence[str]) -> str:
-    command = ["deepfs", *given]
-    if "--resume" not in command:
-        command.append("--resume")
-    return f"to go on: {shlex.join(command)}"
-
-
-def _guesses(accuracy: float, labels: Array) -> bool:
-    """Return whether an accuracy is that of naming the most frequent class, or by chance above."""
-    chance = float(np.bincount(labels).max()) / len(labels)
-    return bool(accuracy <= chance + 2 * np.sqrt(chance * (1 - chance) / len(labels)))
-
-
-def _evaluate(options: argparse.Namespace, given: Sequence[str]) -> None:
-    if options.threads:
-        set_num_threads(options.threads)
-    model = load(options.model)
-    _, (x, y) = _data(options.dataset, options.data)
-    started = time.monotonic()
-    measured = model.evaluate(x, y)
-    speed = len(x) / (time.monotonic() - started)
-    print(f"{printable(options.model)} on {len(x):,} test images of {options.dataset}, "
-          f"{speed:,.0f} images/s")  # fmt: skip
-    for name, value in measured.items():
-        print(f"{name:<9} {value:.2%}" if name == "accuracy" else f"{name:<9} {value:.4f}")
-
-
-def _predict(options: argparse.Namespace, given: Sequence[str]) -> None:
-    model = load(options.model)
-    shape = model.network.in_shape or ()
-    if len(shape) != 3:
-        raise ValueError(f"{options.model} takes inputs of shape {shape}, predict needs images")
-    for name in options.images:
-        images = read_image(name, shape[0], shape[1], shape[2])
-        for number, p in enumerate(model.predict_proba(1 - images if options.invert else images)):
-            title = printable(f"{name}[{number}]" if len(images) > 1 else name)
-            if p.ndim != 1:
-                raise ValueError(
-                    f"{options.model} has outputs of shape {p.shape}, predict needs a probability "
-                    "for each class"
-                )
-            if len(p) == 1:  # yes or no: the probability of yes
-                p = np.array([1 - p[0], p[0]])
-            best = p.argsort()[::-1][:3]
-            print(f"{title}: " + "  ".join(f"{_class(options.model, k)} {p[k]:.2%}" for k in best))
-
-
-def _plan(options: argparse.Namespace, given: Sequence[str]) -> None:
-    if options.threads:
-        set_num_threads(options.threads)
-    if options.model in networks.__all__:
-        loss = MeanSquaredError() if options.model == "autoencoder" else CrossEntropy()
-        model = Model(getattr(networks, options.model)(), loss, "adam")
-        shape = options.input or (1, 28, 28)
-    elif Path(options.model).exists():
-        model, shape = load(options.model), options.input
-    else:
-        raise FileNotFoundError(
-            f"there is no file {options.model!r}, and networks are {', '.join(networks.__all__)}"
-        )
-    print(model.plan(options.batch_size, options.samples, shape))
-
-
-def _diagnose(options: argparse.Namespace, given: Sequence[str]) -> int:
-    if options.threads:
-        set_num_threads(options.threads)
-    model = load(options.model)
-    (x, y), _ = _data(options.dataset, options.data)
-    found = diagnose(model, x, y, batch_size=options.batch_size)
-    print(found.table(), repr(found), sep="\n\n")
-    return 0 if found.healthy else 1
-
-
-def _class(model: str, k: int) -> str:
-    clothes = Path(model).name.startswith("fashion_mnist") and k < len(CLOTHES)
-    return f"{k} ({CLOTHES[k]})" if clothes else str(k)

@@ -1,0 +1,1 @@
+"""What ``deepfs train``, ``evaluate`` and ``predict`` do; `deepfs.cli` parses their options."""
