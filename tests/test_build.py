@@ -237,16 +237,17 @@ def test_says_what_to_install(monkeypatch, name):
         build.load("swish.pyx")
 
 
-def test_says_which_cython_is_too_old(monkeypatch):
+def test_says_which_tool_is_too_old(monkeypatch, tmp_path):
+    tmp_path.joinpath("width.pyx").touch()
     monkeypatch.setattr(Cython, "__version__", "3.0.11")
     with pytest.raises(ImportError, match=r"needs Cython 3\.0\.12 or later, got 3\.0\.11: pip"):
-        build.setup_arguments("levelled", "src/levelled")
+        build.setup_arguments("levelled", tmp_path)
     monkeypatch.setattr(Cython, "__version__", "3.2.9")
     with pytest.raises(ImportError, match=r"needs Cython 3\.3 or later, got 3\.2\.9: pip"):
-        build.setup_arguments("cnn_core", "src/cnn_core")
+        build.setup_arguments("cnn_core", tmp_path)
     monkeypatch.setattr(setuptools, "__version__", "65.5.0")
     with pytest.raises(ImportError, match=r"needs setuptools 77 or later, got 65\.5\.0: pip"):
-        build.extensions("levelled", "src/levelled")
+        build.extensions("levelled", tmp_path)
 
 
 def test_says_how_to_get_a_compiler_and_headers(monkeypatch):
