@@ -54,7 +54,7 @@ def outside(tmp_path_factory):
     if shutil.which("gcc") is None and shutil.which("clang") is None:
         pytest.skip("there is no C compiler")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_compile, "directives", dict)
+        patch.setattr(_compile, "directives", lambda: {"language_level": 3})
         patch.setattr(_compile, "compiler_flags", lambda: ["-O1", "-Werror=implicit"])
         return build.load(HERE / "c_api.pyx", cache=tmp_path_factory.mktemp("build"))
 

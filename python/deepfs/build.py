@@ -84,7 +84,6 @@ def extensions(package: str, folder: str | Path) -> list[Any]:
         ...
     FileNotFoundError: deepfs.build found no .pyx file in src/nothing
     """
-    need_tools(OLDEST_CYTHON_OF_CORE if package == CORE else OLDEST_CYTHON)
     where = Path(folder)
     found = sorted(where.glob("*.pyx"))
     if not found:
@@ -92,6 +91,7 @@ def extensions(package: str, folder: str | Path) -> list[Any]:
     for name in (*package.split("."), *(path.stem for path in found)):
         if not name.isidentifier():
             raise ValueError(f"deepfs.build needs names that can be imported, got {name!r}")
+    need_tools(OLDEST_CYTHON_OF_CORE if package == CORE else OLDEST_CYTHON)
     return Kernels(package, where, found).extensions()
 
 
