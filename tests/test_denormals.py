@@ -51,7 +51,7 @@ def test_every_kernel_of_numbers_begins_by_flushing():
 
 
 def test_every_parallel_region_is_one_of_this_header():
-    """`threads.h` gives workers the mode of their caller, in each module that includes it."""
+    """`cnn_core_threads.h` gives workers their caller's mode, in each module that includes it."""
     for path in KERNELS.glob("*.pyx"):
         text = path.read_text("utf-8")
         if "prange(" in text:

@@ -32,7 +32,10 @@ RULES = [
 # Layers of modules, lowest first: a module imports from the lines above its own, and from its own
 # package. A folder stands for all that lies in it.
 ORDER = """
-    _fields _html _public _repr
+    _compile _fields _html _public _repr
+    _compiler
+    _load_kernel
+    build
     _check _labels _names _version reference
     _arrays _elsewhere _settings config random
     _pictures

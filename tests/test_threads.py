@@ -97,7 +97,7 @@ SPINNING = (1e6, 5e-3, 0, 2)  # as BUSY, but threads that wait spin until they l
 
 @pytest.mark.skipif(not kernel.has_openmp(), reason="built without OpenMP")
 def test_a_region_of_one_thread_does_not_enter_the_library():
-    """As threads.h arranges: what a kernel calls GOMP_parallel is in the kernel's own module."""
+    """As cnn_core_threads.h arranges: a kernel's GOMP_parallel is in the kernel's own module."""
     code = "import cnn_core.add"
     show = {"LD_DEBUG": "bindings", "LD_BIND_NOW": "1"}
     done = subprocess.run(

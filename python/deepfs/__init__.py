@@ -24,6 +24,7 @@ from ._version import __version__ as __version__
 if TYPE_CHECKING:
     from . import (
         augment,
+        build,
         callbacks,
         config,
         data,
@@ -58,6 +59,7 @@ __all__ = [
     "History",
     "Model",
     "augment",
+    "build",
     "callbacks",
     "col2im",
     "config",

@@ -41,27 +41,11 @@ says so. The environment variable ``DEEPFS_ISA`` (``v2``, ``v3``, ``v4``) picks 
 import importlib
 import os
 
-from cnn_core import _cpu
+from cnn_core._levels import API_VERSION as API_VERSION
+from cnn_core._levels import choose_level as _choose_level
+from cnn_core._levels import extend_path as extend_path
 
-
-def _choose_level() -> str:
-    """Return the level to load: the one asked for, or the best of those built."""
-    here = os.path.dirname(os.path.abspath(__file__))
-    runs = [*_cpu.levels()]
-    built = [k for k in ["native", *runs] if os.path.isdir(os.path.join(here, f"_{k}"))]
-    asked = os.environ.get("DEEPFS_ISA")
-    if asked and asked not in built:
-        raise ImportError(
-            f"DEEPFS_ISA must be one of {', '.join(built)} on this machine, got {asked!r}"
-        )
-    if not built:
-        raise ImportError(
-            f"cnn_core has no kernels for this processor (it runs {', '.join(runs) or 'x86-64-v1'})"
-        )
-    return asked or built[0]
-
-
-level: str = _choose_level()
+level: str = _choose_level(os.path.dirname(os.path.abspath(__file__)), __name__)
 __path__.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), f"_{level}"))
 
 

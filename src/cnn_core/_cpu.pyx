@@ -19,9 +19,16 @@ cdef extern from *:
     #endif
     """
     int x86_level()
+    const unsigned long CYTHON_HEX_VERSION      # 0x030301F0 for 3.3.1
 
 
 def levels():
     """Return the instruction-set levels this processor runs, best first."""
     level = x86_level()
     return [f"v{k}" for k in range(level, 1, -1)] if level else ["baseline"]
+
+
+def cython():
+    """Return the version of the Cython that translated this package, such as "3.3.1"."""
+    cdef unsigned long version = CYTHON_HEX_VERSION
+    return ".".join([str(version >> bits & 255) for bits in (24, 16, 8)])

@@ -109,6 +109,17 @@ cdef void task(
     vstore_tail(out + whole, v, n - whole)
 
 
+cdef void activate_part(
+    int kind, const real* x_or_y, const real* dy, real* out, dim n,
+    const real* parameter, dim first, dim period,
+) noexcept nogil:
+    """Write values to ``out``, or gradients if there is a ``dy``."""
+    if real is float:
+        task(kind, x_or_y, dy, out, n, parameter, first, period, <vecf*> NULL)
+    else:
+        task(kind, x_or_y, dy, out, n, parameter, first, period, <vecd*> NULL)
+
+
 cdef int run(
     int kind, const real* x_or_y, const real* dy, real* out, dim n, const real[::1] parameter,
 ) except -1:
@@ -132,10 +143,7 @@ cdef int run(
         first = t * ACTIVATION_TASK
         m = least(ACTIVATION_TASK, n - first)
         given = NULL if dy == NULL else dy + first
-        if real is float:
-            task(kind, x_or_y + first, given, out + first, m, table, first, period, <vecf*> NULL)
-        else:
-            task(kind, x_or_y + first, given, out + first, m, table, first, period, <vecd*> NULL)
+        activate_part(kind, x_or_y + first, given, out + first, m, table, first, period)
     return 0
 
 

@@ -1,3 +1,4 @@
+# cython: cdivision=True, language_level=3
 """The functions behind `activation`: each of one number, its value above its gradient.
 
 A gradient is dy times the derivative, at the output y where the derivative follows from it, else at

@@ -1,3 +1,4 @@
+# cython: cdivision=True, language_level=3
 """Which pixel of a pooling window is the largest, packed into elements of the images' own type.
 
 The *argmax* of a window is the number of its largest pixel, counted along the rows of the window.

@@ -117,6 +117,27 @@ cdef inline void backward_run(
         values -= n
 
 
+cdef void batch_norm_run(
+    const real* x, const real* residual, real* y, dim values, const real* columns, dim wide,
+    bint relu,
+) noexcept nogil:
+    """y = (x - mean) scale + beta, plus the residual."""
+    if real is float:
+        normalise_run(x, residual, y, values, columns, wide, relu, <vecf*> NULL)
+    else:
+        normalise_run(x, residual, y, values, columns, wide, relu, <vecd*> NULL)
+
+
+cdef void batch_norm_gradient_run(
+    const real* x, const real* dy, real* dx, dim values, const real* columns, dim wide, bint drelu,
+) noexcept nogil:
+    """dx = scale (dy - mean_dy - slope (x - mean))."""
+    if real is float:
+        backward_run(x, dy, dx, values, columns, wide, drelu, <vecf*> NULL)
+    else:
+        backward_run(x, dy, dx, values, columns, wide, drelu, <vecd*> NULL)
+
+
 def batch_moments(
     const real[:, ::1] x,                               # in   (rows, c)
     real[::1] mean, real[::1] inv_std,                  # out  (c,)
@@ -214,12 +235,8 @@ def batch_norm_forward(
     for r in prange(blocks_of(rows, run), nogil=True, schedule="static",
                     num_threads=threads_for(<double> rows * c * sizeof(real) / 15)):
         n = least(run, rows - r * run)
-        if real is float:
-            normalise_run(&x[r * run, 0], NULL if residual is None else &residual[r * run, 0],
-                          &y[r * run, 0], n * c, columns, wide, relu, <vecf*> NULL)
-        else:
-            normalise_run(&x[r * run, 0], NULL if residual is None else &residual[r * run, 0],
-                          &y[r * run, 0], n * c, columns, wide, relu, <vecd*> NULL)
+        batch_norm_run(&x[r * run, 0], NULL if residual is None else &residual[r * run, 0],
+                       &y[r * run, 0], n * c, columns, wide, relu)
 
 
 def batch_norm_backward(
@@ -285,9 +302,5 @@ def batch_norm_backward(
     for r in prange(runs, nogil=True, schedule="static",
                     num_threads=threads_for(<double> rows * c * sizeof(real) / 10)):
         n = least(run, rows - r * run)
-        if real is float:
-            backward_run(&x[r * run, 0], &dy[r * run, 0], &dx[r * run, 0], n * c, columns, wide,
-                         drelu, <vecf*> NULL)
-        else:
-            backward_run(&x[r * run, 0], &dy[r * run, 0], &dx[r * run, 0], n * c, columns, wide,
-                         drelu, <vecd*> NULL)
+        batch_norm_gradient_run(&x[r * run, 0], &dy[r * run, 0], &dx[r * run, 0], n * c, columns,
+                                wide, drelu)

@@ -1,3 +1,4 @@
+# cython: cdivision=True, language_level=3
 """Sums over the rows of a matrix, column by column, for `batch_norm`: moments and gradients.
 
 A run adds SHORT_ROWS wide rows at a time in the array's own precision, and those sums in double, as

@@ -111,6 +111,59 @@ cdef bint belong(
             and grantable(request, window, groups))
 
 
+cdef int conv_forward(
+    const real* x, dim n, dim h, dim w, dim c, const real* weight, const real* bias,
+    real* y, dim oh, dim ow, dim co, Window window, dim groups, str request, bint relu,
+) except -1:
+    """Do the work of `conv2d_forward`, where there are pixels; bias may be NULL."""
+    cdef int chosen = choose(False, c, co, oh, ow, window, groups, request, sizeof(real))
+    if chosen != WINOGRAD:
+        indirect_forward(chosen, x, n, h, w, c, weight, bias, y, oh, ow, co, window, groups, relu)
+    elif real is float:
+        winograd_forward(x, n, h, w, c, weight, False, bias, NULL, NULL, relu, y, oh, ow, co,
+                         window.top, window.left)
+    return 0
+
+
+cdef int conv_backward_input(
+    const real* dy, dim n, dim oh, dim ow, dim co, const real* weight,
+    real* dx, dim h, dim w, dim c, Window window, dim groups, str request,
+    const real* drelu, const real* residual,
+) except -1:
+    """Do the work of `conv2d_backward_input`, where there are pixels; the last two may be NULL."""
+    cdef int chosen = choose(True, c, co, oh, ow, window, groups, request, sizeof(real))
+    cdef const real* early = NULL if residual != NULL else drelu
+    if chosen == WINOGRAD:
+        if real is float:
+            winograd_forward(dy, n, oh, ow, co, weight, True, NULL, residual, drelu, False,
+                             dx, h, w, c, 2 - window.top, 2 - window.left)
+        return 0                        # its last step added the residual
+    if chosen == COL2IM:
+        col2im_backward_input(dy, n, oh, ow, co, weight, dx, h, w, c, window, groups, early)
+    else:
+        indirect_backward_input(chosen, dy, n, oh, ow, co, weight, dx, h, w, c, window, groups,
+                                early)
+    if residual != NULL:
+        with nogil:
+            add_all(dx, residual, drelu, False, dx, n * h * w * c)
+    return 0
+
+
+cdef int conv_backward_weight(
+    const real* x, dim n, dim h, dim w, dim c, const real* dy, dim oh, dim ow, dim co,
+    real* dweight, real* dbias, Window window, dim groups, str request,
+) except -1:
+    """Do the work of `conv2d_backward_weight`, where there are pixels; dbias may be NULL."""
+    cdef int chosen = choose(False, c, co, oh, ow, window, groups, request, sizeof(real))
+    if chosen != WINOGRAD:
+        indirect_backward_weight(chosen, x, n, h, w, c, dy, oh, ow, co, dweight, dbias, window,
+                                 groups)
+    elif real is float:
+        winograd_backward_weight(x, n, h, w, c, dy, oh, ow, co, dweight, dbias, window.top,
+                                 window.left)
+    return 0
+
+
 def conv2d_forward(
     const real[:, :, :, ::1] x,         # in   (n, h, w, c)
     const real[:, :, :, ::1] weight,    # in   (kh, kw, c / groups, co)
@@ -126,7 +179,6 @@ def conv2d_forward(
     cdef dim n = x.shape[0], h = x.shape[1], w = x.shape[2], c = x.shape[3]
     cdef dim oh = y.shape[1], ow = y.shape[2], co = y.shape[3]
     cdef const real* bias_at = NULL
-    cdef int chosen
     if (not belong(&x.shape[0], &weight.shape[0], &y.shape[0], window, groups, request)
             or (bias is not None and bias.shape[0] != co)):
         raise ValueError("x, weight, bias, y and the window do not belong to one convolution")
@@ -136,13 +188,8 @@ def conv2d_forward(
         raise ValueError("x has no pixels or no channels")
     if bias is not None:
         bias_at = &bias[0]
-    chosen = choose(False, c, co, oh, ow, window, groups, request, sizeof(real))
-    if chosen != WINOGRAD:
-        indirect_forward(chosen, &x[0, 0, 0, 0], n, h, w, c, &weight[0, 0, 0, 0], bias_at,
-                         &y[0, 0, 0, 0], oh, ow, co, window, groups, relu)
-    elif real is float:
-        winograd_forward(&x[0, 0, 0, 0], n, h, w, c, &weight[0, 0, 0, 0], False, bias_at, NULL,
-                         NULL, relu, &y[0, 0, 0, 0], oh, ow, co, top, left)
+    conv_forward(&x[0, 0, 0, 0], n, h, w, c, &weight[0, 0, 0, 0], bias_at,
+                 &y[0, 0, 0, 0], oh, ow, co, window, groups, request, relu)
 
 
 def conv2d_backward_input(
@@ -161,7 +208,6 @@ def conv2d_backward_input(
     cdef dim oh = dy.shape[1], ow = dy.shape[2], co = dy.shape[3]
     cdef const real* drelu_at = NULL
     cdef const real* residual_at = NULL
-    cdef int chosen
     if (not belong(&dx.shape[0], &weight.shape[0], &dy.shape[0], window, groups, request)
             or (drelu is not None and not same_shape(&drelu.shape[0], &dx.shape[0], 4))
             or (residual is not None and not same_shape(&residual.shape[0], &dx.shape[0], 4))):
@@ -173,23 +219,12 @@ def conv2d_backward_input(
         drelu_at = &drelu[0, 0, 0, 0]
     if residual is not None:
         residual_at = &residual[0, 0, 0, 0]
-    chosen = choose(True, c, co, oh, ow, window, groups, request, sizeof(real))
-    if min(oh, ow) == 0:
-        dx[...] = 0
-    elif chosen == WINOGRAD:
-        if real is float:
-            winograd_forward(&dy[0, 0, 0, 0], n, oh, ow, co, &weight[0, 0, 0, 0], True, NULL,
-                             residual_at, drelu_at, False, &dx[0, 0, 0, 0], h, w, c,
-                             2 - top, 2 - left)
-        return                          # its last step added the residual
-    elif chosen == COL2IM:
-        col2im_backward_input(&dy[0, 0, 0, 0], n, oh, ow, co, &weight[0, 0, 0, 0],
-                              &dx[0, 0, 0, 0], h, w, c, window, groups,
-                              NULL if residual_at != NULL else drelu_at)
-    else:
-        indirect_backward_input(chosen, &dy[0, 0, 0, 0], n, oh, ow, co, &weight[0, 0, 0, 0],
-                                &dx[0, 0, 0, 0], h, w, c, window, groups,
-                                NULL if residual_at != NULL else drelu_at)
+    if min(oh, ow) > 0:
+        conv_backward_input(&dy[0, 0, 0, 0], n, oh, ow, co, &weight[0, 0, 0, 0],
+                            &dx[0, 0, 0, 0], h, w, c, window, groups, request, drelu_at,
+                            residual_at)
+        return
+    dx[...] = 0
     if residual_at != NULL:
         with nogil:
             add_all(&dx[0, 0, 0, 0], residual_at, drelu_at, False, &dx[0, 0, 0, 0], n * h * w * c)
@@ -209,7 +244,6 @@ def conv2d_backward_weight(
     cdef dim n = x.shape[0], h = x.shape[1], w = x.shape[2], c = x.shape[3]
     cdef dim oh = dy.shape[1], ow = dy.shape[2], co = dy.shape[3]
     cdef real* dbias_at = NULL
-    cdef int chosen
     if (not belong(&x.shape[0], &dweight.shape[0], &dy.shape[0], window, groups, request)
             or (dbias is not None and dbias.shape[0] != co)):
         raise ValueError("x, dy, dweight, dbias and the window do not belong to one convolution")
@@ -217,10 +251,5 @@ def conv2d_backward_weight(
         return
     if dbias is not None:
         dbias_at = &dbias[0]
-    chosen = choose(False, c, co, oh, ow, window, groups, request, sizeof(real))
-    if chosen != WINOGRAD:
-        indirect_backward_weight(chosen, &x[0, 0, 0, 0], n, h, w, c, &dy[0, 0, 0, 0], oh, ow, co,
-                                 &dweight[0, 0, 0, 0], dbias_at, window, groups)
-    elif real is float:
-        winograd_backward_weight(&x[0, 0, 0, 0], n, h, w, c, &dy[0, 0, 0, 0], oh, ow, co,
-                                 &dweight[0, 0, 0, 0], dbias_at, top, left)
+    conv_backward_weight(&x[0, 0, 0, 0], n, h, w, c, &dy[0, 0, 0, 0], oh, ow, co,
+                         &dweight[0, 0, 0, 0], dbias_at, window, groups, request)

@@ -1,3 +1,4 @@
+# cython: cdivision=True, language_level=3
 """How a window tiles the output of images, for `conv_indirect` and `conv_col2im`.
 
 A tile of output pixels is a unit of work: rows of one image, or all rows of several images. The

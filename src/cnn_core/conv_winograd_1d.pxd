@@ -1,3 +1,4 @@
+# cython: cdivision=True, language_level=3
 """The transforms of Winograd's algorithm F(4, 3) along one axis, for `conv_winograd`.
 
 Multiplications by the matrices A, B and G of docs/maths/conv.md, which evaluate polynomials at 0,

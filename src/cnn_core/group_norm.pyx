@@ -221,7 +221,47 @@ cdef inline void backward_block(
             dgamma[k] = <real> totals[3 * wide + k]
 
 
-cdef dim columns_of(dim pixels, dim c, dim groups, dim itemsize) noexcept nogil:
+cdef dim group_norm_workspace(dim c, dim itemsize) noexcept nogil:
+    """Return the bytes of workspace that `group_norm_rows` takes."""
+    return whole_vectors(c, itemsize) * (sizeof(double) + 3 * itemsize)
+
+
+cdef void group_norm_rows(
+    const real* x, dim rows, dim values, dim c, dim groups, double eps,
+    const real* gamma, const real* beta, dim step,
+    real* mean, real* inv_std, real* y, char* workspace,
+) noexcept nogil:
+    """Normalise rows; the workspace holds zeros before and other numbers after."""
+    cdef dim wide = whole_vectors(c, sizeof(real))
+    if real is float:
+        forward_block(x, rows, values, c, groups, eps, gamma, beta, step, mean, inv_std, y,
+                      workspace, wide, <vecf*> NULL)
+    else:
+        forward_block(x, rows, values, c, groups, eps, gamma, beta, step, mean, inv_std, y,
+                      workspace, wide, <vecd*> NULL)
+
+
+cdef dim group_norm_gradient_workspace(dim c, dim itemsize) noexcept nogil:
+    """Return the bytes of workspace that `group_norm_gradient_rows` takes."""
+    return whole_vectors(c, itemsize) * (4 * sizeof(double) + 7 * itemsize)
+
+
+cdef void group_norm_gradient_rows(
+    const real* x, const real* dy, dim rows, dim values, dim c, dim groups,
+    const real* gamma, dim step, const real* mean, const real* inv_std,
+    real* dx, real* dgamma, real* dbeta, char* workspace,
+) noexcept nogil:
+    """Write the gradients of rows; the workspace holds zeros before and other numbers after."""
+    cdef dim wide = whole_vectors(c, sizeof(real))
+    if real is float:
+        backward_block(x, dy, rows, values, c, groups, gamma, step, mean, inv_std, dx, dgamma,
+                       dbeta, workspace, wide, <vecf*> NULL)
+    else:
+        backward_block(x, dy, rows, values, c, groups, gamma, step, mean, inv_std, dx, dgamma,
+                       dbeta, workspace, wide, <vecd*> NULL)
+
+
+cdef dim group_norm_columns(dim pixels, dim c, dim groups, dim itemsize) noexcept nogil:
     """Return the columns of a row; one pixel and one group are read as vectors."""
     return lanes(itemsize) if pixels == 1 and groups == 1 else c
 
@@ -258,10 +298,10 @@ def group_norm_forward(
     """Write (x - mean) * inv_std * gamma + beta to ``y``, with the statistics of each group."""
     cdef FloatMode _mode = flush_denormals()
     cdef dim rows = x.shape[0], pixels = x.shape[1], groups = statistics.shape[2], b, first, n
-    cdef dim c = columns_of(pixels, x.shape[2], groups, sizeof(real))
-    cdef dim values = pixels * x.shape[2], wide = whole_vectors(c, sizeof(real))
+    cdef dim c = group_norm_columns(pixels, x.shape[2], groups, sizeof(real))
+    cdef dim values = pixels * x.shape[2]
     cdef dim step = 0 if gamma.shape[0] == 1 < pixels else c
-    cdef dim blocks = blocks_of_rows(rows), each = wide * (sizeof(double) + 3 * sizeof(real))
+    cdef dim blocks = blocks_of_rows(rows), each = group_norm_workspace(c, sizeof(real))
     cdef Buffer workspace
     cdef char* space
     if (not belong(&x.shape[0], &gamma.shape[0], &statistics.shape[0])
@@ -277,14 +317,9 @@ def group_norm_forward(
                     num_threads=threads_for(<double> rows * values * sizeof(real) / 10)):
         first = b * rows // blocks
         n = (b + 1) * rows // blocks - first
-        if real is float:
-            forward_block(&x[first, 0, 0], n, values, c, groups, eps, &gamma[0, 0], &beta[0, 0],
-                          step, &statistics[0, first, 0], &statistics[1, first, 0],
-                          &y[first, 0, 0], space + b * each, wide, <vecf*> NULL)
-        else:
-            forward_block(&x[first, 0, 0], n, values, c, groups, eps, &gamma[0, 0], &beta[0, 0],
-                          step, &statistics[0, first, 0], &statistics[1, first, 0],
-                          &y[first, 0, 0], space + b * each, wide, <vecd*> NULL)
+        group_norm_rows(&x[first, 0, 0], n, values, c, groups, eps, &gamma[0, 0], &beta[0, 0],
+                        step, &statistics[0, first, 0], &statistics[1, first, 0],
+                        &y[first, 0, 0], space + b * each)
 
 
 def group_norm_backward(
@@ -302,11 +337,11 @@ def group_norm_backward(
     """
     cdef FloatMode _mode = flush_denormals()
     cdef dim rows = x.shape[0], pixels = x.shape[1], groups = statistics.shape[2], b, first, n
-    cdef dim c = columns_of(pixels, x.shape[2], groups, sizeof(real))
-    cdef dim values = pixels * x.shape[2], wide = whole_vectors(c, sizeof(real))
+    cdef dim c = group_norm_columns(pixels, x.shape[2], groups, sizeof(real))
+    cdef dim values = pixels * x.shape[2]
     cdef dim step = 0 if gamma.shape[0] == 1 < pixels else c
     cdef dim gammas = gamma.shape[0] * gamma.shape[1]
-    cdef dim blocks = blocks_of_rows(rows), each = wide * (4 * sizeof(double) + 7 * sizeof(real))
+    cdef dim blocks = blocks_of_rows(rows), each = group_norm_gradient_workspace(c, sizeof(real))
     cdef real* partial
     cdef Buffer workspace
     cdef char* space
@@ -326,16 +361,11 @@ def group_norm_backward(
                     num_threads=threads_for(<double> rows * values * sizeof(real) / 6)):
         first = b * rows // blocks
         n = (b + 1) * rows // blocks - first
-        if real is float:
-            backward_block(&x[first, 0, 0], &dy[first, 0, 0], n, values, c, groups, &gamma[0, 0],
-                           step, &statistics[0, first, 0], &statistics[1, first, 0],
-                           NULL if dx is None else &dx[first, 0, 0], partial + 2 * b * gammas,
-                           partial + (2 * b + 1) * gammas, space + b * each, wide, <vecf*> NULL)
-        else:
-            backward_block(&x[first, 0, 0], &dy[first, 0, 0], n, values, c, groups, &gamma[0, 0],
-                           step, &statistics[0, first, 0], &statistics[1, first, 0],
-                           NULL if dx is None else &dx[first, 0, 0], partial + 2 * b * gammas,
-                           partial + (2 * b + 1) * gammas, space + b * each, wide, <vecd*> NULL)
+        group_norm_gradient_rows(
+            &x[first, 0, 0], &dy[first, 0, 0], n, values, c, groups, &gamma[0, 0], step,
+            &statistics[0, first, 0], &statistics[1, first, 0],
+            NULL if dx is None else &dx[first, 0, 0], partial + 2 * b * gammas,
+            partial + (2 * b + 1) * gammas, space + b * each)
     for b in prange(blocks_of(gammas, CHUNK_GAMMAS), nogil=True, schedule="static",
                     num_threads=threads_for(<double> blocks * gammas * sizeof(real) / 5)):
         add_blocks(partial, blocks, gammas, b * CHUNK_GAMMAS, &dgamma[0, 0])

@@ -1,3 +1,4 @@
+# cython: cdivision=True, language_level=3
 """Sums over the pixels of one sample, a matrix of pixels x c, for `group_norm`.
 
 Vectors of PIXELS pixels are added in pairs, and their sum to the short sums of the columns; after

@@ -1,3 +1,4 @@
+# cython: cdivision=True, language_level=3
 """The frame of optimizer rules, for the modules that define some: see `optimizers.pyx`.
 
 A rule is a function of vectors, in the letters of its paper, and two statements below it:

@@ -1,3 +1,4 @@
+# cython: cdivision=True, language_level=3
 """Pooling by windows of 2 x 2 side by side, which nearly all are: the same as `pool`, to the bit.
 
 The bounds of the loops for any window cost more than what is done with four numbers. `pool` uses

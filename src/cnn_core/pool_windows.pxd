@@ -1,3 +1,4 @@
+# cython: cdivision=True, language_level=3
 """How the windows of a pooling lie on an image: which pixels each covers, and which cover a pixel.
 
 All functions here look along one axis: ``size`` pixels with padding of ``before`` in front of them,

@@ -1,3 +1,4 @@
+# cython: cdivision=True, language_level=3
 """Sums over the rows of a matrix: the rule for runs, and what other Cython modules share."""
 from cnn_core.types cimport blocks_of, dim, real
 

@@ -1,3 +1,4 @@
+# cython: cdivision=True, language_level=3
 """The vector types of simd.h, as Cython sees them.
 
 ``vecf`` and ``vecd`` hold ``VBYTES`` bytes of float or double, and add and multiply like one.

@@ -89,7 +89,7 @@ cdef void softmax_row(const real* x, real* y, dim c) noexcept nogil:
         y[k] = y[k] * scale
 
 
-cdef inline void softmax_gradient_row(
+cdef void softmax_gradient_row(
     const real* y, const real* dy, real* dx, dim c,
 ) noexcept nogil:
     """dx = y (dy - sum(y dy))."""
@@ -110,10 +110,9 @@ cdef void log_softmax_row(const real* x, real* y, dim c) noexcept nogil:
         y[k] = (x[k] - top) - logarithm
 
 
-cdef inline void log_softmax_gradient_row(
+cdef inline void log_softmax_gradient(
     const real* y, const real* dy, real* dx, dim c, vec* tag,
 ) noexcept nogil:
-    """dx = dy - exp(y) sum(dy)."""
     cdef dim size = lanes(sizeof(real)), i = 0, k
     cdef double total = 0
     cdef vec v, g, s
@@ -126,6 +125,16 @@ cdef inline void log_softmax_gradient_row(
         v = g - exponential(v) * s
         vstore_tail(dx + i, v, c - i)
         i += size
+
+
+cdef void log_softmax_gradient_row(
+    const real* y, const real* dy, real* dx, dim c,
+) noexcept nogil:
+    """dx = dy - exp(y) sum(dy)."""
+    if real is float:
+        log_softmax_gradient(y, dy, dx, c, <vecf*> NULL)
+    else:
+        log_softmax_gradient(y, dy, dx, c, <vecd*> NULL)
 
 
 cdef double cross_entropy_row(
@@ -146,10 +155,9 @@ cdef double cross_entropy_row(
     return loss
 
 
-cdef inline void cross_entropy_gradient_row(
+cdef inline void cross_entropy_gradient(
     const real* p, const real* target, dim label, real scale, real* dx, dim c, vec* tag,
 ) noexcept nogil:
-    """dx = scale (p sum(target) - target), or scale (p - 1 at the label); 0 where scale is."""
     cdef dim size = lanes(sizeof(real)), i = 0, k
     cdef real total = 0
     cdef vec v, t, s, f
@@ -175,6 +183,16 @@ cdef inline void cross_entropy_gradient_row(
         v = f * (v * s - t)
         vstore_tail(dx + i, v, c - i)
         i += size
+
+
+cdef void cross_entropy_gradient_row(
+    const real* p, const real* target, dim label, real scale, real* dx, dim c,
+) noexcept nogil:
+    """dx = scale (p sum(target) - target), or scale (p - 1 at the label); 0 where scale is."""
+    if real is float:
+        cross_entropy_gradient(p, target, label, scale, dx, c, <vecf*> NULL)
+    else:
+        cross_entropy_gradient(p, target, label, scale, dx, c, <vecd*> NULL)
 
 
 def softmax(
@@ -211,12 +229,10 @@ def softmax_backward(
     if c == 0:
         return
     for i in prange(n, nogil=True, schedule="static", num_threads=threads_for(<double> n * c)):
-        if not logarithm:
-            softmax_gradient_row(&y[i, 0], &dy[i, 0], &dx[i, 0], c)
-        elif real is float:
-            log_softmax_gradient_row(&y[i, 0], &dy[i, 0], &dx[i, 0], c, <vecf*> NULL)
+        if logarithm:
+            log_softmax_gradient_row(&y[i, 0], &dy[i, 0], &dx[i, 0], c)
         else:
-            log_softmax_gradient_row(&y[i, 0], &dy[i, 0], &dx[i, 0], c, <vecd*> NULL)
+            softmax_gradient_row(&y[i, 0], &dy[i, 0], &dx[i, 0], c)
 
 
 def cross_entropy_forward(
@@ -288,10 +304,7 @@ def cross_entropy_backward(
         k = class_of(&label[i], c) if by_label else 0
         t = NULL if by_label else &target[i, 0]
         f = <real> (scale * weight[i] if weighted else scale)
-        if real is float:
-            cross_entropy_gradient_row(&p[i, 0], t, k, f, &dx[i, 0], c, <vecf*> NULL)
-        else:
-            cross_entropy_gradient_row(&p[i, 0], t, k, f, &dx[i, 0], c, <vecd*> NULL)
+        cross_entropy_gradient_row(&p[i, 0], t, k, f, &dx[i, 0], c)
 
 
 def right_class(

@@ -10,6 +10,8 @@ import math
 import os
 import sys
 
+from cython.parallel cimport prange
+
 from cnn_core.threads_watch cimport WINDOW, Watch, clock_now, decide, is_over, losses_now, own_watch
 from cnn_core.threads_watch cimport sleeps_now
 
@@ -19,11 +21,14 @@ cdef extern from *:
     #include <omp.h>
     /* Asks the library, so that this module loads it: see _load_openmp in __init__.py. */
     static int openmp_level(void) { return omp_get_max_threads() > 0 ? _OPENMP : 0; }
+    static int in_a_region(void) { return omp_in_parallel(); }
     #else
     static int openmp_level(void) { return 0; }
+    static int in_a_region(void) { return 0; }
     #endif
     """
     int openmp_level()
+    bint in_a_region() nogil
 
 cdef double break_even = 15e3      # nanoseconds: waking a second thread costs about a third of it
 cdef int limit = 1                 # threads a kernel may use
@@ -43,6 +48,27 @@ cdef int threads_for(double work) noexcept nogil:
         decide(&own_watch, clock_now(), sleeps_now(), losses_now())
         own_watch.work = work
     return 1 if own_watch.alone else limit
+
+
+cdef void parallel(Body body, void* context, Py_ssize_t n, double work) noexcept nogil:
+    """Call ``body(context, start, stop)`` for parts of 0 to n, on several threads if that pays.
+
+    ``work`` is about the nanoseconds that one thread takes for all. Denormal numbers count as zero
+    in the body, on each thread. It may call `parallel` itself, which then stays on its thread.
+    """
+    cdef FloatMode _mode = flush_denormals()
+    cdef int parts = 1 if in_a_region() else threads_for(work), k
+    cdef Py_ssize_t least, longer
+    if parts > n:
+        parts = <int> n                 # none if n < 1
+    if parts < 2:
+        if n > 0:
+            body(context, 0, n)
+        return
+    least = n // parts
+    longer = n % parts                  # parts that have one more
+    for k in prange(parts, num_threads=parts, schedule="static"):
+        body(context, k * least + min(k, longer), (k + 1) * least + min(k + 1, longer))
 
 
 def decisions(window, int count):

@@ -1,3 +1,4 @@
+# cython: cdivision=True, language_level=3
 """Whether several threads pay while other programs want the processors; a part of `threads`.
 
 A kernel on several threads waits for the one that cannot run, and one thread alone is faster. Each

@@ -1,3 +1,4 @@
+# cython: cdivision=True, language_level=3
 """The transpose of a matrix, for other Cython modules."""
 from cnn_core.simd cimport transpose_4x4
 from cnn_core.types cimport dim, real

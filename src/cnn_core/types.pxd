@@ -1,3 +1,4 @@
+# cython: cdivision=True, language_level=3
 """The C types and shape checks every kernel shares. Define none anywhere else."""
 
 ctypedef fused real:      # element of a tensor: all arguments of one call agree on it

@@ -1,3 +1,4 @@
+# cython: cdivision=True, language_level=3
 """Functions of vectors: bounds, sign, root, exponential, logarithm, normal distribution.
 
 Errors are in units in the last place of the result, the largest measured.
