@@ -55,6 +55,7 @@ ORDER = """
     inspector
     model
     _load _command cross_validation sklearn
+    new_layer
     cli
     __main__ __init__
 """
