@@ -55,7 +55,8 @@ ORDER = """
     inspector
     model
     _load _command cross_validation sklearn
-    new_layer
+    _layer_of
+    bench_layer new_layer
     cli
     __main__ __init__
 """

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from . import datasets, networks, new_layer, optimizers
+from . import bench_layer, datasets, networks, new_layer, optimizers
 from ._arrays import Array
 from ._command import INTERRUPTED, Parser, in_words, printable, streams
 from ._load import load
@@ -158,6 +158,7 @@ def _parser() -> Parser:
                          "light on dark")  # fmt: skip
     command("info", _info, "Show versions, instruction set and threads.")
     new_layer.add_parser(commands)
+    bench_layer.add_parser(commands)
     return parser
 
 
