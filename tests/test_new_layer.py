@@ -13,7 +13,7 @@ import pytest
 import cnn_core
 import deepfs
 from deepfs.cli import main
-from deepfs.new_layer import FILES, new_layer, package_name
+from deepfs.new_layer import FILES, filled, new_layer, package_name
 
 SOURCES = [Path(deepfs.__file__).parents[1], Path(cnn_core.__file__).parents[1]]
 
@@ -95,6 +95,24 @@ def test_the_package_of_an_optimizer(tmp_path, monkeypatch):
     build_natively(folder, monkeypatch)
     monkeypatch.delenv("DEEPFS_ISA", raising=False)
     assert "4 passed" in run_tests(folder)
+
+
+@pytest.mark.usefixtures("needs_compiler")
+def test_the_example(tmp_path, monkeypatch):
+    """`examples/extension`: three layers and an optimizer."""
+    example = Path(__file__).parents[1] / "examples" / "extension"
+    if not example.exists():
+        pytest.skip("the tests stand alone")
+    sources = example / "src" / "deepfs_example"
+    written = filled("layer/kernel.pyx", "Swish", "deepfs_example")
+    assert (sources / "swish_kernel.pyx").read_text("utf-8") == written  # by new-layer
+    ignored = shutil.ignore_patterns(
+        "build", "_v?", "_native", "*.json", "*.egg-info", "__pycache__"
+    )
+    folder = shutil.copytree(example, tmp_path / "example", ignore=ignored)
+    build_natively(folder, monkeypatch)
+    monkeypatch.delenv("DEEPFS_ISA", raising=False)
+    assert "15 passed" in run_tests(folder)
 
 
 @pytest.mark.parametrize(("kind", "passed"), [("numpy", "9 passed"), ("loss", "5 passed")])
