@@ -5,13 +5,13 @@ import re
 import shutil
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
 import pytest
 
 import cnn_core
 import deepfs
+from compiler import can_compile
 from deepfs.cli import main
 from deepfs.new_layer import FILES, filled, new_layer, package_name
 
@@ -40,18 +40,21 @@ print("all is well")
 """
 
 
-def can_compile():
-    compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
-    headers = Path(sysconfig.get_path("include"), "Python.h")
-    return bool(shutil.which(compiler)) and headers.exists()
+MISH = """
+import numpy as np, deepfs as dfs
+from mish import Mish
+
+x = np.random.default_rng(0).standard_normal((4, 3, 7, 7))
+dfs.testing.check_layer(Mish(), x)
+np.testing.assert_allclose(Mish()(x), x * np.tanh(np.log1p(np.exp(x))), rtol=1e-13)
+print("all is well")
+"""
 
 
 @pytest.fixture
 def needs_compiler():
-    pytest.importorskip("Cython")
-    pytest.importorskip("setuptools")
     if not can_compile():
-        pytest.skip("there is no C compiler")
+        pytest.skip("there is no C compiler, or no Cython")
 
 
 def run(folder, *words):
@@ -113,6 +116,38 @@ def test_the_example(tmp_path, monkeypatch):
     build_natively(folder, monkeypatch)
     monkeypatch.delenv("DEEPFS_ISA", raising=False)
     assert "15 passed" in run_tests(folder)
+
+
+@pytest.mark.usefixtures("needs_compiler")
+def test_the_page_on_extending(tmp_path, monkeypatch, capsys):
+    """Its commands, in order, and its formula in place of that of the template."""
+    page = Path(__file__).parents[1] / "docs" / "extending.md"
+    if not page.exists():
+        pytest.skip("the tests stand alone")
+    text = page.read_text("utf-8")
+    shell = re.search(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE)[1]
+    commands = [line.partition("#")[0].split() for line in shell.splitlines()]
+    assert [words[0] for words in commands] == ["deepfs", "cd", "pip", "pip", "pytest", "deepfs"]
+    monkeypatch.chdir(tmp_path)
+    assert main(commands[0][1:]) == 0
+    said = capsys.readouterr().out
+    folder = tmp_path / commands[1][1]
+    for words in commands[2:5]:
+        assert " ".join(words) in said  # the command says how to go on, as the page does
+    block = re.search(
+        r"<!-- kernel: mish -->\n```cython\n(.*?)^```", text, re.DOTALL | re.MULTILINE
+    )
+    imports, functions = block[1].split("\n\n", 1)
+    kernel = folder / "src" / "mish" / "kernel.pyx"
+    start, _, rest = kernel.read_text("utf-8").partition("cdef inline vec value")
+    rest = rest[rest.index("\n\n\ncdef struct") :]
+    first, imported, more = start.partition("from cnn_core.simd")
+    kernel.write_text(f"{first}{imports}\n{imported}{more}{functions.rstrip()}{rest}", "utf-8")
+    build_natively(folder, monkeypatch)
+    monkeypatch.delenv("DEEPFS_ISA", raising=False)
+    assert "all is well" in run(folder, "-c", MISH)
+    bench = run(folder, "-m", *commands[5], "--threads", "1")
+    assert bench.startswith("Mish for x float32 (32, 64, 28, 28), 1 thread, vectors of ")
 
 
 @pytest.mark.parametrize(("kind", "passed"), [("numpy", "9 passed"), ("loss", "5 passed")])
