@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import filecmp
+import functools
 import importlib
+import io
 import json
 import os
 import platform
 import re
 import shutil
+import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 CORE = "cnn_core"
 UTILITY = f"{CORE}._cyutility"  # Cython's memoryview code, once instead of in every kernel
@@ -112,6 +116,33 @@ def stamp() -> dict[str, Any]:
     return {"api": core.API_VERSION, "cython": cython_version() if shares else None}
 
 
+class TrueWarnings(io.TextIOBase):
+    """Hands on what Cython prints, but warnings of vectors that a macro of simd.h fills.
+
+    Cython knows no output arguments: to it, `vload(v, x)` reads v.
+    """
+
+    def __init__(self, stream: TextIO):
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        """Print a message, if it is true."""
+        found = re.search(r"warning: (.*?):\d+:\d+: local variable '(\w+)' referenced before", text)
+        if not (found and is_filled(Path(found[1]), found[2])):
+            self.stream.write(text)
+        return len(text)
+
+
+@functools.cache
+def is_filled(file: Path, variable: str) -> bool:
+    """Return whether a call such as `vload(v, ...)` fills a variable of a file."""
+    try:
+        text = file.read_text("utf-8")
+    except OSError:
+        return False
+    return re.search(rf"\bv\w+\({variable}\b", text) is not None
+
+
 class Kernels:
     """The modules of one package, from their sources to the C of each level."""
 
@@ -190,14 +221,15 @@ class Kernels:
         if not self.core:
             include.append(importlib.import_module(CORE).get_include())
         utility = UTILITY if self.core or stamp()["cython"] else None
-        translated = cythonize(
-            [Extension(self.module(path), [path.as_posix()]) for path in self.sources],
-            build_dir=str(self.build),
-            include_path=include,
-            compiler_directives=directives(),
-            force=new or None,
-            **({"shared_utility_qualified_name": utility} if utility else {}),
-        )
+        with contextlib.redirect_stderr(TrueWarnings(sys.stderr)):
+            translated = cythonize(
+                [Extension(self.module(path), [path.as_posix()]) for path in self.sources],
+                build_dir=str(self.build),
+                include_path=include,
+                compiler_directives=directives(),
+                force=new or None,
+                **({"shared_utility_qualified_name": utility} if utility else {}),
+            )
         found = {module.name: module for module in translated}
         for extension in extensions:
             module = found[extension.module]

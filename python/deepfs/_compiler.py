@@ -37,7 +37,8 @@ def command() -> Any:
     class BuildKernels(build_ext):
         """Translate and compile kernels, several files at a time."""
 
-        spoken: list[str] | None = None  # what the compiler said, if nobody reads its output
+        quiet = False  # nobody reads what the compiler prints
+        parallel: Any
 
         def finalize_options(self) -> None:
             super().finalize_options()
@@ -71,8 +72,9 @@ def command() -> Any:
                 self.use_clang_cl()
             else:
                 need_compiler(self.compiler.compiler_so[0])
-                if self.spoken is not None:
-                    self.compiler.spawn = self.spawn_quietly
+                if self.quiet:
+                    # newer versions of setuptools use `call`
+                    self.compiler.spawn = self.compiler.call = self.run_quietly
             # the folders of this machine's Python have no place in a wheel for others
             for name in ("linker_so", "linker_exe"):
                 kept = getattr(self.compiler, name, None) or []
@@ -86,12 +88,13 @@ def command() -> Any:
                 extension.extra_link_args += further_flags()
             super().build_extensions()
 
-        def spawn_quietly(self, words: list[str], **options: Any) -> None:
-            """Run the compiler; keep what it says."""
+        def run_quietly(
+            self, words: list[str], *, env: dict[str, str] | None = None, **options: Any
+        ) -> None:
+            """Run the compiler; put what it says into the error."""
             from setuptools.errors import CompileError
 
-            done = subprocess.run(words, capture_output=True, text=True, errors="replace")
-            self.spoken.append(done.stderr)
+            done = subprocess.run(words, capture_output=True, text=True, errors="replace", env=env)
             if done.returncode:
                 raise CompileError(f"{words[0]} failed:\n{done.stderr}")
 
@@ -130,9 +133,9 @@ def command() -> Any:
                     return compile_flags, link_flags
             rule = "*" * 78
             print(
-                f"{rule}\nWARNING: this compiler has no OpenMP. deepfs is built SERIAL: it will use "
-                f"one thread.\nInstall OpenMP (libgomp, or libomp on macOS) and build again for "
-                f"more.\n{rule}",
+                f"{rule}\nWARNING: this compiler has no OpenMP. deepfs is built SERIAL: it will "
+                f"use one thread.\nInstall OpenMP (libgomp, or libomp on macOS) and build again "
+                f"for more.\n{rule}",
                 file=sys.stderr,
             )
             return [], []

@@ -114,7 +114,7 @@ def build(source: Path, folder: Path | None, result: Path) -> None:
     """Compile one file; raise RuntimeError with the words of Cython or the compiler."""
     from Cython.Compiler.Errors import CompileError as TranslationError
     from setuptools import Distribution
-    from setuptools.errors import BaseError
+    from setuptools.errors import BaseError, CCompilerError
 
     from ._compiler import command
 
@@ -122,14 +122,15 @@ def build(source: Path, folder: Path | None, result: Path) -> None:
     kernels = Kernels("", folder or source.parent, [source], source.parent / "c", only=core.level)
     made: Any = command()(Distribution({"name": source.stem, "ext_modules": kernels.extensions()}))
     made.build_lib, made.build_temp = str(result), str(source.parent / "temp")
-    made.spoken = []
+    made.quiet = True
     said = io.StringIO()
     try:
-        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
             made.ensure_finalized()
             made.run()
-    except (BaseError, TranslationError) as error:
+    except (BaseError, CCompilerError, TranslationError) as error:
         words = said.getvalue().strip() if isinstance(error, TranslationError) else str(error)
+        words = words.replace(str(source.parent), str(folder or "text"))
         raise RuntimeError(f"build.load could not compile {source.name}: {words}") from None
 
 

@@ -150,7 +150,8 @@ def load(
     name : str, optional
         Name of the module; by default the stem of the path. A text needs one.
     cache : str or Path, optional
-        Folder of compiled modules; by default ``build`` in ``$DEEPFS_CACHE`` or in the user's cache.
+        Folder of compiled modules; by default ``build`` in ``$DEEPFS_CACHE``, or in the user's
+        cache.
 
     Returns
     -------

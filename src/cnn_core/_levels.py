@@ -14,14 +14,14 @@ def choose_level(folder: str, package: str) -> str:
     runs = _cpu.levels()
     built = [k for k in ["native", *runs] if os.path.isdir(os.path.join(folder, f"_{k}"))]
     asked = os.environ.get("DEEPFS_ISA")
+    if not built:
+        can = ", ".join(runs) or "x86-64-v1"
+        raise ImportError(f"{package} has no kernels for this processor (it runs {can})")
     if asked and asked not in built:
         whose = "" if package == "cnn_core" else f" for {package}"
         raise ImportError(
             f"DEEPFS_ISA must be one of {', '.join(built)} on this machine{whose}, got {asked!r}"
         )
-    if not built:
-        can = ", ".join(runs) or "x86-64-v1"
-        raise ImportError(f"{package} has no kernels for this processor (it runs {can})")
     return asked or built[0]
 
 

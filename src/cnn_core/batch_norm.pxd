@@ -1,9 +1,13 @@
 """Batch normalisation of rows with given statistics, for other Cython modules.
 
-``columns`` holds rows of `wide` numbers: what belongs to a column of x, repeated by
-`batch_norm_sums.repeat` to a multiple of vectors, `batch_norm_sums.wide_row`.
+``columns`` holds rows of `batch_norm_width` numbers: what belongs to a column of x, repeated by
+`batch_norm_columns`.
 """
 from cnn_core.types cimport dim, real
+
+cdef dim batch_norm_width(dim c, dim itemsize) noexcept nogil
+
+cdef void batch_norm_columns(const real* values, dim c, real* out, dim wide) noexcept nogil
 
 cdef void batch_norm_run(
     const real* x,                  # in   (values,), rows of c columns one after the other

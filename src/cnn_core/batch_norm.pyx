@@ -117,6 +117,16 @@ cdef inline void backward_run(
         values -= n
 
 
+cdef dim batch_norm_width(dim c, dim itemsize) noexcept nogil:
+    """Return the length of a wide row: a multiple of c and of a vector, where c is small."""
+    return wide_row(c, itemsize)
+
+
+cdef void batch_norm_columns(const real* values, dim c, real* out, dim wide) noexcept nogil:
+    """Repeat c values over a wide row; they may be at its beginning."""
+    repeat(values, c, out, wide)
+
+
 cdef void batch_norm_run(
     const real* x, const real* residual, real* y, dim values, const real* columns, dim wide,
     bint relu,
