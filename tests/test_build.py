@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ import cnn_core
 from cnn_core import _cpu, _levels
 from deepfs import _compile, _compiler, build
 
-pytest.importorskip("setuptools")
+setuptools = pytest.importorskip("setuptools")
 Cython = pytest.importorskip("Cython")
 from setuptools.errors import CCompilerError  # noqa: E402
 
@@ -143,6 +144,29 @@ def test_a_package_for_another_core_is_refused(project, stamp, words, tmp_path):
 
 
 @with_compiler
+def test_a_build_for_one_python_does_not_hide_one_for_all(project):
+    folder = next(path for path in project.glob("src/levelled/_*") if path.is_dir())
+    old = folder / f"width.old{EXTENSION_SUFFIXES[0]}"
+    old.touch()
+    assert run(["setup.py", "-q", "build_ext", "--inplace"], project).returncode == 0
+    assert not old.exists()
+    assert [*folder.glob("width.*")]
+
+
+def test_an_sdist_holds_the_sources(tmp_path):
+    folder = tmp_path / "src" / "levelled"
+    folder.mkdir(parents=True)
+    for name in ("width.pyx", "width.pxd", "own.h", "__init__.py"):
+        folder.joinpath(name).touch()
+    made = build.setup_arguments("levelled", folder)
+    distribution = setuptools.Distribution({"name": "levelled", **made})
+    found = distribution.get_command_obj("build_ext")
+    found.ensure_finalized()
+    names = [Path(path).name for path in found.get_source_files()]
+    assert names == ["own.h", "width.pxd", "width.pyx"]
+
+
+@with_compiler
 def test_changed_directives_are_not_ignored(project):
     """Cython itself translates again only when files change."""
     generated = next(project.rglob("release/src/levelled/width.c"))
@@ -208,7 +232,7 @@ def test_refuses_folders_and_names(tmp_path):
 @pytest.mark.parametrize("name", ["Cython", "setuptools"])
 def test_says_what_to_install(monkeypatch, name):
     monkeypatch.setitem(sys.modules, name, None)
-    line = r"pip install setuptools 'cython>=3\.0\.12'"
+    line = r"pip install 'setuptools>=65' 'cython>=3\.0\.12'"
     with pytest.raises(ImportError, match=f"deepfs.build needs {name}: {line}"):
         build.load("swish.pyx")
 
@@ -217,9 +241,12 @@ def test_says_which_cython_is_too_old(monkeypatch):
     monkeypatch.setattr(Cython, "__version__", "3.0.11")
     with pytest.raises(ImportError, match=r"needs Cython 3\.0\.12 or later, got 3\.0\.11: pip"):
         build.setup_arguments("levelled", "src/levelled")
-    monkeypatch.setattr(Cython, "__version__", "3.1.6")
-    with pytest.raises(ImportError, match=r"needs Cython 3\.2\.0 or later, got 3\.1\.6: pip"):
+    monkeypatch.setattr(Cython, "__version__", "3.2.9")
+    with pytest.raises(ImportError, match=r"needs Cython 3\.3 or later, got 3\.2\.9: pip"):
         build.setup_arguments("cnn_core", "src/cnn_core")
+    monkeypatch.setattr(setuptools, "__version__", "65.5.0")
+    with pytest.raises(ImportError, match=r"needs setuptools 77 or later, got 65\.5\.0: pip"):
+        build.extensions("levelled", "src/levelled")
 
 
 def test_says_how_to_get_a_compiler_and_headers(monkeypatch):

@@ -22,7 +22,10 @@ CORE = "cnn_core"
 UTILITY = f"{CORE}._cyutility"  # Cython's memoryview code, once instead of in every kernel
 STAMP = "_deepfs.json"  # in a package of kernels: which C interface it was built for
 LIMITED_API = [("Py_LIMITED_API", "0x030B0000"), ("CYTHON_LIMITED_API", "1")]
-OLDEST_CYTHON, OLDEST_SHARING, OLDEST_LIMITED = (3, 0, 12), (3, 2, 0), (3, 1, 0)
+OLDEST_SETUPTOOLS = "77"
+OLDEST_CYTHON = "3.0.12"
+OLDEST_CYTHON_OF_CORE = "3.3"  # from then on, `inline.h` can ask for functions to be inlined
+OLDEST_LIMITED_CYTHON = "3.1"  # its limited API has all that kernels need
 # what a file may ask for in a line such as "# distutils: libraries = m"
 OF_A_FILE = (
     *("include_dirs", "libraries", "library_dirs", "define_macros"),
@@ -84,20 +87,17 @@ def version_of(text: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", text)[:3])
 
 
-def need_tools(core: bool = False) -> None:
-    """Raise ImportError with the line to write if setuptools or Cython is missing or too old."""
-    oldest = OLDEST_SHARING if core else OLDEST_CYTHON
-    wanted = ".".join(map(str, oldest))
-    line = f"pip install setuptools 'cython>={wanted}'"
-    for name in ("setuptools", "Cython"):
+def need_tools(cython: str = OLDEST_CYTHON, setuptools: str = OLDEST_SETUPTOOLS) -> None:
+    """Raise ImportError with the line to write if a tool is missing or too old."""
+    oldest = {"setuptools": setuptools, "Cython": cython}
+    line = f"pip install 'setuptools>={setuptools}' 'cython>={cython}'"
+    for name, least in oldest.items():
         try:
-            found = importlib.import_module(name)
+            found = importlib.import_module(name).__version__
         except ImportError as error:
             raise ImportError(f"deepfs.build needs {name}: {line}") from error
-    if version_of(found.__version__) < oldest:
-        raise ImportError(
-            f"deepfs.build needs Cython {wanted} or later, got {found.__version__}: {line}"
-        )
+        if version_of(found) < version_of(least):
+            raise ImportError(f"deepfs.build needs {name} {least} or later, got {found}: {line}")
 
 
 def cython_version() -> str:
@@ -254,5 +254,5 @@ def is_compiled_once(source: Path) -> bool:
 
 def can_be_limited() -> bool:
     """Return whether one build serves all later Pythons; those without a GIL have no such."""
-    new = version_of(cython_version()) >= OLDEST_LIMITED
+    new = version_of(cython_version()) >= version_of(OLDEST_LIMITED_CYTHON)
     return new and not sysconfig.get_config_var("Py_GIL_DISABLED")

@@ -44,6 +44,12 @@ def command() -> Any:
             super().finalize_options()
             self.parallel = self.parallel or os.cpu_count()
 
+        def get_source_files(self) -> list[str]:
+            """Return what an sdist holds: the sources, not the C that is made of them."""
+            folders = {extension.kernels.folder for extension in self.extensions}
+            found = (path for folder in folders for path in folder.iterdir())
+            return sorted(p.as_posix() for p in found if p.suffix in (".pyx", ".pxd", ".pxi", ".h"))
+
         def run(self) -> None:
             if self.extensions:
                 self.prepare()
@@ -59,6 +65,8 @@ def command() -> Any:
                     forget_other_levels(kernels)
                     for level in kernels.levels:  # an in-place build does not make its folders
                         Path(kernels.folder, f"_{level}").mkdir(parents=True, exist_ok=True)
+                    for extension in own:
+                        forget_other_suffixes(Path(self.get_ext_fullpath(extension.name)))
                 if kernels.translate(own):
                     self.force = True
                 if kernels.package and not kernels.core:
@@ -169,6 +177,14 @@ def need_headers() -> None:
 def how_to_install() -> str:
     """Return what a user of this system writes to get a compiler and Python's headers."""
     return INSTALL.get(sys.platform, "install a C compiler and Python's headers")
+
+
+def forget_other_suffixes(module: Path) -> None:
+    """Remove builds of a module for one Python, which Python would import before one for all."""
+    stem = module.name.split(".")[0]
+    for path in module.parent.glob(f"{stem}.*"):
+        if path.suffix in (".so", ".pyd") and path.name != module.name:
+            path.unlink()
 
 
 def forget_other_levels(kernels: Any) -> None:

@@ -23,7 +23,7 @@ def load_kernel(
     source: str | Path, name: str | None = None, cache: str | Path | None = None
 ) -> ModuleType:
     """Do the work of `deepfs.build.load`."""
-    need_tools()
+    need_tools(setuptools="65")  # what venv brings is enough
     if isinstance(source, str) and "\n" in source:
         text, folder = source, None
         if name is None:

@@ -44,7 +44,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ._compile import CORE, Kernels, need_tools
+from ._compile import CORE, OLDEST_CYTHON, OLDEST_CYTHON_OF_CORE, Kernels, need_tools
 
 __all__ = ["extensions", "load", "setup_arguments"]
 
@@ -84,7 +84,7 @@ def extensions(package: str, folder: str | Path) -> list[Any]:
         ...
     FileNotFoundError: deepfs.build found no .pyx file in src/nothing
     """
-    need_tools(core=package == CORE)
+    need_tools(OLDEST_CYTHON_OF_CORE if package == CORE else OLDEST_CYTHON)
     where = Path(folder)
     found = sorted(where.glob("*.pyx"))
     if not found:
