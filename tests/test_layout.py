@@ -57,6 +57,8 @@ ORDER = """
     model
     _load _command cross_validation sklearn
     commands
+    _layer_of
+    bench_layer new_layer
     cli
     __main__ __init__
 """

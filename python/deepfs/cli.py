@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from . import networks
+from . import bench_layer, networks, new_layer
 from ._command import INTERRUPTED, Parser, in_options, in_words, say, streams
 from ._pictures import read_image
 from ._version import __version__
@@ -133,6 +133,8 @@ def _parser() -> Parser:
                      help="images per step of the trial (default: 32)")  # fmt: skip
     _add_threads(sub)
     command("info", _info, "Show versions, instruction set and threads.")
+    new_layer.add_parser(commands)
+    bench_layer.add_parser(commands)
     return parser
 
 

@@ -26,6 +26,11 @@
 #define VBYTES 16
 #endif
 
+/* Text in each compiled module, by which `deepfs bench-layer` finds one with narrow vectors. */
+#define VBYTES_AS_TEXT(number) #number
+#define VBYTES_TEXT(number) "cnn_core vectors of " VBYTES_AS_TEXT(number) " bytes"
+static const char vbytes_text[] __attribute__((used)) = VBYTES_TEXT(VBYTES);
+
 typedef float vecf __attribute__((vector_size(VBYTES), aligned(4), may_alias));
 typedef double vecd __attribute__((vector_size(VBYTES), aligned(8), may_alias));
 

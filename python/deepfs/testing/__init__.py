@@ -8,6 +8,8 @@ there a gradient must be right on both sides. What was compared is in the `Repor
 
 from .._public import public_names as _public_names
 from ._compare import any_work_on as any_work_on
+from .bench import LayerTimes as LayerTimes
+from .bench import bench_layer
 from .gradient import check_gradient
 from .layer import check_layer
 from .loss import check_loss
@@ -15,7 +17,14 @@ from .optimizer import check_optimizer
 from .report import ArrayReport as ArrayReport
 from .report import Report
 
-__all__ = ["Report", "check_gradient", "check_layer", "check_loss", "check_optimizer"]
+__all__ = [
+    "Report",
+    "bench_layer",
+    "check_gradient",
+    "check_layer",
+    "check_loss",
+    "check_optimizer",
+]
 
 
 def __dir__() -> list[str]:
