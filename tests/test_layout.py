@@ -42,9 +42,9 @@ ORDER = """
     layers
     _im2col data losses networks optimizers
     _parts means
-    trainer testing
+    trainer
     callbacks inspection saving
-    plots
+    plots testing
     training
     _model_weights
     _model_names
@@ -52,6 +52,8 @@ ORDER = """
     inspector
     model
     _load _command cross_validation sklearn
+    _layer_of
+    check_layer
     cli
     __main__ __init__
 """
