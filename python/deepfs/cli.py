@@ -1,4 +1,4 @@
-"""The command line interface ``deepfs``: train, evaluate, predict, info."""
+"""The command line interface ``deepfs``: train, evaluate, predict, info, check-layer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from . import datasets, networks, optimizers
+from . import check_layer, datasets, networks, optimizers
 from ._arrays import Array
 from ._command import INTERRUPTED, Parser, in_words, printable, streams
 from ._load import load
@@ -157,6 +157,7 @@ def _parser() -> Parser:
                          help="invert dark digits on a light background, since training images are "
                          "light on dark")  # fmt: skip
     command("info", _info, "Show versions, instruction set and threads.")
+    check_layer.add_parser(commands)
     return parser
 
 
