@@ -58,7 +58,7 @@ def test_a_right_layer(capsys):
     assert lines[2].split()[:4] == ["x", "20", "20", "0"]
     ends = [line for line in lines if line.startswith("checked: 19 properties of Double in ")]
     assert ["training" in end for end in ends] == [True, False]
-    assert all(end.endswith(f"1 to 4 threads, level {cnn_core.level}") for end in ends)
+    assert all(end.endswith(f"1, 2 and 4 threads, level {cnn_core.level}") for end in ends)
 
 
 def test_shapes_of_its_own_and_several(capsys):

@@ -102,7 +102,7 @@ def test_the_last_line_says_what_was_checked():
     assert {"gradients", "two equal runs", "saving and loading"} <= set(report.checks)
     assert repr(report).splitlines()[-1] == (
         "checked: 19 properties of Dense in training, inputs (4, 3) and (2903, 3), float64 and "
-        f"float32, 1 to 4 threads, level {cnn_core.level}"
+        f"float32, 1, 2 and 4 threads, level {cnn_core.level}"
     )
 
 

@@ -41,16 +41,20 @@ class Direction:
     @contextmanager
     def moved(self, by: float, start: int, stop: int) -> Iterator[None]:
         """Move the entries from ``start`` to ``stop`` inside a ``with`` block."""
-        kept = {name: array.copy() for name, array in self.points.items()}
-        flat = np.zeros(self.size)
-        flat[start:stop] = by * self.signs[start:stop]
+        kept = {}
         for first, (name, array) in zip(self.starts[:-1], self.points.items(), strict=True):
-            array[...] = kept[name] + flat[first : first + array.size].reshape(array.shape)
+            low, high = max(start - first, 0), min(stop - first, array.size)
+            if low >= high:
+                continue
+            kept[name] = array.copy()
+            move = by * self.signs[first : first + array.size]
+            move[:low] = move[high:] = 0
+            array += move.reshape(array.shape)
         try:
             yield
         finally:
-            for name, array in self.points.items():
-                array[...] = kept[name]
+            for name, before in kept.items():
+                self.points[name][...] = before
 
     def gaps(self, start: int, stop: int, steps: Sequence[float]) -> Iterator[tuple[float, float]]:
         """Yield by how much gradient and differences of a part disagree, and what is little."""

@@ -18,7 +18,7 @@ SHAPES: dict[int, tuple[Shape, ...]] = {
     4: ((3, 4, 7, 6), (2, 3, 8, 10), (2, 12, 16, 18)),
 }
 LARGE = 8704  # entries that a large input has at least: two blocks of 4096, and a part of one
-MAX_WORK = 20_000_000  # multiply-adds of a pass over a large input, by `Layer.multiply_adds`
+MAX_WORK = 4_000_000  # multiply-adds of a pass over a large input, by `Layer.multiply_adds`
 
 
 def as_float64(x: Any) -> Tree:

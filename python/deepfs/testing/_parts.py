@@ -10,7 +10,7 @@ import numpy as np
 
 from .._arrays import Array
 from ..layers import Layer
-from ..layers._container import Container
+from ..layers._container import Container, parts_in
 
 
 def parts_of(layer: Layer, name: str = "") -> Iterator[tuple[str, Layer]]:
@@ -32,6 +32,7 @@ def state_of(layer: Layer) -> dict[str, bytes]:
         f"{part.label}.{key}": pickle.dumps(value)
         for _, part in parts_of(copied)
         for key, value in part.__getstate__().items()
+        if not parts_in(value)  # they have lines of their own
     }
 
 
