@@ -53,7 +53,7 @@ def main() -> int:
             + "".join(f"\n{'':41}also {line[:150]}" for line in said[1:])
         )
     kinds = {fault.layer for fault in FAULTS}
-    print(f"\n{len(kinds)} faults in {len(FAULTS)} runs: {right} found and blamed rightly")
+    print(f"\n{len(FAULTS)} runs of {len(kinds)} layers: {right} found and blamed rightly")
     return int(wrong > 0)
 
 
