@@ -45,10 +45,10 @@ ORDER = """
     layers
     _im2col data losses networks optimizers
     _parts means
-    trainer testing
+    trainer
     inspection
     callbacks saving
-    plots
+    plots testing
     training
     _model_weights
     _model_names
@@ -58,7 +58,7 @@ ORDER = """
     _load _command cross_validation sklearn
     commands
     _layer_of
-    bench_layer new_layer
+    bench_layer check_layer new_layer
     cli
     __main__ __init__
 """

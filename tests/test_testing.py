@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+import cnn_core
 from deepfs import layers as L
 from deepfs import losses, optimizers
 from deepfs import networks as N
@@ -37,16 +38,16 @@ class Square(Layer):
             x += 1e-3
         if self.fault == "counts":
             self.buffered["n"] += 1
-        if self.fault == "remembers":
+        if self.fault in ("remembers", "three"):
             self.last = float(x.sum())
-        if self.fault == "batch" and len(x) == 0:
+        if self.fault in ("batch", "three") and len(x) == 0:
             raise IndexError("an empty batch")
         if self.fault == "layout" and not x.flags.c_contiguous:
             w = 2 * w
         return x**2 * w, x
 
     def _backward(self, dy, cache, need_dx):
-        scale = 2.001 if self.fault == "gradient" else 2
+        scale = 2.001 if self.fault in ("gradient", "three") else 2
         dw = (dy * cache**2).sum(0)
         if self.fault == "overwrites":
             self.learned["w"].dstorage[:] = dw
@@ -67,9 +68,9 @@ def test_a_right_layer_passes():
         ("gradient", r"the gradient of x at \(0, 0\) is .*, by differences"),
         ("forgets", r"the gradient of w at \(0,\) is 0, by differences"),
         ("overwrites", "the gradient of w is not added up"),
-        ("writes x", "changed x|output array is read-only|by differences"),
-        ("remembers", "changed the layer beyond buffers"),
-        ("layout", "differs for negative strides|differs for an input with gaps"),
+        ("writes x", "arguments: forward changed x, its argument, at"),
+        ("remembers", "forward or backward changed Square.last, an attribute"),
+        ("layout", "memory layouts: y differs for an input with gaps: at"),
         ("float64", "float32 gave dx of float64"),
     ],
 )
@@ -79,19 +80,62 @@ def test_faults_are_found(fault, message):
 
 
 def test_an_inference_that_changes_buffers_is_found():
-    check_layer(Square("counts"), X)  # a training forward may
-    with pytest.raises(AssertionError, match="inference changed the buffer n"):
-        check_layer(Square("counts"), X, training=False)
+    for training in (True, False):
+        with pytest.raises(AssertionError, match="inference changed the buffer n"):
+            check_layer(Square("counts"), X, training)
 
 
 def test_a_failing_empty_batch_is_found():
-    with pytest.raises(IndexError, match="an empty batch"):
+    text = "batches of no sample and of one: IndexError: an empty batch"
+    with pytest.raises(AssertionError, match=text):
         check_layer(Square("batch"), X)
 
 
 def test_gradients_that_are_all_zero_are_found():
     with pytest.raises(AssertionError, match="all gradients are zero"):
         check_layer(L.ReLU(), -np.abs(X))
+
+
+def test_the_last_line_says_what_was_checked():
+    report = check_layer(L.Dense(3), X)
+    assert len(report.checks) == 19
+    assert {"gradients", "two equal runs", "saving and loading"} <= set(report.checks)
+    assert repr(report).splitlines()[-1] == (
+        "checked: 19 properties of Dense in training, inputs (4, 3) and (2903, 3), float64 and "
+        f"float32, 1, 2 and 4 threads, level {cnn_core.level}"
+    )
+
+
+def test_all_failures_are_told_at_once():
+    with pytest.raises(AssertionError) as raised:
+        check_layer(Square("three"), X)
+    lines = str(raised.value).splitlines()
+    assert lines[0] == "Square in training fails 3 of 18 checks"
+    assert [line.partition(":")[0] for line in lines[1:]] == [
+        "gradients", "attributes", "batches of no sample and of one",
+    ]  # fmt: skip
+
+
+def test_shapes_of_its_own():
+    report = check_layer(L.Dense(3))
+    assert [name for name in report.arrays if name[0] == "x"] == [
+        "x of (6, 5)", "x of (3, 4, 9)", "x of (3, 4, 7, 6)",
+    ]  # fmt: skip
+    assert list(check_layer(L.MaxPool2D()).arrays) == ["x"]
+    layer = L.Dense(3)
+    layer(np.ones((1, 11)))
+    assert check_layer(layer).arrays["weight"].entries == 33
+    with pytest.raises(ValueError, match=r"check_layer needs x, .* that Reshape takes: it refused"):
+        check_layer(L.Reshape((7, 77)))
+
+
+def test_what_is_no_layer_or_no_batch_is_refused():
+    with pytest.raises(TypeError, match=r"takes a layer, got <class .*>: make one, Dense\(...\)"):
+        check_layer(L.Dense, X)
+    with pytest.raises(ValueError, match=r"needs a batch of samples, got \(0, 3\)"):
+        check_layer(L.ReLU(), X[:0])
+    with pytest.raises(ValueError, match="takes 4 dimensional input"):
+        check_layer(L.MaxPool2D(), X)
 
 
 def at_a_kink(report, name="x"):
@@ -223,7 +267,7 @@ def test_float32_over_a_kink_is_counted():
     x = np.array([[[[1.0, 1 + 1e-9], [0, 0]]], [[[0.5, 0.25], [0, 0]]]])
     report = check_layer(L.MaxPool2D(2), x)
     assert report.float32_at_kinks == 2
-    assert repr(report).endswith("2 entries differ in float32, at kinks")
+    assert "\n2 entries differ in float32, at kinks\n" in repr(report)
 
 
 def test_losses_at_kinks():

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from . import bench_layer, networks, new_layer
+from . import bench_layer, check_layer, networks, new_layer
 from ._command import INTERRUPTED, Parser, in_options, in_words, say, streams
 from ._pictures import read_image
 from ._version import __version__
@@ -135,6 +135,7 @@ def _parser() -> Parser:
     command("info", _info, "Show versions, instruction set and threads.")
     new_layer.add_parser(commands)
     bench_layer.add_parser(commands)
+    check_layer.add_parser(commands)
     return parser
 
 

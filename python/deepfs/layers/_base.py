@@ -184,13 +184,8 @@ class Layer(Stateful):
         wanted = float_dtype(dtype if self.dtype is None else self.dtype)
         in_shape = map_shapes(tuple, in_shape)
         self.out_shape(in_shape)
-        vars(self).update(learned={}, buffered={}, _budget=budget)
-        try:
+        with self._making_arrays(budget):
             self._build(in_shape, wanted)
-        except MemoryError as error:
-            raise MemoryError(f"{self.label}: {error}") from None
-        finally:
-            del vars(self)["_budget"]
         for parameter in self.learned.values():
             parameter._frozen = self._frozen
         vars(self).update(learned=FixedDict(self.learned), buffered=FixedDict(self.buffered))

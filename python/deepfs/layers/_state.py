@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -97,6 +98,30 @@ class Stateful(Settings):
         made: Array = np.full(shape, value, dtype)
         self.buffered[name] = made
         return made
+
+    @contextmanager
+    def _making_arrays(self, budget: Budget | None) -> Iterator[None]:
+        """Begin with no arrays inside a ``with`` block; have the earlier ones again if it fails."""
+        mine = vars(self)
+        before: dict[str, Any] = {
+            name: mine[name] for name in ("learned", "buffered") if name in mine
+        }
+        if self.built_dtype is None and (early := [*before.get("learned", ())]):
+            raise TypeError(
+                f"{self.label} has parameters before it is built, {', '.join(early)}: make them in "
+                f"_build(in_shape, dtype), self.add_parameter({early[0]!r}, ...)"
+            )
+        mine.update(learned={}, buffered={}, _budget=budget)
+        try:
+            yield
+        except BaseException as error:
+            del mine["learned"], mine["buffered"]
+            mine.update(before)
+            if isinstance(error, MemoryError):
+                raise MemoryError(f"{self.label}: {error}") from None
+            raise
+        finally:
+            del mine["_budget"]
 
     def parameters(self) -> dict[str, Parameter]:
         """Return the parameters by name; none before the layer is built."""

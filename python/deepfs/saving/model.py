@@ -129,6 +129,8 @@ def read(
     with TensorFile(path) as file:
         description = description_in(file)
         try:
+            parts = ["network", "optimizer", "preprocess", *(["loss"] if loss is None else [])]
+            reader.check_kinds([description.get(part) for part in parts])
             loss = reader.make(description["loss"]) if loss is None else loss
             check_metrics(description["metrics"])
             if description["format"] == 1:

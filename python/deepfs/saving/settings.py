@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from .. import initializers, layers, losses, optimizers, preprocessing, regularizers, schedules
-from .._check import whole
-from .._fields import setting_names
+from .._check import shown, whole
+from .._fields import is_built_in, setting_names
 from ..layers._symbolic import Tensor
+from .own_classes import check_class
 from .tensors import CheckpointError
 
 MAX_LAYERS = 10_000  # of a network in a file; a layer that occurs twice counts twice
@@ -54,6 +55,7 @@ def to_config(value: Any, seen: list[layers.Layer] | None = None) -> Any:
         for number, layer in enumerate(seen):
             if layer is value:
                 return {"kind": SAME, "number": number}
+        check_class(type(value))
         config: dict[str, Any] = {"kind": kind_of(type(value))}
         for name in setting_names(type(value)):
             setting = getattr(value, name)
@@ -81,6 +83,33 @@ def to_config(value: Any, seen: list[layers.Layer] | None = None) -> Any:
     raise TypeError(f"{value!r} cannot be saved: a setting must be numbers, text or a layer")
 
 
+def own_classes(value: Any) -> dict[str, type]:
+    """Return the classes of the user's that a setting is made of, by their names in files."""
+    if isinstance(value, (list, tuple)):
+        return {kind: cls for entry in value for kind, cls in own_classes(entry).items()}
+    if isinstance(value, dict):
+        return own_classes(tuple(value.values()))
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        return {}
+    found = own_classes(tuple(getattr(value, name) for name in setting_names(type(value))))
+    return found if is_built_in(type(value)) else found | {kind_of(type(value)): type(value)}
+
+
+def kinds_in(config: Any) -> list[str]:
+    """Return the names of all classes that the output of `to_config` has, each once."""
+    if isinstance(config, list):
+        return list(dict.fromkeys(kind for entry in config for kind in kinds_in(entry)))
+    if not isinstance(config, dict):
+        return []
+    kind: Any = config.get("kind")
+    if kind == DICT:
+        entries = config.get("entries")
+        return kinds_in(list(entries.values())) if isinstance(entries, dict) else []
+    inner = kinds_in([entry for key, entry in config.items() if key != "kind"])
+    named = isinstance(kind, str) and kind not in (SAME, INPUT) and kind not in inner
+    return [kind, *inner] if named else inner
+
+
 def number_of_layers(value: Any) -> int:
     """Return the number of layers that a setting describes, as `SettingsReader` counts them."""
     if isinstance(value, dict):
@@ -95,6 +124,13 @@ def number_of_layers(value: Any) -> int:
     return number
 
 
+def _missing(kinds: list[Any]) -> str:
+    """Return what to say of classes that a file names and `load` was not given."""
+    names = ", ".join(map(shown, kinds[:20]))
+    classes = ", ".join(str(kind).rpartition(".")[2] for kind in kinds[:20])
+    return f"the file names {names}, which deepfs does not have: load(path, layers=[{classes}])"
+
+
 class SettingsReader:
     """Makes objects from the output of `to_config`, of the given kinds only.
 
@@ -106,6 +142,12 @@ class SettingsReader:
         self.kinds = kinds
         self.layers: list[layers.Layer] = []  # by their number
         self.sizes: dict[int, int] = {}  # of a layer: it and all that stand in it
+
+    def check_kinds(self, configs: list[Any]) -> None:
+        """Raise CheckpointError if descriptions name classes that are not here: one for all."""
+        missing = [kind for kind in kinds_in(configs) if kind not in self.kinds]
+        if missing:
+            raise CheckpointError(_missing(missing))
 
     def make(self, config: Any) -> Any:
         """Return the setting, layer, loss or optimizer that is described."""
@@ -127,9 +169,7 @@ class SettingsReader:
                 f"the file: load(path, loss={settings[FUNCTION]}), or the tuple or dict of losses"
             )
         if kind not in self.kinds:
-            raise CheckpointError(
-                f"the file names {kind!r}, which deepfs does not have: load(path, layers=[{kind}])"
-            )
+            raise CheckpointError(_missing([kind]))
         made = {name: self.make(value) for name, value in settings.items()}
         size = 1 + self._size(tuple(made.values())) + self._calls(made)
         if size > MAX_LAYERS:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
-from numpy.testing import assert_allclose, assert_array_equal
 
 from cnn_core import threads as kernel_threads
 
@@ -34,7 +33,42 @@ def any_work_on(n: int) -> Iterator[None]:
 def assert_equal(got: dict[str, Array], wanted: dict[str, Array], when: str) -> None:
     assert got.keys() == wanted.keys(), f"{when} there are {sorted(got)}, not {sorted(wanted)}"
     for name in wanted:
-        assert_array_equal(got[name], wanted[name], err_msg=f"{name} differs {when}")
+        assert_same(got[name], wanted[name], f"{name} differs {when}")
+
+
+def assert_same(got: Array, wanted: Array, what: str) -> None:
+    """Check that two arrays have the same numbers; NaN equals NaN. Say where the first differs."""
+    assert got.shape == wanted.shape, f"{what}: it has shape {got.shape}, not {wanted.shape}"
+    found = different(got, wanted)
+    if found.any():
+        at = index_of(found)
+        count = f" ({found.sum():,} of {found.size:,} entries)" if found.size > 1 else ""
+        raise AssertionError(f"{what}: at {at} it is {got[at]:.9g}, not {wanted[at]:.9g}{count}")
+
+
+def assert_close(
+    got: Array, wanted: Array, rtol: float, atol: float, what: str, than: str = "not"
+) -> None:
+    """Check that two arrays of one shape are close; say where they differ most."""
+    assert got.shape == wanted.shape, f"{what} has shape {got.shape}, {than} {wanted.shape}"
+    off = np.abs(got - wanted)
+    wrong = ~(off <= atol + rtol * np.abs(wanted)) & different(got, wanted)
+    if wrong.any():
+        at = index_of(np.where(np.isnan(off), np.inf, off) * wrong == np.nanmax(off[wrong]))
+        raise AssertionError(
+            f"{what} at {at} is {got[at]:.9g}, {than} {wanted[at]:.9g} ({wrong.sum():,} of "
+            f"{got.size:,} entries)"
+        )
+
+
+def different(a: Array, b: Array) -> Array:
+    """Return which entries differ; NaN equals NaN."""
+    return np.asarray((a != b) & ~((a != a) & (b != b)))
+
+
+def index_of(found: Array) -> tuple[int, ...]:
+    """Return the index of the first entry that is True."""
+    return tuple(map(int, np.unravel_index(int(found.argmax()), found.shape)))
 
 
 def layouts(x: Array) -> Iterator[tuple[str, Array]]:
@@ -86,9 +120,9 @@ def assert_float32(
                 for key, value in nearby(shake).items():
                     spread[key] += np.abs(value - wanted[key])
         at_kinks += int((off > tolerance * size).sum())
-        assert_allclose(
+        assert_close(
             np.where(off <= tolerance * size + spread[name], wanted[name], array),
-            wanted[name], rtol=0, atol=tolerance * size, err_msg=f"float32: {name}",
+            wanted[name], 0, tolerance * size, f"float32: {name}", "and in float64",
         )  # fmt: skip
     return at_kinks
 

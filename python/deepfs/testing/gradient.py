@@ -87,14 +87,16 @@ def compare(
     seed: int,
     entries: int,
     beside: Callable[[Array], Array] | None = None,
+    picked: Array | None = None,
 ) -> ArrayReport:
-    """Compare the entries of a gradient; ``beside(x)`` returns it at other points."""
+    """Compare entries of a gradient, by default a sample; ``beside(x)`` is that at other points."""
     assert x.dtype == np.float64, f"{name} must be float64 to be checked, got {x.dtype}"
     assert gradient.shape == x.shape, f"the gradient of {name} has shape {gradient.shape}"
     gradient = gradient.copy()
-    picked = np.arange(x.size)
-    if x.size > entries:
-        picked = np.sort(np.random.default_rng(seed).choice(x.size, entries, replace=False))
+    if picked is None:
+        picked = np.arange(x.size)
+        if x.size > entries:
+            picked = np.sort(np.random.default_rng(seed).choice(x.size, entries, replace=False))
     worst, at_kinks, middle = 0.0, 0, function(x)
     for i in picked:
         index = tuple(map(int, np.unravel_index(i, x.shape)))

@@ -3,53 +3,64 @@
 from __future__ import annotations
 
 import copy
-import pickle
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.testing import assert_allclose, assert_array_equal
 
-from .._arrays import Array
-from .._trees import Tree, leaves, map_tree
+import cnn_core
+
+from .._arrays import Shape
+from .._check import shown
+from .._trees import Tree, is_shape, leaves, map_tree
 from ..layers import Layer
-from ._compare import any_work_on, assert_equal, assert_float32, layouts, named
-from .gradient import DIFFERENCES, SAMPLES, compare
+from ._findings import Findings
+from ._inputs import as_float64, large_input, own_inputs
+from ._layer_checks import Subject
+from ._parts import check_memory
+from ._run import Run
+from .gradient import DIFFERENCES, SAMPLES
 from .report import ArrayReport, Report
 
 
 def check_layer(
-    layer: Layer, x: Any, training: bool = True, seed: int = 0, entries: int = SAMPLES
+    layer: Layer, x: Any = None, training: bool = True, seed: int = 0, entries: int = SAMPLES
 ) -> Report:
     """Check gradients of a layer, and that it keeps the contract of `Layer`, at ``x``.
+
+    The layer runs as in training: its parameters lie in an `Arena`. What holds at ``x`` is checked
+    again with more samples of this kind, if ``x`` is too small for several blocks and threads.
 
     Parameters
     ----------
     layer : Layer
         The layer. It is copied, and does not change.
-    x : array (n, ...), or tuple or dict of arrays
+    x : array (n, ...), or tuple or dict of arrays, optional
         An input with at least two samples, such as random numbers: at a kink or tie there is no
-        derivative to compare.
+        derivative to compare. By default, random inputs of shapes that the layer takes.
     training : bool
         Check training mode or inference mode.
     seed : int
         Seed of the output gradient and of samples of entries.
     entries : int
-        Number of entries to check of an array that has more. Fewer take less time.
+        Number of entries to check of an array that has more. Fewer take less time. All others are
+        checked together, by one derivative along a random direction.
 
     Returns
     -------
     Report
         For ``x`` and each parameter, how many entries of the gradient were compared, how many lie
-        at kinks, and the worst relative error.
+        at kinks, and the worst relative error; and a line that says what was checked.
 
     Raises
     ------
     AssertionError
-        If a gradient is wrong, or all are zero although there is no kink; if forward or backward
-        change their arguments, or anything of the layer except gradients and buffers; if the result
-        depends on the memory layout of the input, the number of threads, a copy or a pickle of the
-        layer; if float32 is not close to float64; or if a batch of no sample or of one fails.
+        If anything is wrong: with all failures, a line for each. Which entry of a gradient is
+        wrong, or that all are zero although there is no kink; which argument, attribute or buffer
+        changes; that two equal runs differ, as by a race; that the result depends on the memory
+        layout of the input, the number of threads, a copy or a pickle of the layer, or saving and
+        loading it; that float32 is not close to float64; that a batch of no sample or of one fails.
+    TypeError, ValueError
+        If there is nothing to check: ``layer`` is no layer, or does not take ``x``.
 
     Warns
     -----
@@ -65,173 +76,99 @@ def check_layer(
     >>> report.arrays["weight"].checked
     15
     """
-    several = isinstance(x, (dict, tuple))
-    x = map_tree(lambda a: np.array(a, np.float64), x) if several else np.array(x, np.float64)
+    if not isinstance(layer, Layer):
+        made = f": make one, {layer.__name__}(...)" if isinstance(layer, type) else ""
+        raise TypeError(f"check_layer takes a layer, got {shown(layer)}{made}")
+    inputs = own_inputs(layer, seed) if x is None else [as_float64(x)]
+    findings = Findings(f"{layer.label} in {'training' if training else 'inference'}")
+    arrays: dict[str, ArrayReport] = {}
+    shapes: list[Any] = []
+    at_kinks, zero = 0, False
+    for given in inputs:
+        if not all(array.ndim and len(array) for array in leaves(given)):
+            raise ValueError(f"check_layer needs a batch of samples, got {_shapes(given)}")
+        findings.where = f"for x {_shapes(given)}, " if len(inputs) > 1 else ""
+        found = _check(layer, given, training, seed, entries, findings)
+        if found is None:
+            continue
+        end = f" of {_shapes(given)}" if len(inputs) > 1 else ""
+        arrays |= {f"{name}{end}": array for name, array in found.arrays.items()}
+        shapes += found.shapes
+        at_kinks += found.float32_at_kinks
+        zero = zero or found.nothing_moves
+    findings.close()
+    report = Report(
+        DIFFERENCES, arrays, at_kinks, tuple(dict.fromkeys(findings.passed)),
+        f"{findings.who}, inputs {' and '.join(map(str, shapes))}, float64 and float32, "
+        f"1, 2 and 4 threads, level {cnn_core.level}",
+    )  # fmt: skip
+    return report.warn("check_layer", nothing_moves=zero)
+
+
+def _check(
+    layer: Layer,
+    x: Tree,
+    training: bool,
+    seed: int,
+    entries: int,
+    findings: Findings,
+) -> Subject | None:
+    """Check a layer at one input; return what was compared, or None if it does not run."""
     in_shape = map_tree(lambda a: a.shape[1:], x)
     fresh = copy.deepcopy(layer)
     vars(fresh)["dtype"] = None
-    fresh.build(in_shape, np.float64)
-    run = _Run(fresh, training)
-    y, _ = run.forward(x)
-    rng = np.random.default_rng(seed)
-    dy = map_tree(lambda a: rng.standard_normal(a.shape), y)
-    result = run.both(x, dy)
-    arrays = _check_gradients(run, x, dy, result, seed, entries)
-    _check_arguments(run, x, dy, result)
-    _check_copies(run, x, dy, result)
-    for n in (1, 2, 3, 4):
-        with any_work_on(n):
-            assert_equal(run.both(x, dy), result, f"with {n} threads")
-    _check_batches(run, x)
-    single = copy.deepcopy(layer)
-    vars(single)["dtype"] = None
-    single.build(in_shape, np.float32)
-    for name, parameter in single.parameters().items():
-        parameter.value = fresh.parameters()[name].value
-    for name, buffer in single.buffers().items():
-        buffer[...] = run.buffers[name]
-    got = _Run(single, training).both(map_tree(lambda a: a.astype(np.float32), x), dy)
-    got = {name: array for name, array in got.items() if not name.startswith("buffer")}
-    for name, array in got.items():
-        assert array.dtype == np.float32, f"float32 gave {name} of {array.dtype}"
-    at_kinks = assert_float32(got, result, 2e-5, lambda shake: run.nearby(x, dy, shake), seed)
-    zero = not any(array.any() for name, array in result.items() if name[0] == "d")
-    return Report(DIFFERENCES, arrays, at_kinks).warn("check_layer", nothing_moves=zero)
-
-
-class _Run:
-    """A layer whose buffers are restored before every forward, so that all runs are equal."""
-
-    def __init__(self, layer: Layer, training: bool) -> None:
-        self.layer, self.training = layer, training
-        self.buffers = {name: buffer.copy() for name, buffer in layer.buffers().items()}
-
-    def forward(self, x: Any) -> tuple[Array, Any]:
-        for name, buffer in self.layer.buffers().items():
-            buffer[...] = self.buffers[name]
-        return self.layer.forward(x, training=self.training)
-
-    def both(self, x: Any, dy: Any, need_dx: bool = True) -> dict[str, Array]:
-        """Return output, gradients and buffers of one forward and backward."""
-        for parameter in self.layer.parameters().values():
-            parameter.grad = np.zeros(parameter.value.shape)
-        y, cache = self.forward(x)
-        dx = self.layer.backward(dy, cache, need_dx=need_dx)
-        out = {name: array.copy() for name, array in named(y, "y").items()}
-        if dx is not None:
-            out |= {name: array.copy() for name, array in named(dx, "dx").items()}
-        out |= {f"d {name}": p.grad.copy() for name, p in self.layer.parameters().items()}
-        for name, buffer in self.layer.buffers().items():
-            out[f"buffer {name}"] = buffer.copy()
-            if not self.training:
-                assert_array_equal(
-                    buffer, self.buffers[name], err_msg=f"inference changed the buffer {name}"
-                )
-        return out
-
-    def nearby(self, x: Tree, dy: Tree, shake: Callable[[Array], Array]) -> dict[str, Array]:
-        """Return the result at another point: that of changed inputs and parameters."""
-        parameters = self.layer.parameters().values()
-        before = [parameter.value.copy() for parameter in parameters]
-        for parameter, value in zip(parameters, before, strict=True):
-            parameter.value = shake(value)
-        try:
-            return self.both(map_tree(shake, x), dy)
-        finally:
-            for parameter, value in zip(parameters, before, strict=True):
-                parameter.value = value
-
-
-def _check_gradients(
-    run: _Run, x: Tree, dy: Tree, result: dict[str, Array], seed: int, entries: int
-) -> dict[str, ArrayReport]:
-    def objective(_: Array) -> float:
-        y = run.forward(x)[0]
-        return float(sum(map(np.vdot, leaves(y), leaves(dy))))
-
-    def beside(name: str) -> Callable[[Array], Array]:
-        return lambda _: run.both(x, dy)[f"d{name}"]
-
-    gradients = {name: gradient for name, gradient in result.items() if name[0] == "d"}
-    points = named(x, "x")
-    wanted = {f"d{name}" for name in points} | {f"d {name}" for name in run.layer.parameters()}
-    assert gradients.keys() == wanted, f"backward gave {sorted(gradients)}, not {sorted(wanted)}"
-    for name, array in points.items():
-        shape = gradients[f"d{name}"].shape
-        assert shape == array.shape, f"d{name} has shape {shape}, {name} {array.shape}"
-    points |= {f" {name}": p.value for name, p in run.layer.parameters().items()}
-    arrays = {
-        name.strip(): compare(
-            objective, array, gradients[f"d{name}"], name.strip(), seed, entries, beside(name)
-        )
-        for name, array in points.items()
-    }
-    moves = any(gradient.any() for gradient in gradients.values())
-    assert moves or any(array.at_kinks for array in arrays.values()), (
-        "all gradients are zero: nothing of the layer depends on its input here"
-    )
-    return arrays
-
-
-def _check_arguments(run: _Run, x: Tree, dy: Tree, result: dict[str, Array]) -> None:
-    """Check that inputs of every layout give the same bits, and do not change."""
-    given_x, given_dy = (map_tree(np.copy, tree) for tree in (x, dy))
-    for array in (*leaves(given_x), *leaves(given_dy)):
-        array.flags.writeable = False
-    assert_equal(run.both(given_x, given_dy), result, "for read-only arrays")
-    for given, kept, name in ((given_x, x, "x"), (given_dy, dy, "dy")):
-        for key, array in named(given, name).items():
-            assert_array_equal(
-                array, named(kept, name)[key], err_msg=f"forward or backward changed {key}"
-            )
-    for array in leaves(x):
-        for layout, variant in layouts(array):
-            other = map_tree(lambda a, array=array, v=variant: v if a is array else a, x)
-            assert_equal(run.both(other, dy), result, f"for {layout}")
-
-
-def _check_copies(run: _Run, x: Tree, dy: Tree, result: dict[str, Array]) -> None:
-    before = _state(run.layer)
-    run.both(map_tree(lambda a: a / 2, x), dy)
-    assert _state(run.layer) == before, "forward or backward changed the layer beyond buffers()"
-    for origin, copied in (
-        ("of a copy", copy.deepcopy(run.layer)),
-        ("of a pickle", pickle.loads(pickle.dumps(run.layer))),
+    if is_shape(in_shape):
+        fresh.out_shape(in_shape)  # raises ValueError: the input is wrong, not the layer
+    subject, failed = None, len(findings.failed)
+    with findings.looking_at("building"):
+        fresh.build(in_shape, np.float64)
+    if fresh.built_dtype is not None:
+        with findings.looking_at("parameters where training puts them"):
+            run = Run(fresh, training)
+            check_memory(fresh, run.made)
+        with findings.looking_at("forward and backward"):
+            subject = Subject(run, x, seed, entries)
+            subject.check_results()
+    if subject is None or len(findings.failed) > failed:
+        return None
+    more = large_input(fresh, x, seed)
+    numbers = (1, 2, 3, 4) if more is None else (2,)
+    for what, check in (
+        ("arguments", subject.check_arguments),
+        ("memory of parameters", subject.check_memory),
+        ("two equal runs", subject.check_two_runs),
+        ("numbers of threads", lambda: subject.check_threads(numbers)),
     ):
-        again = _Run(copied, run.training)
-        again.buffers = run.buffers
-        assert_equal(again.both(x, dy), result, origin)
-    without = run.both(x, dy, need_dx=False)
-    # a layer may compute it all the same
-    rest = {k: v for k, v in result.items() if not k.startswith("dx")}
-    assert_equal({k: v for k, v in without.items() if k in rest}, rest, "without dx")
-    if run.layer.parameters():
-        run.layer.backward(dy, run.forward(x)[1])
-        for name, parameter in run.layer.parameters().items():
-            twice = 2 * result[f"d {name}"]
-            assert_allclose(parameter.grad, twice, rtol=1e-9, atol=1e-12,
-                            err_msg=f"the gradient of {name} is not added up")  # fmt: skip
+        if len(findings.failed) == failed:  # or what follows would fail because of that
+            with findings.looking_at(what):
+                check()
+    subject.sound = len(findings.failed) == failed
+    if subject.sound:
+        for what, check in (
+            ("gradients", subject.check_gradients),
+            ("sums of gradients", subject.check_sums),
+            ("memory layouts", subject.check_layouts),
+            ("without dx", subject.check_without_dx),
+        ):
+            with findings.looking_at(what):
+                check()
+        with findings.looking_at("float32"):
+            subject.check_float32(layer)
+    for what, check in (
+        ("attributes", subject.check_attributes),
+        ("buffers", subject.check_buffers),
+        ("a copy", subject.check_copy),
+        ("a pickle", subject.check_pickle),
+        ("saving and loading", subject.check_saving),
+        ("batches of no sample and of one", subject.check_batches),
+    ):
+        with findings.looking_at(what):
+            check()
+    if more is not None and len(findings.failed) == failed:
+        with findings.looking_at("several blocks of work"):
+            subject.check_large(more)
+    return subject
 
 
-def _state(layer: Layer) -> bytes:
-    """Return the state of a layer without gradients and buffers, in a form to compare."""
-    copied = copy.deepcopy(layer)
-    for parameter in copied.parameters().values():
-        parameter.grad = np.zeros(parameter.value.shape)
-    for buffer in copied.buffers().values():
-        buffer[...] = 0
-    return pickle.dumps(copied)
-
-
-def _check_batches(run: _Run, x: Tree) -> None:
-    none, one = (map_tree(lambda a, n=n: a[:n], x) for n in (0, 1))
-    y, cache = run.forward(none)
-    empty = run.layer.backward(map_tree(lambda a: np.zeros(a.shape), y), cache)
-    assert empty is not None, "an empty batch gave no dx"
-    for name, dx in named(empty, "x").items():
-        shape = named(none, "x")[name].shape
-        assert dx.shape == shape, f"an empty batch gave d{name} of shape {dx.shape}"
-    whole = named(run.layer(x), "y")
-    for name, y in named(run.layer(one), "y").items():
-        assert_allclose(y, whole[name][:1], rtol=1e-9, atol=1e-12,
-                        err_msg="a batch of one differs in inference")  # fmt: skip
+def _shapes(x: Tree) -> Shape | Any:
+    return map_tree(lambda a: a.shape, x)

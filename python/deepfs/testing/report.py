@@ -49,6 +49,10 @@ class Report:
         By name: ``x``, the parameters of a layer, the ``outputs`` that a loss takes.
     float32_at_kinks : int
         Number of entries that differ in float32, because rounding moves them over a kink.
+    checks : tuple of str
+        What was checked of a layer.
+    conditions : str
+        With which inputs, dtypes, threads and instruction-set level.
 
     Examples
     --------
@@ -62,6 +66,8 @@ class Report:
     compared: str
     arrays: Mapping[str, ArrayReport] = field(default_factory=dict)
     float32_at_kinks: int = 0
+    checks: tuple[str, ...] = ()
+    conditions: str = ""
 
     @property
     def checked(self) -> int:
@@ -89,6 +95,8 @@ class Report:
                   if array.hardly_checked]  # fmt: skip
         if self.float32_at_kinks:
             lines.append(f"{self.float32_at_kinks:,} entries differ in float32, at kinks")
+        if self.checks:
+            lines.append(f"checked: {len(self.checks)} properties of {self.conditions}")
         return "\n".join(lines)
 
     def warn(self, who: str, nothing_moves: bool = False) -> Report:
