@@ -33,7 +33,7 @@ RULES = [
 # package. A folder stands for all that lies in it.
 ORDER = """
     _fields _html _public _repr
-    _check _labels _names _version reference
+    _check _labels _names _version _warn reference
     _arrays _elsewhere _settings config random
     _pictures
     datasets

@@ -144,7 +144,7 @@ def test_a_loader_prints_its_source(folder):
     assert repr(arrays) == "Loader(<5 samples (2,)>)"
 
 
-@pytest.mark.parametrize("name, way", [
+@pytest.mark.parametrize(("name", "way"), [
     ("epoch", "did you mean 'epochs'"), ("validation_splt", "did you mean 'validation_split'"),
     ("workers", "a Loader reads ahead in a thread"), ("nb_epoch", "it is called 'epochs' here"),
     ("initial_epoch", "resume=True"), ("zzz", "it takes x, y, "),
@@ -154,7 +154,7 @@ def test_fit_explains_arguments(name, way):
         model().fit(np.zeros((4, 2)), np.zeros(4, int), **{name: 1})
 
 
-@pytest.mark.parametrize("name, way", [
+@pytest.mark.parametrize(("name", "way"), [
     ("cv", "it is called 'k' here"), ("n_splits", "it is called 'k' here"),
     ("random_state", "it is called 'seed' here"), ("scoring", "metrics"),
     ("epoch", "did you mean 'epochs'"),

@@ -15,6 +15,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 # What Keras, PyTorch and papers call a setting, and what it may be called here.
 ELSEWHERE: dict[str, tuple[str, ...]] = {
+    "acc": ("accuracy",),
     "T_0": ("first",),
     "T_max": ("total",),
     "T_mult": ("longer",),
@@ -128,6 +129,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "total_iters": ("total", "length"),
     "total_steps": ("total",),
     "use_bias": ("bias",),
+    "val_acc": ("val_accuracy",),
     "val_data": ("validation_data",),
     "valid_data": ("validation_data",),
     "values": ("value",),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from .._arrays import Array
 from .._check import flag, one_of, pair, whole
 from .._pictures import need_pillow, of_channels, picture_shape, read_bytes, resized
 from .._settings import ExplainedSettings
+from .._warn import warn
 
 SUFFIXES = (
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm",
@@ -168,10 +168,7 @@ class ImageFolder(ExplainedSettings):
                 strange += own
             self.targets = np.array(labels, np.int64)
         if strange:
-            warnings.warn(
-                f"{self.directory}: files that are no pictures are left out{listed(strange)}",
-                stacklevel=4,
-            )
+            warn(f"{self.directory}: files that are no pictures are left out{listed(strange)}")
 
     def _named(self, folders: dict[str, Path], names: tuple[str, ...] | None) -> tuple[str, ...]:
         if not folders:

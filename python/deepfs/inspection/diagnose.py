@@ -21,6 +21,7 @@ from .._check import whole
 from .._trees import Tree, leaves, map_tree
 from ..data.batches import Batch, DataSet, unprepared
 from ..data.containers import as_data
+from ..data.facts import check_same_names
 from ..data.loader import as_loader
 from ..layers import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, Parameter
 from ..layers._container import Container, walk
@@ -28,7 +29,6 @@ from ..losses import Combined
 from ..losses._ends import KEEPING, last_layers
 from ..schedules import Schedule
 from ..trainer import Trainer
-from ..training.class_names import check_same_names
 from .diagnose_data import agreement, all_finite, chance_loss, finite_samples, scale_of
 from .diagnose_findings import Evidence, findings_of
 from .diagnose_report import Diagnosis, LayerHealth

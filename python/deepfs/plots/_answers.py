@@ -10,8 +10,8 @@ import numpy as np
 from .._arrays import Array
 from .._check import array, shown
 from ..data.batches import DataSet, unprepared
+from ..data.facts import check_same_names
 from ..data.loader import as_loader
-from ..training.class_names import check_same_names
 
 
 def checked_model(model: Any, who: str) -> Any:

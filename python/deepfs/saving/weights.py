@@ -11,8 +11,8 @@ import numpy as np
 from .._arrays import Array, Shape
 from .._check import shown
 from .._names import hint
+from .._warn import warn
 from ..layers import Layer
-from ..losses._output_kinds import warn
 from ._match import OPTIONAL, Slot, Target, match, slots_of
 from .model import leaves
 from .state_dict import StateDictFile, open_weights
@@ -99,8 +99,8 @@ def load_weights(
         targets[ours].array[...] = value
     if theirs is not None and (preprocess is None or not preprocess.fitted):
         warn(
-            f"the weights of {path} were trained on inputs with a preprocessing, which load_weights "
-            "does not read: write model.preprocess = deepfs.load(path).preprocess"
+            f"the weights of {path} were trained on preprocessed inputs, and load_weights reads no "
+            "preprocessing: write model.preprocess = deepfs.load(path).preprocess"
         )
     return report
 

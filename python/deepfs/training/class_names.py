@@ -11,7 +11,6 @@ from .._check import shown
 from .._trees import is_shape
 from ..losses import Loss
 from ..losses._ends import outputs_of
-from ..data.facts import checked_names
 from ..losses._output_kinds import BINARY_LOGITS, SeveralOutputs
 from ..trainer import Trainer
 
@@ -34,24 +33,8 @@ def check_names(trainer: Trainer, names: tuple[str, ...] | None) -> None:
         raise ValueError(
             f"the network has {outputs} output{'s' * (outputs > 1)}, so class_names must be "
             f"{needed}{' (no, yes)' if yes_or_no and outputs == 1 else ''}, got {len(names)}: "
-            f"{shown(names)}; Dense({1 if yes_or_no and len(names) == 2 else len(names)}) as the last "
-            "layer fits them, model.class_names = None takes them away"
-        )
-
-
-def check_same_names(known: tuple[str, ...] | None, data: Any) -> None:
-    """Raise ValueError if a data set has other classes than those that are known.
-
-    A test folder that lacks a class has other numbers for those that follow.
-    """
-    names = checked_names(getattr(data, "class_names", None))
-    if known is not None and names is not None and names != known:
-        way = "; for others, model.class_names = None"
-        if set(names) < set(known):
-            way = "; datasets.from_directory(folder, class_names=model.class_names) numbers them so"
-        raise ValueError(
-            f"the model has the classes {', '.join(known)}, the data set {', '.join(names)}: the "
-            f"same numbers would mean others{way}"
+            f"{shown(names)}; Dense({len(names)}) as the last layer fits them, "
+            "model.class_names = None takes them away"
         )
 
 

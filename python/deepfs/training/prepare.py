@@ -7,13 +7,14 @@ from typing import Any
 
 from .. import preprocessing
 from .._repr import one_line
+from .._warn import warn
 from ..data.batches import DataSet, unprepared
-from ..data.facts import DataFacts, checked_names
+from ..data.facts import DataFacts, check_same_names, checked_names
 from ..data.splits import validation_numbers
 from ..data.summary import summarize
-from ..losses._output_kinds import BINARY_LOGITS, warn
+from ..losses._output_kinds import BINARY_LOGITS
 from ..trainer import Trainer
-from .class_names import check_names, check_same_names
+from .class_names import check_names
 from .inputs import checked_data, checked_validation, raw_data, ready
 
 FITTED = 256  # samples at a time that a preprocessing is fitted to
