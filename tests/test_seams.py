@@ -113,6 +113,67 @@ def test_plots_take_data_sets(trained, folder, as_folder):
         dfs.plots.augmentation([])
 
 
+def test_a_wrong_sample_of_a_batch_can_be_found():
+    class Samples:
+        def __len__(self):
+            return 20
+
+        def __getitem__(self, number):
+            return np.ones(4, np.float32), 5 if number == 7 else number % 2
+
+    net = L.Dense(2)
+    made = dfs.Model(net, "cross_entropy", dfs.optimizers.SGD(0.1), seed=0)
+    with pytest.raises(ValueError, match="got 5 at index") as caught:
+        made.fit(dfs.data.Loader(Samples(), batch_size=4), verbose=0)
+    at = int(str(caught.value).split("at index ")[1].split()[0])
+    numbers = caught.value.__notes__[0].split("the samples ")[1].split(", ")
+    assert len(numbers) == 4
+    assert numbers[at] == "7"
+
+
+def test_more_steps_than_an_epoch_has_are_named():
+    x, y = np.ones((20, 4)), np.arange(20) % 2
+    for data in (x, y), (dfs.data.Loader((x, y), batch_size=8),):
+        with pytest.warns(UserWarning, match="an epoch has [13] steps?, fewer than steps_per_e"):
+            model(2).fit(*data, steps_per_epoch=30, verbose=0)
+    model(2).fit(x, y, batch_size=10, steps_per_epoch=2, verbose=0)  # says nothing
+
+
+def test_a_folder_of_train_and_test_is_named(folder):
+    shutil.copytree(folder, folder.parent / "test")
+    with pytest.warns(UserWarning, match="the subfolders dark, grey, light: .*test and .*train"):
+        dfs.datasets.from_directory(folder.parent)
+    dfs.datasets.from_directory(folder)  # says nothing
+
+
+def test_a_file_that_vanishes_is_named_with_its_folder(folder):
+    data = loader(folder)
+    (folder / "grey" / "3.png").unlink()
+    with pytest.raises(FileNotFoundError, match=r"grey/3\.png") as caught:
+        model().fit(data, verbose=0)
+    assert any("put it back" in note for note in caught.value.__notes__)
+
+
+def test_plan_takes_a_loader(trained, folder):
+    plan = trained.plan(8, loader(folder))
+    assert (plan.samples, plan.steps) == (24, 3)
+
+
+def test_a_history_names_the_near_name(trained):
+    with pytest.raises(KeyError, match=r"no 'val_acc'.*it has loss, accuracy"):
+        trained.history["val_acc"]
+    with pytest.raises(KeyError, match="no 'acc': it is called 'accuracy' here"):
+        trained.history["acc"]
+
+
+def test_warnings_show_the_line_of_the_user():
+    x, y = np.ones((20, 4)), np.arange(20.0)[:, None]
+    made = dfs.Model(L.Dense(1), "mse", dfs.optimizers.SGD(50.0), seed=0)
+    with pytest.warns(RuntimeWarning, match="the training diverges") as caught:
+        made.fit(x, y, batch_size=5, verbose=0)
+    assert {each.filename for each in caught} == {__file__}
+
+
 def test_diagnose_takes_a_folder(folder):
     found = dfs.diagnose(model(), dfs.datasets.from_directory(folder))
     assert found["dense_1"].update_ratio > 0
