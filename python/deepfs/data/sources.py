@@ -140,10 +140,8 @@ class FolderSource(Source):
             digest.update(f"{path.relative_to(root).as_posix()}\n".encode())
         sizing = [self.folder.interpolation, self.folder.crop_to_aspect_ratio,
                   self.folder.pad_to_aspect_ratio]  # fmt: skip
-        return super().describe() | {
-            "files": f"{len(self):,} with names {digest.hexdigest()[:16]}",
-            "sizing": sizing,
-        }
+        files = f"{len(self):,} with names {digest.hexdigest()[:16]}"
+        return super().describe() | {"files": files, "sizing": sizing}
 
 
 class SampleSource(Source):
