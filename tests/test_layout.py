@@ -36,7 +36,7 @@ ORDER = """
     _compiler
     _load_kernel
     build
-    _check _labels _names _version reference
+    _check _labels _names _version _warn reference
     _arrays _elsewhere _settings config random
     _pictures
     datasets

@@ -55,6 +55,7 @@ def test_the_total_is_that_of_the_run(make):
         ({"gradient_accumulation_steps": 2, "drop_last": True}, 1),
     ],
 )  # fmt: skip
+@pytest.mark.filterwarnings("ignore:an epoch has 3 steps, fewer than steps_per_epoch=7")
 def test_the_steps_of_an_epoch_are_those_that_are_taken(settings, steps):
     found = rates(Cosine(0.5), **settings)
     assert found == [Cosine(0.5, 3 * steps)(count) for count in range(3 * steps)]

@@ -136,6 +136,9 @@ class ModelWeights(ExplainedSettings):
         ``num_batches_tracked`` is ``batches`` and may be missing. A `SeparableConv2D` is two
         modules. Settings such as ``eps`` are not in such a file. Any float type is converted.
 
+        Preprocessing and class names stay those of this model. A warning tells if the file has a
+        preprocessing and this model none that is fitted.
+
         Examples
         --------
         >>> import tempfile
@@ -155,4 +158,5 @@ class ModelWeights(ExplainedSettings):
         """
         from .saving.weights import load_weights
 
-        return load_weights(self.network, path, mapping, flag(strict, "strict"))
+        preprocess = getattr(self, "preprocess", None)
+        return load_weights(self.network, path, mapping, flag(strict, "strict"), preprocess)

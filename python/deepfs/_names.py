@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from difflib import get_close_matches
-from typing import Any, NoReturn
+from functools import wraps
+from typing import Any, NoReturn, TypeVar, cast
 
 from ._fields import undecorated
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 # What Keras, PyTorch and papers call a setting, and what it may be called here.
 ELSEWHERE: dict[str, tuple[str, ...]] = {
+    "acc": ("accuracy",),
     "T_0": ("first",),
     "T_max": ("total",),
     "T_mult": ("longer",),
@@ -31,6 +35,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "clipnorm": ("clip_norm", "clip_each"),
     "clipvalue": ("clip_value",),
     "criterion": ("loss",),
+    "cv": ("k",),
     "data": ("value",),
     "decay": ("weight_decay",),
     "decay_epochs": ("every", "total"),
@@ -79,6 +84,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "lr": ("lr_scale",),
     "lr_lambda": ("function",),
     "lr_multiplier": ("lr_scale",),
+    "max_epochs": ("epochs",),
     "max_lr": ("lr",),
     "min_delta": ("threshold",),
     "min_learning_rate": ("least",),
@@ -88,7 +94,12 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "modules": ("layers", "parts"),
     "momentum": ("decay",),
     "mu": ("momentum",),
+    "n_epoch": ("epochs",),
+    "n_epochs": ("epochs",),
+    "n_folds": ("k",),
+    "n_splits": ("k",),
     "n_units": ("units",),
+    "nb_epoch": ("epochs",),
     "negative_slope": ("slope", "alpha"),
     "num_channels": ("filters",),
     "num_filters": ("filters",),
@@ -104,6 +115,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "pct_start": ("rise",),
     "pool_size": ("kernel_size",),
     "prob": ("p",),
+    "random_state": ("seed",),
     "rate": ("p", "lr"),
     "scale": ("affine",),
     "scale_factor": ("factor",),
@@ -117,6 +129,9 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "total_iters": ("total", "length"),
     "total_steps": ("total",),
     "use_bias": ("bias",),
+    "val_acc": ("val_accuracy",),
+    "val_data": ("validation_data",),
+    "valid_data": ("validation_data",),
     "values": ("value",),
     "wait": ("waited",),
     "warmup_epochs": ("length",),
@@ -139,6 +154,7 @@ INSTEAD: dict[str, str] = {
     "bias_initializer": "biases begin at 0",
     "bias_regularizer": "give the optimizer a Group(names, regularizer=...)",
     "capturable": "leave it out",
+    "scoring": "Model(..., metrics=[...]) has the scores",
     "data_format": "images are (n, c, h, w)",
     "device": "deepfs computes on CPUs",
     "foreach": "leave it out",
@@ -171,6 +187,13 @@ INSTEAD: dict[str, str] = {
     "track_running_stats": 'use statistics="fixed"',
     "trainable": FREEZE,
     "training": "it is an argument of forward",
+    "initial_epoch": "fit(checkpoint=folder, resume=True) goes on",
+    "max_queue_size": "a Loader reads one batch ahead",
+    "use_multiprocessing": "a Loader reads ahead in a thread, kernels use all threads",
+    "validation_batch_size": "validation_data=Loader(data, batch_size) has its own",
+    "validation_freq": "each epoch is validated",
+    "validation_steps": "give a part of the data: train_test_split",
+    "workers": "a Loader reads ahead in a thread, kernels use all threads",
     "use_nesterov": "use the optimizer Nesterov",
     "verbose": "leave it out",
     "weight_decay": "optimizers have it, and a Group takes regularizer=L2(rate)",
@@ -269,8 +292,32 @@ def unknown_argument(cls: type, message: str) -> TypeError | None:
     if found[2] in undecorated(cls):
         instead = f": decorate {cls.__name__} with @dataclass"
     else:
-        instead = hint(found[2], known) or f": it takes {', '.join(known) or 'none'}"
+        ways = getattr(cls, "_instead", {})
+        way = f": {ways[found[2]]}" if found[2] in ways else ""
+        instead = meant(found[2], known) or way or hint(found[2], known)
+        instead = instead or f": it takes {', '.join(known) or 'none'}"
     return TypeError(f"{cls.__name__} has no argument {found[2]!r}{instead}")
+
+
+def explain_arguments(function: F) -> F:
+    """Let a method explain the arguments that it does not have, as constructors do."""
+    known = inspect.signature(function).parameters
+
+    @wraps(function)
+    def explained(*args: Any, **kwargs: Any) -> Any:
+        if kwargs.keys() <= known.keys():
+            return function(*args, **kwargs)
+        refuse_unknown(kwargs, known, function.__qualname__)
+
+    return cast(F, explained)
+
+
+def refuse_unknown(given: Iterable[str], known: Collection[str], who: str) -> NoReturn:
+    """Raise TypeError for the first name that is not known; there must be one."""
+    name = next(name for name in given if name not in known)
+    takes = ", ".join(other for other in known if other != "self")
+    instead = hint(name, known) or f": it takes {takes}"
+    raise TypeError(f"{who} has no argument {name!r}{instead}")
 
 
 def unnamed_arguments(cls: type, message: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 
 from ._arrays import Array
 from ._check import flag, shown, whole
+from ._names import refuse_unknown
 from ._trees import Tree, map_tree
 from .data.batches import DataSet
 from .data.containers import as_data
@@ -133,6 +135,9 @@ def cross_validate(
     >>> len(result.scores), result.mean["accuracy"] > 0.8
     (3, True)
     """
+    known = ["k", "stratify", "shuffle", "seed", *inspect.signature(Model.fit).parameters]
+    if not fit.keys() <= {*known}:
+        refuse_unknown(fit, known, "cross_validate")
     k, shuffle = whole(k, "k", 2), flag(shuffle, "shuffle")
     if isinstance(build, Model) or not callable(build):
         way = ": write a function that makes one" if isinstance(build, Model) else ""

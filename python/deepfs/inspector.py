@@ -113,7 +113,10 @@ class Inspector(Predictor):
         return profile(self.trainer, batch, repeats)
 
     def plan(
-        self, batch_size: int = 32, samples: int | None = None, in_shape: Shape | None = None
+        self,
+        batch_size: int = 32,
+        samples: int | DataSet | None = None,
+        in_shape: Shape | None = None,
     ) -> TrainingPlan:
         """Predict memory and time of a training from a few steps on random numbers.
 
@@ -124,8 +127,8 @@ class Inspector(Predictor):
         ----------
         batch_size : int
             Samples per step.
-        samples : int, optional
-            Samples of an epoch, for its time.
+        samples : int or Loader, optional
+            Samples of an epoch, for its time; or the `data.Loader` that has them.
         in_shape : tuple of int, optional
             Shape of an input without the batch axis, needed if the network is not built yet. A
             `Graph` knows it; of several inputs it is a tuple or dict of shapes.
@@ -164,8 +167,11 @@ class Inspector(Predictor):
         from .inspection.plan import plan
 
         batch_size = whole(batch_size, "batch_size")
-        samples = None if samples is None else whole(samples, "samples")
-        return plan(self.trainer, batch_size, samples, in_shape)
+        data = as_loader(samples)
+        if data is not None:
+            samples = data.samples
+        count = None if samples is None else whole(samples, "samples")
+        return plan(self.trainer, batch_size, count, in_shape)
 
     def lr_find(
         self,

@@ -9,6 +9,7 @@ from typing import Any
 
 from ._arrays import Array
 from ._check import flag, whole
+from ._names import explain_arguments
 from ._parts import Delegated, Metric, check_kinds, named_metrics
 from ._trees import Tree
 from .callbacks import Callback
@@ -150,6 +151,7 @@ class Model(Inspector):
     arena = Delegated[Arena | None]()
     state = Delegated[dict[str, Array]]()
 
+    @explain_arguments
     def fit(
         self,
         x: Tree | Iterable[Any],

@@ -11,13 +11,14 @@ from . import preprocessing
 from ._check import flag, whole
 from ._model_names import ModelNames
 from ._trees import Tree, map_tree
+from ._warn import warn
 from .data.batches import Batch, DataSet, ended, unprepared
 from .data.facts import checked_names
 from .data.loader import Loader, as_loader
 from .data.summary import what_is_far
 from .inspection.inner import Watched, joined
 from .losses import OutputKind
-from .losses._output_kinds import BINARY_LOGITS, warn
+from .losses._output_kinds import BINARY_LOGITS
 from .preprocessing import Preprocess
 from .trainer import Trainer
 from .training.class_names import check_names, labels_of

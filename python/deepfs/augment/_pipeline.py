@@ -113,7 +113,7 @@ class Pipeline(ExplainedSettings):
                 if len(shape) != 3:
                     raise ValueError(
                         f"{type(transform).__name__} takes images (c, h, w), got samples of shape "
-                        f"{tuple(shape)}"
+                        f"{tuple(shape)}" + ("; for grey ones, x[:, None]" * (len(shape) == 2))
                     )
                 transform.check(shape)
                 transform.fills(shape[0])

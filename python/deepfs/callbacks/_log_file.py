@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from .._warn import warn
 
 # what a full disk, or a broken one, answers
 FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG, errno.EIO}
@@ -94,10 +95,9 @@ class LogFile:
     def _warn(self, error: OSError) -> None:
         if not self.warned:
             self.warned = True
-            warnings.warn(
+            warn(
                 f"{self.path} cannot be written: {error.strerror or error}; the training goes on, "
-                "and the lines follow as soon as it can be",
-                stacklevel=6,
+                "and the lines follow as soon as it can be"
             )
 
     def finish(self) -> None:
@@ -114,10 +114,9 @@ class LogFile:
         self.before, self.lines = int(state["before"]), [str(line) for line in state["lines"]]
         size = self.path.stat().st_size if self.path.exists() else 0
         if size < self.before:
-            warnings.warn(
+            warn(
                 f"{self.path} has lost lines from before this training: it has {size} bytes, and "
-                f"had {self.before}",
-                stacklevel=2,
+                f"had {self.before}"
             )
             self.before = size
         self.started, self.done = True, 0

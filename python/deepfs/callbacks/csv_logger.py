@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import os
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 from .._check import flag, shown
+from .._warn import warn
 from ._base import Callback
 from ._log_file import LogFile
 
@@ -104,9 +104,8 @@ class CSVLogger(Callback):
             self._columns = ["epoch", *logs]
             self._file.add(self._row(self._columns))
         if new := [name for name in logs if name not in self._columns]:
-            warnings.warn(
-                f"CSVLogger has no column for {', '.join(new)}, which the first epoch did not have",
-                stacklevel=2,
+            warn(
+                f"CSVLogger has no column for {', '.join(new)}, which the first epoch did not have"
             )
         values = {"epoch": epoch} | logs
         self._file.add(self._row(values.get(name, "") for name in self._columns))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 from .._check import whole
+from .._warn import warn
 from ._base import Callback
 from .csv_logger import path_of
 
@@ -118,10 +118,9 @@ class TensorBoard(Callback):
             write()
         except OSError as error:
             self._failed = True
-            warnings.warn(
+            warn(
                 f"TensorBoard cannot write {self.log_dir}: {error}; the training goes on without "
-                "this log",
-                stacklevel=2,
+                "this log"
             )
 
     def state(self) -> dict[str, Any]:

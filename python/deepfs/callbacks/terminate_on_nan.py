@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from math import isfinite
 
+from .._warn import warn
 from ._base import Callback
 
 
@@ -36,7 +36,7 @@ class TerminateOnNaN(Callback):
 
     def end(self, error: FloatingPointError) -> None:
         """End the training because of what a step has raised; `fit` calls it."""
-        warnings.warn(f"the training ends: {error}", RuntimeWarning, stacklevel=2)
+        warn(f"the training ends: {error}", RuntimeWarning)
         self.model.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:

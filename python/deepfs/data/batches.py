@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
@@ -13,6 +12,7 @@ import numpy as np
 from .._arrays import Array
 from .._check import number
 from .._trees import Tree, leaves, map_tree
+from .._warn import warn
 from .containers import as_data
 
 T = TypeVar("T")
@@ -315,10 +315,9 @@ class Stream:
             count += 1
         if self.steps is not None and count < self.steps:
             self.ended = isinstance(self.source, Iterator)
-            warnings.warn(
+            warn(
                 f"{_name(self.source)} ended after {count} of {self.steps} batches of an epoch"
-                + (": the training ends here" if self.ended else ""),
-                stacklevel=2,
+                + (": the training ends here" if self.ended else "")
             )
 
     def _next(self) -> Batch | None:

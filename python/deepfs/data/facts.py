@@ -65,3 +65,19 @@ def checked_names(names: Any) -> tuple[str, ...] | None:
         if found.count(name) > 1:
             raise ValueError(f"class_names must be different, got {name!r} twice")
     return found
+
+
+def check_same_names(known: tuple[str, ...] | None, data: Any) -> None:
+    """Raise ValueError if a data set has other classes than those that are known.
+
+    A test folder that lacks a class has other numbers for those that follow.
+    """
+    names = checked_names(getattr(data, "class_names", None))
+    if known is not None and names is not None and names != known:
+        way = "; for others, model.class_names = None"
+        if set(names) < set(known):
+            way = "; datasets.from_directory(folder, class_names=model.class_names) numbers them so"
+        raise ValueError(
+            f"the model has the classes {', '.join(known)}, the data set {', '.join(names)}: the "
+            f"same numbers would mean others{way}"
+        )

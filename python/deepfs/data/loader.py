@@ -115,6 +115,12 @@ class Loader(ExplainedSettings, DataSet):
         self.class_names = (
             self.source.class_names if self.class_names is None else checked_names(self.class_names)
         )
+        known = self.source.class_names
+        if known is not None and len(self.class_names or ()) != len(known):
+            raise ValueError(
+                f"class_names must be {len(known)}, one for each of {', '.join(known)}, got "
+                f"{len(self.class_names or ())}"
+            )
         self.preprocess = preprocessing.get(self.preprocess)
         self.pipeline = pipeline(self.augment)
         for name in ("augment", "preprocess"):

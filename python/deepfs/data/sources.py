@@ -58,6 +58,9 @@ class Source(ABC):
     def __len__(self) -> int:
         """Return the number of samples."""
 
+    def __repr__(self) -> str:
+        return f"<{len(self):,} samples {self.shape}>"
+
     @abstractmethod
     def read(self, numbers: Array) -> Raw:
         """Return samples; called in another thread, if they are not in memory."""
@@ -117,6 +120,9 @@ class FolderSource(Source):
     def __len__(self) -> int:
         return len(self.folder)
 
+    def __repr__(self) -> str:
+        return repr(self.folder)
+
     @property
     def in_memory(self) -> bool:  # type: ignore[override]
         """Whether all images have been read and kept."""
@@ -134,7 +140,8 @@ class FolderSource(Source):
             digest.update(f"{path.relative_to(root).as_posix()}\n".encode())
         sizing = [self.folder.interpolation, self.folder.crop_to_aspect_ratio,
                   self.folder.pad_to_aspect_ratio]  # fmt: skip
-        return super().describe() | {"files": digest.hexdigest()[:16], "sizing": sizing}
+        files = f"{len(self):,} with names {digest.hexdigest()[:16]}"
+        return super().describe() | {"files": files, "sizing": sizing}
 
 
 class SampleSource(Source):

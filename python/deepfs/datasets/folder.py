@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from .._arrays import Array
 from .._check import flag, one_of, pair, whole
 from .._pictures import need_pillow, of_channels, picture_shape, read_bytes, resized
 from .._settings import ExplainedSettings
+from .._warn import warn
 
 SUFFIXES = (
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm",
@@ -167,11 +167,10 @@ class ImageFolder(ExplainedSettings):
                 labels += [label] * len(found)
                 strange += own
             self.targets = np.array(labels, np.int64)
+            if names is None:
+                warn_of_parts(list(folders.values()))
         if strange:
-            warnings.warn(
-                f"{self.directory}: files that are no pictures are left out{listed(strange)}",
-                stacklevel=4,
-            )
+            warn(f"{self.directory}: files that are no pictures are left out{listed(strange)}")
 
     def _named(self, folders: dict[str, Path], names: tuple[str, ...] | None) -> tuple[str, ...]:
         if not folders:
@@ -224,7 +223,11 @@ class ImageFolder(ExplainedSettings):
     def image(self, number: int) -> Array:
         """Return one image, uint8 ``(c, h, w)``."""
         path, (c, h, w) = self.paths[number], self.image_shape
-        pixels = read_bytes(path)
+        try:
+            pixels = read_bytes(path)
+        except FileNotFoundError as error:
+            error.add_note(f"it was in {self.directory} when that was listed: put it back")
+            raise
         if self.color_mode is None and pixels.shape[2] != c:
             raise ValueError(f"{path} has another mode than before: it was exchanged")
         if self.image_size is None and pixels.shape[:2] != (h, w):
@@ -306,6 +309,17 @@ def pictures_in(folder: Path, strange: Counter[str]) -> Iterator[Path]:
                 yield path
             else:
                 strange[path.suffix.lower() or name] += 1
+
+
+def warn_of_parts(folders: list[Path]) -> None:
+    """Warn if the subfolders look like ``train`` and ``test``: all have the same subfolders."""
+    below = [{each.name for each in folder.iterdir() if each.is_dir()} for folder in folders]
+    if len(folders) > 1 and len(below[0]) > 1 and all(names == below[0] for names in below):
+        parts = " and ".join(sorted(map(str, folders))[:3])
+        warn(
+            f"the class folders of {folders[0].parent} all have the subfolders "
+            f"{', '.join(sorted(below[0])[:5])}: if these are the classes, read {parts} instead"
+        )
 
 
 def listed(strange: Counter[str]) -> str:

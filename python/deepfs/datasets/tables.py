@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import os
-import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -109,12 +108,27 @@ def columns(
                 usecols=which, ndmin=2, encoding="utf-8-sig", quotechar='"',
             )  # fmt: skip
     except (ValueError, IndexError) as error:
-        column = re.search(r"column (\d+)\W*$", str(error))
-        name = f" ({names[int(column[1]) - 1]!r})" if column and named else ""
-        raise ValueError(f"{path} must be a table of numbers: {error}{name}") from None
+        wrong = first_wrong(path, delimiter, named, which, names) or f": {error}"
+        raise ValueError(f"{path} must be a table of numbers{wrong}") from None
     if not len(rows):
         raise ValueError(f"{path} must have a line of numbers at least, got none")
     return rows
+
+
+def first_wrong(path: Path, delimiter: str, named: bool, which: list[int], names: list[str]) -> str:
+    """Return line and column of the first field that is no number, as the end of a message."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        lines = csv.reader(file, delimiter=delimiter)
+        for row in lines:
+            if not row or (named and lines.line_num == 1):
+                continue
+            if len(row) <= max(which):
+                return f": line {lines.line_num} has {len(row)} columns, of {len(names)}"
+            for i in which:
+                if not is_number(row[i]):
+                    column = repr(names[i]) if named else str(i + 1)
+                    return f": line {lines.line_num}, column {column} has {row[i]!r}"
+    return ""
 
 
 def classes_of(y: Array) -> tuple[Array, tuple[str, ...] | None]:

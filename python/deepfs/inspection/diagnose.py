@@ -21,6 +21,8 @@ from .._check import whole
 from .._trees import Tree, leaves, map_tree
 from ..data.batches import Batch, DataSet, unprepared
 from ..data.containers import as_data
+from ..data.facts import check_same_names
+from ..data.loader import as_loader
 from ..layers import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, Parameter
 from ..layers._container import Container, walk
 from ..losses import Combined
@@ -129,7 +131,9 @@ def diagnose(
 
 def data_of(trainer: Trainer, x: Any, y: Any) -> DataSet:
     """Return inputs and targets as a data set; targets may be wrong, and numbers not finite."""
+    x = as_loader(x) or x
     if isinstance(x, DataSet):
+        check_same_names(trainer.facts.class_names, x)
         return x
     if y is None:
         raise TypeError("diagnose needs targets beside the inputs, got y=None")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .._arrays import Array
+from .._warn import warn
 from ..layers import Sigmoid, Softmax
 from ..metrics import _named as named
 from ._ends import KEEPING, POOLING, OutputOf, ends_of, outputs_of
@@ -29,7 +27,6 @@ BOUNDS = {
     "SiLU": "bounded below",
     "HardSwish": "bounded below",
 }
-PACKAGE = str(Path(__file__).parents[1])
 _warn_only: ContextVar[bool] = ContextVar("warn_only", default=False)
 
 
@@ -371,14 +368,6 @@ def refuse(message: str) -> None:
     if not _warn_only.get():
         raise ValueError(message)
     warn(message)
-
-
-def warn(message: str) -> None:
-    """Warn the first caller outside of the package."""
-    depth, frame = 1, sys._getframe()
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
-        depth, frame = depth + 1, frame.f_back
-    warnings.warn(message, stacklevel=depth)
 
 
 CLASS_LOGITS = _ClassLogits()

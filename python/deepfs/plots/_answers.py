@@ -9,6 +9,9 @@ import numpy as np
 
 from .._arrays import Array
 from .._check import array, shown
+from ..data.batches import DataSet, unprepared
+from ..data.facts import check_same_names
+from ..data.loader import as_loader
 
 
 def checked_model(model: Any, who: str) -> Any:
@@ -41,6 +44,26 @@ def class_number(model: Any, target: Any, names: Any = None) -> Any:
     if target not in known:
         raise ValueError(f"target must be one of {', '.join(map(str, known))}, got {target!r}")
     return known.index(target)
+
+
+def raw_of(model: Any, x: Any) -> Any:
+    """Return inputs as a model takes them: those of a data set without what the model does, too."""
+    x = as_loader(x) or x
+    if isinstance(x, DataSet):
+        check_same_names(getattr(model, "class_names", None), x)
+        if getattr(model, "preprocess", None) is not None:
+            return unprepared(x)
+    return x
+
+
+def first_of(x: Any, count: int) -> tuple[Any, Any, Any]:
+    """Return inputs, and of a data set the first ones, raw, with their targets and class names."""
+    x = as_loader(x) or x
+    if not isinstance(x, DataSet):
+        return x, None, None
+    x = unprepared(x)
+    batch = x.take(slice(0, count))
+    return batch.x, batch.y, getattr(x, "class_names", None)
 
 
 def labels_of(x: Any, y: Any, who: str) -> Array:

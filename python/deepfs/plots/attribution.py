@@ -9,9 +9,11 @@ import numpy as np
 from .._arrays import Array
 from .._check import array, number
 from ..inspection import attribution as numbers
-from ._answers import checked_model, class_names, class_number, network_inputs
+from ._answers import checked_model, class_names, class_number, first_of, network_inputs
 from ._figure import bare, grid, need_matplotlib, short
 from .images import NAME, as_pictures, draw
+
+FIRST = 8  # images of a data set
 
 
 def grad_cam(
@@ -29,8 +31,8 @@ def grad_cam(
     ----------
     model : Model
         The model. It does not change.
-    image : array (c, h, w) or (n, c, h, w)
-        One image, or several.
+    image : array (c, h, w) or (n, c, h, w), or data set
+        One image, or several; of a data set, such as a `data.Loader`, the first 8.
     target : int, str or sequence of int, optional
         Number or name of the class. By default the predicted one.
     layer : str, optional
@@ -102,8 +104,8 @@ def saliency(model: Any, image: Any, target: Any = None, *, ax: Any = None) -> A
     ----------
     model : Model
         The model. It does not change.
-    image : array (c, h, w) or (n, c, h, w)
-        One image, or several.
+    image : array (c, h, w) or (n, c, h, w), or data set
+        One image, or several; of a data set, such as a `data.Loader`, the first 8.
     target : int, str or sequence of int, optional
         Number or name of the class. By default the predicted one.
     ax : Axes or array of Axes, optional
@@ -155,7 +157,7 @@ def saliency(model: Any, image: Any, target: Any = None, *, ax: Any = None) -> A
 
 def several(image: Any, who: str) -> tuple[Array, bool]:
     """Return images (n, c, h, w), and whether one was given without the first axis."""
-    x = array(image, who)
+    x = array(first_of(image, FIRST)[0], who)
     one = x.ndim == 3
     x = x[None] if one else x
     if x.ndim != 4 or not x.size:

@@ -9,13 +9,17 @@ import numpy as np
 
 from .._arrays import Array
 from .._check import array, whole
+from ..data.loader import Loader
+from ._answers import first_of
 from ._figure import need_matplotlib
 from .images import as_pictures, show
+
+ROWS = 4  # images of a data set
 
 
 def augmentation(
     augment: Any,
-    x: Any,
+    x: Any = None,
     *,
     count: int = 6,
     seed: int = 0,
@@ -27,9 +31,10 @@ def augmentation(
     Parameters
     ----------
     augment : transform, function, list of these, or Pipeline
-        What a `data.Loader` takes as ``augment``, see `deepfs.augment`.
-    x : array (n, c, h, w)
-        Images: a row for each.
+        What a `data.Loader` takes as ``augment``, see `deepfs.augment`. Or the `data.Loader`, whose
+        own augmentation and first images are shown.
+    x : array (n, c, h, w), or data set
+        Images: a row for each; of a data set the first 4.
     count : int
         Versions of each image: those of so many epochs.
     seed : int
@@ -68,7 +73,11 @@ def augmentation(
     """
     need_matplotlib("augmentation")
     count, seed = whole(count, "count"), whole(seed, "seed", 0)
-    given = array(x, "augmentation")
+    if isinstance(augment, Loader):
+        augment, x = augment.pipeline, augment if x is None else x
+    if x is None:
+        raise TypeError("plots.augmentation needs images beside the augmentation, or a Loader")
+    given = array(first_of(x, ROWS)[0], "augmentation")
     as_pictures(given, "augmentation")  # raises for what is no images
     if given.dtype.kind != "f" or given.dtype.itemsize > 8:
         given = given.astype(np.uint8 if given.dtype.kind in "iub" else np.float32)

@@ -11,7 +11,7 @@ import numpy as np
 from .._arrays import Array
 from .._check import array, one_of, whole
 from ..metrics import confusion_matrix as counted
-from ._answers import answers, class_names
+from ._answers import answers, class_names, raw_of
 from ._figure import INCH, checked, contrast, need_matplotlib, new_figure, short, size_of
 
 NORMALIZE = (None, "true", "pred", "all")
@@ -191,7 +191,7 @@ def matrix_of(model: Any, x: Any, y: Any, names: Any, who: str) -> tuple[Array, 
         if (matrix != np.floor(matrix)).any():
             raise ValueError(f"plots.{who} takes counts, got parts: leave the normalization to it")
         return matrix.astype(np.int64), class_names(None, names, len(matrix))
-    labels, predicted = answers(model, x, y, who)
+    labels, predicted = answers(model, raw_of(model, x), y, who)
     known = names if names is not None else getattr(model, "class_names", None)
     least = int(max(labels.max(), predicted.max())) + 1
     classes = max(least, outputs_of(model), 0 if known is None else len(known))

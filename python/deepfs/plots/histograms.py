@@ -13,7 +13,7 @@ from .._names import hint
 from ..data.batches import Batch
 from ..inspection.inner import parts_of
 from ..inspection.loss_gradients import loss_gradients
-from ._answers import checked_model, network_inputs
+from ._answers import checked_model, first_of, network_inputs
 from ._figure import font_for, grid, need_matplotlib, rounded, short
 
 ACTIVATIONS = (
@@ -21,6 +21,7 @@ ACTIVATIONS = (
     "Softplus", "Maxout", "Step",
 )  # fmt: skip
 BINS = 40
+BATCH = 32  # samples of a data set that has no batch size
 
 
 def activations(
@@ -90,7 +91,7 @@ def activations(
 def gradients(
     model: Any,
     x: Any,
-    y: Any,
+    y: Any = None,
     layers: Sequence[str] | None = None,
     *,
     of: str = "weights",
@@ -104,7 +105,7 @@ def gradients(
     model : Model
         The model. It does not change.
     x, y : array (n, ...)
-        One batch of inputs and targets.
+        One batch of inputs and targets; or a data set, such as a `data.Loader`, for its first one.
     layers : sequence of str, optional
         Names of layers. By default those with a parameter ``weight``, such as convolutions.
     of : {"weights", "outputs"}
@@ -148,6 +149,10 @@ def gradients(
     """
     need_matplotlib("gradients")
     one_of(of, "of", ("weights", "outputs"))
+    x, theirs, _ = first_of(x, getattr(x, "batch_size", BATCH))
+    y = theirs if y is None else y
+    if y is None:
+        raise TypeError("plots.gradients needs targets beside the inputs, got y=None")
     checked_model(model, "gradients").predict(x[:1])  # checks the inputs, builds the network
     names = layer_names(model.network, layers, ())
     batch = Batch(network_inputs(model, x), np.asarray(y))

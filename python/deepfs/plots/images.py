@@ -9,7 +9,7 @@ import numpy as np
 
 from .._arrays import Array
 from .._check import array, whole
-from ._answers import class_names, labels_of
+from ._answers import class_names, first_of, labels_of
 from ._figure import bare, font_for, grid, need_matplotlib, short
 
 NAME = 16  # most characters of a name above an image
@@ -32,7 +32,7 @@ def images(
     x : array (n, c, h, w)
         Grey (1 channel) or RGB (3 channels) images: integers from 0 to 255, bools, or floats.
         Floats from 0 to 1 are shown as they are, others with the smallest black and the largest
-        white.
+        white. Or a data set, such as a `data.Loader`, which has labels and names, too.
     y : array (n,) or (n, classes), optional
         Classes to write above the images.
     names : sequence of str, optional
@@ -66,7 +66,10 @@ def images(
     (8, True)
     """
     need_matplotlib("images")
-    pictures = as_pictures(x, "images")[: whole(count, "count")]
+    count = whole(count, "count")
+    x, theirs, known_names = first_of(x, count)
+    y, names = theirs if y is None else y, known_names if names is None else names
+    pictures = as_pictures(x, "images")[:count]
     texts: list[str] | None = None
     if titles is not None:
         texts = [str(title) for title in titles]

@@ -9,7 +9,15 @@ import numpy as np
 
 from .._arrays import Array
 from .._check import whole
-from ._answers import answers, checked_model, class_names, labels_of, probabilities_of, taken
+from ._answers import (
+    answers,
+    checked_model,
+    class_names,
+    labels_of,
+    probabilities_of,
+    raw_of,
+    taken,
+)
 from ._figure import need_matplotlib, one_axes, rounded, short
 from .images import NAME, as_pictures, show
 
@@ -65,6 +73,7 @@ def misclassified(
     """
     need_matplotlib("misclassified")
     count = whole(count, "count")
+    x = raw_of(model, x)
     labels, predicted = answers(model, x, y, "misclassified")
     one_each(labels, "misclassified")
     wrong = np.flatnonzero(labels != predicted)
@@ -129,7 +138,8 @@ def top_losses(
     """
     need_matplotlib("top_losses")
     count = whole(count, "count")
-    losses = losses_of(checked_model(model, "top_losses"), x, y)
+    x = raw_of(checked_model(model, "top_losses"), x)
+    losses = losses_of(model, x, y)
     picked = np.argsort(-losses, kind="stable")[:count]
     texts = [f"loss {rounded(losses[i])}" for i in picked]
     try:

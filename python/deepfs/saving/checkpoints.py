@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import re
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from .._arrays import Array
+from .._warn import warn
 from ..trainer import Trainer
 from .model import arrays_of, describe
 from .tensors import CheckpointError, TensorFile, write
@@ -76,7 +76,7 @@ class Checkpoints:
             except CheckpointError as error:
                 if path == paths[0]:
                     raise
-                warnings.warn(f"{error}; going on from the checkpoint before it", stacklevel=3)
+                warn(f"{error}; going on from the checkpoint before it")
         return None
 
     def save(self, trainer: Trainer, run: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:

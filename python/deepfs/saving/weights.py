@@ -11,6 +11,7 @@ import numpy as np
 from .._arrays import Array, Shape
 from .._check import shown
 from .._names import hint
+from .._warn import warn
 from ..layers import Layer
 from ._match import OPTIONAL, Slot, Target, match, slots_of
 from .model import leaves
@@ -55,9 +56,16 @@ def listed(names: Sequence[str], most: int | None = None) -> str:
 
 
 def load_weights(
-    network: Layer, path: str | Path, mapping: Renaming = None, strict: bool = True
+    network: Layer,
+    path: str | Path,
+    mapping: Renaming = None,
+    strict: bool = True,
+    preprocess: Any = None,
 ) -> LoadedWeights:
-    """Read weights from a file into a built network; see `deepfs.Model.load_weights`."""
+    """Read weights from a file into a built network; see `deepfs.Model.load_weights`.
+
+    ``preprocess`` is what the model does to inputs: a warning says where the file's model did more.
+    """
     if network.built_dtype is None:
         raise RuntimeError(
             "load_weights needs a network with weights, got one that has seen no data: write "
@@ -84,8 +92,16 @@ def load_weights(
                 + advice(file, report, targets, strict)
             )
         values = [read(file, names[name], targets[ours]) for ours, name in report.loaded.items()]
+        theirs = None
+        if not isinstance(file, StateDictFile):
+            theirs = file.description.get("preprocess")
     for ours, value in zip(report.loaded, values, strict=True):
         targets[ours].array[...] = value
+    if theirs is not None and (preprocess is None or not preprocess.fitted):
+        warn(
+            f"the weights of {path} were trained on preprocessed inputs, and load_weights reads no "
+            "preprocessing: write model.preprocess = deepfs.load(path).preprocess"
+        )
     return report
 
 

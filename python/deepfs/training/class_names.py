@@ -33,7 +33,8 @@ def check_names(trainer: Trainer, names: tuple[str, ...] | None) -> None:
         raise ValueError(
             f"the network has {outputs} output{'s' * (outputs > 1)}, so class_names must be "
             f"{needed}{' (no, yes)' if yes_or_no and outputs == 1 else ''}, got {len(names)}: "
-            f"{shown(names)}; model.class_names = None takes them away"
+            f"{shown(names)}; Dense({len(names)}) as the last layer fits them, "
+            "model.class_names = None takes them away"
         )
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from math import inf
 
+from .._warn import warn
 from ..trainer import Trainer
 
 FACTOR = 1e3  # times the first loss of a run; batches differ by less
@@ -31,11 +31,10 @@ class Explosion:
         times = loss / self.first
         self.limit = inf
         rate = trainer.optimizer.rate(max(trainer.steps - trainer.state_since, 1), trainer.epochs)
-        warnings.warn(
+        warn(
             f"the loss of step {trainer.steps} is {loss:.3g}, {times:.2g} times that at the start: "
             f"the training diverges. The learning rate {rate:.3g} is probably too large (model."
             "lr_find suggests one), or inputs or targets are not scaled; clip_norm=1 of the "
             "optimizer limits single steps",
             RuntimeWarning,
-            stacklevel=5,
         )

@@ -13,8 +13,10 @@ import numpy as np
 from .. import random
 from .._arrays import Array
 from .._check import flag, whole
+from .._warn import warn
 from ..callbacks import Callback
 from ..data.batches import Batch, DataSet, Stream, ended
+from ..data.loader import Loader
 from ..means import Means
 from ..random import Random
 from ..saving.checkpoints import Checkpoints
@@ -32,6 +34,7 @@ from .limits import Limits
 from .progress import Progress
 
 EVALUATED = 256  # samples at a time in validation
+LISTED = 64  # samples of a batch that a message lists
 # settings that files of 0.1.0 lack
 SINCE_0_1_0 = {
     "drop_last": False, "steps_per_epoch": None, "lr": None, "total": None, "loader": None,
@@ -93,6 +96,7 @@ class Run:
             trainer.prepare()  # callbacks see the state and rate of this run
             self.hooks.check(self._names(), trainer.optimizer)
             self._begin_schedule()
+            self._warn_of_steps()
             self.epochs = self.limits.epochs(self.epochs)
             self.hooks("on_train_begin", logs={})
             if resume is not None:
@@ -125,6 +129,18 @@ class Run:
             self.began = [trainer.steps - trainer.state_since, trainer.epochs]
             if self.epochs:
                 optimizer.lr._begin(self.total[0], self.epochs, (self.began[0], self.began[1]))
+
+    def _warn_of_steps(self) -> None:
+        """Warn if an epoch is to have more steps than there are batches."""
+        wanted = self.steps_per_epoch
+        if wanted is None or not isinstance(self.data, DataSet) or self.limits.batches is not None:
+            return
+        steps = (self._total_steps() or 0) // max(self.epochs, 1)
+        if self.epochs and steps < wanted:
+            warn(
+                f"an epoch has {steps} steps, fewer than steps_per_epoch={wanted}: there are "
+                f"{self.data.samples:,} samples"
+            )
 
     def _total_steps(self) -> int | None:
         """Return the number of steps of all epochs, if it is known."""
@@ -161,8 +177,12 @@ class Run:
                     logs = trainer.step(batches, self.means)
                 except FloatingPointError as error:
                     if not self.hooks.ends_on(error):
+                        self._note_samples(error, batches)
                         raise
                     break
+                except (TypeError, ValueError, IndexError) as error:
+                    self._note_samples(error, batches)
+                    raise
                 if logs["loss"] > self.explosion.limit:
                     self.explosion.see(logs["loss"], trainer)
                 samples = sum(map(len, batches))
@@ -193,6 +213,16 @@ class Run:
             self.epoch, self.steps_done, self.samples_done = self.epoch + 1, 0, 0
             self._save()
         return logs
+
+    def _note_samples(self, error: Exception, batches: list[Batch]) -> None:
+        """Note which samples a step had: what it could not take has an index in the batch."""
+        if isinstance(self.data, DataSet):
+            start, count = self.samples_done, sum(map(len, batches))
+            numbers = self._order()[start : start + count]
+            if isinstance(self.data, Loader):
+                numbers = self.data._numbers_of(numbers)
+            listed = ", ".join(map(str, numbers[:LISTED])) + ", ..." * (count > LISTED)
+            error.add_note(f"the batch had the samples {listed}")
 
     def _next(self, steps: Iterator[list[Batch]]) -> list[Batch] | None:
         """Return the batches of the next step; where they cannot be read, keep what is trained."""

@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from .._names import hint
 from ..inspection.curves import history_html, in_words
 
 
@@ -52,6 +53,10 @@ class History:
         return history_html(self.history)
 
     def __getitem__(self, name: str) -> list[float]:
+        if name not in self.history:
+            known = list(self.history)
+            way = hint(str(name), known) or f": it has {', '.join(known) or 'no epochs'}"
+            raise KeyError(f"the history has no {name!r}{way}")
         return self.history[name]
 
     def __iter__(self) -> Iterator[str]:

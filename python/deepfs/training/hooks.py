@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 from .._arrays import Array
 from .._fields import is_built_in
 from .._names import hint, meant
+from .._warn import warn
 from ..callbacks import Callback, LambdaCallback, TerminateOnNaN
 from ..callbacks.averaging import WeightAverage
 from ..optimizers import Optimizer
@@ -153,10 +153,9 @@ class Hooks:
         averages = [each for each in self.callbacks if isinstance(each, WeightAverage)]
         keeping = [each for each in self.callbacks if each._keeps_weights]
         if averages and keeping:
-            warnings.warn(
+            warn(
                 f"{type(keeping[0]).__name__} keeps the weights of the training, while the "
-                f"validation measures the average of {type(averages[0]).__name__}: leave one out",
-                stacklevel=6,
+                f"validation measures the average of {type(averages[0]).__name__}: leave one out"
             )
 
     def __call__(self, hook: str, *number: int, logs: dict[str, float]) -> None:

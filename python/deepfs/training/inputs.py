@@ -10,6 +10,7 @@ import numpy as np
 
 from .._arrays import Array, Shape
 from .._trees import Tree, leaves, map_shapes, map_tree
+from .._warn import warn
 from ..data.batches import (
     Batch,
     DataSet,
@@ -21,11 +22,11 @@ from ..data.batches import (
     weighted_by_class,
 )
 from ..data.containers import Lazy, as_data
+from ..data.facts import check_same_names
 from ..data.loader import Loader, as_loader
 from ..layers import Dense, Flatten, Graph, Layer
 from ..layers._container import Container, walk
 from ..losses import Combined
-from ..losses._output_kinds import warn
 from ..trainer import Trainer
 from .finite import check_finite, forms, named
 from .loaders import checked_loader, with_known_targets
@@ -83,6 +84,8 @@ def raw_data(
     trainer: Trainer, x: Any, y: Any, sample_weight: Any, class_weight: Any, unfitted: bool = False
 ) -> DataSet:
     """Return inputs and targets, as far as they can be checked without the outputs' shape."""
+    if isinstance(x, DataSet):
+        check_same_names(trainer.facts.class_names, x)
     if isinstance(x, Loader):
         return checked_loader(trainer, x, y, sample_weight, class_weight)
     if isinstance(x, DataSet):

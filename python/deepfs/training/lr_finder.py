@@ -39,18 +39,23 @@ class RangeTest:
     def suggestion(self) -> float:
         """The rate at which the smoothed loss falls fastest, as a function of log(rate).
 
+        The fall is that over a tenth of the rates around, so that one easy batch decides nothing.
+        The first tenth is left out, as by fastai: few batches are in its averages.
+
         Raises
         ------
         ValueError
             If it falls at no rate: then the first rate is too large already.
         """
-        fall = np.diff(self.smooth[: int(self.smooth.argmin()) + 1])
+        skip, reach = len(self.smooth) // 10, len(self.smooth) // 20
+        curve = self.smooth[skip : int(self.smooth.argmin()) + 1]
+        fall = curve[2 * reach :] - curve[: -2 * reach] if reach else np.diff(curve)
         if not len(fall) or fall.min() >= 0:
             raise ValueError(
                 f"the loss falls at no rate from {self.lrs[0]:.2g} to {self.lrs[-1]:.2g}: "
                 "lr_find needs another min_lr or more steps"
             )
-        return float(self.lrs[int(fall.argmin())])
+        return float(self.lrs[skip + reach + int(fall.argmin())])
 
     def __repr__(self) -> str:
         try:

@@ -7,11 +7,12 @@ from typing import Any
 
 from .. import preprocessing
 from .._repr import one_line
+from .._warn import warn
 from ..data.batches import DataSet, unprepared
-from ..data.facts import DataFacts, checked_names
+from ..data.facts import DataFacts, check_same_names, checked_names
 from ..data.splits import validation_numbers
 from ..data.summary import summarize
-from ..losses._output_kinds import BINARY_LOGITS, warn
+from ..losses._output_kinds import BINARY_LOGITS
 from ..trainer import Trainer
 from .class_names import check_names
 from .inputs import checked_data, checked_validation, raw_data, ready
@@ -93,23 +94,21 @@ def take_over(facts: DataFacts, data: DataSet) -> None:
     names = checked_names(getattr(data, "class_names", None))
     if facts.class_names is None:
         facts.class_names = names
-    elif names is not None and names != facts.class_names:
-        raise ValueError(
-            f"the model has the classes {', '.join(facts.class_names)}, the data set "
-            f"{', '.join(names)}: the same numbers would mean others"
-        )
+    else:
+        check_same_names(facts.class_names, data)
 
 
 def data_of_copy(trainer: Trainer, x: Any, y: Any) -> DataSet:
-    """Return what a copy of a model is to be trained on; the model's preprocessing stays as it is.
+    """Return what a copy of a model is to be trained on; preprocessings stay as they are.
 
-    If that is not fitted, its copy is.
+    If that of the model, or of its data set, is not fitted, a copy of it is.
     """
     facts = trainer.facts
-    if facts.preprocess is None or facts.preprocess.fitted:
-        return checked_data(trainer, x, y)
     original = facts.preprocess
-    facts.preprocess = copy.deepcopy(original)
+    own = preprocessing.get(getattr(x, "preprocess", None)) if original is None else original
+    if own is None or own.fitted:
+        return checked_data(trainer, x, y)
+    facts.preprocess = copy.deepcopy(own)
     try:
         data = raw_data(trainer, x, y, None, None, unfitted=True)
         facts.preprocess.fit(lambda: (batch.x for batch in unprepared(data).parts(FITTED)))
