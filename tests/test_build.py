@@ -28,6 +28,7 @@ with_compiler = pytest.mark.skipif(
 
 WIDTH = """
 from cnn_core.simd cimport VBYTES, vec, vecd, vecf, vfill, vstore
+from cnn_core.threads cimport FloatMode, flush_denormals
 from cnn_core.types cimport real
 
 cdef inline void fill(real* x, double number, vec* tag) noexcept nogil:
@@ -36,6 +37,7 @@ cdef inline void fill(real* x, double number, vec* tag) noexcept nogil:
     vstore(x, v)
 
 def sevens(real[::1] x):
+    cdef FloatMode _mode = flush_denormals()
     if real is float:
         fill(&x[0], 7, <vecf*> NULL)
     else:
@@ -182,8 +184,7 @@ def test_changed_directives_are_not_ignored(project):
         assert run(build_again, project).returncode == 0
     finally:
         setup.write_text(SETUP)
-    assert "ZeroDivisionError" in generated.read_text()
-    assert "ZeroDivisionError" not in text
+    assert generated.read_text() != text
     done = use(project, "from levelled import width; print(width.quotient(-7, 2))")
     assert done.stdout == "-4\n"  # Python's division: compiled again, too
 
@@ -191,11 +192,11 @@ def test_changed_directives_are_not_ignored(project):
 @with_compiler
 def test_changed_flags_are_not_ignored(project):
     """The C is the same, and setuptools looks only at the times of files."""
-    built = [*project.glob("src/levelled/width.*"), *project.glob("src/levelled/_*/width.*")]
+    words = ["setup.py", "-q", "build_ext", "--inplace"]
+    assert run(words, project).returncode == 0
+    built = [*project.glob("src/levelled/_*/width.*")]
     before = [path.stat().st_mtime_ns for path in built]
-    again = run(["setup.py", "-q", "build_ext", "--inplace"], project, DEEPFS_CFLAGS="-g1")
-    assert again.returncode == 0
-    assert built
+    assert run(words, project, DEEPFS_CFLAGS="-g1").returncode == 0
     changed = [path.stat().st_mtime_ns > old for path, old in zip(built, before, strict=True)]
     assert sum(changed) == len(_compile.levels())
 
