@@ -107,7 +107,7 @@ def test_the_example(tmp_path, monkeypatch):
     if not example.exists():
         pytest.skip("the tests stand alone")
     sources = example / "src" / "deepfs_example"
-    written = filled("layer/kernel.pyx", "Swish", "deepfs_example")
+    written = filled("layer-kernel.pyx", "Swish", "deepfs_example")
     assert (sources / "swish_kernel.pyx").read_text("utf-8") == written  # by new-layer
     ignored = shutil.ignore_patterns(
         "build", "_v?", "_native", "*.json", "*.egg-info", "__pycache__"

@@ -15,37 +15,37 @@ from typing import Any
 from ._command import printable
 
 COMPILED = {
-    "setup.py": "layer/setup.py",
-    "pyproject.toml": "layer/pyproject.toml",
-    "src/new_name/kernel.pyx": "layer/kernel.pyx",
+    "setup.py": "layer-setup.py",
+    "pyproject.toml": "layer-pyproject.toml",
+    "src/new_name/kernel.pyx": "layer-kernel.pyx",
 }
-MEASURED = {"tests/test_new_name.py": "layer/test.py", "benchmark.py": "layer/benchmark.py"}
+MEASURED = {"tests/test_new_name.py": "layer-test.py", "benchmark.py": "layer-benchmark.py"}
 FILES = {  # of a package: the template of each
     "layer": COMPILED | MEASURED | {
-        "README.md": "layer/README.md",
-        "src/new_name/__init__.py": "layer/__init__.py",
-        "src/new_name/layer.py": "layer/layer.py",
+        "README.md": "layer-README.md",
+        "src/new_name/__init__.py": "layer-__init__.py",
+        "src/new_name/layer.py": "layer-layer.py",
     },
     "numpy": MEASURED | {
-        "README.md": "numpy/README.md",
-        "pyproject.toml": "numpy/pyproject.toml",
-        "src/new_name/__init__.py": "numpy/__init__.py",
-        "src/new_name/layer.py": "numpy/layer.py",
+        "README.md": "numpy-README.md",
+        "pyproject.toml": "numpy-pyproject.toml",
+        "src/new_name/__init__.py": "numpy-__init__.py",
+        "src/new_name/layer.py": "numpy-layer.py",
     },
     "optimizer": COMPILED | {
-        "README.md": "optimizer/README.md",
-        "src/new_name/__init__.py": "optimizer/__init__.py",
-        "src/new_name/kernel.pyx": "optimizer/kernel.pyx",
-        "src/new_name/optimizer.py": "optimizer/optimizer.py",
-        "tests/test_new_name.py": "optimizer/test.py",
-        "benchmark.py": "optimizer/benchmark.py",
+        "README.md": "optimizer-README.md",
+        "src/new_name/__init__.py": "optimizer-__init__.py",
+        "src/new_name/kernel.pyx": "optimizer-kernel.pyx",
+        "src/new_name/optimizer.py": "optimizer-optimizer.py",
+        "tests/test_new_name.py": "optimizer-test.py",
+        "benchmark.py": "optimizer-benchmark.py",
     },
     "loss": {
-        "README.md": "loss/README.md",
-        "pyproject.toml": "numpy/pyproject.toml",
-        "src/new_name/__init__.py": "loss/__init__.py",
-        "src/new_name/loss.py": "loss/loss.py",
-        "tests/test_new_name.py": "loss/test.py",
+        "README.md": "loss-README.md",
+        "pyproject.toml": "numpy-pyproject.toml",
+        "src/new_name/__init__.py": "loss-__init__.py",
+        "src/new_name/loss.py": "loss-loss.py",
+        "tests/test_new_name.py": "loss-test.py",
     },
 }  # fmt: skip
 
