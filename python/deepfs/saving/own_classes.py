@@ -13,19 +13,6 @@ def check_class(cls: type) -> None:
     """Raise TypeError if a file cannot hold what the constructor of a user's class takes.
 
     A file has the fields of the dataclass, and `deepfs.load` calls the class with these.
-
-    Examples
-    --------
-    >>> from deepfs.layers import Layer
-    >>> class Scale(Layer):
-    ...     def __init__(self, factor):
-    ...         super().__init__()
-    ...         self.factor = factor
-    >>> check_class(Scale)
-    Traceback (most recent call last):
-    TypeError: Scale cannot be saved: its __init__ takes factor, which is no field of a dataclass, \
-so load could not make it again. Decorate it with @dataclass(eq=False), write the fields into the \
-class (factor: float = 1.0), and check them in __post_init__ instead of __init__
     """
     if is_built_in(cls):
         return
