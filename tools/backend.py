@@ -76,6 +76,8 @@ def build_sdist(folder: str, settings: Any = None) -> str:
     packed = io.BytesIO()
     with tarfile.open(path) as old, tarfile.open(fileobj=packed, mode="w") as new:
         for member in sorted(old.getmembers(), key=lambda m: m.name):
+            if ".egg-info" in member.name or member.name.endswith("/setup.cfg"):
+                continue  # setuptools writes them anew, and lists one of them in the other
             source = old.extractfile(member)
             data = source.read() if source else b""
             if Path(member.name).name == "PKG-INFO":
