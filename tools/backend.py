@@ -15,7 +15,6 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-from rewrite_wheel import contents, epoch, name_of, rewrite
 from setuptools import build_meta
 from setuptools.build_meta import (
     build_editable,
@@ -24,6 +23,8 @@ from setuptools.build_meta import (
     get_requires_for_build_wheel,
     prepare_metadata_for_build_editable,
 )
+
+from rewrite_wheel import contents, epoch, name_of, rewrite
 
 __all__ = [
     "build_editable",

@@ -2,7 +2,7 @@
 
     python tools/check_wheel.py [--repaired] dist/deepfs-*.whl
 
-Prints its size; exits 1 with a line per fault. A repaired wheel, as it is published, must also hold an
+Prints its size; exits 1 with a line per fault. A repaired wheel, as published, must also hold an
 OpenMP library, its licence and the list of parts.
 """
 

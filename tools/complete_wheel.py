@@ -2,7 +2,7 @@
 
     python tools/complete_wheel.py FOLDER_OR_WHEEL...
 
-``auditwheel``, ``delocate`` and ``delvewheel`` copy an OpenMP library into the wheel, and with it the
+``auditwheel``, ``delocate`` and ``delvewheel`` copy an OpenMP library into the wheel, and so the
 duty to hand on its licence. This adds the text, names it in the metadata's License-Expression, and
 writes `sbom.py`'s list beside what auditwheel may have written. A second run changes nothing.
 """

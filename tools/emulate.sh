@@ -39,7 +39,8 @@ cd "$work"
 if has qemu-x86_64; then
     program=$(readlink -f "$work/venv/bin/python")
     site=$("$work/venv/bin/python" -c "import sysconfig; print(sysconfig.get_path('purelib'))")
-    on() { # a processor; NumPy has levels of its own, and checks them
+    on() { # a processor; NumPy's OpenBLAS takes the older ones for ones with AVX, so it is told
+        case $1 in Nehalem | SandyBridge) export OPENBLAS_CORETYPE=NEHALEM ;; *) unset OPENBLAS_CORETYPE ;; esac
         PYTHONPATH=$site qemu-x86_64 -cpu "$1" "$program" train.py 2>&1 | grep -v '^qemu-x86_64: warning' || true
     }
     for pair in Nehalem:v2 SandyBridge:v2 Haswell:v3; do

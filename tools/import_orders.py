@@ -2,7 +2,7 @@
 
     python tools/import_orders.py torch sklearn
 
-Each order has a process of its own: all are imported, each is used, then used again in reverse, then
+Each order has a process of its own: all are imported, each is used, then again in reverse, then
 the process forks and the child trains on one thread. deepfs must give the same bits every time.
 Packages that are not installed are named and left out.
 """

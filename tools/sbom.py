@@ -2,7 +2,7 @@
 
     python tools/sbom.py dist/deepfs-*.whl
 
-Prints the list for one wheel. Versions are read from the compiled files themselves, so the list says
+Prints the list for one wheel. Versions are read from the compiled files, so the list says
 what is built in, not what was meant to be. `complete_wheel.py` puts it into wheels (PEP 770).
 """
 

@@ -4,4 +4,6 @@ from numpy.typing import NDArray
 
 _Array: TypeAlias = NDArray[Any]
 
-def add(a: _Array, b: _Array, y: _Array, relu: bool = False, drelu: _Array | None = None) -> None: ...
+def add(
+    a: _Array, b: _Array, y: _Array, relu: bool = False, drelu: _Array | None = None
+) -> None: ...
