@@ -2,6 +2,9 @@
 
 import copy
 import gc
+import multiprocessing
+import os
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -102,3 +105,29 @@ def test_no_layer_reads_what_was_left_in_a_buffer(make, shape, dtype, rng):
     for clean, dirty in zip(*results, strict=True):
         assert np.isfinite(clean).all()
         np.testing.assert_array_equal(dirty, clean)
+
+
+def test_threads_share_idle_buffers():
+    """Without the lock, a Python without a GIL gives one buffer to two threads."""
+
+    def work(mark):
+        for _ in range(300):
+            a = np.frombuffer(memory.Buffer(16000), np.float64)
+            a[:] = mark
+            assert (a == mark).all()
+            del a
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(8)))
+    assert 0 < memory.idle_memory() <= 4 * 16384
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_can_use_buffers():
+    memory.Buffer(16000)
+    child = multiprocessing.get_context("fork").Process(target=memory.Buffer, args=(16000,))
+    child.start()
+    child.join(20)
+    if child.exitcode is None:
+        child.kill()
+    assert child.exitcode == 0

@@ -1,8 +1,9 @@
 """Look into a wheel: what must be in it, what must not, and how large it is.
 
-    python tools/check_wheel.py dist/deepfs-*.whl
+    python tools/check_wheel.py [--repaired] dist/deepfs-*.whl
 
-Prints its size; exits 1 with a line per fault.
+Prints its size; exits 1 with a line per fault. A repaired wheel, as published, must also hold an
+OpenMP library, its licence and the list of parts.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import re
 import sys
 import zipfile
 from pathlib import Path
+
+from sbom import openmp_of
 
 MAX_BYTES = 5_000_000  # bytes, of the wheel with the libraries that repairing puts into it
 # where one machine keeps its things; system folders such as /usr/lib are everybody's
@@ -28,20 +31,22 @@ NEEDED = (
 )
 
 
-def faults(path: Path) -> list[str]:
+def faults(path: Path, repaired: bool = False) -> list[str]:
     """Return what is wrong with a wheel."""
     found = []
     if path.stat().st_size > MAX_BYTES:
         found.append(f"{path.stat().st_size:,} bytes are more than {MAX_BYTES:,}")
-    if "-cp311-abi3-" not in path.name:
-        found.append(f"its tag must be cp311-abi3, got {path.name}")
+    if "-cp311-abi3-" not in path.name and "-cp314-cp314t-" not in path.name:
+        found.append(f"its tag must be cp311-abi3 or cp314-cp314t, got {path.name}")
     with zipfile.ZipFile(path) as wheel:
         names = wheel.namelist()
         for name in NEEDED:
             if name not in names:
                 found.append(f"{name} is missing")
-        if not any(re.fullmatch(r"cnn_core/_\w+/gemm\.abi3\.so|.*gemm\.pyd", n) for n in names):
-            found.append("there is no compiled gemm for the limited API")
+        compiled = r"cnn_core/_\w+/gemm\.(abi3\.so|cpython-314t-.*\.so|.*pyd)"
+        if not any(re.fullmatch(compiled, name) for name in names):
+            found.append("there is no compiled gemm for the limited API, nor for cp314t")
+        found += of_metadata(wheel, names, repaired)
         for name in names:
             if name.endswith((".c", ".o", ".cpp", ".html", ".pyc")):
                 found.append(f"{name} does not belong into a wheel")
@@ -51,11 +56,37 @@ def faults(path: Path) -> list[str]:
     return found
 
 
+def of_metadata(wheel: zipfile.ZipFile, names: list[str], repaired: bool) -> list[str]:
+    """Return what is wrong with what the wheel says about itself."""
+    found = []
+    metadata = wheel.read(next(n for n in names if n.endswith(".dist-info/METADATA"))).decode()
+    for url in ("Homepage", "Documentation", "Repository", "Issues", "Changelog"):
+        if f"\nProject-URL: {url}, https://" not in metadata:
+            found.append(f"its metadata has no URL of its {url}")
+    for link in re.findall(r"\]\((?![a-z]+:|#)([^)\s]+)\)", metadata):
+        found.append(f"its description links to {link}, which leads nowhere on an index page")
+    if repaired:
+        libraries = list(filter(None, map(openmp_of, names)))
+        if not libraries:
+            found.append("it holds no OpenMP library")
+        for _, licence, texts in libraries:
+            if not re.search(rf"^License-Expression:.*\b{licence}", metadata, re.MULTILINE):
+                found.append(f"its License-Expression lacks {licence}")
+            for text in texts:
+                if not any(name.endswith(f"licenses/{text}") for name in names):
+                    found.append(f"it does not hold licenses/{text}")
+        if not any(name.endswith(".dist-info/sboms/deepfs.cdx.json") for name in names):
+            found.append("it holds no list of its parts: run tools/complete_wheel.py")
+    return found
+
+
 def main() -> int:
     """Check each wheel named on the command line."""
     wrong = 0
     for name in sys.argv[1:]:
-        for fault in faults(Path(name)):
+        if name == "--repaired":
+            continue
+        for fault in faults(Path(name), "--repaired" in sys.argv):
             print(f"{name}: {fault}")
             wrong = 1
         print(f"{name}: {Path(name).stat().st_size:,} bytes")

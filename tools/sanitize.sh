@@ -34,12 +34,12 @@ sed -e 's/y\[i\] = a\[i\] + b\[i\]/y[i] = a[i + 1] + b[i]/' \
     fail "add.pyx has changed: the faults cannot be planted"
 # Blocks of exact size, which go back at once.
 header=$(grep -l 'return aligned_alloc(64' src/cnn_core/*.h || true)
-sed -i -e 's/self.size = rounded(length)/self.size = max(1, length)/' \
-    -e 's/most_idle = 1 << 30/most_idle = 0/' src/cnn_core/memory.pyx
+sed -i -e 's/self.size = rounded(max(1, length))/self.size = max(1, length)/' \
+    -e 's/max_idle = 1 << 30/max_idle = 0/' src/cnn_core/memory.pyx
 sed -i -e 's/ && defined(MADV_HUGEPAGE)/ \&\& 0/' \
     -e 's/return aligned_alloc(64.*/void *p; return posix_memalign(\&p, 64, bytes) ? NULL : p;/' \
     $header
-[ "$(grep -c 'self.size = max(1, length)\|most_idle = 0' src/cnn_core/memory.pyx)" = 2 ] &&
+[ "$(grep -c 'self.size = max(1, length)\|max_idle = 0' src/cnn_core/memory.pyx)" = 2 ] &&
     [ "$(grep -c '__) && 0\|posix_memalign' $header)" = 2 ] ||
     fail "memory.pyx or ${header:-its header} has changed: blocks cannot be made exact"
 

@@ -2,7 +2,7 @@ from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
-Array: TypeAlias = NDArray[Any]
+_Array: TypeAlias = NDArray[Any]
 
 relu: int
 sigmoid: int
@@ -20,14 +20,14 @@ takes_input: frozenset[int]
 
 def forward(
     kind: int,
-    x: Array,
-    y: Array,
-    parameter: Array | None = None,
+    x: _Array,
+    y: _Array,
+    parameter: _Array | None = None,
 ) -> None: ...
 def backward(
     kind: int,
-    x_or_y: Array,
-    dy: Array,
-    dx: Array,
-    parameter: Array | None = None,
+    x_or_y: _Array,
+    dy: _Array,
+    dx: _Array,
+    parameter: _Array | None = None,
 ) -> None: ...

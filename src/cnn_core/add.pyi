@@ -2,6 +2,8 @@ from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
-Array: TypeAlias = NDArray[Any]
+_Array: TypeAlias = NDArray[Any]
 
-def add(a: Array, b: Array, y: Array, relu: bool = False, drelu: Array | None = None) -> None: ...
+def add(
+    a: _Array, b: _Array, y: _Array, relu: bool = False, drelu: _Array | None = None
+) -> None: ...

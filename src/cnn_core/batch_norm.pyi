@@ -2,37 +2,37 @@ from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
-Array: TypeAlias = NDArray[Any]
+_Array: TypeAlias = NDArray[Any]
 
 def batch_moments(
-    x: Array,
-    mean: Array,
-    inv_std: Array,
-    running_mean: Array,
-    running_var: Array,
+    x: _Array,
+    mean: _Array,
+    inv_std: _Array,
+    running_mean: _Array,
+    running_var: _Array,
     momentum: float,
     unbiased: bool,
     eps: float,
 ) -> None: ...
 def batch_norm_forward(
-    x: Array,
-    mean: Array,
-    inv_std: Array,
-    gamma: Array,
-    beta: Array,
-    y: Array,
+    x: _Array,
+    mean: _Array,
+    inv_std: _Array,
+    gamma: _Array,
+    beta: _Array,
+    y: _Array,
     relu: bool = False,
-    residual: Array | None = None,
+    residual: _Array | None = None,
 ) -> None: ...
 def batch_norm_backward(
-    x: Array,
-    dy: Array,
-    mean: Array,
-    inv_std: Array,
-    gamma: Array,
-    dx: Array | None,
-    dgamma: Array,
-    dbeta: Array,
+    x: _Array,
+    dy: _Array,
+    mean: _Array,
+    inv_std: _Array,
+    gamma: _Array,
+    dx: _Array | None,
+    dgamma: _Array,
+    dbeta: _Array,
     batch: bool,
     drelu: bool = False,
 ) -> None: ...

@@ -2,7 +2,7 @@ from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
-Array: TypeAlias = NDArray[Any]
+_Array: TypeAlias = NDArray[Any]
 
 PASSES: tuple[str, ...]
 ALGORITHMS: tuple[str, ...]
@@ -35,10 +35,10 @@ def algorithm(
     itemsize: int = 4,
 ) -> str: ...
 def conv2d_forward(
-    x: Array,
-    weight: Array,
-    bias: Array | None,
-    y: Array,
+    x: _Array,
+    weight: _Array,
+    bias: _Array | None,
+    y: _Array,
     sh: int,
     sw: int,
     top: int,
@@ -50,9 +50,9 @@ def conv2d_forward(
     relu: bool = False,
 ) -> None: ...
 def conv2d_backward_input(
-    dy: Array,
-    weight: Array,
-    dx: Array,
+    dy: _Array,
+    weight: _Array,
+    dx: _Array,
     sh: int,
     sw: int,
     top: int,
@@ -61,14 +61,14 @@ def conv2d_backward_input(
     dw: int,
     groups: int,
     request: str = "auto",
-    drelu: Array | None = None,
-    residual: Array | None = None,
+    drelu: _Array | None = None,
+    residual: _Array | None = None,
 ) -> None: ...
 def conv2d_backward_weight(
-    x: Array,
-    dy: Array,
-    dweight: Array,
-    dbias: Array | None,
+    x: _Array,
+    dy: _Array,
+    dweight: _Array,
+    dbias: _Array | None,
     sh: int,
     sw: int,
     top: int,

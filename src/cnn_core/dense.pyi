@@ -2,21 +2,21 @@ from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
-Array: TypeAlias = NDArray[Any]
+_Array: TypeAlias = NDArray[Any]
 
 def dense_forward(
-    x: Array,
-    weight: Array,
-    bias: Array | None,
-    y: Array,
+    x: _Array,
+    weight: _Array,
+    bias: _Array | None,
+    y: _Array,
     relu: bool = False,
 ) -> None: ...
 def dense_backward(
-    x: Array,
-    dy: Array,
-    weight: Array,
-    dweight: Array,
-    dbias: Array | None,
-    dx: Array | None,
+    x: _Array,
+    dy: _Array,
+    weight: _Array,
+    dweight: _Array,
+    dbias: _Array | None,
+    dx: _Array | None,
     drelu: bool = False,
 ) -> None: ...

@@ -2,11 +2,11 @@ from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
-Array: TypeAlias = NDArray[Any]
+_Array: TypeAlias = NDArray[Any]
 
 def drop(
-    x: Array,
-    y: Array,
+    x: _Array,
+    y: _Array,
     p: float,
     scale: float,
     seed: int,

@@ -2,16 +2,16 @@ from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
-Array: TypeAlias = NDArray[Any]
+_Array: TypeAlias = NDArray[Any]
 
 def gemm(
-    a: Array,
-    b: Array,
-    c: Array,
-    bias: Array | None = None,
+    a: _Array,
+    b: _Array,
+    c: _Array,
+    bias: _Array | None = None,
     trans_a: bool = False,
     trans_b: bool = False,
     accumulate: bool = False,
     relu: bool = False,
-    drelu: Array | None = None,
+    drelu: _Array | None = None,
 ) -> None: ...

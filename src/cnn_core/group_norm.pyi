@@ -2,22 +2,22 @@ from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
-Array: TypeAlias = NDArray[Any]
+_Array: TypeAlias = NDArray[Any]
 
 def group_norm_forward(
-    x: Array,
-    gamma: Array,
-    beta: Array,
+    x: _Array,
+    gamma: _Array,
+    beta: _Array,
     eps: float,
-    statistics: Array,
-    y: Array,
+    statistics: _Array,
+    y: _Array,
 ) -> None: ...
 def group_norm_backward(
-    x: Array,
-    dy: Array,
-    gamma: Array,
-    statistics: Array,
-    dx: Array | None,
-    dgamma: Array,
-    dbeta: Array,
+    x: _Array,
+    dy: _Array,
+    gamma: _Array,
+    statistics: _Array,
+    dx: _Array | None,
+    dgamma: _Array,
+    dbeta: _Array,
 ) -> None: ...

@@ -2,11 +2,11 @@ from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
-Array: TypeAlias = NDArray[Any]
+_Array: TypeAlias = NDArray[Any]
 
 def im2col(
-    x: Array,
-    col: Array,
+    x: _Array,
+    col: _Array,
     oh: int,
     ow: int,
     kh: int,
@@ -19,8 +19,8 @@ def im2col(
     dw: int,
 ) -> None: ...
 def col2im(
-    col: Array,
-    dx: Array,
+    col: _Array,
+    dx: _Array,
     oh: int,
     ow: int,
     kh: int,

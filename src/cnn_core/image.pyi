@@ -2,28 +2,28 @@ from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
-Array: TypeAlias = NDArray[Any]
+_Array: TypeAlias = NDArray[Any]
 
 def augment(
-    x: Array,
-    index: Array,
-    kinds: Array,
-    values: Array,
-    fill: Array,
-    scale: Array | None,
-    shift: Array | None,
-    y: Array,
+    x: _Array,
+    index: _Array,
+    kinds: _Array,
+    values: _Array,
+    fill: _Array,
+    scale: _Array | None,
+    shift: _Array | None,
+    y: _Array,
 ) -> None: ...
 def mix(
-    x: Array,
-    partner: Array,
-    share: Array,
-    box: Array,
-    y: Array,
+    x: _Array,
+    partner: _Array,
+    share: _Array,
+    box: _Array,
+    y: _Array,
 ) -> None: ...
 def draw(
-    out: Array,
-    numbers: Array,
+    out: _Array,
+    numbers: _Array,
     seed: int,
     epoch: int,
     call: int,

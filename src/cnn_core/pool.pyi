@@ -2,7 +2,7 @@ from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
-Array: TypeAlias = NDArray[Any]
+_Array: TypeAlias = NDArray[Any]
 
 mean_of_pixels: int
 mean_with_padding: int
@@ -15,9 +15,9 @@ def argmax_words(
     itemsize: int,
 ) -> int: ...
 def max_pool2d_forward(
-    x: Array,
-    y: Array,
-    argmax: Array | None,
+    x: _Array,
+    y: _Array,
+    argmax: _Array | None,
     kh: int,
     kw: int,
     sh: int,
@@ -26,20 +26,20 @@ def max_pool2d_forward(
     left: int,
 ) -> None: ...
 def max_pool2d_backward(
-    dy: Array,
-    argmax: Array,
-    dx: Array,
+    dy: _Array,
+    argmax: _Array,
+    dx: _Array,
     kh: int,
     kw: int,
     sh: int,
     sw: int,
     top: int,
     left: int,
-    y: Array | None = None,
+    y: _Array | None = None,
 ) -> None: ...
 def avg_pool2d_forward(
-    x: Array,
-    y: Array,
+    x: _Array,
+    y: _Array,
     kh: int,
     kw: int,
     sh: int,
@@ -51,8 +51,8 @@ def avg_pool2d_forward(
     mean: int,
 ) -> None: ...
 def avg_pool2d_backward(
-    dy: Array,
-    dx: Array,
+    dy: _Array,
+    dx: _Array,
     kh: int,
     kw: int,
     sh: int,

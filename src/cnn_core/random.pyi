@@ -2,28 +2,28 @@ from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
-Array: TypeAlias = NDArray[Any]
+_Array: TypeAlias = NDArray[Any]
 
 def uniform(
-    out: Array,
+    out: _Array,
     seed: int,
     stream: int,
     call: int,
 ) -> None: ...
 def normal(
-    out: Array,
+    out: _Array,
     seed: int,
     stream: int,
     call: int,
 ) -> None: ...
 def permutation(
-    out: Array,
+    out: _Array,
     seed: int,
     stream: int,
     call: int,
 ) -> None: ...
 def philox(
-    counter: Array,
+    counter: _Array,
     key0: int,
     key1: int,
 ) -> None: ...

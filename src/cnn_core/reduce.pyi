@@ -2,9 +2,9 @@ from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
-Array: TypeAlias = NDArray[Any]
+_Array: TypeAlias = NDArray[Any]
 
 def add_column_sums(
-    x: Array,
-    total: Array,
+    x: _Array,
+    total: _Array,
 ) -> None: ...

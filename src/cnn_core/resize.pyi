@@ -2,13 +2,13 @@ from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
-Array: TypeAlias = NDArray[Any]
+_Array: TypeAlias = NDArray[Any]
 
 def resample(
-    x: Array,
-    y: Array,
-    rows: Array,
-    row_weights: Array,
-    columns: Array,
-    column_weights: Array,
+    x: _Array,
+    y: _Array,
+    rows: _Array,
+    row_weights: _Array,
+    columns: _Array,
+    column_weights: _Array,
 ) -> None: ...

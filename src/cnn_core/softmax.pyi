@@ -2,37 +2,37 @@ from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
-Array: TypeAlias = NDArray[Any]
+_Array: TypeAlias = NDArray[Any]
 
 def softmax(
-    x: Array,
-    y: Array,
+    x: _Array,
+    y: _Array,
     logarithm: bool = False,
 ) -> None: ...
 def softmax_backward(
-    y: Array,
-    dy: Array,
-    dx: Array,
+    y: _Array,
+    dy: _Array,
+    dx: _Array,
     logarithm: bool = False,
 ) -> None: ...
 def cross_entropy_forward(
-    x: Array,
-    label: Array | None,
-    target: Array | None,
-    weight: Array | None,
-    p: Array,
-    loss: Array,
+    x: _Array,
+    label: _Array | None,
+    target: _Array | None,
+    weight: _Array | None,
+    p: _Array,
+    loss: _Array,
 ) -> float: ...
 def right_class(
-    x: Array,
-    label: Array,
-    right: Array,
+    x: _Array,
+    label: _Array,
+    right: _Array,
 ) -> None: ...
 def cross_entropy_backward(
-    p: Array,
-    label: Array | None,
-    target: Array | None,
-    weight: Array | None,
+    p: _Array,
+    label: _Array | None,
+    target: _Array | None,
+    weight: _Array | None,
     scale: float,
-    dx: Array,
+    dx: _Array,
 ) -> None: ...

@@ -2,6 +2,6 @@ from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
-Array: TypeAlias = NDArray[Any]
+_Array: TypeAlias = NDArray[Any]
 
-def transpose(x: Array, y: Array) -> None: ...
+def transpose(x: _Array, y: _Array) -> None: ...
