@@ -50,7 +50,7 @@ if has qemu-x86_64; then
         echo "$processor: $got"
         [ "$got" = "$wanted" ] || { echo "emulate: FAILED: $level on this machine: $wanted" >&2; exit 1; }
     done
-    got=$(PYTHONPATH=$site qemu-x86_64 -cpu qemu64 "$program" -c "import cnn_core" 2>&1 | tail -n 1)
+    got=$(PYTHONPATH=$site qemu-x86_64 -cpu qemu64 "$program" -c "import cnn_core" 2>&1 | tail -n 1 || true)
     echo "qemu64: $got"
     case $got in *"no kernels for this processor"*) ;; *) echo "emulate: FAILED" >&2; exit 1 ;; esac
 fi
