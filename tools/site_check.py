@@ -20,7 +20,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
-PAGES = ("index", "tutorial", "from_keras", "list_of_layers", "api/deepfs.layers", "maths/conv", "zh/start")
+PAGES = (
+    "index",
+    "tutorial",
+    "from_keras",
+    "list_of_layers",
+    "api/deepfs.layers",
+    "maths/conv",
+    "zh/start",
+)
 SEARCHES = ("Conv2D", "checkpoint", "fused multiply-add", "EarlyStopping")
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 
@@ -70,7 +78,9 @@ def dead_links(site: Path, base: str) -> list[str]:
             elif parts.fragment and target in pages:
                 fragment = unquote(parts.fragment)
                 if fragment not in pages[target].anchors and not fragment.startswith("__"):
-                    wrong.append(f"{path.relative_to(site)} links to {link}, which has no such anchor")
+                    wrong.append(
+                        f"{path.relative_to(site)} links to {link}, which has no such anchor"
+                    )
     return wrong
 
 
@@ -110,10 +120,15 @@ def in_browser(site: Path, executable: str, pictures: Path | None) -> list[str]:
                 name = (where or "index").replace("/", "-")
                 for size, kind in ((PHONE, "phone"), (DESK, "desk")):
                     page.set_viewport_size(size)
+                    page.wait_for_timeout(500)
                     page.screenshot(path=pictures / f"{name}-{kind}.png")
                 page.set_viewport_size(PHONE)
         page.set_viewport_size(DESK)
-        wrong += [f"search finds nothing for {words!r}" for words in SEARCHES if not _finds(page, home, words)]
+        wrong += [
+            f"search finds nothing for {words!r}"
+            for words in SEARCHES
+            if not _finds(page, home, words)
+        ]
         browser.close()
     server.shutdown()
     return wrong
@@ -132,11 +147,17 @@ def _visit(page: Any, home: str, where: str) -> list[str]:
         wrong.append(f"{where}: {formulas - drawn} of {formulas} formulas are not drawn")
     bad = page.locator("mjx-container [data-mml-node='merror']")
     if bad.count():
-        wrong.append(f"{where}: MathJax does not understand {bad.first.get_attribute('data-mjx-error')}")
-    over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        wrong.append(
+            f"{where}: MathJax does not understand {bad.first.get_attribute('data-mjx-error')}"
+        )
+    over = page.evaluate(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
     if over > 0:
         wrong.append(f"{where} is {over} pixels wider than a phone")
-    if empty := page.evaluate("[...document.images].filter(i => i.complete && !i.naturalWidth).length"):
+    if empty := page.evaluate(
+        "[...document.images].filter(i => i.complete && !i.naturalWidth).length"
+    ):
         wrong.append(f"{where}: {empty} pictures are empty")
     return wrong
 
@@ -155,11 +176,17 @@ def _finds(page: Any, home: str, words: str) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("site", type=Path)
-    parser.add_argument("--base", default="https://deepfs.github.io/deepfs/", help="address of the site")
+    parser.add_argument(
+        "--base", default="https://deepfs.github.io/deepfs/", help="address of the site"
+    )
     parser.add_argument("--pictures", type=Path, help="folder for screenshots")
     arguments = parser.parse_args()
     wrong = dead_links(arguments.site, arguments.base)
-    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    executable = (
+        shutil.which("chromium")
+        or shutil.which("chromium-browser")
+        or shutil.which("google-chrome")
+    )
     if executable is None:
         print("no Chromium on this machine: formulas, search and widths are not checked")
     else:

@@ -41,7 +41,9 @@ LISTS: dict[str, tuple[Callable[[str], str], str]] = {
 
 def modules() -> dict[str, list[str]]:
     """Return the public names of deepfs and of its submodules, by module."""
-    found = {"deepfs": [name for name in dfs.__all__ if not isinstance(getattr(dfs, name), ModuleType)]}
+    found = {
+        "deepfs": [name for name in dfs.__all__ if not isinstance(getattr(dfs, name), ModuleType)]
+    }
     for name in [*dfs.__all__, "build", "sklearn"]:
         try:
             module = importlib.import_module(f"deepfs.{name}")
@@ -60,7 +62,11 @@ def reference(module: str, names: list[str]) -> str:
     """Return the page of reference of a module."""
     about = inspect.getdoc(importlib.import_module(module)) or ""
     summary = docstrings.inline(about.split("\n\n")[0].replace("``", "`"))
-    names = [name for name in names if not isinstance(getattr(importlib.import_module(module), name), ModuleType)]
+    names = [
+        name
+        for name in names
+        if not isinstance(getattr(importlib.import_module(module), name), ModuleType)
+    ]
     return f"# {module}\n\n{summary}\n\n" + "\n".join(_entry(module, name) for name in names)
 
 
@@ -78,7 +84,11 @@ def listed(kind: str) -> list[str]:
     """Return the names on the list of a kind: of layers, losses or optimizers."""
     module = importlib.import_module(f"deepfs.{kind}")
     return sorted(
-        (name for name in module.__all__ if inspect.isclass(getattr(module, name)) and name not in NOT_LISTED),
+        (
+            name
+            for name in module.__all__
+            if inspect.isclass(getattr(module, name)) and name not in NOT_LISTED
+        ),
         key=str.lower,
     )
 
@@ -93,7 +103,11 @@ def _item(kind: str, name: str) -> str:
     value: Any = getattr(importlib.import_module(f"deepfs.{kind}"), name)
     text = inspect.getdoc(value) or ""
     summary = docstrings.inline(text.split("\n\n")[0].replace("``", "`").replace("\n", " "))
-    parts = [f"## {name}", summary, *(f"$$\n{formula}\n$$" for formula in docstrings.formulas(text))]
+    parts = [
+        f"## {name}",
+        summary,
+        *(f"$$\n{formula}\n$$" for formula in docstrings.formulas(text)),
+    ]
     parts.append(f"![{name}](list_pictures/{kind}-{name}.svg){{ .of-list }}")
     links = [f"[Reference](api/deepfs.{kind}.md#deepfs.{kind}.{name})"]
     page = derivation(kind, name)

@@ -2,9 +2,6 @@
 
 import re
 import textwrap
-from typing import Any
-
-import griffe
 
 _BLOCK = re.compile(
     r"^(?P<indent> *)\.\. math::[ ]*(?P<first>[^\n]*)\n?(?P<rest>(?:(?P=indent) +\S[^\n]*\n?|\s*\n)*)",
@@ -28,7 +25,9 @@ def markdown(docstring: str) -> str:
 
     def block(found: re.Match[str]) -> str:
         indent = found["indent"]
-        return textwrap.indent(f"\n$$\n{_latex(found)}\n$$\n\n", indent, lambda line: bool(line.strip()))
+        return textwrap.indent(
+            f"\n$$\n{_latex(found)}\n$$\n\n", indent, lambda line: bool(line.strip())
+        )
 
     return inline(_BLOCK.sub(block, docstring))
 
@@ -39,11 +38,3 @@ def _latex(found: re.Match[str]) -> str:
     if r"\\" in text and r"\begin" not in text:  # as Sphinx does
         text = f"\\begin{{aligned}}\n{text}\n\\end{{aligned}}"
     return text
-
-
-class Formulas(griffe.Extension):
-    """Rewrite each docstring that is read."""
-
-    def on_instance(self, *, obj: griffe.Object, **kwargs: Any) -> None:
-        if obj.docstring:
-            obj.docstring.value = markdown(obj.docstring.value)

@@ -14,7 +14,6 @@ from mkdocs.structure.files import File, Files
 
 sys.path.insert(0, str(Path(__file__).parent))
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / "python"), str(ROOT / "src")]
 
 import catalogue  # noqa: E402
 
@@ -25,10 +24,12 @@ MATH = """window.MathJax = {
 """
 STYLE = """img.of-list { background: #fff; max-width: 100%; }
 .md-typeset .arithmatex { overflow-x: auto; overflow-y: hidden; }
-.md-typeset mjx-container { max-width: 100%; overflow-x: auto; overflow-y: hidden; }
 .md-typeset table:not([class]) code { overflow-wrap: anywhere; }
 .md-typeset h1, .md-typeset h2, .md-typeset h3 { overflow-wrap: anywhere; }
 .md-typeset .doc-contents { padding-left: 0; }
+@media (max-width: 45em) {
+  .md-typeset p, .md-typeset li { overflow-x: auto; overflow-y: hidden; } /* long formulas in lines */
+}
 """
 FENCE = re.compile(r"^(```.*?^```[ ]*$)", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<=\]\()(?P<path>[^)#:\s<>]+)(?P<anchor>#[^)\s]*)?(?=\))")
@@ -81,8 +82,14 @@ def _chosen(nav: Any, pages: list[str], named: set[str], taken: set[str]) -> lis
     chosen: list[Any] = []
     for item in nav:
         if isinstance(item, str):
-            fits = [page for page in sorted(pages) if fnmatch(page, item)] if "*" in item else [item]
-            new = [p for p in fits if p in pages and p not in taken and ("*" not in item or p not in named)]
+            fits = (
+                [page for page in sorted(pages) if fnmatch(page, item)] if "*" in item else [item]
+            )
+            new = [
+                p
+                for p in fits
+                if p in pages and p not in taken and ("*" not in item or p not in named)
+            ]
             taken.update(new)
             chosen += new
             continue
@@ -103,15 +110,17 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
     def target(found: re.Match[str]) -> str:
         path = posixpath.normpath(posixpath.join("docs", folder, found["path"]))
         anchor = found["anchor"] or ""
-        if path.startswith("docs/") and (files.get_file_from_path(path[5:]) or not (ROOT / path).exists()):
+        if path.startswith("docs/") and (
+            files.get_file_from_path(path[5:]) or not (ROOT / path).exists()
+        ):
             return found[0]  # a page, or a dead link, which MkDocs reports
         if path in ("README.md", "README.zh.md"):
             home = "index.md" if path == "README.md" else "zh/start.md"
-            return posixpath.relpath(home, folder or ".") + anchor
+            return posixpath.relpath(home, folder or ".")
         if not (ROOT / path).exists():
             raise PluginError(f"{page.file.src_uri} links to {found['path']}, which does not exist")
         kind = "tree" if (ROOT / path).is_dir() else "blob"
-        return f"{config.repo_url}/{kind}/main/{path}{anchor}"
+        return f"{config.extra['repository']}/{kind}/main/{path}{anchor}"
 
     parts = FENCE.split(markdown)
     parts[::2] = [LINK.sub(target, part) for part in parts[::2]]

@@ -51,7 +51,9 @@ def _curves(x: Array, values: Array, slopes: Array, title: str) -> str:
     ends = f'<g font-size="10" font-family="sans-serif" fill="#777"><text x="2" y="{height - 2}">{x[0]:g}</text>'
     ends += f'<text x="{width - 12}" y="{height - 2}">{x[-1]:g}</text><text x="{zero + 3:.0f}" y="10">{high:.2g}</text></g>'
     lines = _polyline(across, down(slopes), "#e07b39", 'stroke-dasharray="5 3"')
-    return _svg(width, height, axes + ends + lines + _polyline(across, down(values), "#3f51b5"), title)
+    return _svg(
+        width, height, axes + ends + lines + _polyline(across, down(values), "#3f51b5"), title
+    )
 
 
 def _png(image: Array) -> str:
@@ -64,16 +66,26 @@ def _png(image: Array) -> str:
     rows = b"".join(b"\0" + row.tobytes() for row in colors.round().astype(np.uint8))
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b"")
+    data = (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", head)
+        + chunk(b"IDAT", zlib.compress(rows, 9))
+        + chunk(b"IEND", b"")
+    )
     return base64.b64encode(data).decode()
 
 
 def _panels(before: Sequence[Array], after: Array, title: str) -> str:
     """Draw arrays as pixels: inputs, an arrow, output; a channel each, one below the other."""
-    images = [a.reshape((-1, *a.shape[-2:])) if a.ndim > 3 else a.reshape(-1, 1, a.shape[-1]) for a in (*before, after)]
+    images = [
+        a.reshape((-1, *a.shape[-2:])) if a.ndim > 3 else a.reshape(-1, 1, a.shape[-1])
+        for a in (*before, after)
+    ]
     longest = max(image.shape[-1] for image in images)
     pixel, gap = 132 / longest, 8
     body, left, bottom, place = "", 10.0, 0.0, []
@@ -212,7 +224,10 @@ def of_loss(name: str) -> str:
         elif name == "NegativeLogLikelihood":
             outputs, targets = np.array([[z, np.log(max(1 - np.exp(z), 1e-9))]]), np.array([0])
         else:
-            outputs, targets = np.array([[z]]), np.array([[1.0 if name == "BinaryCrossEntropy" else 0.0]])
+            outputs, targets = (
+                np.array([[z]]),
+                np.array([[1.0 if name == "BinaryCrossEntropy" else 0.0]]),
+            )
         value, cache = loss.forward(outputs, targets)
         values.append(value)
         slopes.append(loss.backward(cache)[0, 0])
@@ -243,5 +258,8 @@ def of_optimizer(name: str) -> str:
         f'<ellipse cx="{width / 2}" cy="{height / 2}" rx="{r * scale:.1f}" ry="{r * scale / STEEP**0.5:.1f}" fill="none" stroke="#ccc"/>'
         for r in (0.5, 1.2, 2.2, 3.4, 4.8)
     )
-    dots = "".join(f'<circle cx="{a:.1f}" cy="{b:.1f}" r="2.2" fill="#3f51b5"/>' for a, b in zip(x, y, strict=True))
+    dots = "".join(
+        f'<circle cx="{a:.1f}" cy="{b:.1f}" r="2.2" fill="#3f51b5"/>'
+        for a, b in zip(x, y, strict=True)
+    )
     return _svg(width, height, body + _polyline(x, y, "#8f9bd8") + dots, f"40 steps of {name}")
