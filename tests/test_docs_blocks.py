@@ -56,8 +56,14 @@ def test_blocks_run(page, tmp_path, monkeypatch):
     # what the shorter pages take for given
     names |= {"dfs": dfs, "np": np, "plt": Plot, "x": x, "y": y, "xt": x, "yt": y, "model": model}
     names |= {name: getattr(dfs.schedules, name) for name in dfs.schedules.__all__}
-    for block in blocks(ROOT / page):
-        exec(compile(block, str(page), "exec"), names)
+    before = {*sys.modules}
+    try:
+        for block in blocks(ROOT / page):
+            exec(compile(block, str(page), "exec"), names)
+    finally:  # a kernel that a page compiles has a name that other tests give to theirs
+        for name in {*sys.modules} - before:
+            if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
+                del sys.modules[name]
 
 
 def test_the_page_on_layers_has_blocks():

@@ -37,6 +37,8 @@ def run(code, **environment):
 
 @pytest.mark.parametrize("name", ["deepfs", *MODULES])
 def test_examples_run(name):
+    if name.startswith("deepfs.sklearn"):
+        pytest.importorskip("sklearn")
     module = importlib.import_module(name)
     if name.startswith("deepfs.plots."):
         pytest.importorskip("matplotlib")

@@ -1,7 +1,6 @@
 """`Model.plan`: counts, memory and time of a training before it begins."""
 
 import gc
-import time
 
 import numpy as np
 import pytest
@@ -93,17 +92,12 @@ def test_a_large_batch_is_extrapolated(monkeypatch, quick):
     assert part.memory["batch"] == whole.memory["batch"]
 
 
-def test_the_time_is_that_of_training():
-    """Only the order of magnitude: benchmarks/plan.py measures it."""
-    (x, y), _ = dfs.datasets.mnist_mini()
-    model = model_of(dfs.networks.mlp())
-    model.fit(x, y, 100, verbose=0)
-    ratios = []
-    for _ in range(3):
-        start = time.perf_counter()
-        model.fit(x, y, 100, verbose=0)
-        ratios.append(model.plan(100, len(x)).epoch_seconds / (time.perf_counter() - start))
-    assert any(0.05 < ratio < 20 for ratio in ratios)
+def test_the_time_of_an_epoch_is_that_of_its_steps():
+    """How near it is to a training: benchmarks/plan.py measures it."""
+    plan = model_of(dfs.networks.mlp()).plan(100, 5_050, in_shape=(1, 28, 28))
+    assert plan.steps == 51
+    assert plan.step_seconds > 0
+    assert plan.epoch_seconds == pytest.approx(plan.steps * plan.step_seconds, rel=0.05)
 
 
 def test_the_model_stays_bit_for_bit(quick):

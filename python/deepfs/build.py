@@ -49,6 +49,10 @@ from ._compile import CORE, OLDEST_CYTHON, OLDEST_CYTHON_OF_CORE, Kernels, need_
 __all__ = ["extensions", "load", "setup_arguments"]
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 def extensions(package: str, folder: str | Path) -> list[Any]:
     """Return what is to be compiled: an extension for each ``.pyx`` of a folder and each level.
 
