@@ -167,7 +167,7 @@ def _finds(page: Any, home: str, words: str) -> bool:
     page.keyboard.press("/")
     page.locator("input.md-search__input").fill(words)
     try:
-        page.wait_for_selector(".md-search-result__item a", timeout=15000)
+        page.wait_for_selector(".md-search-result__item a", timeout=60000)
     except Exception:
         return False
     return bool(page.locator(".md-search-result__item").count())
