@@ -32,21 +32,20 @@ def main(arguments):
     quick = "--quick" in arguments
     root = next((given for given in arguments if given[0] != "-"), None)
     train, (x_test, y_test) = coloured_digits() if quick else dfs.datasets.cifar10(root, "uint8")
-    batch_size, epochs = (50, 3) if quick else (128, 10)
+    batch_size, epochs = (50, 3) if quick else (64, 10)
 
     # Images stay uint8 in memory. One kernel picks a batch, crops, flips and standardises it.
     digits_have_sides = [] if quick else [A.RandomHorizontalFlip()]
     loader = dfs.data.Loader(
         train,
         batch_size=batch_size,
-        augment=[A.RandomCrop(padding=4, padding_mode="reflect"), *digits_have_sides],
+        augment=[A.RandomCrop(padding=2, padding_mode="reflect"), *digits_have_sides],
         preprocess=dfs.preprocessing.Standardize(per="channel"),
         drop_last=True,
     )
-    optimizer = dfs.optimizers.Nesterov(
-        dfs.schedules.OneCycle(0.1 if quick else 0.2), weight_decay=5e-4
-    )
-    model = dfs.Model(dfs.networks.resnet20(), "cross_entropy", optimizer, seed=0)
+    optimizer = dfs.optimizers.Nesterov(dfs.schedules.OneCycle(0.1), weight_decay=5e-4)
+    loss = dfs.losses.CrossEntropy(label_smoothing=0.1)
+    model = dfs.Model(dfs.networks.resnet20(), loss, optimizer, seed=0)
     model.fit(
         loader,
         epochs=epochs,

@@ -24,7 +24,7 @@ decides where parts end. A sum over all is one of blocks, whose number follows f
 let `n` be the number of blocks, and add what they give in order.
 """
 
-cdef extern from "cnn_core_threads.h" nogil:    # makes parallel regions of one thread cost nothing, too
+cdef extern from "cnn_core_threads.h" nogil:    # regions of one thread cost nothing, too
     ctypedef unsigned long long FloatMode "FLOAT_MODE"
     unsigned long long flush_denormals()
     void flush_on_workers(int threads)
