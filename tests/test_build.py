@@ -308,6 +308,17 @@ def test_load_compiles_once_for_each_text(tmp_path):
 
 
 @with_compiler
+def test_load_after_a_change_of_folder(tmp_path, monkeypatch):
+    """Cython remembers headers by paths from the folder of the process, if they are below it."""
+    monkeypatch.chdir(Path(cnn_core.__file__).parents[1])
+    first = build.load(WIDTH, "sevens_here", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    second = build.load(WIDTH + "\n", "sevens_there", tmp_path)
+    x = np.zeros(100, np.float32)
+    assert first.sevens(x) == second.sevens(x)
+
+
+@with_compiler
 def test_load_takes_a_text(tmp_path):
     module = build.load("def f(int x):\n    return x + 1\n", "of_a_text", tmp_path)
     assert (module.f(2), module.__name__) == (3, "of_a_text")

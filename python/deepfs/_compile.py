@@ -221,6 +221,7 @@ class Kernels:
         if not self.core:
             include.append(importlib.import_module(CORE).get_include())
         utility = UTILITY if self.core or stamp()["cython"] else None
+        forget_paths()
         with contextlib.redirect_stderr(TrueWarnings(sys.stderr)):
             translated = cythonize(
                 [Extension(self.module(path), [path.as_posix()]) for path in self.sources],
@@ -244,6 +245,15 @@ class Kernels:
         noted.parent.mkdir(parents=True, exist_ok=True)
         noted.write_text(self.settings(), "utf-8")
         return new
+
+
+def forget_paths() -> None:
+    """Let Cython look for files anew: it keeps paths relative to a folder that was left since."""
+    from Cython import Utils
+    from Cython.Build import Dependencies
+
+    Dependencies._dep_tree = None
+    Utils.clear_function_caches()
 
 
 def is_compiled_once(source: Path) -> bool:
