@@ -14,6 +14,7 @@ import functools
 import shutil
 import sys
 import threading
+from contextlib import suppress
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -90,6 +91,10 @@ class Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *args: Any) -> None:
         pass
 
+    def copyfile(self, source: Any, outputfile: Any) -> None:
+        with suppress(BrokenPipeError, ConnectionResetError):  # the browser went on
+            super().copyfile(source, outputfile)
+
 
 def in_browser(site: Path, executable: str, pictures: Path | None) -> list[str]:
     """Return what a browser finds wrong."""
@@ -145,6 +150,9 @@ def _visit(page: Any, home: str, where: str) -> list[str]:
     drawn = page.locator(".arithmatex > mjx-container svg").count()
     if drawn < formulas:
         wrong.append(f"{where}: {formulas - drawn} of {formulas} formulas are not drawn")
+    seen = "[...document.querySelectorAll('.arithmatex > mjx-container > svg')]"
+    if thin := page.evaluate(f"{seen}.filter(e => e.getBoundingClientRect().width < 3).length"):
+        wrong.append(f"{where}: {thin} formulas are too narrow to be seen")
     bad = page.locator("mjx-container [data-mml-node='merror']")
     if bad.count():
         wrong.append(
@@ -165,12 +173,13 @@ def _visit(page: Any, home: str, where: str) -> list[str]:
 def _finds(page: Any, home: str, words: str) -> bool:
     page.goto(home)
     page.keyboard.press("/")
-    page.locator("input.md-search__input").fill(words)
-    try:
-        page.wait_for_selector(".md-search-result__item a", timeout=60000)
-    except Exception:
-        return False
-    return bool(page.locator(".md-search-result__item").count())
+    for _ in range(8):  # what is typed before the index is loaded may get no answer
+        page.locator("input.md-search__input").fill("")
+        page.locator("input.md-search__input").press_sequentially(words)
+        page.wait_for_timeout(4000)
+        if page.locator(".md-search-result__item a").count():
+            return True
+    return False
 
 
 def main() -> int:

@@ -26,6 +26,7 @@ STYLE = """img.of-list { background: #fff; max-width: 100%; }
 .md-typeset .arithmatex { overflow-x: auto; overflow-y: hidden; }
 .md-typeset table:not([class]) code { overflow-wrap: anywhere; }
 .md-typeset h1, .md-typeset h2, .md-typeset h3 { overflow-wrap: anywhere; }
+.md-typeset mjx-container svg { max-width: none; } /* the theme's 100 % of min-content is 1 pixel */
 .md-typeset .doc-contents { padding-left: 0; }
 @media (max-width: 45em) {
   .md-typeset p, .md-typeset li { overflow-x: auto; overflow-y: hidden; } /* long formulas in lines */
