@@ -116,10 +116,13 @@ class StepContext:
         self.called += 1
         if self.called <= len(self.passes):  # before a signal came
             return
-        plan = self.plan
-        state0, state1, state2 = (*map(self.state.__getitem__, state), None, None, None)[:3]
+        plan, arrays, count = self.plan, self.state, len(state)
         optimizer_rule.step(
-            rule, self.w, self.g, state0, state1, state2, self.cleared, plan.pieces, plan.groups,
+            rule, self.w, self.g,
+            arrays[state[0]] if count > 0 else None,
+            arrays[state[1]] if count > 1 else None,
+            arrays[state[2]] if count > 2 else None,
+            self.cleared, plan.pieces, plan.groups,
             self.factors if factors is None else factors, sums, self.lr, self.bound,
             tuple(constants.values()), self.passes,
         )  # fmt: skip
