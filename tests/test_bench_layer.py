@@ -10,8 +10,8 @@ import pytest
 
 import deepfs as dfs
 from deepfs import layers as L
-from deepfs._layer_of import layer_of
 from deepfs.cli import main
+from deepfs.commands._layer_of import layer_of
 from deepfs.testing import bench
 from deepfs.testing.bench import nearest, vector_widths
 
@@ -145,7 +145,9 @@ def test_what_it_refuses():
 
 
 def test_the_command(capsys, monkeypatch):
-    monkeypatch.setattr("deepfs.bench_layer.bench_layer", lambda *_, **given: given["beside"])
+    monkeypatch.setattr(
+        "deepfs.commands.bench_layer.bench_layer", lambda *_, **given: given["beside"]
+    )
     threads = dfs.get_num_threads()
     arguments = ["bench-layer", "deepfs.layers:Tanh", "--input", "2,3", "--beside"]
     assert main([*arguments, "deepfs.layers:ReLU"]) == 0

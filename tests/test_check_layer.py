@@ -7,8 +7,8 @@ import sys
 import pytest
 
 import cnn_core
-from deepfs.check_layer import levels
 from deepfs.cli import main
+from deepfs.commands.check_layer import levels
 
 LAYERS = '''
 import cnn_core

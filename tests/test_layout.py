@@ -57,8 +57,6 @@ ORDER = """
     model
     _load _command cross_validation sklearn
     commands
-    _layer_of
-    bench_layer check_layer new_layer
     cli
     __main__ __init__
 """

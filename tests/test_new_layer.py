@@ -13,7 +13,7 @@ import cnn_core
 import deepfs
 from compiler import can_compile
 from deepfs.cli import main
-from deepfs.new_layer import FILES, filled, new_layer, package_name
+from deepfs.commands.new_layer import FILES, filled, new_layer, package_name
 
 SOURCES = [Path(deepfs.__file__).parents[1], Path(cnn_core.__file__).parents[1]]
 
@@ -174,7 +174,7 @@ def test_no_template_name_is_left(kind, tmp_path):
 
 
 def test_every_template_is_used():
-    templates = Path(deepfs.__file__).parent / "templates"
+    templates = Path(deepfs.__file__).parent / "commands" / "templates"
     used = {source for files in FILES.values() for source in files.values()}
     there = {p.relative_to(templates).as_posix() for p in templates.rglob("*") if p.is_file()}
     assert there == {f"{source}.txt" for source in used}

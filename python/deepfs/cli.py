@@ -9,11 +9,12 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from . import bench_layer, check_layer, networks, new_layer
+from . import networks
 from ._command import INTERRUPTED, Parser, in_options, in_words, say, streams
 from ._pictures import read_image
 from ._version import __version__
 from .commands import _values as values
+from .commands import bench_layer, check_layer, new_layer
 from .commands._augment import AUGMENTATIONS
 from .commands._recipe import COLORS, NETWORKS, NO_CLASSIFIERS, OPTIMIZERS, PREPROCESS, SCHEDULES
 from .commands._sets import DATASETS, images_name

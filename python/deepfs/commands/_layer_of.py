@@ -8,7 +8,7 @@ import sys
 from difflib import get_close_matches
 from typing import Any
 
-from .layers import Layer
+from ..layers import Layer
 
 
 def layer_of(text: str) -> Layer:

@@ -15,8 +15,8 @@ import numpy as np
 import cnn_core
 from cnn_core import _cpu
 
+from ..testing import check_layer
 from ._layer_of import layer_of, shape_of
-from .testing import check_layer
 
 AT = "at level"  # begins the line that ends a failure
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ..config import get_num_threads, set_num_threads
+from ..testing import bench_layer
 from ._layer_of import layer_of, shape_of
-from .config import get_num_threads, set_num_threads
-from .testing import bench_layer
 
 
 def add_parser(commands: Any) -> None:

@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from ._command import printable
+from .._command import printable
 
 COMPILED = {
     "setup.py": "layer-setup.py",
@@ -112,7 +112,7 @@ def package_name(name: str) -> str:
 
 def check_free(name: str, package: str) -> None:
     """Raise ValueError if deepfs has a class of this name, or Python a module."""
-    from . import layers, losses, optimizers, regularizers
+    from .. import layers, losses, optimizers, regularizers
 
     for module in (layers, optimizers, losses, regularizers):
         for known in dir(module):
