@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 from .._arrays import Array
 from .._check import flag, number, one_of, whole
-from ..layers import Layer
 from ._base import Callback
 from ._monitor import MODES, check_monitor, is_better, monitor_name, sign_of
 
@@ -120,7 +119,7 @@ class EarlyStopping(Callback):
         if is_better(value, self.best, sign, self.min_delta):
             self.best, self.best_epoch = value, epoch
             if self.restore_best_weights:
-                self._weights = weights_of(self.model.network)
+                self._weights = self.model.network.get_weights()
             if is_better(value, self.baseline, sign, self.min_delta):
                 self.wait = 0
         elif self.wait >= self.patience and epoch > 0:
@@ -129,7 +128,13 @@ class EarlyStopping(Callback):
 
     def on_train_end(self, logs: dict[str, float]) -> None:
         if self.restore_best_weights and self._weights is not None:
-            set_weights(self.model.network, self._weights)
+            try:
+                self.model.network.set_weights(self._weights)
+            except ValueError as error:
+                raise RuntimeError(
+                    "EarlyStopping cannot restore the best weights, because the network has other "
+                    "arrays than in that epoch: give restore_best_weights=False"
+                ) from error
 
     def state(self) -> dict[str, Any]:
         state: dict[str, Any] = {
@@ -145,33 +150,3 @@ class EarlyStopping(Callback):
         self.wait, self.stopped_epoch = state["wait"], state["stopped_epoch"]
         names = [name for name in state if name.startswith(WEIGHTS)]
         self._weights = {name.removeprefix(WEIGHTS): state[name] for name in names} or None
-
-
-def arrays_of(network: Layer) -> dict[str, Array]:
-    """Return the arrays of a network that inference reads: parameters and buffers."""
-    parameters = {name: each.value for name, each in network.parameters().items()}
-    return parameters | network.buffers()
-
-
-def weights_of(network: Layer) -> dict[str, Array]:
-    """Return copies of parameters and buffers by name."""
-    return {name: array.copy() for name, array in arrays_of(network).items()}
-
-
-def set_weights(network: Layer, weights: Mapping[str, Array]) -> None:
-    """Set parameters and buffers to what `weights_of` returned.
-
-    Raises
-    ------
-    RuntimeError
-        If the network has other arrays by now. Then nothing has changed.
-    """
-    arrays = arrays_of(network)
-    shapes = ({n: a.shape for n, a in found.items()} for found in (arrays, weights))
-    if next(shapes) != next(shapes):
-        raise RuntimeError(
-            "EarlyStopping cannot restore the best weights, because the network has other arrays "
-            "than in that epoch: give restore_best_weights=False"
-        )
-    for name, array in arrays.items():
-        array[...] = weights[name]
