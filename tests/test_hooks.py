@@ -292,3 +292,21 @@ def test_a_line_says_from_where_a_run_goes_on(capsys, tmp_path):
     assert line.endswith(": step 3, epoch 2/3, 2 of 4 images done")
     assert fit(verbose=2, resume=True)[0].endswith(": step 6, all epochs done")
     assert fit(verbose=0, resume=True) == []
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (dfs.callbacks.CSVLogger("a/log"), dfs.callbacks.JSONLogger("a/../a/log")),
+        (dfs.callbacks.CSVLogger("log"), dfs.callbacks.CSVLogger("log", append=True)),
+        (dfs.callbacks.ModelCheckpoint("m"), dfs.callbacks.ModelCheckpoint("m", "loss")),
+    ],
+    ids=["csv and json", "twice csv", "models"],
+)
+def test_two_callbacks_do_not_write_to_one_file(tmp_path, monkeypatch, first, second):
+    monkeypatch.chdir(tmp_path)
+    model, x, y = small_model(), np.zeros((6, 2, 8, 8)), np.arange(6) % 3
+    with pytest.raises(ValueError, match=r"would write to one file, .*: give each its own"):
+        model.fit(x, y, verbose=0, callbacks=[first, second])
+    assert model.steps == 0
+    assert not list(tmp_path.iterdir())

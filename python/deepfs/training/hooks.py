@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -66,6 +67,8 @@ def checked_callbacks(callbacks: Any) -> tuple[Callback, ...]:
     ------
     TypeError
         If one is no callback, or has a hook that is misspelt or takes other arguments.
+    ValueError
+        If two write to one file.
     """
     given = (callbacks,) if isinstance(callbacks, Callback) else tuple(callbacks or ())
     for callback in given:
@@ -73,7 +76,25 @@ def checked_callbacks(callbacks: Any) -> tuple[Callback, ...]:
             raise TypeError(f"callbacks must be deepfs Callbacks, got {callback!r}")
         if not is_built_in(type(callback)):
             check_hooks(callback)
+    check_files(given)
     return given
+
+
+def check_files(callbacks: Sequence[Callback]) -> None:
+    """Raise ValueError if two callbacks would write over each other's file."""
+    owners: dict[str, str] = {}
+    for callback in callbacks:
+        settings, who = vars(callback), type(callback).__name__
+        given = settings.get("filename", settings.get("filepath"))
+        if not isinstance(given, (str, os.PathLike)):
+            continue
+        path = os.path.abspath(os.path.expanduser(given))
+        if path in owners:
+            raise ValueError(
+                f"{owners[path]} and {who} would write to one file, {os.fspath(given)}: give each "
+                "its own"
+            )
+        owners[path] = who
 
 
 def check_hooks(callback: Callback) -> None:
