@@ -43,25 +43,26 @@ cdef extern from *:
     typedef struct {
         int kernels, alone, trial;
         long sleeps, losses;
-        double began, work, rate, until, pause, tried;
+        double began, work, until, pause, calm, seconds[2], done[2];
     } Watch;
     static PER_THREAD Watch own_watch;
 
-    static const double FIRST_PAUSE = 0.05, LONGEST_PAUSE = 2.0, MIN_GAIN = 1.5;
-    static const double LONG_WINDOW = 0.01, SLICE = 0.02, COMPARING = 8.0;
+    static const double FIRST_PAUSE = 0.05, LONGEST_PAUSE = 2.0, MIN_GAIN = 1.1, COMPARING = 8.0;
+    static const double LONG_WINDOW = 0.01, SLICE = 0.02, ENOUGH = 0.05, CALM = 0.05, MEMORY = 1.0;
     """
     ctypedef struct Watch:      # what a thread that calls kernels knows of them
         int kernels             # since the beginning of a window
         bint alone              # they run on one thread
-        bint trial              # ... for this window, to compare
+        bint trial              # ... for now, to compare
         long sleeps             # of the thread, when the window began
         long losses             # of processors, when it did
         double began            # seconds, when it did
         double work             # nanoseconds of one thread, of its kernels
-        double rate             # seconds per nanosecond of work, of the last window on several
         double until            # seconds, before which nothing changes
-        double pause            # seconds that the next change will last, unless it is 0
-        double tried            # seconds, when the last window began that was compared
+        double pause            # seconds that the last choice was kept
+        double calm             # seconds without a disturbance, on several threads
+        double[2] seconds       # that windows took of late: on several threads, and alone
+        double[2] done          # nanoseconds of one thread, of their kernels
     Watch own_watch             # of the calling thread
     double clock_now() nogil    # seconds
     long sleeps_now() nogil
@@ -71,7 +72,10 @@ cdef extern from *:
     const double MIN_GAIN       # how many times as fast one thread must be to be chosen
     const double LONG_WINDOW    # seconds after which FEW kernels are enough
     const double SLICE          # seconds: a busy program takes the processor more often than that
-    const double COMPARING      # a choice is kept so many times as long as comparing took
+    const double COMPARING      # a choice is kept so many times as long as its last window took
+    const double ENOUGH         # seconds of windows that a comparison needs, of each kind
+    const double CALM           # seconds without a disturbance, after which all is forgotten
+    const double MEMORY         # seconds of windows, after which the older count half
 
 cdef enum:
     WINDOW = 16                 # kernels that are judged together
@@ -84,28 +88,44 @@ cdef inline bint is_over(Watch* watch) noexcept nogil:
         watch.kernels > FEW and clock_now() - watch.began > LONG_WINDOW)
 
 
+cdef inline double time_per_work(Watch* watch, bint alone) noexcept nogil:
+    """Return the mean time of late, in seconds per nanosecond of work of one thread."""
+    return watch.seconds[alone] / watch.done[alone]
+
+
 cdef inline void decide(Watch* watch, double now, long sleeps, long losses) noexcept nogil:
     """Choose between one thread and several, and begin a new window.
 
-    If the calling thread went to sleep in most kernels, or a processor was lost more often than
-    every SLICE, others hold the processors, or the work is shared out badly; so the next window is
-    tried on one thread. If that is much faster it stays so for a while, else it is not tried again
-    for a while; both become longer as they are repeated.
+    A window on several threads is disturbed if the calling thread went to sleep in most kernels, or
+    a processor was lost more often than every SLICE: others hold the processors, or the work is
+    shared out badly. Then windows on one thread are tried. Means are compared: beside busy programs
+    three windows of four may be as fast as ever, and the fourth take ten times as long. What is
+    faster stays for a while; then one window of the other kind refreshes its mean. The while
+    becomes longer as it is repeated. Where nothing disturbs any more, all is forgotten.
     """
-    cdef double seconds = now - watch.began, rate = seconds / watch.work
-    cdef bint disturbed = (2 * (sleeps - watch.sleeps) > watch.kernels
-                           or (losses - watch.losses) * SLICE > seconds)
-    if watch.trial:
-        watch.trial = False
-        watch.alone = rate * MIN_GAIN < watch.rate
-        watch.pause = min(2 * watch.pause, LONGEST_PAUSE) if watch.pause else FIRST_PAUSE
-        watch.until = now + max(watch.pause, COMPARING * (now - watch.tried))
-    elif watch.alone:
-        watch.alone = now < watch.until
-    elif watch.began and disturbed:
-        watch.alone = watch.trial = now >= watch.until
-        watch.rate, watch.tried = rate, watch.began
-    elif now > watch.until + watch.pause:
-        watch.pause = 0
+    cdef double seconds = now - watch.began
+    cdef bint disturbed = watch.alone or (2 * (sleeps - watch.sleeps) > watch.kernels
+                                          or (losses - watch.losses) * SLICE > seconds)
+    cdef int kind
+    if watch.began:
+        watch.seconds[watch.alone] += seconds
+        watch.done[watch.alone] += watch.work
+        watch.calm = 0 if disturbed else watch.calm + seconds
+        if watch.seconds[watch.alone] > MEMORY:
+            watch.seconds[watch.alone] /= 2
+            watch.done[watch.alone] /= 2
+        if watch.calm > CALM:
+            watch.trial, watch.pause = False, 0
+            for kind in range(2):
+                watch.seconds[kind] = watch.done[kind] = 0
+        elif not disturbed or now < watch.until or watch.seconds[watch.alone] < ENOUGH:
+            pass
+        elif watch.trial:
+            watch.trial = False
+            watch.alone = time_per_work(watch, True) * MIN_GAIN < time_per_work(watch, False)
+            watch.pause = min(2 * watch.pause, LONGEST_PAUSE) if watch.pause else FIRST_PAUSE
+            watch.until = now + max(watch.pause, COMPARING * seconds)
+        else:
+            watch.trial, watch.alone = True, not watch.alone
     watch.kernels, watch.work = 1, 0
     watch.began, watch.sleeps, watch.losses = now, sleeps, losses
