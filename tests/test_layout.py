@@ -56,9 +56,11 @@ ORDER = """
     inspector
     model
     _load _command cross_validation sklearn
+    __init__
+    lab
     commands
     cli
-    __main__ __init__
+    __main__
 """
 
 # Imports that only type checkers see and that point up, with the reason.

@@ -1,0 +1,3 @@
+"""What activations do to gradients while a network learns."""
+
+EXPERIMENTS: tuple[str, ...] = ()

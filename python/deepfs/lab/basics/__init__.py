@@ -1,0 +1,3 @@
+"""Activation functions, the perceptron, softmax, losses, inference."""
+
+EXPERIMENTS: tuple[str, ...] = ()

@@ -1,0 +1,3 @@
+"""Windows, filters, feature maps, pooling."""
+
+EXPERIMENTS: tuple[str, ...] = ()

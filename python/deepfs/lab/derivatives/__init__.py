@@ -1,0 +1,3 @@
+"""Numerical derivatives, gradients, gradient descent."""
+
+EXPERIMENTS: tuple[str, ...] = ("difference_errors",)

@@ -1,0 +1,3 @@
+"""Computational graphs, forward and backward."""
+
+EXPERIMENTS: tuple[str, ...] = ()

@@ -1,0 +1,3 @@
+"""What the scale of initial weights does to activations and learning."""
+
+EXPERIMENTS: tuple[str, ...] = ()

@@ -1,0 +1,3 @@
+"""Batch norm and layer norm."""
+
+EXPERIMENTS: tuple[str, ...] = ()

@@ -1,0 +1,3 @@
+"""Centring, scaling, decorrelating, whitening."""
+
+EXPERIMENTS: tuple[str, ...] = ()

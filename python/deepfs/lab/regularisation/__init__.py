@@ -1,0 +1,3 @@
+"""Overfitting, weight decay, dropout, norms of weights."""
+
+EXPERIMENTS: tuple[str, ...] = ()

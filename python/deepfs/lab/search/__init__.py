@@ -1,0 +1,3 @@
+"""How hyper-parameters are chosen, and on which data."""
+
+EXPERIMENTS: tuple[str, ...] = ()
