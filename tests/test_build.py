@@ -211,8 +211,9 @@ def test_a_native_build_takes_the_place_of_the_levels(project, tmp_path):
     assert made == ["_native"]
     done = use(folder, "import levelled; print(levelled.level); from levelled import width")
     assert done.stdout == "native\n", done.stderr
-    done = use(folder, "import levelled", DEEPFS_ISA=_cpu.levels()[-1])
-    assert "must be one of native on this machine for levelled" in done.stderr
+    if cnn_core.level != "native":  # else deepfs itself knows no other
+        done = use(folder, "import levelled", DEEPFS_ISA=_cpu.levels()[-1])
+        assert "must be one of native on this machine for levelled" in done.stderr
 
 
 def test_what_is_compiled_is_known_before(tmp_path):

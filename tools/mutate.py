@@ -26,7 +26,7 @@ from pathlib import Path
 
 TREE = Path(__file__).resolve().parents[1]
 COPIED = ["setup.py", "pyproject.toml", "README.md", "LICENSE", "build", "src", "python", "tests"]
-COPIED += ["tools", "benchmarks"]  # some tests import from them
+COPIED += ["tools", "benchmarks", "docs"]  # some tests import from them, or read them
 HANGS = 60  # seconds; the slowest tests of a fault take about 8
 ENOUGH = 0.95
 
@@ -86,9 +86,9 @@ def complaint(
     """Compile what has changed, run tests, and return what they did not like, or nothing."""
     folders = f"{tree / 'src'}{os.pathsep}{tree / 'python'}"
     # no bytecode: that of a fault could pass for that of a file restored within a second
-    env = {"PYTHONPATH": folders, "PYTHONDONTWRITEBYTECODE": "1", "DEEPFS_NATIVE": "1"}
+    env = {"PYTHONPATH": folders, "PYTHONDONTWRITEBYTECODE": "1"}
     script = f"""
-        {'"$0" setup.py -q build_ext --inplace || exit 99' if build else ""}
+        {'DEEPFS_NATIVE=1 "$0" setup.py -q build_ext --inplace || exit 99' if build else ""}
         exec timeout --signal=KILL {seconds} "$0" -m pytest -x -q -p no:cacheprovider "$@"
     """
     done = subprocess.run(
