@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ def bowl_gradient(w: Array) -> Array:
 def path(
     optimizer: Optimizer,
     gradient: Callable[[Array], Array],
-    start: Sequence[float],
+    start: Any,
     steps: int,
 ) -> Array:
     """Return the points that an optimizer visits, (steps + 1, n), the start included."""
@@ -42,8 +42,19 @@ def sign_changes(values: Array, least: float = 0.01) -> int:
     return int((signs[1:] != signs[:-1]).sum())
 
 
-def draw_contours(ax: Any, function: Callable[[Any, Any], Any], levels: Any, box: Any) -> None:
+def draw_contours(
+    ax: Any, function: Callable[[Any, Any], Any], levels: Any, box: tuple[float, ...]
+) -> None:
     """Draw the contours of a function of two variables; ``box`` is (x0, x1, y0, y1)."""
-    x, y = np.meshgrid(np.linspace(*box[:2], 121), np.linspace(*box[2:], 121))
+    x0, x1, y0, y1 = box
+    x, y = np.meshgrid(np.linspace(x0, x1, 121), np.linspace(y0, y1, 121))
     ax.contour(x, y, function(x, y), levels=levels, colors="0.75", linewidths=0.7, zorder=0)
-    ax.set(xlim=box[:2], ylim=box[2:], xlabel="x", ylabel="y")
+    ax.set(xlim=(x0, x1), ylim=(y0, y1), xlabel="x", ylabel="y")
+
+
+def label_log_axis(axis: Any) -> None:
+    """Label a logarithmic axis by plain numbers: 1, 2, 5, 10."""
+    low, high = axis.get_view_interval()
+    ticks = [m * 10.0**e for e in range(-9, 9) for m in (1, 2, 5) if low <= m * 10.0**e <= high]
+    axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
+    axis.set_ticks([], minor=True)

@@ -9,7 +9,9 @@ import numpy as np
 import deepfs as dfs
 
 from .._experiment import Result, experiment
-from ._shared import path
+from ._shared import label_log_axis, path
+
+KINDS = {"AdaGrad": dfs.optimizers.AdaGrad, "RMSProp": dfs.optimizers.RMSProp}
 
 
 @experiment(
@@ -26,17 +28,14 @@ def adagrad_steps(
     about (d / 2 lr)^2 steps, RMSProp d / lr.
     """
     steps, runs = (1000, 200) if quick else (10_000, 2000)
-    made = {
-        "AdaGrad": lambda: dfs.optimizers.AdaGrad(lr),
-        "RMSProp": lambda: dfs.optimizers.RMSProp(lr),
-    }
     rng = np.random.default_rng(seed)
     walk = {
-        name: -path(new(), lambda w: np.ones(1), [0], steps)[:, 0] for name, new in made.items()
+        name: -path(kind(lr), lambda w: np.ones(1), [0], steps)[:, 0]
+        for name, kind in KINDS.items()
     }
     noisy = {  # runs at once: the rules work entry by entry
-        name: path(new(), lambda w: w + rng.standard_normal(runs), np.ones(runs), 1000)
-        for name, new in made.items()
+        name: path(kind(lr), lambda w: w + rng.standard_normal(runs), np.ones(runs), 1000)
+        for name, kind in KINDS.items()
     }
     length = {name: np.diff(way) for name, way in walk.items()}
     needed = {name: int((way < far).sum()) for name, way in walk.items()}
@@ -44,7 +43,7 @@ def adagrad_steps(
 
     def draw(figure: Any) -> None:
         left, middle, right = figure.subplots(1, 3)
-        for name in made:
+        for name in KINDS:
             left.loglog(np.arange(1, steps + 1), length[name], label=name)
             middle.plot(walk[name], label=f"{name}, {needed[name]:,} steps to {far:g}")
             right.loglog(np.arange(1, 1001), distance[name][1:], label=name)
@@ -53,12 +52,13 @@ def adagrad_steps(
         middle.axhline(far, color="k", lw=0.6)
         middle.set(xlim=(0, 1.1 * needed["AdaGrad"]), ylim=(0, 1.3 * far))
         left.set(xlabel="step", ylabel="length of the step", title="on a slope of 1")
-        middle.set(xlabel="step", ylabel="way", title="the way down the slope")
+        middle.set(xlabel="step", ylabel="distance", title="distance gone on that slope")
         right.set(
             xlabel="step",
             ylabel="root mean square distance",
-            title="to the minimum of w²/2, with noise",
+            title="from the minimum of w²/2, with noise",
         )
+        label_log_axis(right.yaxis)
         for ax in (left, middle, right):
             ax.legend(fontsize=8)
 

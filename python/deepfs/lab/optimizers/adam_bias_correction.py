@@ -69,9 +69,9 @@ def adam_bias_correction(
     def draw(figure: Any) -> None:
         left, middle, right = figure.subplots(1, 3)
         left.plot(t[:60], gradients, ".", color="0.75", label="gradients, mean 1")
-        for name, values in means.items():
-            left.plot(t[:60], values, label=name)
-        left.set(xlabel="step", ylabel="gradient", ylim=(0, 2), title="estimates of the mean")
+        for colour, (name, values) in zip(("C1", "C0"), means.items(), strict=True):
+            left.plot(t[:60], values, color=colour, label=name)
+        left.set(xlabel="step", ylabel="gradient", ylim=(0, 1.8), title="estimates of the mean")
         for name, values in ones.items():
             middle.semilogx(t, values, label=name)
         middle.set(xlabel="step", ylabel="length of the step / lr", title="all gradients 1")
@@ -80,8 +80,9 @@ def adam_bias_correction(
             right.plot(*points.T, ".-", lw=0.8, ms=3, label=name)
         right.plot(0, 0, "k+")
         right.set_title("x²/20 + y², lr 0.3, 60 steps")
-        for ax in (left, middle, right):
-            ax.legend(fontsize=8)
+        left.legend(fontsize=8, loc="lower right")
+        middle.legend(fontsize=8)
+        right.legend(fontsize=8)
 
     return Result(
         numbers={

@@ -10,6 +10,7 @@ import deepfs as dfs
 from deepfs import layers as L
 
 from .._experiment import Result, experiment
+from ._shared import label_log_axis
 
 
 @experiment(
@@ -53,16 +54,18 @@ def batch_noise(
         noise.append(float(np.sqrt(((drawn - exact) ** 2).sum(axis=1).mean())))
         cosines.append(float((drawn @ exact / (np.linalg.norm(drawn, axis=1) * norm)).mean()))
     slope = float(np.polyfit(np.log(sizes), np.log(noise), 1)[0])
-    enough = (noise[0] / norm) ** 2
+    one = float(np.exp(np.mean(np.log(noise * np.sqrt(sizes)))))  # noise of one image
+    enough = (one / norm) ** 2
 
     def draw(figure: Any) -> None:
         left, right = figure.subplots(1, 2)
         left.loglog(sizes, noise, "o", label="measured")
-        left.loglog(sizes, noise[0] / np.sqrt(sizes), "k:", label="noise of one image / sqrt(B)")
+        left.loglog(sizes, one / np.sqrt(sizes), "k:", label=f"{one:.1f} / sqrt(B)")
         left.axhline(norm, color="C1", ls="--", label="norm of the gradient of all images")
         left.axvline(enough, color="0.7", lw=0.8)
         left.set(xlabel="batch size B", ylabel="root mean square error of the gradient")
         left.set_title(f"noise = gradient at B = {enough:.0f}")
+        label_log_axis(left.yaxis)
         left.legend(fontsize=8)
         right.semilogx(sizes, cosines, "o-")
         right.set(xlabel="batch size B", ylabel="cosine", ylim=(0, 1.02))

@@ -61,10 +61,12 @@ def cliff_clipping(
     lengths = {name: np.hypot(*np.diff(points, axis=0).T) for name, points in ways.items()}
     away = {name: float(np.hypot(*(points[-1] - START))) for name, points in ways.items()}
 
+    w, b = np.meshgrid(np.linspace(3.8, 5.6, 121), np.linspace(-2.8, -1.6, 81))
+    surface = loss(w, b)
+
     def draw_until(figure: Any, k: int) -> None:
         left, right = figure.subplots(1, 2)
-        w, b = np.meshgrid(np.linspace(3.8, 5.6, 181), np.linspace(-2.8, -1.6, 121))
-        left.contour(w, b, loss(w, b), np.linspace(0.0, 0.4, 17)[1:], colors="0.75", linewidths=0.7)
+        left.contour(w, b, surface, np.linspace(0.0, 0.4, 17)[1:], colors="0.75", linewidths=0.7)
         for name, points in ways.items():
             (line,) = left.plot(*points[: k + 1].T, ".-", lw=0.9, ms=4, label=name)
             left.plot(*points[k], "o", color=line.get_color())
@@ -92,13 +94,14 @@ def cliff_clipping(
             ),
         },
         see={
-            "en": "The valley ends at a cliff. Without clipping one step upon it is "
+            "en": "The valley lies at the foot of a cliff, and both paths step over the edge "
+            "again and again. Without clipping one such step is "
             f"{lengths['not clipped'].max():.0f} long: it lands on a plain where the gradient is "
-            f"nearly 0, and nothing leads back. Clipped to a norm of {clip_norm:g}, a step keeps "
-            "its direction but not its length, and SGD stays in the valley.",
-            "zh": "谷的尽头是悬崖。不裁剪时，踩在悬崖上的一步长达 "
+            f"nearly 0, and nothing leads back. Clipped to a norm of {clip_norm:g}, a gradient "
+            "keeps its direction but not its length, and SGD settles in the valley.",
+            "zh": "谷底紧挨着悬崖，两条路径都多次越过边缘。不裁剪时，其中一步长达 "
             f"{lengths['not clipped'].max():.0f}，落到梯度几乎为 0 的平地上，再也回不来。把梯度的"
-            f"范数裁剪到 {clip_norm:g} 后，方向不变而长度受限，SGD 就留在谷中。",
+            f"范数裁剪到 {clip_norm:g} 后，方向不变而长度受限，SGD 最终稳定在谷中。",
         },
         found=bool(
             lengths["not clipped"].max() > 10

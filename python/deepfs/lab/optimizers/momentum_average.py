@@ -61,7 +61,7 @@ def momentum_average(*, seed: int = 0, quick: bool = False) -> Result:
         ax.legend()
         right.plot(wave, ".", color="0.75", ms=3, label="gradients")
         for beta in BETAS:
-            right.plot(averages(beta, wave), label=f"average, beta {beta}")
+            right.plot(averages(beta, wave), lw=1.2, label=f"average, beta {beta}")
         right.set(xlabel="step", ylabel="gradient", title="less noise, and more delay")
         right.legend(fontsize=8)
 
@@ -75,11 +75,11 @@ def momentum_average(*, seed: int = 0, quick: bool = False) -> Result:
         see={
             "en": "With beta = 0.9 the average is one of about the last ten gradients: they have "
             "65 % of its weight, and 23 % of the noise is left. With 0.99 it is smoother still, "
-            "but lags behind the wave by about 100 steps. The textbook's form adds gradients up "
-            "instead, so its steps grow to ten times lr.",
+            "but follows the wave late and at a third of its height. The textbook's form adds "
+            "gradients up instead of averaging, so its steps grow to ten times lr.",
             "zh": "beta = 0.9 时，平均值大致由最近十个梯度构成：它们占 65% 的权重，噪声只剩 23%。"
-            "beta = 0.99 时更平滑，但比波形滞后约 100 步。教科书的形式是累加而不是平均，所以步长会"
-            "增大到学习率的十倍。",
+            "beta = 0.99 时更平滑，但跟随波形明显滞后，幅度只有三分之一。教科书的形式是累加而不是"
+            "平均，所以步长会增大到学习率的十倍。",
         },
         found=all(
             abs(reach[b] * (1 - b) - 1) < 0.02

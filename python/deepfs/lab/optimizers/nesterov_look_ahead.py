@@ -43,15 +43,15 @@ def nesterov_look_ahead(
 
     def draw(figure: Any) -> None:
         left, right = figure.subplots(1, 2)
-        w, v = plain[at], momentum * (plain[at] - plain[at - 1])
-        there = w + v
-        ends = {
-            "Momentum": there - lr * bowl_gradient(w),
-            "Nesterov": there - lr * bowl_gradient(there),
-        }
-        x, y = zip(w, there, *ends.values(), (0, 0), strict=True)
-        box = (min(x) - 1, max(x) + 1, min(y) - 0.6, max(y) + 0.6)
-        draw_contours(left, bowl, (0.05, 0.2, 0.5, 1, 1.5, 2, 3, 4, 6), box)
+        w, there = plain[at], plain[at] + momentum * (plain[at] - plain[at - 1])
+        ends = {"Momentum": there - lr * bowl_gradient(w)}
+        ends["Nesterov"] = there - lr * bowl_gradient(there)
+        (x0, y0), (x1, y1) = (side((w, there, *ends.values()), axis=0) for side in (np.min, np.max))
+        wide, high = 0.4 * (x1 - x0), 0.2 * (y1 - y0)
+        draw_contours(
+            left, bowl, np.arange(1, 8, 0.05), (x0 - wide, x1 + wide, y0 - high, y1 + 2.5 * high)
+        )
+        left.axhline(0, color="k", lw=0.6)
 
         def arrow(start: Any, end: Any, colour: str, label: str = "", style: str = "-") -> None:
             how = {"arrowstyle": "->", "color": colour, "lw": 1.8, "linestyle": style}
@@ -63,9 +63,8 @@ def nesterov_look_ahead(
         arrow(there, ends["Momentum"], "C0", "Momentum: -lr gradient at w", "--")
         left.plot(*w, "ko", ms=5)
         left.plot(*there, "o", color="C1", ms=5)
-        left.plot(0, 0, "k+")
-        left.annotate("w", w, (-4, 8), textcoords="offset points")
-        left.set_title(f"step {at + 1} from the same w and v")
+        left.annotate("w", w, (-12, 4), textcoords="offset points")
+        left.set_title(f"step {at + 1} from the same w and v; the line is the valley floor")
         left.legend(fontsize=8)
         for name, points in (("Momentum", plain), ("Nesterov", ahead)):
             right.plot(points[:, 1], ".-", lw=1, ms=4, label=name)

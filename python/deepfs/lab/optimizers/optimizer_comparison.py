@@ -10,6 +10,7 @@ import deepfs as dfs
 from deepfs import layers as L
 
 from .._experiment import Result, experiment
+from ._shared import label_log_axis
 
 
 def optimizers() -> dict[str, dfs.optimizers.Optimizer]:
@@ -30,7 +31,7 @@ def optimizers() -> dict[str, dfs.optimizers.Optimizer]:
 def optimizer_comparison(
     steps: int = 2000, batch: int = 128, *, seed: int = 0, quick: bool = False, full: bool = False
 ) -> Result:
-    """Train four hidden layers of 100 with each optimizer: the same first weights, the same batches.
+    """Train four hidden layers of 100 by each optimizer: same first weights, same batches.
 
     The textbook's setting on MNIST: He initial values, batches of 128 drawn at random, 2,000 steps.
     Its losses at step 1,900 are 0.150 for SGD, 0.050 for Momentum, 0.016 for AdaGrad, 0.032 for
@@ -58,11 +59,12 @@ def optimizer_comparison(
         smooth = np.ones(window // 2) / (window // 2)
         at = np.arange(len(smooth), steps + 1)
         for name, each in losses.items():
-            label = f"{name}, {100 * accuracy[name]:.1f} % of the test images"
+            label = f"{name}, {100 * accuracy[name]:.1f} % of test images right"
             ax.semilogy(at, np.convolve(each, smooth, "valid"), label=label)
         ax.set(
             xlabel="step", ylabel="loss", title=f"mean of {len(smooth)} batches of {batch} digits"
         )
+        label_log_axis(ax.yaxis)
         ax.legend()
 
     return Result(

@@ -50,11 +50,13 @@ def optimizer_paths(steps: int = 30, *, seed: int = 0, quick: bool = False) -> R
             figure.subplots(2, 4, sharex=True, sharey=True).flat, above, strict=True
         ):
             draw_contours(ax, bowl, LEVELS, BOX)
-            ax.quiver(*grid, -grid[0] / 10, -2 * grid[1], color="0.8", width=0.004, zorder=0)
+            ax.quiver(
+                *grid, -grid[0] / 10, -2 * grid[1], color="0.6", width=0.005, scale=45, zorder=0
+            )
             ax.plot(*above[name].T, ".-", lw=1, ms=4, label="from (-7, 2)")
             ax.plot(*below[name].T, ".-", lw=1, ms=4, label="from (-7, -2)")
             ax.plot(0, 0, "k+")
-            ax.set_title(f"{name}: sign of y changes {changes[name]}x", fontsize=10)
+            ax.set_title(f"{name}: {changes[name]} sign changes of y", fontsize=10)
             ax.label_outer()
         figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)
 
@@ -76,12 +78,13 @@ def optimizer_paths(steps: int = 30, *, seed: int = 0, quick: bool = False) -> R
         see={
             "en": "Grey arrows are the negative gradient: far from the axis y = 0 they hardly "
             f"point to the minimum (+). SGD jumps from one side to the other, {changes['SGD']} "
-            f"times in {steps} steps. Momentum and Nesterov roll through curves, and Nesterov "
-            "brakes earlier; the adaptive optimizers divide each coordinate by the size of its "
-            "own gradients, so their paths are nearly straight.",
+            f"times in {steps} steps. Momentum and Nesterov swing through the valley, Nesterov "
+            "less. AdaGrad, RMSProp and AdaDelta divide each coordinate by the size of its own "
+            "gradients and go without swings; Adam and NAdam do both.",
             "zh": f"灰色箭头是负梯度：远离 y = 0 时，它几乎不指向最小值（+）。SGD 在 {steps} 步中 "
-            f"{changes['SGD']} 次从一侧跳到另一侧。Momentum 和 Nesterov 沿曲线滚动，Nesterov 更早"
-            "减速；自适应优化器把每个坐标除以该坐标自身梯度的大小，路径因此接近直线。",
+            f"{changes['SGD']} 次从一侧跳到另一侧。Momentum 和 Nesterov 在谷中摆动，Nesterov 摆动"
+            "较小。AdaGrad、RMSProp 和 AdaDelta 把每个坐标除以该坐标自身梯度的大小，没有摆动；"
+            "Adam 和 NAdam 两者兼有。",
         },
         found=changes["SGD"] == steps
         and all(2 * count <= steps for name, count in changes.items() if name != "SGD")

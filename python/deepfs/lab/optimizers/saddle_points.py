@@ -28,7 +28,8 @@ def saddle_points(noise: float = 0.01, *, seed: int = 0, quick: bool = False) ->
 
     Where the gradient is 0, let each of n curvatures be positive or negative with probability 0.5.
     All positive is a minimum, all negative a maximum, each of probability 0.5^n; all else is a
-    saddle. Curvatures of a random symmetric matrix depend on each other, and extrema are rarer yet.
+    saddle. Curvatures of a random symmetric matrix depend on each other, and extrema are rarer yet
+    (Dauphin et al. 2014, arXiv:1406.2572).
     """
     steps, draws = 100, 3000 if quick else 50_000
     rng = np.random.default_rng(seed)
@@ -62,7 +63,8 @@ def saddle_points(noise: float = 0.01, *, seed: int = 0, quick: bool = False) ->
     def draw_ways(ax: Any, k: int) -> None:
         draw_contours(ax, saddle, np.linspace(-0.24, 1.2, 13), (-0.8, 1.8, -1.5, 1.5))
         for name, points in ways.items():
-            (line,) = ax.plot(*points[: k + 1].T, ".-", lw=0.8, ms=3, label=name)
+            wide = 4 if name == "no noise" else 1  # it lies below the other at first
+            (line,) = ax.plot(*points[: k + 1].T, ".-", lw=wide, ms=3, label=name)
             ax.plot(*points[k], "o", color=line.get_color())
         ax.plot(0, 0, "kx", label="saddle point")
         ax.plot([0, 0], [-1, 1], "k+", label="minima")
@@ -83,9 +85,9 @@ def saddle_points(noise: float = 0.01, *, seed: int = 0, quick: bool = False) ->
 
     def draw_step(figure: Any, k: int) -> None:
         left, right = figure.subplots(1, 2)
-        draw_ways(left, 2 * k)
+        draw_ways(left, 4 * k)
         for name, points in ways.items():
-            right.plot(saddle(*points[: 2 * k + 1].T), label=name)
+            right.plot(saddle(*points[: 4 * k + 1].T), label=name)
         right.set(xlim=(0, steps), ylim=(-0.35, 1.2), xlabel="step", ylabel="f")
         right.legend()
 
@@ -100,11 +102,12 @@ def saddle_points(noise: float = 0.01, *, seed: int = 0, quick: bool = False) ->
         see={
             "en": "Without noise SGD walks into the saddle point and stays, since there the "
             "gradient is 0. The least noise is enough to leave: y grows by a tenth in each step "
-            "until a minimum is reached. In ten dimensions 99.8 % of all flat points are saddles, "
-            "so in networks these, not poor minima, are what training meets.",
+            "until a minimum is reached. If signs of curvature come by chance, 99.8 % of the "
+            "points of gradient 0 in ten dimensions are saddles; so training meets saddles rather "
+            "than poor minima.",
             "zh": "没有噪声时，SGD 走进鞍点后停在那里，因为该处梯度为 0。极小的噪声就足以离开：y "
-            "每一步增大十分之一，直到到达极小值。十维时，99.8% 的平坦点是鞍点，所以网络训练中遇到"
-            "的主要是鞍点，而不是差的极小值。",
+            "每一步增大十分之一，直到到达极小值。如果曲率的正负是随机的，十维时梯度为 0 的点中 "
+            "99.8% 是鞍点；所以训练中遇到的主要是鞍点，而不是差的极小值。",
         },
         found=bool(
             abs(ends["no noise"]) < 1e-6
@@ -114,6 +117,6 @@ def saddle_points(noise: float = 0.01, *, seed: int = 0, quick: bool = False) ->
         ),
         draw=draw,
         size=(10, 4.5),
-        movie=Movie(steps // 2 + 1, draw_step),
+        movie=Movie(steps // 4 + 1, draw_step, per_second=6),
         data={"ways": ways, "n": SIZES, "coins": coins, "matrices": matrices, "formula": formula},
     )

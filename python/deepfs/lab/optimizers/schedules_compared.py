@@ -10,7 +10,7 @@ import deepfs as dfs
 from deepfs import schedules
 
 from .._experiment import Result, experiment
-from ._shared import path
+from ._shared import label_log_axis, path
 
 CURVATURES = np.array([0.1, 1.0])
 
@@ -59,11 +59,12 @@ def schedules_compared(
         left, right = figure.subplots(1, 2)
         dfs.plots.schedule(rates, steps, ax=left)
         left.set_title("learning rate")
-        for name, f in values.items():
-            right.semilogy(f, label=name)
+        for line, f in zip(left.lines, values.values(), strict=True):
+            right.semilogy(f, color=line.get_color(), ls=line.get_linestyle())
         right.axhline(floor, color="k", ls=":", label="floor of the large rate")
         right.set(xlabel="step", ylabel="mean of f", title="SGD under noise")
-        right.legend(fontsize=8, ncols=2)
+        label_log_axis(right.yaxis)
+        right.legend()
 
     return Result(
         numbers={
