@@ -31,7 +31,7 @@ def saddle_points(noise: float = 0.01, *, seed: int = 0, quick: bool = False) ->
     saddle. Curvatures of a random symmetric matrix depend on each other, and extrema are rarer yet
     (Dauphin et al. 2014, arXiv:1406.2572).
     """
-    steps, draws = 100, 3000 if quick else 50_000
+    steps, draws = 150, 3000 if quick else 50_000
     rng = np.random.default_rng(seed)
 
     def exact(w: Any) -> Any:
@@ -85,9 +85,9 @@ def saddle_points(noise: float = 0.01, *, seed: int = 0, quick: bool = False) ->
 
     def draw_step(figure: Any, k: int) -> None:
         left, right = figure.subplots(1, 2)
-        draw_ways(left, 4 * k)
+        draw_ways(left, 5 * k)
         for name, points in ways.items():
-            right.plot(saddle(*points[: 4 * k + 1].T), label=name)
+            right.plot(saddle(*points[: 5 * k + 1].T), label=name)
         right.set(xlim=(0, steps), ylim=(-0.35, 1.2), xlabel="step", ylabel="f")
         right.legend()
 
@@ -117,6 +117,6 @@ def saddle_points(noise: float = 0.01, *, seed: int = 0, quick: bool = False) ->
         ),
         draw=draw,
         size=(10, 4.5),
-        movie=Movie(steps // 4 + 1, draw_step, per_second=6),
+        movie=Movie(steps // 5 + 1, draw_step, per_second=6),
         data={"ways": ways, "n": SIZES, "coins": coins, "matrices": matrices, "formula": formula},
     )
