@@ -53,8 +53,9 @@ def draw_contours(
 
 
 def label_log_axis(axis: Any) -> None:
-    """Label a logarithmic axis by plain numbers: 1, 2, 5, 10."""
+    """Label a logarithmic axis by plain numbers: 1, 2, 5, 10, or 1, 10, 100 if it is long."""
     low, high = axis.get_view_interval()
-    ticks = [m * 10.0**e for e in range(-9, 9) for m in (1, 2, 5) if low <= m * 10.0**e <= high]
+    parts = (1, 2, 5) if high < 1000 * low else (1,)
+    ticks = [m * 10.0**e for e in range(-9, 9) for m in parts if low <= m * 10.0**e <= high]
     axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
     axis.set_ticks([], minor=True)

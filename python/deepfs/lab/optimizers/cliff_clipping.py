@@ -110,6 +110,6 @@ def cliff_clipping(
         ),
         draw=lambda figure: draw_until(figure, steps),
         size=(10, 4.5),
-        movie=Movie(steps // 2 + 1, lambda figure, k: draw_until(figure, min(2 * k, steps))),
+        movie=Movie(steps // 3 + 1, lambda figure, k: draw_until(figure, 3 * k), per_second=5),
         data={"ways": ways, "losses": losses},
     )

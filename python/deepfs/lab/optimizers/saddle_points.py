@@ -85,9 +85,9 @@ def saddle_points(noise: float = 0.01, *, seed: int = 0, quick: bool = False) ->
 
     def draw_step(figure: Any, k: int) -> None:
         left, right = figure.subplots(1, 2)
-        draw_ways(left, 5 * k)
+        draw_ways(left, 6 * k)
         for name, points in ways.items():
-            right.plot(saddle(*points[: 5 * k + 1].T), label=name)
+            right.plot(saddle(*points[: 6 * k + 1].T), label=name)
         right.set(xlim=(0, steps), ylim=(-0.35, 1.2), xlabel="step", ylabel="f")
         right.legend()
 
@@ -117,6 +117,6 @@ def saddle_points(noise: float = 0.01, *, seed: int = 0, quick: bool = False) ->
         ),
         draw=draw,
         size=(10, 4.5),
-        movie=Movie(steps // 5 + 1, draw_step, per_second=6),
+        movie=Movie(steps // 6 + 1, draw_step, per_second=6),
         data={"ways": ways, "n": SIZES, "coins": coins, "matrices": matrices, "formula": formula},
     )
