@@ -30,9 +30,7 @@ def sparse_features(
     """
     rng = np.random.default_rng(seed)
     truth = rng.standard_normal(COMMON + RARE)
-    rates = np.geomspace(0.02, 2.56, 4 if quick else 15)
-    if quick:
-        rates = np.array([0.16, 0.32, 0.64, 1.28])
+    rates = (0.16, 0.32, 0.64, 1.28) if quick else np.geomspace(0.02, 2.56, 15)
 
     def errors_of(optimizer: dfs.optimizers.Optimizer, x: Any) -> Any:
         """Return the squared error of each weight, after each step on ten samples."""
