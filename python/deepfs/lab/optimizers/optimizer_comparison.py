@@ -40,7 +40,7 @@ def optimizer_comparison(
     """
     (x, y), (xt, yt) = dfs.datasets.mnist() if full else dfs.datasets.mnist_mini()
     if quick:
-        steps, xt, yt = 100, xt[:500], yt[:500]
+        steps, xt, yt = 80, xt[:500], yt[:500]
     window = min(100, steps // 5)
     losses, accuracy = {}, {}
     for name, optimizer in optimizers().items():
