@@ -67,6 +67,7 @@ def gradient_descent(
         panels[0].set_ylabel("x1")
         panels[3].set(xlim=(0, steps), ylim=(1e-10, 1e4), xlabel="step")
         panels[3].set_title("distance from the minimum")
+        panels[3].set_box_aspect(1)
         panels[3].legend(loc="lower left")
 
     frames = 50

@@ -99,6 +99,6 @@ def apples_and_oranges(
         and dfor_apples == dfor_oranges == dfruits
         and abs(price - _price(*inputs)) < 1e-9 * abs(price),
         draw=draw,
-        size=(9.0, 5.0),
+        size=(9.5, 6.0),
         data={"gradients": gradients, "differences": differences},
     )

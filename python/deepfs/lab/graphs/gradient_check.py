@@ -67,7 +67,8 @@ def gradient_check(
     for name, activation in (("right", L.ReLU()), ("wrong", CarelessReLU())):
         parts = [L.Flatten(), L.Dense(50), L.ReLU(), L.Dense(50), activation, L.Dense(10)]
         net = L.Sequential(parts, dtype="float64")
-        dfs.Model(net, "cross_entropy", dfs.optimizers.SGD(), seed=seed)  # the seed of the weights
+        model = dfs.Model(net, "cross_entropy", dfs.optimizers.SGD(), seed=seed)
+        model.predict(x)  # the first call draws the weights, by the seed of the model
         compared[name] = _gradients(net, x, y, np.random.default_rng(seed), entries)
         errors[name] = {
             parameter: float(np.linalg.norm(a - b) / (np.linalg.norm(a) + np.linalg.norm(b)))

@@ -64,11 +64,11 @@ def _softmax_with_loss(a: Any, t: Any) -> Steps:
     loss = -(t * np.log(y)).sum()
     dy = -t / y
     da = y * (dy - (y * dy).sum())  # which is y - t
-    function = dfs.losses.CrossEntropy()
+    function, entropy = dfs.losses.CrossEntropy(), "cross-\nentropy"
     out, cache = function.forward(a, t)
     compared = [(loss, out), (da, function.backward(cache)), (da, y - t)]
-    arrows = [("a", "softmax", a[0], da[0]), ("softmax", "entropy", y[0], dy[0])]
-    arrows += [("entropy", "loss", loss, 1.0), ("t", "entropy", t[0], -np.log(y[0]))]
+    arrows = [("a", "softmax", a[0], da[0]), ("softmax", entropy, y[0], dy[0])]
+    arrows += [(entropy, "loss", loss, 1.0), ("t", entropy, t[0], None)]
     return "Softmax with loss: da = y - t", arrows, compared
 
 
@@ -93,9 +93,9 @@ def layers_as_graphs(*, seed: int = 0, quick: bool = False) -> Result:
     da = graphs["Softmax with loss"][1][0][3]
 
     def draw(figure: Any) -> None:
-        panels = figure.subplots(2, 2).flat
+        panels = figure.subplots(2, 2, height_ratios=[1, 2]).flat
         for ax, (title, arrows, _) in zip(panels, graphs.values(), strict=True):
-            draw_graph(ax, in_a_row(arrows), arrows)
+            draw_graph(ax, in_a_row(arrows), arrows, size=9)
             ax.set_title(title)
         figure.suptitle("Above an arrow: forward; below, red: backward")
 
@@ -117,6 +117,6 @@ def layers_as_graphs(*, seed: int = 0, quick: bool = False) -> Result:
         },
         found=max(errors.values()) < 1e-12 and np.allclose(da, [0.3, -0.8, 0.5]),
         draw=draw,
-        size=(13.0, 6.5),
+        size=(13.0, 5.5),
         data={"errors": errors, "da": da, "graphs": graphs},
     )
