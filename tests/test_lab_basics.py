@@ -1,9 +1,13 @@
 """The lab's experiments of the basics: what they find, from their numbers."""
 
+import time
+import types
+
 import numpy as np
 import pytest
 
 import deepfs as dfs
+from deepfs.lab.basics._shared import cpu_seconds
 from lab_results import quick
 
 
@@ -80,13 +84,28 @@ def test_batches_give_the_answers_of_single_images():
     for size, of_size in outputs.items():
         np.testing.assert_allclose(of_size, expected, atol=1e-4, err_msg=str(size))
         assert np.mean(of_size.argmax(1) == y[y < 5][:200]) > 0.98
-    assert result.data["seconds"][1] > 1.2 * result.data["seconds"][100]
+    assert result.data["seconds"][1] > 1.5 * result.data["seconds"][100]
 
 
 def test_exp_costs_less_than_the_convolution_before_it():
     nanoseconds = quick("cost_of_exp").data["nanoseconds"]
-    assert nanoseconds["layer Sigmoid"] < 0.7 * nanoseconds["convolution"]
+    assert nanoseconds["layer Sigmoid"] < 0.5 * nanoseconds["convolution"]
     assert nanoseconds["layer ReLU"] < nanoseconds["convolution"]
+
+
+def test_cpu_time_is_measured_where_the_clock_is_coarse(monkeypatch):
+    """As on Windows: a tick of 16 ms is longer than a call."""
+    now, calls = [0.0], []
+
+    def call():
+        calls.append(1)
+        now[0] += 0.004
+
+    info = types.SimpleNamespace(resolution=0.016)
+    monkeypatch.setattr(time, "get_clock_info", lambda name: info)
+    monkeypatch.setattr(time, "process_time", lambda: now[0] // 0.016 * 0.016)
+    assert cpu_seconds(call, 2) == pytest.approx(0.004, rel=0.1)
+    assert len(calls) > 20
 
 
 def test_losses_have_the_numbers_of_the_textbook():
