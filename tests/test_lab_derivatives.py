@@ -76,12 +76,11 @@ def test_gradient_descent_with_the_rates_of_the_textbook():
 
 
 def test_the_movie_shows_as_many_steps_as_the_picture_at_its_end():
-    from matplotlib.figure import Figure
-
+    figures = pytest.importorskip("matplotlib.figure")
     result = quick("gradient_descent")
     lengths = {}
     for k in (0, result.movie.frames - 1):
-        figure = Figure(figsize=result.size)
+        figure = figures.Figure(figsize=result.size)
         result.movie.draw(figure, k)
         lengths[k] = len(figure.axes[3].lines[0].get_xdata())
     assert lengths == {0: 3, result.movie.frames - 1: 101}

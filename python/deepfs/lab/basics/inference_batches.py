@@ -81,8 +81,8 @@ def inference_batches(
         see={
             "en": "Every batch size gives the same digits; outputs differ by rounding only, "
             "because sums are formed in another order. A batch costs less time per image: calls of "
-            "Python and of kernels are paid once for all, and weights are read once. Beyond some 50 "
-            "images little is left to gain.",
+            "Python and of kernels are paid once for all, and weights are read once. Beyond "
+            "some 50 images little is left to gain.",
             "zh": "无论批大小如何，识别结果都相同；输出只因求和次序不同而有舍入误差。"
             "批处理时每张图像的耗时更少：Python 调用和内核调用的开销由整批分摊，权重也只读一次。"
             "超过约 50 张后，收益已很小。",
