@@ -1,3 +1,9 @@
 """Numerical derivatives, gradients, gradient descent."""
 
-EXPERIMENTS: tuple[str, ...] = ("difference_errors",)
+EXPERIMENTS: tuple[str, ...] = (
+    "difference_errors",
+    "tangent_line",
+    "partial_derivatives",
+    "gradient_field",
+    "gradient_descent",
+)
