@@ -28,6 +28,10 @@ def test_every_frame_of_the_movie_shows_one_window_more():
         matrix, output = figure.axes[2:]
         assert len(matrix.texts) == 9 * (k + 1)
         assert [text.get_text() for text in output.texts] == ["15", "16", "6", "15"][: k + 1]
+        window, row, pixel = (figure.axes[i].lines[0].get_xydata() for i in (0, 2, 3))
+        assert_array_equal(window.min(axis=0), pixel.min(axis=0))  # the same place
+        assert_array_equal(row[:, 1].min(), k - 0.5)
+        assert pixel.min(axis=0).tolist() == [k % 2 - 0.5, k // 2 - 0.5]
 
 
 def test_output_sizes_are_those_of_the_formula():

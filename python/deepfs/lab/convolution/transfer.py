@@ -55,7 +55,8 @@ def transfer(steps: int = 200, *, seed: int = 0, quick: bool = False) -> Result:
         ax.minorticks_off()
         ax.legend(loc="center right")
 
-    gain, few_images = np.subtract(*accuracy.values()), counts.index(2)
+    gain = np.array(accuracy["frozen layers"]) - accuracy["new weights"]
+    few_images = counts.index(2)
     return Result(
         numbers={
             f"accuracy with {count} of each digit, {name}": value
