@@ -43,7 +43,8 @@ ORDER = """
     _trees initializers preprocessing regularizers schedules
     _table augment metrics
     layers
-    _im2col data losses networks optimizers
+    _im2col _twins data losses networks optimizers
+    _use_reference
     _parts means
     trainer
     inspection

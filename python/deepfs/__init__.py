@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     )
     from ._im2col import col2im, im2col
     from ._load import load
+    from ._use_reference import use_reference
     from .config import get_num_threads, set_num_threads, show_config, threads
     from .cross_validation import cross_validate
     from .inspection.diagnose import diagnose
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from .model import Model
     from .random import set_seed
     from .saving.tensors import CheckpointError
+    from .testing.numerical import numerical_gradient
     from .training.history import History
     from .training.lsuv import lsuv
 
@@ -79,6 +81,7 @@ __all__ = [
     "lsuv",
     "metrics",
     "networks",
+    "numerical_gradient",
     "optimizers",
     "plots",
     "preprocessing",
@@ -90,6 +93,7 @@ __all__ = [
     "show_config",
     "testing",
     "threads",
+    "use_reference",
 ]
 
 _HOME = {
@@ -104,10 +108,12 @@ _HOME = {
     "im2col": "_im2col",
     "load": "_load",
     "lsuv": "training.lsuv",
+    "numerical_gradient": "testing.numerical",
     "set_num_threads": "config",
     "set_seed": "random",
     "show_config": "config",
     "threads": "config",
+    "use_reference": "_use_reference",
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
 from ._types import Array
@@ -9,7 +11,8 @@ from ._types import Array
 
 def group_norm(x: Array, groups: int, gamma: Array, beta: Array, eps: float = 1e-5) -> Array:
     """Return ``x`` (n, c, ...) normalised over each group of channels of each sample."""
-    normal = normalised(x.reshape(len(x), groups, -1), -1, eps)[0].reshape(x.shape)
+    grouped = len(x), groups, prod(x.shape[1:]) // groups
+    normal = normalised(x.reshape(grouped), -1, eps)[0].reshape(x.shape)
     return normal * _of_channels(gamma, x) + _of_channels(beta, x)
 
 
@@ -17,7 +20,8 @@ def group_norm_backward(
     x: Array, groups: int, gamma: Array, dy: Array, eps: float = 1e-5
 ) -> tuple[Array, Array, Array]:
     """Return the gradients of x, gamma and beta."""
-    grouped, others = (len(x), groups, -1), (0, *range(2, x.ndim))
+    grouped = len(x), groups, prod(x.shape[1:]) // groups
+    others = (0, *range(2, x.ndim))
     normal, std = normalised(x.reshape(grouped), -1, eps)
     dx = through_statistics((dy * _of_channels(gamma, x)).reshape(grouped), normal, std, -1)
     return dx.reshape(x.shape), (dy * normal.reshape(x.shape)).sum(others), dy.sum(others)
