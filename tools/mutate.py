@@ -100,6 +100,8 @@ def complaint(
         return "it hangs" if code else ""
     if code > 128:
         return f"it crashes, signal {code - 128}"
+    if code == 2 and "KeyboardInterrupt" in done.stdout:
+        return "it interrupts the tests"
     failed = re.search(r"^(?:FAILED|ERROR) tests/([^\s[]+)", done.stdout, re.MULTILINE)
     if code == 99 or failed is None:
         sys.exit(f"it does not compile, or pytest does not run ({code}):\n{done.stdout[-2000:]}")
