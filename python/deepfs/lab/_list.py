@@ -16,7 +16,7 @@ GROUPS = {  # folder: title in English and Chinese, in the order of the book
     "initial_values": ("Initial values", "初始值"),
     "normalisation": ("Normalisation", "归一化"),
     "regularisation": ("Regularisation", "正则化"),
-    "activations": ("Activations in training", "训练中的激活值"),
+    "activations": ("Activations in training", "训练中的激活函数"),
     "preparation": ("Preparation of data", "数据预处理"),
     "convolution": ("Convolution", "卷积"),
     "search": ("Choice of hyper-parameters", "超参数的选择"),
@@ -35,6 +35,11 @@ def groups() -> dict[str, tuple[str, ...]]:
 def names() -> list[str]:
     """Return the names of all experiments, in the order of their groups."""
     return [name for members in groups().values() for name in members]
+
+
+def group_of(name: str) -> str:
+    """Return the group of an experiment, by its name in Python."""
+    return next(group for group, members in groups().items() if name in members)
 
 
 def find(name: str) -> Experiment:
