@@ -1,9 +1,9 @@
 """Results of the lab's experiments: each quick form is computed once in a run of the tests.
 
-    from lab_results import quick
+from lab_results import quick
 
-    def test_the_best_step_is_near_the_cube_root_of_eps():
-        assert quick("difference_errors").numbers["best h, central difference"] < 1e-4
+def test_the_best_step_is_near_the_cube_root_of_eps():
+    assert quick("difference_errors").numbers["best h, central difference"] < 1e-4
 """
 
 import functools

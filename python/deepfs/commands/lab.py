@@ -63,7 +63,8 @@ def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
     group = str(options.name).strip().lower().replace("-", "_")
     if options.name is None or group in GROUPS:
         for option in ("out", "seed", "quick", "full"):
-            if getattr(options, option) not in (None, False):
+            value = getattr(options, option)
+            if value is not None and value is not False:
                 raise ValueError(f"--{option} needs the NAME of an experiment, or all")
         print(_list([group] if group in GROUPS else GROUPS, options.lang))
         return 0

@@ -47,9 +47,13 @@ def find(name: str) -> Experiment:
 
     Raises
     ------
+    TypeError
+        If the name is none.
     ValueError
         If there is none of this name; the message has the nearest ones.
     """
+    if not isinstance(name, str):
+        raise TypeError(f"find takes the name of an experiment, got {name!r}")
     wanted = name.strip().lower().replace("-", "_")
     for group, members in groups().items():
         if wanted in members:

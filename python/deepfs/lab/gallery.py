@@ -35,8 +35,8 @@ pre { overflow-x: auto; padding: .6rem; border: 1px solid var(--line); font-size
 WORDS = {
     "en": {
         "title": "deepfs lab: experiments of the textbook",
-        "done": "{done} of {wanted} experiments; {held} findings hold, {not_held} do not, "
-        "{failed} experiments failed. deepfs {version}.",
+        "done": "{done} of {wanted} experiments. Findings that hold: {held}; that do not: "
+        "{not_held}; experiments that failed: {failed}. deepfs {version}.",
         "failed": "This experiment failed",
         "repeat": "To repeat it",
         "movie": "The animation",
