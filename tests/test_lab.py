@@ -4,6 +4,7 @@ import ast
 import inspect
 import math
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -197,6 +198,19 @@ def test_its_picture_can_be_drawn_later(name):
         assert 2 <= result.movie.frames <= 60
 
 
+def test_the_page_lists_the_experiments_with_their_titles():
+    """`python tools/lab.py --table docs/lab.md` writes them."""
+    page = (TESTS.parent / "docs" / "lab.md").read_text("utf-8").partition("<!-- experiments")[2]
+    rows = re.findall(r"^\| `([a-z0-9-]+)` \| (.*?)( \(`--full`\))? \|$", page, re.MULTILINE)
+    assert [name.replace("-", "_") for name, _, _ in rows] == NAMES
+    for name, title, full in rows:
+        found = lab.find(name)
+        assert title == found.title["en"].replace("|", r"\|")
+        assert bool(full) == ("full" in inspect.signature(found).parameters), name
+    for group, members in lab.groups().items():
+        assert (f"\n### {GROUPS[group][0]}\n" in page) == bool(members)
+
+
 @every
 def test_a_test_asserts_its_finding(name):
     """In test_lab_GROUP.py, from the numbers, whatever the experiment itself says."""
@@ -297,3 +311,14 @@ def test_a_notebook_shows_text_and_picture(monkeypatch):
         ImportError, match=r"difference_errors needs .*: pip install 'deepfs\[plot\]'"
     ):
         result.plot()
+
+
+def test_the_list_needs_no_matplotlib():
+    code = "import sys; from deepfs import lab; lab.names(); lab.find('difference_errors')"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}; print(*sys.modules)"],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    loaded = done.stdout.split()
+    assert "deepfs.lab.derivatives.difference_errors" in loaded
+    assert not {"matplotlib", "PIL"} & {*loaded}

@@ -123,7 +123,7 @@ def write_table(path: Path) -> None:
     """Write the tables between their marks on a page."""
     before, _, rest = path.read_text("utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
-    path.write_text(f"{before}{BEGIN}{table()}{END}{after}", "utf-8")
+    path.write_text(f"{before}{BEGIN}\n{table()}\n{END}{after}", "utf-8")
 
 
 def main() -> int:

@@ -19,6 +19,7 @@ STYLE = """
 @media (prefers-color-scheme: dark) {
   :root { --paper: #181a1f; --ink: #ddd; --faint: #9aa; --line: #3a3d44; --bad: #ff8a80 }
 }
+h1 { font-size: 1.7rem; line-height: 1.25 }
 body { margin: 0 auto; max-width: 60rem; padding: 1rem; background: var(--paper); color: var(--ink);
   font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: break-word }
 article { border-top: 1px solid var(--line); padding: .5rem 0 1.5rem }
