@@ -282,7 +282,7 @@ class Page(html.parser.HTMLParser):
     def __init__(self, path):
         super().__init__()
         self.articles, self.loads, self.links, self.open = {}, [], [], []
-        self.now = None
+        self.now, self.code = None, ""
         self.feed(path.read_text("utf-8"))
         assert self.open == []
 
@@ -301,8 +301,16 @@ class Page(html.parser.HTMLParser):
             self.now = None
 
     def handle_data(self, data):
-        if self.now is not None:
+        if "pre" in self.open:
+            self.code += data
+        elif self.now is not None:
             self.now.append(data)
+
+
+def without_code(folder):
+    """Return the page without the experiments' code, which here is that of the tests."""
+    text = folder.joinpath("index.html").read_text("utf-8")
+    return re.sub(r"<pre>.*?</pre>", "", text, flags=re.DOTALL)
 
 
 def test_the_gallery_shows_all_and_goes_on_after_a_failure(tmp_path, invent, capsys):
@@ -322,7 +330,8 @@ def test_the_gallery_shows_all_and_goes_on_after_a_failure(tmp_path, invent, cap
     for name, texts in page.articles.items():
         text = "".join(texts)
         assert f"deepfs lab {name.replace('_', '-')} --quick" in text
-        assert "def " in text  # the code
+    for name in page.articles:
+        assert f"def {name}(" in page.code
     assert "FloatingPointError: the loss is <nan>" in "".join(page.articles["failing"])
     assert "The title of moving <b>" in page.articles["moving"]
     assert "A line & its <end>." in page.articles["moving"]
@@ -332,13 +341,13 @@ def test_the_gallery_shows_all_and_goes_on_after_a_failure(tmp_path, invent, cap
     for link in [*page.loads, *page.links]:
         assert link.startswith("#") or (folder / link).is_file()
     for link in page.links:
-        assert link[0] != "#" or f'id="{link[1:]}"' in (folder / "index.html").read_text("utf-8")
-    text = (folder / "index.html").read_text("utf-8")
+        assert link[0] != "#" or f'id="{link[1:]}"' in without_code(folder)
+    text = without_code(folder)
     assert (
         "4 of 4 experiments. Findings that hold: 2; that do not: 1; experiments that failed: 1."
         in text
     )
-    assert not re.search(r"https?://|//\w+\.", re.sub(r"<pre>.*?</pre>", "", text, flags=re.DOTALL))
+    assert not re.search(r"https?://|//\w+\.", text)
 
 
 def test_the_gallery_in_chinese(tmp_path, invent):
@@ -351,12 +360,29 @@ def test_the_gallery_in_chinese(tmp_path, invent):
     assert seen == done
     assert (done[0].name, done[0].files) == ("moving", ("moving.png", "moving.gif"))
     assert done[0].result.numbers == {"a number": 2}
-    text = (tmp_path / "index.html").read_text("utf-8")
+    text = without_code(tmp_path)
     for part in (
         '<html lang="zh-CN">', "共 1 个实验", "已完成 1 个", "标题 moving", "一条直线。",
         "结论成立。", "deepfs lab moving --seed 5 --full", GROUPS["search"][1],
     ):  # fmt: skip
         assert part in text
+
+
+def test_the_gallery_takes_full_forms_where_there_are_any(tmp_path, invent):
+    pytest.importorskip("matplotlib")
+    got = []
+
+    def on_digits(*, seed=0, quick=False, full=False):
+        got.append((seed, quick, full))
+        return result()
+
+    invent(on_digits=on_digits, not_found=not_found)
+    done = lab.gallery(tmp_path, experiments=["on-digits", "not-found"], seed=1, full=True)
+    assert got == [(1, False, True)]
+    assert [entry.command for entry in done] == [
+        "deepfs lab on-digits --seed 1 --full", "deepfs lab not-found --seed 1",
+    ]  # fmt: skip
+    assert all(entry.result.found for entry in done)
 
 
 def test_an_interrupted_gallery_has_what_was_done(tmp_path, invent, capsys):
@@ -371,7 +397,7 @@ def test_an_interrupted_gallery_has_what_was_done(tmp_path, invent, capsys):
     index = tmp_path / "index.html"
     assert err == f"deepfs lab: interrupted; 2 of 3 experiments are in {index}\n"
     assert [*Page(index).articles] == ["difference_errors", "moving"]
-    assert "2 of 3 experiments. Findings that hold: 2;" in index.read_text("utf-8")
+    assert "2 of 3 experiments. Findings that hold: 2;" in without_code(tmp_path)
 
 
 def test_what_the_gallery_refuses(tmp_path):
