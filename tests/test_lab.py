@@ -4,6 +4,7 @@ import ast
 import inspect
 import math
 import re
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ from lab_results import quick, seconds
 FOLDER, TESTS = Path(lab.__file__).parent, Path(__file__).parent
 NAMES = lab.names()
 CHINESE = re.compile(r"[\u3400-\u9fff]")
-LINES = 130  # about a page
+LINES, USUAL = 150, 110  # most of any, and the median: about a page
 every = pytest.mark.parametrize("name", NAMES)
 
 
@@ -76,10 +77,18 @@ def test_its_settings_have_defaults(name):
 @every
 def test_it_is_a_page_that_says_what_it_does(name):
     text = source(name).read_text("utf-8")
-    assert len(text.splitlines()) <= LINES
+    assert length_of(name) <= LINES
     assert ast.get_docstring(ast.parse(text))
     assert lab.find(name).__name__ == name
     assert inspect.getdoc(lab.find(name))
+
+
+def length_of(name):
+    return len(source(name).read_text("utf-8").splitlines())
+
+
+def test_most_are_a_page():
+    assert statistics.median(map(length_of, NAMES)) <= USUAL
 
 
 @every
@@ -168,7 +177,7 @@ def test_it_has_numbers(name):
     for key, value in numbers.items():
         assert key == key.strip()
         assert "\n" not in f"{key}{value}"
-        assert len(key) <= 70
+        assert len(key) <= 80
         assert not CHINESE.search(f"{key}{value}")
         if isinstance(value, float):
             assert not math.isnan(value), key

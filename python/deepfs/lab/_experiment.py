@@ -196,7 +196,9 @@ def experiment(*, en: str, zh: str) -> Callable[[Callable[..., Result]], Experim
     def mark(function: Callable[..., Result]) -> Experiment:
         @functools.wraps(function)
         def run(*args: Any, **settings: Any) -> Result:
-            return replace(function(*args, **settings), name=function.__name__, title=title)
+            result = function(*args, **settings)
+            found = bool(result.found)  # NumPy's too
+            return replace(result, found=found, name=function.__name__, title=title)
 
         run.title = title  # type: ignore[attr-defined]
         return cast(Experiment, run)
