@@ -82,6 +82,7 @@ def in_browser(folder: Path, executable: str, screenshots: Path | None) -> list[
                 wrong += too_wide(page, kind)
             if screenshots:
                 page.evaluate(OPEN.format("false"))
+                page.evaluate("scrollTo(0, 0)")
                 page.screenshot(path=screenshots / f"top-{kind}.png")
                 for article in page.locator("article").all()[:FEW]:
                     article.screenshot(
@@ -102,8 +103,10 @@ def pictures(page: Any) -> list[str]:
     """Return which pictures are not shown."""
     count = page.evaluate("document.images.length")
     articles = page.locator("article").count()
-    failed = page.locator("article p.bad").all_inner_texts()
-    wrong = [f"{text}" for text in failed]
+    wrong = page.evaluate(
+        "[...document.querySelectorAll('article:has(p.bad)')]"
+        ".map(a => a.id + ': ' + a.querySelector('p.bad').innerText)"
+    )
     if not articles or count != articles:
         wrong.append(f"{articles} experiments have {count} pictures")
     empty = page.evaluate(

@@ -29,6 +29,7 @@ img { max-width: 100%; height: auto; background: #fff }
 table { border-collapse: collapse; margin: .8rem 0 }
 td { padding: .1rem 1rem .1rem 0; border-bottom: 1px solid var(--line); overflow-wrap: anywhere }
 td + td { text-align: right; padding-right: 0; font-variant-numeric: tabular-nums }
+.whole { white-space: nowrap }
 pre { overflow-x: auto; padding: .6rem; border: 1px solid var(--line); font-size: .85rem }
 .faint { color: var(--faint) }
 .bad { color: var(--bad) }
@@ -205,6 +206,12 @@ def _title_of(group: str, lang: str) -> str:
     return escape(GROUPS[group][LANGUAGES.index(lang)])
 
 
+def _row(key: str, value: str) -> str:
+    """Return a row of the table; numbers are not broken into two lines, as at 1e-06's minus."""
+    kind = ' class="whole"' if len(value) < 16 else ""
+    return f"<tr><td>{escape(key)}</td><td{kind}>{escape(value)}</td></tr>"
+
+
 def _article(entry: Entry, lang: str) -> str:
     """Return what the page has of one experiment."""
     words, function = WORDS[lang], find(entry.name)
@@ -221,7 +228,7 @@ def _article(entry: Entry, lang: str) -> str:
             f'height="{height * DPI:.0f}"></a>',
             *(f'<p><a href="{quote(gif)}">{words["movie"]}</a></p>' for gif in entry.files[1:]),
             "<table>",
-            *(f"<tr><td>{escape(a)}</td><td>{escape(b)}</td></tr>" for a, b in result.rows()),
+            *(_row(key, value) for key, value in result.rows()),
             "</table>",
             f'<p class="{"good" if result.found else "bad"}">{result.verdict(lang)}</p>',
         ]
