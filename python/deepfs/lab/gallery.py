@@ -24,7 +24,8 @@ body { margin: 0 auto; max-width: 60rem; padding: 1rem; background: var(--paper)
   font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: break-word }
 article { border-top: 1px solid var(--line); padding: .5rem 0 1.5rem }
 a { color: inherit }
-nav ul { columns: 18rem; padding-left: 1.2rem; margin: .2rem 0 .8rem }
+nav > a { font-weight: 600 }
+nav ul { columns: 18rem; column-gap: 2.5rem; padding-left: 1.2rem; margin: .2rem 0 .8rem }
 img { max-width: 100%; height: auto; background: #fff }
 table { border-collapse: collapse; margin: .8rem 0 }
 td { padding: .1rem 1rem .1rem 0; border-bottom: 1px solid var(--line); overflow-wrap: anywhere }
