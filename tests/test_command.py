@@ -68,7 +68,7 @@ def test_version(capsys):
 
 
 @pytest.mark.parametrize(
-    "command", ["", "train", "evaluate", "predict", "plan", "diagnose", "info"]
+    "command", ["", "train", "evaluate", "predict", "plan", "diagnose", "lab", "info"]
 )
 def test_the_help_fits_80_columns(command, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")

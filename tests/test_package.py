@@ -80,7 +80,7 @@ def test_no_such_name():
 def test_import_loads_neither_kernels_nor_dependencies():
     loaded = run("import sys, deepfs; print(*sys.modules)").stdout.split()
     assert "deepfs" in loaded
-    for name in ("cnn_core", "numpy", "tqdm", "safetensors", "pooch", "deepfs.model"):
+    for name in ("cnn_core", "numpy", "tqdm", "safetensors", "pooch", "deepfs.model", "deepfs.lab"):
         assert name not in loaded
     used = run(
         "import sys, deepfs; deepfs.Model; deepfs.datasets.mnist_mini(); print(*sys.modules)"

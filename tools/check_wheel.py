@@ -27,6 +27,8 @@ NEEDED = (
     "deepfs/py.typed",
     "deepfs/datasets/data/README.md",
     "deepfs/datasets/data/train-images-idx3-ubyte.gz",
+    "deepfs/lab/derivatives/difference_errors.py",
+    "deepfs/lab/gallery.py",
     "deepfs/networks/mnist_0_to_4.safetensors",
 )
 

@@ -1,4 +1,4 @@
-"""The command line interface ``deepfs``: train, evaluate, predict, plan, diagnose, info."""
+"""The command line interface ``deepfs``: train, evaluate, predict, plan, diagnose, lab, info."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ._command import INTERRUPTED, Parser, in_options, in_words, say, streams
 from ._pictures import read_image
 from ._version import __version__
 from .commands import _values as values
-from .commands import bench_layer, check_layer, new_layer
+from .commands import bench_layer, check_layer, lab, new_layer
 from .commands._augment import AUGMENTATIONS
 from .commands._recipe import COLORS, NETWORKS, NO_CLASSIFIERS, OPTIMIZERS, PREPROCESS, SCHEDULES
 from .commands._sets import DATASETS, images_name
@@ -137,6 +137,7 @@ def _parser() -> Parser:
     new_layer.add_parser(commands)
     bench_layer.add_parser(commands)
     check_layer.add_parser(commands)
+    lab.add_parser(commands)
     return parser
 
 

@@ -7,25 +7,26 @@ names of deepfs only: read it as an example. `names` lists them.
 The experiments are those of K. Saito's *Deep Learning from Scratch* and of the course CS231n.
 """
 
-from __future__ import annotations
+import importlib
+import typing
 
-from typing import Any
-
-from ._experiment import Result
+from ._experiment import Movie, Result, experiment
 from ._list import GROUPS, find, groups, names
+from .gallery import gallery
 
-__all__ = ["GROUPS", "Result", "find", "groups", "names"]
+__all__ = ["GROUPS", "Movie", "Result", "experiment", "find", "gallery", "groups", "names"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> typing.Any:
+    """Return an experiment, or the package of a group, which is imported when it is first used."""
     if name.startswith("_"):
         raise AttributeError(name)
+    if name in GROUPS:
+        return importlib.import_module(f"{__name__}.{name}")
     try:
-        value = find(name)
+        return find(name)
     except ValueError as error:
         raise AttributeError(str(error)) from None
-    globals()[name] = value
-    return value
 
 
 def __dir__() -> list[str]:

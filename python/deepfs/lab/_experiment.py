@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import io
+import textwrap
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, cast
 
+import numpy as np
+
+from .._html import preformatted
 from .._public import public_names as _public_names
 
 LANGUAGES = ("en", "zh")
+DPI, MOVIE_DPI, NOTEBOOK_DPI = 110, 60, 90  # pixels per inch
+COLUMNS = 88  # of English text, where terminals would break words
+HOLDS = {
+    "en": ("The finding does not hold with these settings.", "The finding holds."),
+    "zh": ("在这些设置下，结论不成立。", "结论成立。"),
+}
 
 
 @dataclass(frozen=True)
@@ -45,6 +56,8 @@ class Result:
         Of the experiment; `experiment` fills it in.
     data : dict
         Arrays behind the picture, for a look of one's own.
+    title : dict of str to str
+        Of the experiment, in English and Chinese; `experiment` fills it in.
     """
 
     numbers: Mapping[str, Any]
@@ -55,86 +68,140 @@ class Result:
     movie: Movie | None = field(default=None, repr=False)
     name: str = ""
     data: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    title: Mapping[str, str] = field(default_factory=dict)
 
     def text(self, lang: str = "en") -> str:
-        """Return what to see and the numbers, as lines."""
+        """Return title, what to see, the numbers and whether the finding holds, as lines."""
+        see = self.see[lang] if lang == "zh" else textwrap.fill(self.see[lang], COLUMNS)
         wide = max((len(key) for key in self.numbers), default=0)
-        lines = [f"  {key:{wide}}  {_number(value)}" for key, value in self.numbers.items()]
-        return "\n".join([self.see[lang], "", *lines])
+        lines = [f"  {key:{wide}}  {value}" for key, value in self.rows()]
+        return "\n".join(
+            [self.title.get(lang, self.name), "", see, "", *lines, "", self.verdict(lang)]
+        )
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Return the names of the numbers, and the numbers in digits."""
+        return [(key, in_digits(value)) for key, value in self.numbers.items()]
+
+    def verdict(self, lang: str = "en") -> str:
+        """Return in words whether the finding holds."""
+        return HOLDS[lang][bool(self.found)]
 
     def __str__(self) -> str:
         return self.text()
 
     def plot(self) -> Any:
-        """Draw the picture; return it, a Figure of Matplotlib."""
-        from ..plots._figure import need_matplotlib, new_figure
+        """Draw the picture; return it, a Figure of Matplotlib.
+
+        Where pyplot is in use it is one of pyplot's, so that ``plt.show()`` shows it.
+        """
+        from ..plots._figure import new_figure
 
         need_matplotlib(f"lab.{self.name}")
         figure = new_figure(*self.size)
         self.draw(figure)
         return figure
 
+    def _figure(self) -> Any:
+        """Return an empty figure that pyplot does not know, and so neither shows nor keeps."""
+        from matplotlib.figure import Figure
+
+        return Figure(figsize=self.size, layout="constrained")
+
     def save(self, folder: str | Path = ".") -> list[Path]:
         """Write ``NAME.png``, and ``NAME.gif`` where something moves; return the paths."""
-        figure = self.plot()
+        need_matplotlib(f"lab.{self.name}")
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         paths = [folder / f"{self.name.replace('_', '-')}.png"]
-        figure.savefig(paths[0], dpi=110)
+        paths[0].write_bytes(self._png(DPI))
         if self.movie is not None:
             paths.append(paths[0].with_suffix(".gif"))
             self._write_movie(paths[1])
         return paths
 
+    def _png(self, dpi: int) -> bytes:
+        """Return the picture as a PNG file."""
+        figure, file = self._figure(), io.BytesIO()
+        self.draw(figure)
+        figure.savefig(file, format="png", dpi=dpi)
+        return file.getvalue()
+
     def _write_movie(self, path: Path) -> None:
         """Write the animation, as pictures of one size."""
         from matplotlib.animation import FuncAnimation, PillowWriter
-        from matplotlib.figure import Figure
 
         movie = self.movie
         assert movie is not None
-        figure = Figure(figsize=self.size, layout="constrained")
+        figure = self._figure()
 
         def show(k: int) -> None:
             figure.clear()
             movie.draw(figure, k)
 
         moving = FuncAnimation(figure, show, frames=movie.frames, init_func=lambda: None)
-        moving.save(str(path), writer=PillowWriter(fps=movie.per_second), dpi=60)
+        moving.save(str(path), writer=PillowWriter(fps=movie.per_second), dpi=MOVIE_DPI)
 
-    def _repr_png_(self) -> bytes:
-        """Show the picture in a notebook."""
-        file = io.BytesIO()
-        self.plot().savefig(file, format="png", dpi=90)
-        return file.getvalue()
+    def _repr_html_(self) -> str:
+        """Show text and picture in a notebook; without Matplotlib, the line to type for it."""
+        text = preformatted(self.text())
+        try:
+            need_matplotlib(f"lab.{self.name}")
+        except ImportError as error:
+            return text + preformatted(str(error))
+        data = base64.b64encode(self._png(NOTEBOOK_DPI)).decode()
+        return f'{text}<img src="data:image/png;base64,{data}" style="max-width: 100%">'
 
 
-def _number(value: Any) -> str:
-    """Return a number as four digits, another value as it is."""
+def in_digits(value: Any) -> str:
+    """Return a number as four digits, thousands apart; another value as it is."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
     return str(value)
 
 
-Experiment = Callable[..., Result]
+def need_matplotlib(who: str) -> None:
+    """Raise ImportError with the line to type if Matplotlib is not there."""
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError:
+        raise ImportError(
+            f"{who} needs Matplotlib, which is not installed: pip install 'deepfs[plot]'"
+        ) from None
 
 
-def experiment(*, en: str, zh: str) -> Callable[[Experiment], Experiment]:
+class Experiment(Protocol):
+    """A function of the lab: all its settings have defaults."""
+
+    __name__: str
+    title: Mapping[str, str]
+
+    def __call__(self, *args: Any, **settings: Any) -> Result: ...
+
+
+def experiment(*, en: str, zh: str) -> Callable[[Callable[..., Result]], Experiment]:
     """Make a function an experiment of the lab, with its title in English and Chinese.
 
     The function takes keywords: ``seed``, ``quick`` (a form under 3 seconds with the same finding),
     and ``full`` where it can run on all of MNIST; others as it likes, all with defaults.
     """
+    title = {"en": en, "zh": zh}
 
-    def mark(function: Experiment) -> Experiment:
+    def mark(function: Callable[..., Result]) -> Experiment:
         @functools.wraps(function)
         def run(*args: Any, **settings: Any) -> Result:
             result = function(*args, **settings)
-            object.__setattr__(result, "name", function.__name__)
-            return result
+            found = bool(result.found)  # NumPy's too
+            return replace(result, found=found, name=function.__name__, title=title)
 
-        run.title = {"en": en, "zh": zh}  # type: ignore[attr-defined]
-        return run
+        run.title = title  # type: ignore[attr-defined]
+        return cast(Experiment, run)
 
     return mark
 

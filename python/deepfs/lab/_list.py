@@ -16,7 +16,7 @@ GROUPS = {  # folder: title in English and Chinese, in the order of the book
     "initial_values": ("Initial values", "初始值"),
     "normalisation": ("Normalisation", "归一化"),
     "regularisation": ("Regularisation", "正则化"),
-    "activations": ("Activations in training", "训练中的激活值"),
+    "activations": ("Activations in training", "训练中的激活函数"),
     "preparation": ("Preparation of data", "数据预处理"),
     "convolution": ("Convolution", "卷积"),
     "search": ("Choice of hyper-parameters", "超参数的选择"),
@@ -37,14 +37,23 @@ def names() -> list[str]:
     return [name for members in groups().values() for name in members]
 
 
+def group_of(name: str) -> str:
+    """Return the group of an experiment, by its name in Python."""
+    return next(group for group, members in groups().items() if name in members)
+
+
 def find(name: str) -> Experiment:
     """Return an experiment by its name, with hyphens or underscores.
 
     Raises
     ------
+    TypeError
+        If the name is none.
     ValueError
         If there is none of this name; the message has the nearest ones.
     """
+    if not isinstance(name, str):
+        raise TypeError(f"find takes the name of an experiment, got {name!r}")
     wanted = name.strip().lower().replace("-", "_")
     for group, members in groups().items():
         if wanted in members:
