@@ -115,6 +115,7 @@ def experiments(page):
     found += re.findall(r"pictures/lab/([\w-]+)\.png", text)
     found += re.findall(r"\blab\.([a-z]\w+)\(", text)
     found += re.findall(r"`([a-z]\w*(?:-\w+)+)`", text)  # nothing else has hyphens in its name
+    found += [name for name in re.findall(r"`([a-z]+)`", text) if name in dfs.lab.names()]
     return {name.replace("-", "_") for name in found}
 
 

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 if not (ROOT / "tools" / "site").is_dir():
     pytest.skip("the tools of the site are not here", allow_module_level=True)
-TRANSLATED = [*sorted((DOCS / "zh").glob("*.md"))] + [
+TRANSLATED = [*sorted((DOCS / "zh").rglob("*.md"))] + [
     page for page in [ROOT / "README.zh.md"] if page.exists()
 ]
 
@@ -86,7 +86,8 @@ def blocks(page):
 
 @pytest.mark.parametrize("page", TRANSLATED, ids=str)
 def test_translations_have_the_same_code(page):
-    original = DOCS / page.name if page.parent.name == "zh" else ROOT / "README.md"
+    chinese = page.is_relative_to(DOCS / "zh")
+    original = DOCS / page.relative_to(DOCS / "zh") if chinese else ROOT / "README.md"
     assert blocks(page) == blocks(original)
 
 
