@@ -80,6 +80,19 @@ def test_each_line_beside_keras_runs(tmp_path, monkeypatch):
     assert 0 <= names["model"].evaluate(names["xt"], names["yt"])["accuracy"] <= 1
 
 
+def test_each_line_beside_pytorch_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(blocks(DOCS / "from_pytorch.md")[0].strip("`").removeprefix("python"), names)
+    rows = [*rows_of("from_pytorch.md", "| PyTorch | deepfs |")]
+    assert len(rows) > 25
+    for row in rows:
+        code = re.fullmatch(r"\| `.*` \| `(.*)` \|", row).group(1)
+        exec(compile(code, row, "exec"), names)
+    assert names["z"].shape == (16, 10)
+    assert names["model"].evaluate(names["x"], names["y"])["loss"] > 0
+
+
 def blocks(page):
     return re.findall(r"^```\w*\n.*?^```$", page.read_text(), re.DOTALL | re.MULTILINE)
 
