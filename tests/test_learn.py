@@ -51,7 +51,9 @@ def defines(source, name):
 
 
 def test_there_is_a_page_for_each_chapter_in_both_languages():
-    english, chinese = ({page.name for page in PAGES if page.parent == home} for home in (ENGLISH, CHINESE))
+    english, chinese = (
+        {page.name for page in PAGES if page.parent == home} for home in (ENGLISH, CHINESE)
+    )
     assert english == chinese
     chapters = {page.stem for page in NOTEBOOKS}
     assert english == {"index.md"} | {f"{chapter}.md" for chapter in chapters}
@@ -147,7 +149,9 @@ def test_the_translation_says_the_same(page):
         [place_of(one, link) for _, link in re.findall(r"(!?\[[^\]]*\])\(([^)\s]+)\)", prose(one))]
         for one in (page, other)
     ]
-    english, chinese = ([str(p).replace("/docs/zh/learn/", "/docs/learn/") for p in ps] for ps in places)
+    english, chinese = (
+        [str(p).replace("/docs/zh/learn/", "/docs/learn/") for p in ps] for ps in places
+    )
     assert sorted(english) == sorted(chinese)
     heads = [re.findall(r"^(#+) ", prose(one), re.MULTILINE) for one in (page, other)]
     assert heads[0] == heads[1]
