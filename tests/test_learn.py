@@ -3,6 +3,7 @@
 Files are looked for as installed, so that these tests say the same beside a wheel.
 """
 
+import importlib
 import json
 import re
 from pathlib import Path
@@ -92,6 +93,24 @@ def test_names_of_deepfs_exist():
             if value is None:
                 wrong.append(f"{name_of(page)}: {name}")
     assert not wrong, "\n".join(wrong)
+
+
+OF_CHAPTERS = {"init_network", "predict", "weight_init_std", "weight_decay_lambda"}  # of scripts
+
+
+def test_names_of_the_book_exist():
+    book = importlib.import_module("deepfs.book")
+    wrong, found = [], 0
+    for page in PAGES:
+        for table in re.findall(
+            r"^\| (?:the book|书) \|.*\n((?:\|.*\n)*)", text_of(page), re.MULTILINE
+        ):
+            cells = [row.split("|")[1] for row in table.splitlines()[1:]]
+            names = {name for cell in cells for name in re.findall(r"`(\w+)`", cell)} - OF_CHAPTERS
+            found += len(names)
+            wrong += [f"{name_of(page)}: {name}" for name in names if not hasattr(book, name)]
+    assert not wrong, "deepfs.book has no\n" + "\n".join(wrong)
+    assert found > 60
 
 
 def anchors(page):

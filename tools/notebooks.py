@@ -57,6 +57,9 @@ def tidy(notebook: Any) -> None:
         "language_info": {"name": "python"},
     }
     for cell in notebook.cells:
+        if printed := [o for o in cell.get("outputs", []) if o.output_type == "stream"]:
+            printed[0]["text"] = "".join(part["text"] for part in printed)  # it came in pieces
+            cell["outputs"] = [o for o in cell["outputs"] if o not in printed[1:]]
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             for kind in ("text/html", "image/png"):
