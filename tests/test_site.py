@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 if not (ROOT / "tools" / "site").is_dir():
     pytest.skip("the tools of the site are not here", allow_module_level=True)
-TRANSLATED = [*sorted((DOCS / "zh").glob("*.md"))] + [
+TRANSLATED = [*sorted((DOCS / "zh").rglob("*.md"))] + [
     page for page in [ROOT / "README.zh.md"] if page.exists()
 ]
 
@@ -80,13 +80,27 @@ def test_each_line_beside_keras_runs(tmp_path, monkeypatch):
     assert 0 <= names["model"].evaluate(names["xt"], names["yt"])["accuracy"] <= 1
 
 
+def test_each_line_beside_pytorch_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(blocks(DOCS / "from_pytorch.md")[0].strip("`").removeprefix("python"), names)
+    rows = [*rows_of("from_pytorch.md", "| PyTorch | deepfs |")]
+    assert len(rows) > 25
+    for row in rows:
+        code = re.fullmatch(r"\| `.*` \| `(.*)` \|", row).group(1)
+        exec(compile(code, row, "exec"), names)
+    assert names["z"].shape == (16, 10)
+    assert names["model"].evaluate(names["x"], names["y"])["loss"] > 0
+
+
 def blocks(page):
     return re.findall(r"^```\w*\n.*?^```$", page.read_text(), re.DOTALL | re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", TRANSLATED, ids=str)
 def test_translations_have_the_same_code(page):
-    original = DOCS / page.name if page.parent.name == "zh" else ROOT / "README.md"
+    chinese = page.is_relative_to(DOCS / "zh")
+    original = DOCS / page.relative_to(DOCS / "zh") if chinese else ROOT / "README.md"
     assert blocks(page) == blocks(original)
 
 
