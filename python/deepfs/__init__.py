@@ -24,6 +24,7 @@ from ._version import __version__ as __version__
 if TYPE_CHECKING:
     from . import (
         augment,
+        book,
         build,
         callbacks,
         config,
@@ -61,6 +62,7 @@ __all__ = [
     "History",
     "Model",
     "augment",
+    "book",
     "build",
     "callbacks",
     "col2im",
