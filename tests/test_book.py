@@ -265,7 +265,10 @@ def test_small_functions():
     np.testing.assert_allclose(book.softmax(np.zeros((2, 2, 4))), np.full((2, 2, 4), 0.25))
     assert book.sum_squared_error(np.array([1.0, 2]), np.array([0.0, 4])) == 2.5
     assert book.conv_output_size(28, 5, stride=2, pad=1) == 13.5
-    np.testing.assert_allclose(book.smooth_curve(np.full(30, 2.0)), np.full(30, 2.0))
+    x = np.arange(12.0) ** 2
+    weights = np.kaiser(11, 2) / np.kaiser(11, 2).sum()
+    mirrored = [*x[5:0:-1], *x, *x[:-6:-1]]  # without the first point, with the last
+    np.testing.assert_allclose(book.smooth_curve(x), np.convolve(mirrored, weights, "valid"))
 
 
 def test_numerical_gradients():
