@@ -25,10 +25,11 @@ from deepfs.commands.book import book
 
 MODULES = {"two_layer_net", "layer_naive", "simple_convnet", "deep_convnet", "awesome_net"}
 LONG = {"train_convnet", "train_deepnet"}
-LINES = {"optimizer_compare_mnist": 4, "weight_init_compare": 3, "gradient_check": 4,
+LINES = {"optimizer_compare_mnist": 4, "weight_init_compare": 3, "gradient_check": 6,
          "batch_norm_gradient_check": 10, "half_float_network": 4, "gradient_simplenet": 2,
          "buy_apple": 4, "buy_apple_orange": 6}  # fmt: skip
 FOUND = {
+    "overfit_dropout": r"^=== epoch:301",
     "batch_norm_test": r"^epoch:19 \| (.*)$",
     "hyperparameter_optimization": r"^Best-[1-5]\((.*)\)",
     "misclassified_mnist": r"^test accuracy:.*",
