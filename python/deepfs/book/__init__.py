@@ -1,4 +1,4 @@
-"""The names of K. Saitoh's *Deep Learning from Scratch* (O'Reilly Japan, 2016), on deepfs's kernels.
+"""The names of K. Saitoh's *Deep Learning from Scratch* (O'Reilly, 2016), on deepfs's kernels.
 
 ``from deepfs.book import Convolution, Adam, load_mnist`` gives the book's classes and functions,
 with its signatures and numbers; ``deepfs.book.common.layers`` and so on are its modules, and
