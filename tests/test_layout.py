@@ -58,6 +58,7 @@ ORDER = """
     model
     _load _command cross_validation sklearn
     __init__
+    book
     lab
     commands
     cli

@@ -24,6 +24,7 @@ from ._version import __version__ as __version__
 if TYPE_CHECKING:
     from . import (
         augment,
+        book,
         build,
         callbacks,
         config,
@@ -63,6 +64,7 @@ __all__ = [
     "History",
     "Model",
     "augment",
+    "book",
     "build",
     "callbacks",
     "col2im",

@@ -1,0 +1,1 @@
+"""The book's ``common/``: functions, gradients, layers, optimizers, networks, a trainer."""
