@@ -14,47 +14,94 @@ array([[1., 1.]])
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 from .._names import hint
+from ._settings import get_dtype, set_dtype
+from .ch05.layer_naive import AddLayer, MulLayer
+from .ch05.two_layer_net import TwoLayerNet
+from .ch07.simple_convnet import SimpleConvNet
+from .ch08.deep_convnet import DeepConvNet
+from .common._networks import load_pickle
+from .common.functions import (
+    cross_entropy_error,
+    identity_function,
+    relu,
+    relu_grad,
+    sigmoid,
+    sigmoid_grad,
+    softmax,
+    softmax_loss,
+    step_function,
+    sum_squared_error,
+)
+from .common.gradient import numerical_gradient, numerical_gradient_2d
+from .common.layers import (
+    Affine,
+    BatchNormalization,
+    Convolution,
+    Dropout,
+    Pooling,
+    Relu,
+    Sigmoid,
+    SoftmaxWithLoss,
+)
+from .common.multi_layer_net import MultiLayerNet
+from .common.multi_layer_net_extend import MultiLayerNetExtend
+from .common.optimizer import SGD, AdaGrad, Adam, Momentum, Nesterov, RMSprop
+from .common.trainer import Trainer
+from .common.util import col2im, conv_output_size, im2col, shuffle_dataset, smooth_curve
+from .dataset.mnist import load_mnist
 
-_MODULES = {
-    "_settings": ("get_dtype", "set_dtype"),
-    "ch05.layer_naive": ("AddLayer", "MulLayer"),
-    "ch05.two_layer_net": ("TwoLayerNet",),
-    "ch07.simple_convnet": ("SimpleConvNet",),
-    "ch08.deep_convnet": ("DeepConvNet",),
-    "common._networks": ("load_pickle",),
-    "common.functions": (
-        "cross_entropy_error", "identity_function", "relu", "relu_grad", "sigmoid", "sigmoid_grad",
-        "softmax", "softmax_loss", "step_function", "sum_squared_error",
-    ),
-    "common.gradient": ("numerical_gradient", "numerical_gradient_2d"),
-    "common.layers": (
-        "Affine", "BatchNormalization", "Convolution", "Dropout", "Pooling", "Relu", "Sigmoid",
-        "SoftmaxWithLoss",
-    ),
-    "common.multi_layer_net": ("MultiLayerNet",),
-    "common.multi_layer_net_extend": ("MultiLayerNetExtend",),
-    "common.optimizer": ("AdaGrad", "Adam", "Momentum", "Nesterov", "RMSprop", "SGD"),
-    "common.trainer": ("Trainer",),
-    "common.util": ("col2im", "conv_output_size", "im2col", "shuffle_dataset", "smooth_curve"),
-    "dataset.mnist": ("load_mnist",),
-}  # fmt: skip
-_HOME = {name: module for module, names in _MODULES.items() for name in names}
-__all__ = sorted(_HOME)
+__all__ = [
+    "SGD",
+    "AdaGrad",
+    "Adam",
+    "AddLayer",
+    "Affine",
+    "BatchNormalization",
+    "Convolution",
+    "DeepConvNet",
+    "Dropout",
+    "Momentum",
+    "MulLayer",
+    "MultiLayerNet",
+    "MultiLayerNetExtend",
+    "Nesterov",
+    "Pooling",
+    "RMSprop",
+    "Relu",
+    "Sigmoid",
+    "SimpleConvNet",
+    "SoftmaxWithLoss",
+    "Trainer",
+    "TwoLayerNet",
+    "col2im",
+    "conv_output_size",
+    "cross_entropy_error",
+    "get_dtype",
+    "identity_function",
+    "im2col",
+    "load_mnist",
+    "load_pickle",
+    "numerical_gradient",
+    "numerical_gradient_2d",
+    "relu",
+    "relu_grad",
+    "set_dtype",
+    "shuffle_dataset",
+    "sigmoid",
+    "sigmoid_grad",
+    "smooth_curve",
+    "softmax",
+    "softmax_loss",
+    "step_function",
+    "sum_squared_error",
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        value = getattr(importlib.import_module(f"deepfs.book.{_HOME[name]}"), name)
-    elif name in ("common", "dataset", "ch04", "ch05", "ch07", "ch08"):
-        value = importlib.import_module(f"deepfs.book.{name}")
-    else:
-        raise AttributeError(f"deepfs.book has no name {name!r}{hint(name, _HOME)}")
-    globals()[name] = value
-    return value
+    raise AttributeError(f"deepfs.book has no name {name!r}{hint(name, __all__)}")
 
 
 def __dir__() -> list[str]:
