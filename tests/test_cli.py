@@ -113,6 +113,7 @@ def test_info(capsys):
     assert rows["deepfs"] == dfs.__version__
     assert rows["safetensors"] == safetensors.__version__
     assert rows["instruction set"].startswith(cnn_core.level)
+    assert rows["C interface"].startswith(f"version {cnn_core.API_VERSION}, ")
     openmp = f"on, {dfs.get_num_threads()} of " if has_openmp() else "OFF: "
     assert rows["OpenMP"].startswith(openmp)
     assert rows["extra 'images'"] == "yes"

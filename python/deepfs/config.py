@@ -109,6 +109,7 @@ def show_config() -> None:
         "Python": f"{platform.python_version()} ({platform.platform()})",
         **{name: _version(name) for name in ("numpy", "tqdm", "safetensors", "pooch")},
         "instruction set": f"{cnn_core.level} (DEEPFS_ISA chooses a lower one)",
+        "C interface": f"version {cnn_core.API_VERSION}, for kernels of other packages",
         "OpenMP": openmp,
     }
     for extra, module in EXTRAS.items():
