@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 import deepfs as dfs
+from lab_results import quick
 
 
 def test_clouds():
-    result = dfs.lab.clouds(quick=True)
+    result = quick("clouds")
     clouds = result.data["clouds"]
     assert list(clouds)[:4] == ["raw", "centred", "normalised", "decorrelated (PCA)"]
     covariance = {name: np.cov(y.T, bias=True) for name, y in clouds.items()}
@@ -30,7 +31,7 @@ def test_clouds():
 
 def test_every_picture_of_the_clouds_can_be_drawn():
     figure = pytest.importorskip("matplotlib.figure").Figure
-    movie = dfs.lab.clouds(quick=True).movie
+    movie = quick("clouds").movie
     titles = []
     for k in range(0, movie.frames, 6):
         picture = figure()
@@ -42,7 +43,7 @@ def test_every_picture_of_the_clouds_can_be_drawn():
 
 
 def test_standardised_data_are_less_sensitive():
-    result = dfs.lab.sensitivity(quick=True)
+    result = quick("sensitivity")
     scores = [z @ w + b for z, w, b in result.data["forms"].values()]
     np.testing.assert_allclose(*scores, atol=1e-6)  # one classifier
     accuracy, loss = result.data["accuracy"], result.data["loss"]
@@ -60,7 +61,7 @@ def test_data_around_the_origin_show_no_difference():
 
 
 def test_test_data_take_the_statistics_of_the_training_data():
-    result = dfs.lab.train_only_statistics(quick=True)
+    result = quick("train_only_statistics")
     numbers, by_batch = result.numbers, result.data["accuracy"]
     right = numbers["accuracy, statistics of the training images"]
     assert right > 0.75

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 import deepfs as dfs
+from lab_results import quick
 
 
 def test_overfitting_gaps_narrow():
-    result = dfs.lab.overfitting(quick=True)
+    result = quick("overfitting")
     last = {way: result.data[way][-1] for way in ("plain", "weight decay", "dropout", "both")}
     accuracy, loss, test_accuracy, test_loss = last["plain"]
     assert accuracy > 0.99 > 0.9 > test_accuracy  # 300 images learned by heart
@@ -25,7 +26,7 @@ def test_overfitting_does_not_find_what_is_not_there():
 
 
 def test_masks_average_to_the_scaled_network():
-    result = dfs.lab.dropout_ensemble(quick=True)
+    result = quick("dropout_ensemble")
     one, many, scaled, off_one, off_many, sure_many, sure_scaled = result.numbers.values()
     assert one + 0.02 < many
     assert abs(many - scaled) <= 0.02
@@ -40,7 +41,7 @@ def test_masks_average_to_the_scaled_network():
 
 
 def test_dropout_commutes_with_relu_only():
-    result = dfs.lab.dropout_placement(quick=True)
+    result = quick("dropout_placement")
     numbers, x = result.numbers, result.data["x"]
     assert numbers["ReLU: largest difference, before and after"] == 0
     assert (result.data["ReLU"]["before"] == result.data["ReLU"]["after"]).all()
@@ -62,7 +63,7 @@ def test_dropout_at_another_rate():
 
 
 def test_dropout_in_front_is_the_better_place():
-    result = dfs.lab.dropout_depth(quick=True)
+    result = quick("dropout_depth")
     assert result.data["rates"]["layer 1"] == [0.5, 0, 0, 0]
     assert result.data["rates"]["falling"] == result.data["rates"]["rising"][::-1]
     loss = {place: row[3] for place, row in result.data["rows"].items()}
@@ -73,7 +74,7 @@ def test_dropout_in_front_is_the_better_place():
 
 
 def test_a_hundred_units_with_dropout_beat_eighty():
-    result = dfs.lab.dropout_width(quick=True)
+    result = quick("dropout_width")
     assert list(result.data["rows"]) == ["100 units, p = 0.2", "80 units", "100 units"]
     dropped, small, whole = (row[3] for row in result.data["rows"].values())
     assert dropped < 0.95 * small
@@ -83,7 +84,7 @@ def test_a_hundred_units_with_dropout_beat_eighty():
 
 
 def test_l1_sets_weights_to_zero():
-    result = dfs.lab.l1_zeros(quick=True)
+    result = quick("l1_zeros")
     zeros, accuracy = result.data["zeros"], result.data["accuracy"]
     assert zeros[0] == 0
     assert (np.diff(zeros) > 0).all()
@@ -99,7 +100,7 @@ def test_l1_sets_weights_to_zero():
 
 
 def test_norms_follow_the_lambdas():
-    result = dfs.lab.layer_lambdas(quick=True)
+    result = quick("layer_lambdas")
     lambdas, norms, loss = (result.data[key] for key in ("lambdas", "norms", "loss"))
     for way in ("the same", "first x 4", "last x 4"):
         assert np.prod(lambdas[way]) == pytest.approx(0.02**3)
@@ -114,7 +115,7 @@ def test_norms_follow_the_lambdas():
 
 
 def test_corners_of_the_l1_ball():
-    result = dfs.lab.norm_balls(quick=True)
+    result = quick("norm_balls")
     assert [result.numbers[f"norm of (3, -4), p = {p}"] for p in ("1", "2", "inf")] == [7, 5, 4]
     minima, centres, path = result.data["minima"], result.data["centres"], result.data["paths"]
     a = np.array([[1.0, 0.4], [0.4, 0.7]])

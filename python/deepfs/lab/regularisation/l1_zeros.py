@@ -57,7 +57,11 @@ def l1_zeros(
         for marker, (name, (x, y, _)) in zip("sx", others.items(), strict=True):
             ax.plot(100 * x, 100 * y, marker, ms=9, mfc="none", label=name)
         ax.set(xlabel="weights that are exactly 0, %", ylabel="accuracy on test images, %")
-        ax.set(title="The price of zeros, by rate", xlim=(-5, 108), ylim=(None, 100))
+        ax.set(
+            title="The price of zeros, by rate",
+            xlim=(-5, 108),
+            ylim=(None, 100 * max(accuracy) + 2),
+        )
         ax.legend(loc="lower left")
         right.suptitle("First layer: pixels whose weights are not 0")
         kept = [0, len(rates) // 3, max(0, len(rates) - 2)]

@@ -61,11 +61,12 @@ def layer_lambdas(
         left.set(ylabel="norm of the weights", title="Norms of the three layers")
         for k, name in enumerate(("training images", "test images")):
             right.bar(at + 0.4 * (k - 0.5), [each[k] for each in loss.values()], 0.4, label=name)
-        right.set(ylabel="loss", title="Loss")
+        highest = 1.25 * max(each[1] for each in loss.values())
+        right.set(ylabel="loss", title="Loss", ylim=(0, highest))
         for ax in (left, right):
             ax.set_xticks(at, [way.replace(" ", "\n", 1) for way in ways])
             ax.set_xlabel("which layers have a lambda")
-            ax.legend()
+            ax.legend(loc="upper left")
 
     numbers: dict[str, Any] = {
         f"{way}: norms of layers 1, 2, 3": ", ".join(f"{norm:.2f}" for norm in each)
