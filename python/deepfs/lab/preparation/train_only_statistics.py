@@ -82,7 +82,7 @@ def train_only_statistics(*, seed: int = 0, quick: bool = False, full: bool = Fa
             "here, but then the test is no longer one on data that were never seen.",
             "zh": f"用训练图像的统计量，测试图像有 {right:.1%} 分类正确。"
             "单张图像用自己的统计量标准化后全为 0："
-            f"{wrong[0]:.0%}，等于瞎猜。同一类的图像会失去该类的特征：{classes:.0%}。"
+            f"{wrong[0]:.0%}，等于随机猜测。同一类的图像会失去该类的特征：{classes:.0%}。"
             "又大又混合的批次的统计量几乎正确，所以这个错误不易察觉，直到图像单独到来。"
             "用训练加测试图像一起求统计量，这里差别很小，但这样测试用的就不再是从未见过的数据。",
         },
