@@ -88,7 +88,7 @@ def dropout_width(
             f"因为神经元不能只依赖某一个别的神经元，而推理时 {units} 个全部参与。不加 Dropout 的 "
             f"{units} 个神经元只比 {fewer} 个略好，可见起作用的不是个数。",
         },
-        found=bool(dropped[3] < 0.95 * small[3] and dropped[3] < 0.95 * whole[3])
+        found=bool(dropped[3] < 0.95 * small[3] and dropped[3] < 0.98 * whole[3])
         and abs(alive - units * (1 - p)) < 1,
         draw=draw,
         size=(11.0, 4.5),
