@@ -1,3 +1,3 @@
 """Centring, scaling, decorrelating, whitening."""
 
-EXPERIMENTS: tuple[str, ...] = ()
+EXPERIMENTS: tuple[str, ...] = ("clouds", "sensitivity", "train_only_statistics")
