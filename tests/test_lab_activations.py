@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-import deepfs as dfs
+from lab_results import quick
 
 
 def test_positive_inputs_make_the_weights_zig_zag():
-    result = dfs.lab.zigzag_inputs(quick=True)
+    result = quick("zigzag_inputs")
     zigzag = np.diff(result.data["paths"]["all positive"], axis=0)
     centred = np.diff(result.data["paths"]["centred"], axis=0)
     assert (zigzag.prod(axis=1) > 0).all()  # up and right, or down and left
@@ -24,7 +24,7 @@ def test_positive_inputs_make_the_weights_zig_zag():
 
 
 def test_large_weights_saturate_sigmoids():
-    result = dfs.lab.saturation(quick=True)
+    result = quick("saturation")
     numbers, update = result.numbers, result.data["update"]
     assert result.data["scales"] == [1, 10, 100]
     assert result.data["share"][0] == 0
@@ -39,7 +39,7 @@ def test_large_weights_saturate_sigmoids():
 
 
 def test_dead_relus_stay_dead_and_leaky_ones_come_back():
-    result = dfs.lab.dead_relu(quick=True)
+    result = quick("dead_relu")
     large, small, leaky = result.data["off"].values()
     assert not large[0].any()
     assert large[1:].all(axis=0).sum() >= 8  # dead after one step, for ever

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-import deepfs as dfs
+from lab_results import quick
 
 
 def test_neurons_with_equal_weights_stay_equal():
-    result = dfs.lab.equal_weights(quick=True)
+    result = quick("equal_weights")
     weights, numbers = result.data["weights"], result.numbers
     for start in ("all zero", "all equal"):
         assert (weights[start] == weights[start][:, :1]).all()
@@ -19,7 +19,7 @@ def test_neurons_with_equal_weights_stay_equal():
 
 
 def test_histograms_follow_the_scale_of_the_weights():
-    result = dfs.lab.activation_histograms(quick=True)
+    result = quick("activation_histograms")
     std, outputs = result.data["std"], result.data["outputs"]
     assert len(std) == 12
     assert all(len(layers) == 5 and layers[0].shape == (300, 100) for layers in outputs.values())
@@ -42,7 +42,7 @@ def test_histograms_follow_the_scale_of_the_weights():
 
 
 def test_weights_of_std_0_01_do_not_learn():
-    result = dfs.lab.weight_scales(quick=True)
+    result = quick("weight_scales")
     losses = {name: np.array(curve) for name, curve in result.data["losses"].items()}
     assert losses["std 0.01"][-50:].mean() == pytest.approx(np.log(10), abs=0.02)
     assert losses["Xavier"][-50:].mean() < 1.2
@@ -51,7 +51,7 @@ def test_weights_of_std_0_01_do_not_learn():
 
 
 def test_gradients_vanish_by_sigmoids_and_small_weights():
-    result = dfs.lab.vanishing_gradients(quick=True)
+    result = quick("vanishing_gradients")
     by_layer, front = result.data["by_layer"], result.data["front"]
     assert all(len(found) == 10 for found in by_layer.values())
 

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 import deepfs as dfs
+from lab_results import quick
 
 
 def test_batch_norm_learns_from_most_of_16_scales():
-    result = dfs.lab.batch_norm_scales(quick=True)
+    result = quick("batch_norm_scales")
     stds, last = result.data["stds"], result.data["last"]
     assert stds == pytest.approx(10.0 ** np.linspace(0, -4, 16))
     assert (last["with batch norm"] > 0.4).sum() >= 10
@@ -18,7 +19,7 @@ def test_batch_norm_learns_from_most_of_16_scales():
 
 
 def test_batch_norm_takes_a_ten_times_larger_rate():
-    result = dfs.lab.batch_norm_rates(quick=True)
+    result = quick("batch_norm_rates")
     rates, last = result.data["rates"], result.data["last"]
     plain, normed = last["without"], last["with batch norm"]
     best = int(np.nanargmin(plain))
@@ -31,7 +32,7 @@ def test_batch_norm_takes_a_ten_times_larger_rate():
 
 
 def test_inputs_of_a_layer_move_without_batch_norm():
-    result = dfs.lab.covariate_shift(quick=True)
+    result = quick("covariate_shift")
     seen, accuracy = result.data["seen"], result.data["accuracy"]
     assert seen["without"].shape == (21, 300, 50)
     mean, spread = seen["without"].mean(axis=1), seen["without"].std(axis=1)
@@ -49,7 +50,7 @@ def test_inputs_of_a_layer_move_without_batch_norm():
 
 
 def test_layer_norm_does_not_need_a_large_batch():
-    result = dfs.lab.batch_or_layer_norm(quick=True)
+    result = quick("batch_or_layer_norm")
     sizes, accuracy, change = (result.data[key] for key in ("sizes", "accuracy", "change"))
     assert sizes == [2, 8, 64]
     assert accuracy["layer norm"][0] > accuracy["batch norm"][0] + 0.1
@@ -62,7 +63,7 @@ def test_layer_norm_does_not_need_a_large_batch():
 
 
 def test_batch_norm_works_before_and_after_the_activation():
-    result = dfs.lab.norm_before_or_after(quick=True)
+    result = quick("norm_before_or_after")
     last = {key: np.mean(curve[-15:]) for key, curve in result.data["losses"].items()}
     for place in ("before", "after"):
         assert last["ReLU", place] < 0.8 * last["ReLU", "without"]
@@ -80,7 +81,7 @@ def test_batch_norm_works_before_and_after_the_activation():
 
 
 def test_inference_uses_running_statistics_and_training_those_of_the_batch():
-    result = dfs.lab.train_and_eval_modes(quick=True)
+    result = quick("train_and_eval_modes")
     apart, accuracy = result.data["apart"], result.data["accuracy"]
     running, batches = result.data["running"], result.data["batches"]
     # running = 0.9 * 1 + 0.1 * batch after the first step
