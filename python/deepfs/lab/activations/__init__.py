@@ -1,3 +1,3 @@
 """What activations do to gradients while a network learns."""
 
-EXPERIMENTS: tuple[str, ...] = ()
+EXPERIMENTS: tuple[str, ...] = ("zigzag_inputs", "saturation", "dead_relu")
