@@ -4,7 +4,7 @@ Each experiment is a function that computes and returns a `Result`: its numbers,
 whether the finding holds, and ``.plot()``. It lies in a module of its own name, which uses public
 names of deepfs only: read it as an example. `names` lists them.
 
-The experiments are those of K. Saito's *Deep Learning from Scratch* and of the course CS231n.
+The experiments are those of K. Saitoh's *Deep Learning from Scratch* and of the course CS231n.
 """
 
 import importlib
