@@ -357,6 +357,22 @@ class WrongInFloat32(Right):
         return super()._slope(x, s) * (1.01 if x.dtype == np.float32 else 1)
 
 
+class XForDy(Layer):
+    """In float32, backward reads x where it must read dy."""
+
+    def _out_shape(self, in_shape):
+        return in_shape
+
+    def _forward(self, x, training):
+        self.check_shape(x)
+        x = np.ascontiguousarray(x)
+        return x * x, x
+
+    def _backward(self, dy, cache, need_dx):
+        dy = cache if dy.dtype == np.float32 else np.ascontiguousarray(dy)
+        return 2 * dy * cache if need_dx else None
+
+
 class OtherSamples(Right):
     """In inference, a sample depends on those beside it."""
 
@@ -437,7 +453,8 @@ KNOWN = [
     Fault(Race, (3, 7), r"several blocks of work: for x of shape .* d w differs .* a race"),
     Fault(Race, (64, 129), r"(numbers of threads|several blocks of work): .*d w differs .* a race"),
     Fault(LastEntry, SMALL, r"gradients: the gradient of x at \(3, 6\)"),
-    Fault(LastEntry, (2, 4099), r"gradients: the gradient of x at \(1, 4098\)"),
+    # of this shape the gradient of the last entry is 8e-6, where 1 % more is not seen
+    Fault(LastEntry, (2, 4099), r"several blocks of work: .* the gradient of x at \(2, 4098\)"),
     Fault(Rounded, SMALL, ""),  # 2e-8 is below any tolerance
     Fault(Rebinds, SMALL, r"memory of parameters: .* in the place of w.dstorage.* never learn"),
     Fault(Assigns, SMALL, "forward and backward: AttributeError: Parameter.dstorage cannot be exc"),
@@ -455,6 +472,7 @@ MORE = [
     Fault(OwnRandomNumbers, SMALL, "two equal runs: .* y at .*random numbers that do not come"),
     Fault(WrongShape, SMALL, r"forward and backward: forward gives y of shape \(4, 7\), and `_o"),
     Fault(WrongInFloat32, SMALL, "float32: float32: dx at"),
+    Fault(XForDy, SMALL, "float32: float32: dx at"),
     Fault(OtherSamples, SMALL, "batches .* y of a batch of one differs in inference"),
     Fault(SumPerThread, SMALL, "(numbers of threads|several blocks).*d w differs with .*order fol"),
     Fault(LastBlock, SMALL, r"several blocks of work: for x of shape .* gradient of x at \(585, 1"),

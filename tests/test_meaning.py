@@ -359,6 +359,7 @@ def test_outputs_are_checked_again_when_the_last_layer_is_exchanged(change):
         model.network.layers = [*model.network.layers, L.Softmax()]
     for use in (
         lambda: model.train_on_batch(x, y),
+        lambda: model.train_on_batch(x, y),  # refused, the exchange is not taken the second time
         lambda: model.fit(x, y, verbose=0),
         lambda: model.evaluate(x, y),
     ):

@@ -1,9 +1,10 @@
 """Checks that every layer, loss and optimizer must pass, also your own.
 
 Gradients are compared with central differences in float64, h = 6e-6 max(1, abs(x)), for every entry
-or a seeded sample of 100: they must agree to 1e-7 + 1e-6 max(abs(analytic), abs(numeric)), and not
-all be zero. Entries at kinks, such as equal numbers under a maximum, are recognised and counted:
-there a gradient must be right on both sides. What was compared is in the `Report`.
+or the ends and a seeded sample, 100 in all: they must agree to
+1e-7 + 1e-6 max(abs(analytic), abs(numeric)), and not all be zero. Entries at kinks, such as equal
+numbers under a maximum, are recognised and counted: there a gradient must be right on both sides.
+What was compared is in the `Report`.
 """
 
 from .._public import public_names as _public_names
