@@ -1,5 +1,6 @@
 """Fixtures of every test."""
 
+import gc
 import signal
 import sys
 
@@ -8,6 +9,18 @@ import pytest
 
 import deepfs as dfs
 from deepfs.testing import any_work_on
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Keep the thousands of tests, which live to the end, out of each collection of garbage."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture(autouse=True)
