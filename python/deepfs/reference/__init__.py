@@ -60,7 +60,7 @@ from .global_pool1d import (
 from .graph import graph, graph_backward
 from .group_norm import group_norm, group_norm_backward
 from .im2col import col2im, im2col
-from .initializers import orthogonal
+from .initializers import dirac, orthogonal, patch_whitening
 from .instance_norm import instance_norm, instance_norm_backward
 from .layer_norm import layer_norm, layer_norm_backward
 from .losses import (
@@ -175,6 +175,7 @@ __all__ = [
     "dense_backward",
     "depthwise_conv2d",
     "depthwise_conv2d_backward",
+    "dirac",
     "draws",
     "drop_connect",
     "drop_connect_backward",
@@ -242,6 +243,7 @@ __all__ = [
     "nesterov",
     "nesterov_two_points",
     "orthogonal",
+    "patch_whitening",
     "philox",
     "prelu",
     "prelu_backward",
