@@ -207,6 +207,11 @@ def lamb(
     return w - lr * ratio * u, m, v
 
 
+def lookahead(slow: Array, fast: Array, alpha: float) -> Array:
+    """Return the slow weights after an update; the fast ones become the same."""
+    return (1 - alpha) * slow + alpha * fast
+
+
 def l2(w: Array, rate: float) -> tuple[float, Array]:
     """Return penalty and gradient of L2 regularisation."""
     return rate / 2 * float((w * w).sum()), rate * w
