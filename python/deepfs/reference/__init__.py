@@ -26,7 +26,7 @@ from .activation import (
     tanh,
     tanh_backward,
 )
-from .augment import affine, affine_matrix, cutout, draws, flip, jitter, mix, shift
+from .augment import affine, affine_matrix, cutout, draws, flip, jitter, mix, shift, views
 from .batch_norm import batch_norm, batch_norm_backward
 from .branches import branches, branches_backward
 from .conv import conv2d, conv2d_backward
@@ -287,6 +287,7 @@ __all__ = [
     "upsample1d_backward",
     "upsample2d",
     "upsample2d_backward",
+    "views",
     "weight_decay",
     "zero_pad1d",
     "zero_pad1d_backward",
