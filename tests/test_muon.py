@@ -127,9 +127,7 @@ def test_refuses():
     ]:
         with pytest.raises(ValueError, match=message):
             Muon(**settings)
-    with pytest.raises(
-        TypeError, match=r'adam must be patterns of names, such as "head\.\*", got 3'
-    ):
+    with pytest.raises(TypeError, match=r'adam must be patterns .* "head\.\*", got 3'):
         Muon(adam=3)
     with pytest.raises(ValueError, match=r"haed\.\*"):
         grouped_step(Muon(adam="haed.*"), np.random.default_rng(0))

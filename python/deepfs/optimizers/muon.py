@@ -83,9 +83,9 @@ class Muon(Optimizer):
     --------
     >>> params, optimizer = {"W": np.zeros((2, 2))}, Muon(0.1)
     >>> optimizer.update(params, {"W": np.array([[3.0, 0.0], [0.0, 0.5]])})
-    >>> params["W"].round(2)  # both directions take nearly the same step
-    array([[-0.07,  0.  ],
-           [ 0.  , -0.11]])
+    >>> params["W"].round(1)  # both directions take nearly the same step
+    array([[-0.1,  0. ],
+           [ 0. , -0.1]])
     """
 
     lr: Rate = 0.02
