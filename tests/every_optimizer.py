@@ -14,6 +14,7 @@ from deepfs.optimizers import (
     Arena,
     Lion,
     Momentum,
+    Muon,
     NAdam,
     Nesterov,
     RAdam,
@@ -42,6 +43,7 @@ CASES = [
     (Adamax, {"lr": 0.01}),
     (Lion, {"lr": 0.01, "weight_decay": 0.1}),
     (LAMB, {"lr": 0.01, "weight_decay": 0.1}),
+    (Muon, {"lr": 0.1, "weight_decay": 0.1}),
 ]
 
 

@@ -145,6 +145,20 @@ def test_validation_measures_the_average(data):
         assert history["val_loss"][-1] == model.evaluate(*data)["loss"]
 
 
+def test_two_averages_leave_the_weights_and_each_other_alone(data):
+    dfs.set_seed(0)
+    alone, by_itself = small_model(), EMA(0.9)
+    alone.fit(*data, 5, 3, verbose=0, callbacks=[by_itself])
+    dfs.set_seed(0)
+    model, averages = small_model(), [EMA(0.9), EMA(0.5)]
+    history = model.fit(*data, 5, 3, verbose=0, validation_data=data, callbacks=averages)
+    assert_array_equal(model.arena.values, alone.arena.values)
+    with averages[1].swapped():  # the last one is measured
+        assert history["val_loss"][-1] == model.evaluate(*data)["loss"]
+    with averages[0].swapped(), by_itself.swapped():
+        assert_array_equal(model.arena.values, alone.arena.values)
+
+
 def test_update_bn_is_the_mean_over_batches(rng):
     x = rng.normal(3, 2, (64, 5))
     norm, drop = L.BatchNorm(), L.Dropout(0.5)

@@ -1,5 +1,8 @@
 """Initializers: their distributions, their fans, LSUV, and what they refuse."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -7,8 +10,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 import deepfs as dfs
 from deepfs import initializers, lsuv, reference
 from deepfs import layers as L
-from deepfs.initializers import HeNormal, Orthogonal, TruncatedNormal
+from deepfs.initializers import Dirac, HeNormal, Orthogonal, TruncatedNormal, patch_whitening
 from deepfs.random import Random
+from deepfs.testing import any_work_on
 
 DENSE, FILTERS = (300, 200), (64, 32, 5, 3)  # (in, out); (co, ci, kh, kw)
 CUT = 0.8796256610342398  # standard deviation of a normal distribution cut off at 2
@@ -27,6 +31,7 @@ STD = {
     "kaiming_uniform": lambda fan_in, fan_out: (2 / fan_in) ** 0.5,
     "he_normal": lambda fan_in, fan_out: (2 / fan_in) ** 0.5,
     "he_uniform": lambda fan_in, fan_out: (2 / fan_in) ** 0.5,
+    "dirac": None,  # of convolutions: see below
     "orthogonal": None,  # by the shape of the matrix: see below
     "zeros": lambda fan_in, fan_out: 0,
     "ones": lambda fan_in, fan_out: 0,
@@ -35,7 +40,7 @@ STD = {
 PUBLIC = [n for n in initializers.__all__ if isinstance(getattr(initializers, n), type)]
 
 
-@pytest.mark.parametrize("name", set(STD) - {"orthogonal"})
+@pytest.mark.parametrize("name", set(STD) - {"dirac", "orthogonal"})
 @pytest.mark.parametrize(
     ("shape", "fans"), [(DENSE, (300, 200)), (FILTERS, (32 * 15, 64 * 15))], ids=["dense", "conv"]
 )
@@ -56,6 +61,8 @@ def test_spread(name, shape, fans):
 @pytest.mark.parametrize("name", STD)
 @pytest.mark.parametrize("shape", [(1, 1), (2, 3), (4, 1, 3, 3)])
 def test_the_same_stream_gives_the_same_values(name, shape):
+    if name == "dirac":
+        shape = (*shape, 3, 1)[:4]
     first, again = (initializers.get(name)(shape, Random(5, 7)) for _ in range(2))
     assert first.shape == shape
     assert first.dtype == np.float64
@@ -105,6 +112,95 @@ def test_orthogonal_matrices_have_no_preferred_direction():
     assert (corners**2).mean() == pytest.approx(1 / 3, rel=0.07)
 
 
+@pytest.mark.parametrize(
+    ("shape", "groups"),
+    [((5, 3, 3, 3), 1), ((3, 5, 2, 3), 1), ((6, 2, 3, 1), 3), ((8, 1, 5, 5), 4), ((4, 4, 3), 2)],
+)
+@pytest.mark.parametrize("rest", ["zeros", "he_normal", HeNormal(), lambda s, rng: np.ones(s)])
+def test_dirac(shape, groups, rest):
+    w = Dirac(rest, groups)(shape, Random(0, 3))
+    wanted = reference.dirac(initializers.get(rest)(shape, Random(0, 3)), groups)
+    assert_array_equal(w, wanted)
+    if rest == "zeros":
+        assert w.sum() == np.count_nonzero(w) == groups * min(shape[0] // groups, shape[1])
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_a_dirac_convolution_is_the_identity(groups, rng, dtype):
+    x = rng.standard_normal((2, 4, 7, 6)).astype(dtype)
+    rest = Dirac("he_normal", groups)
+    conv = L.Conv2D(8, 3, padding="same", groups=groups, initializer=rest)
+    y = conv(x)
+    for first in range(groups):
+        each = 4 // groups
+        part = slice(first * each, (first + 1) * each)
+        assert_array_equal(y[:, first * 8 // groups : first * 8 // groups + each], x[:, part])
+    assert np.abs(y).min(axis=(0, 2, 3)).max() > 0  # no filter of zeros
+    alone = L.Conv1D(7, 3, padding="same", initializer="dirac")
+    assert_array_equal(alone(x[0]), x[0])
+
+
+def test_dirac_is_saved_with_its_rest(tmp_path):
+    for rest, kept in ((HeNormal(), HeNormal()), (lambda s, rng: np.ones(s), "zeros")):
+        net = L.Sequential([L.Conv2D(4, 3, initializer=Dirac(rest)), L.Flatten(), L.Dense(2)])
+        model = dfs.Model(net, dfs.losses.CrossEntropy(), dfs.optimizers.SGD())
+        model.train_on_batch(np.ones((2, 1, 5, 5)), np.arange(2))
+        model.save(tmp_path / "model")
+        loaded = dfs.load(tmp_path / "model")
+        assert loaded.network.layers[0].initializer == Dirac(kept)
+        weights = loaded.get_weights()
+        assert_array_equal(weights["conv2d_1.weight"], model.get_weights()["conv2d_1.weight"])
+
+
+@pytest.mark.parametrize("size", [2, (1, 3)])
+def test_patch_whitening(size, rng, dtype, threads, tmp_path):
+    """Smooth images, whose neighbours are alike: the eigenvalues differ by orders of magnitude."""
+    kh, kw = (2, 2) if size == 2 else size
+    x = rng.standard_normal((150, 3, 9, 8)).cumsum(3).cumsum(2).astype(dtype)
+    make = patch_whitening(x, size, eps=1e-2)
+    filters = 6 * kh * kw
+    layer = L.Conv2D(filters, size, initializer=make, name="whiten", dtype="float64")
+    y = layer(x.astype(float)).transpose(1, 0, 2, 3).reshape(filters, -1)
+    w = layer.parameters()["weight"].value
+    assert_allclose(w, reference.patch_whitening(x.astype(float), kh, kw, 1e-2), rtol=1e-7)
+    half = filters // 2
+    assert_array_equal(w[half:], -w[:half])
+    moments = y[:half] @ y[:half].T / y.shape[1]
+    unscaled = np.linalg.norm(w[:half].reshape(half, -1), axis=1) ** -2  # lambda + eps
+    assert_allclose(moments, np.diag(1 - 1e-2 / unscaled), atol=1e-9)
+    assert (np.diff(unscaled) <= 0).all()
+    assert repr(make) == f"<filters ({filters}, 3, {kh}, {kw})>"
+    again = copy.deepcopy(pickle.loads(pickle.dumps(make)))
+    assert_array_equal(again(w.shape, Random(0)), w)
+
+
+def test_patch_whitening_has_the_same_bits_for_any_number_of_threads(rng):
+    x, found = rng.random((100, 3, 16, 16), np.float32), []
+    for threads in (1, 2, 5):
+        with any_work_on(threads):
+            found.append(patch_whitening(x).filters)
+    assert_array_equal(found[0], found[1])
+    assert_array_equal(found[0], found[2])
+
+
+def test_a_whitening_layer_is_frozen_but_for_its_bias(rng, tmp_path):
+    x = rng.standard_normal((8, 2, 6, 6)).astype(np.float32)
+    whiten = L.Conv2D(16, 2, initializer=patch_whitening(x), name="whiten")
+    net = L.Sequential([whiten, L.ReLU(), L.Flatten(), L.Dense(2)])
+    group = dfs.optimizers.Group("whiten.weight", frozen=True)
+    optimizer = dfs.optimizers.SGD(0.1, groups=[group])
+    model = dfs.Model(net, dfs.losses.CrossEntropy(), optimizer)
+    net(x)
+    before = net.get_weights()
+    model.train_on_batch(x, np.arange(8) % 2)
+    changed = {name for name, value in net.get_weights().items() if (value != before[name]).any()}
+    assert changed == {"whiten.bias", "dense_1.weight", "dense_1.bias"}
+    model.save(tmp_path / "model")
+    loaded = dfs.load(tmp_path / "model")
+    assert_array_equal(loaded.predict(x), model.predict(x))
+    assert loaded.network.layers[0].initializer == "zeros"  # the weights are in the file
+
+
 def test_every_initializer_has_a_row():
     assert (
         {initializers._snake(name) for name in PUBLIC}
@@ -123,7 +219,7 @@ def test_every_initializer_has_a_row():
 def test_layers_take_it_by_name_and_as_an_object(name):
     kinds = (name, initializers.get(name))
     for layer in (
-        *(L.Dense(4, initializer=kind) for kind in kinds),
+        *(L.Dense(4, initializer=kind) for kind in kinds if name != "dirac"),
         *(L.Conv2D(4, 3, initializer=kind) for kind in kinds),
     ):
         layer.build((3, 5, 5))
@@ -147,6 +243,27 @@ def test_own_functions():
         (lambda: initializers.Uniform("1"), TypeError, r"limit must be a number in \[0, inf\), go"),
         (lambda: initializers.Constant(np.nan), ValueError, r"value must be in \(-inf, inf\), got"),
         (lambda: TruncatedNormal(cut=0), ValueError, r"cut must be in \[0\.1, inf\), got 0"),
+        (lambda: Dirac("dirak"), ValueError, "initializer must be one of .*did you mean 'dirac'"),
+        (lambda: Dirac(groups=0), ValueError, "groups must be at least 1, got 0"),
+        (
+            lambda: Dirac()((3, 2), Random(0)),
+            ValueError,
+            r"convolution, \(co, ci, ...\), got \(3, 2",
+        ),
+        (lambda: Dirac(groups=2)((3, 1, 3, 3), Random(0)), ValueError, "in equal groups, got 3"),
+        (lambda: patch_whitening(np.ones((2, 3, 1, 9))), ValueError, r"at least 2 x 2 pixels, got"),
+        (
+            lambda: patch_whitening(np.ones((0, 3, 4, 9))),
+            ValueError,
+            r"needs images \(n, c, h, w\)",
+        ),
+        (lambda: patch_whitening(np.full((1, 1, 2, 2), np.nan)), ValueError, "finite images, got"),
+        (lambda: patch_whitening(np.ones((1, 1, 2, 2)), eps=0), ValueError, r"eps must be in \(0,"),
+        (
+            lambda: patch_whitening(np.ones((1, 1, 2, 2)))((9, 1, 2, 2), Random(0)),
+            ValueError,
+            r"shape \(8, 1, 2, 2\), got a weight \(9, .*write Conv2D\(8, \(2, 2\)\)",
+        ),
         (lambda: Orthogonal(-2), ValueError, r"gain must be in \[0, inf\), got -2"),
         (lambda: Orthogonal()((3,), Random(0, 0)), ValueError, r"at least 2 axes, got \(3,\)"),
         (lambda: HeNormal()((3,), Random(0, 0)), ValueError, r"2 axes, got \(3,\)"),

@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from deepfs.layers import Parameter
-from deepfs.optimizers import SGD, Adam, Group, Momentum
+from deepfs.optimizers import SGD, Adam, Group, Momentum, Muon
 from deepfs.schedules import Step
 from every_optimizer import every
 
@@ -18,6 +18,8 @@ from every_optimizer import every
 @every
 def test_update_is_a_step_per_array(kind, settings, rng):
     """Two dicts of plain arrays, one of them strided, one Fortran-ordered, one of no axes."""
+    if kind is Muon:
+        pytest.skip("its step depends on the shape: test_muon.py")
     optimizer = kind(**settings)
     shapes = {"W": (4, 6), "b": (6,), "K": (3, 2, 2, 2), "s": ()}
     params = {name: rng.standard_normal(shape) for name, shape in shapes.items()}

@@ -155,6 +155,7 @@ FOREIGN: dict[str, str] = {
     "RandomUniform": "initializers.Uniform",
     "XavierNormal": "initializers.GlorotNormal",
     "XavierUniform": "initializers.GlorotUniform",
+    "dirac_": "initializers.Dirac",
     "kaiming_normal_": "initializers.HeNormal",
     "kaiming_uniform_": "initializers.HeUniform",
     "xavier_normal_": "initializers.GlorotNormal",

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from . import preprocessing
-from ._check import flag, whole
+from ._check import flag, shown, whole
 from ._model_names import ModelNames
 from ._trees import Tree, map_tree
 from ._warn import warn
+from .augment import Views
 from .data.batches import Batch, DataSet, ended, unprepared
 from .data.facts import checked_names
 from .data.loader import Loader, as_loader
@@ -38,6 +39,16 @@ def size_of(batch_size: Any, data: DataSet) -> int:
         return whole(batch_size, "batch_size")
     own: int = getattr(data, "batch_size", AT_ONCE)
     return own
+
+
+def checked_views(views: Any) -> Views | None:
+    """Return the views; raise TypeError if they are something else."""
+    if views is not None and not isinstance(views, Views):
+        raise TypeError(
+            f"views must be views of images, got {shown(views)}: write augment.Views() for mirror "
+            "images, augment.Views.mirror_and_shift() for six views"
+        )
+    return views
 
 
 class Predictor(ModelNames):
@@ -79,6 +90,7 @@ class Predictor(ModelNames):
         *,
         sample_weight: Tree = None,
         report: bool = False,
+        views: Views | None = None,
     ) -> Any:
         """Measure loss and metrics on a data set, in inference mode.
 
@@ -95,6 +107,8 @@ class Predictor(ModelNames):
         report : bool
             Return a report instead: precision, recall and F1 score of each class, confusion matrix,
             top-k accuracy and calibration; of a network whose outputs are numbers, their errors.
+        views : augment.Views, optional
+            Test-time augmentation: measure the mean of the outputs for several views of an image.
 
         Returns
         -------
@@ -116,15 +130,18 @@ class Predictor(ModelNames):
         >>> model.evaluate(np.array([[9.0, 0.0], [9.0, 0.0]]), np.array([0, 1]))["accuracy"]
         0.5
         """
+        views = checked_views(views)
         if flag(report, "report"):
             check_report(self.trainer)
         data = checked_data(self.trainer, as_loader(x) or x, y, sample_weight)
         size = size_of(batch_size, data)
         if report:
-            return evaluation_report(self.trainer, data, size)
-        return self.trainer.evaluate(data, size)
+            return evaluation_report(self.trainer, data, size, views)
+        return self.trainer.evaluate(data, size, views=views)
 
-    def predict(self, x: Tree, batch_size: int | None = None) -> Tree:
+    def predict(
+        self, x: Tree, batch_size: int | None = None, *, views: Views | None = None
+    ) -> Tree:
         """Return the outputs of the network, in inference mode.
 
         Parameters
@@ -135,6 +152,8 @@ class Predictor(ModelNames):
             Samples at a time, by default 256, or those of the loader. It bounds the memory. Results
             of different sizes agree to rounding, and in float64 to the last bit: see
             ``docs/numerics.md``.
+        views : augment.Views, optional
+            As of `evaluate`.
 
         Returns
         -------
@@ -154,8 +173,13 @@ class Predictor(ModelNames):
         >>> model.predict(np.zeros((3, 1, 28, 28))).shape
         (3, 10)
         """
+        views = checked_views(views)
         with ended(self._batches(x, batch_size, compare=True)) as batches:
-            parts = [self.trainer.network(batch.x) for batch in batches]
+            network = self.trainer.network
+            if views is None:
+                parts = [network(batch.x) for batch in batches]
+            else:
+                parts = [views(network, batch.x) for batch in batches]
         return map_tree(lambda *outputs: np.concatenate(outputs), *parts)
 
     def _batches(self, x: Tree, batch_size: int | None, compare: bool = False) -> Iterator[Batch]:
@@ -188,7 +212,9 @@ class Predictor(ModelNames):
         if difference:
             warn(difference)
 
-    def predict_proba(self, x: Tree, batch_size: int | None = None) -> Tree:
+    def predict_proba(
+        self, x: Tree, batch_size: int | None = None, *, views: Views | None = None
+    ) -> Tree:
         """Return the probabilities that the outputs stand for, as the loss says.
 
         Parameters
@@ -199,6 +225,8 @@ class Predictor(ModelNames):
             Samples at a time, by default 256, or those of the loader. It bounds the memory. Results
             of different sizes agree to rounding, and in float64 to the last bit: see
             ``docs/numerics.md``.
+        views : augment.Views, optional
+            As of `evaluate`.
 
         Returns
         -------
@@ -224,9 +252,11 @@ class Predictor(ModelNames):
         kind = self._output_kind()
         if kind.no_probabilities:
             raise ValueError(f"no probabilities from {self._loss_name()}: {kind.no_probabilities}")
-        return kind.probabilities(self.predict(x, batch_size))
+        return kind.probabilities(self.predict(x, batch_size, views=views))
 
-    def predict_classes(self, x: Tree, batch_size: int | None = None) -> Tree:
+    def predict_classes(
+        self, x: Tree, batch_size: int | None = None, *, views: Views | None = None
+    ) -> Tree:
         """Return the most probable class of each sample, as the loss says.
 
         Parameters
@@ -237,6 +267,8 @@ class Predictor(ModelNames):
             Samples at a time, by default 256, or those of the loader. It bounds the memory. Results
             of different sizes agree to rounding, and in float64 to the last bit: see
             ``docs/numerics.md``.
+        views : augment.Views, optional
+            As of `evaluate`.
 
         Returns
         -------
@@ -262,9 +294,11 @@ class Predictor(ModelNames):
         kind = self._output_kind()
         if kind.no_classes:
             raise ValueError(f"no classes from {self._loss_name()}: {kind.no_classes}")
-        return kind.classes(self.predict(x, batch_size))
+        return kind.classes(self.predict(x, batch_size, views=views))
 
-    def predict_labels(self, x: Tree, batch_size: int | None = None) -> Any:
+    def predict_labels(
+        self, x: Tree, batch_size: int | None = None, *, views: Views | None = None
+    ) -> Any:
         """Return the name of the most probable class of each sample.
 
         Parameters
@@ -273,6 +307,8 @@ class Predictor(ModelNames):
             Inputs, or a `data.Loader`.
         batch_size : int
             Samples at a time, as of `predict`.
+        views : augment.Views, optional
+            As of `evaluate`.
 
         Returns
         -------
@@ -299,7 +335,7 @@ class Predictor(ModelNames):
                 'the model has no class names: write model.class_names = ["cat", "dog", ...], '
                 "or call predict_classes(x) for their numbers"
             )
-        classes = self.predict_classes(x, batch_size)
+        classes = self.predict_classes(x, batch_size, views=views)
         check_names(self.trainer, names)
         several = self.trainer.loss.output_kind is BINARY_LOGITS and classes.ndim > 1
         return labels_of(names, classes, several)

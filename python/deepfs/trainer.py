@@ -13,6 +13,7 @@ from ._arrays import Array, FixedDict
 from ._names import hint
 from ._parts import CHECKS, Metric, Metrics, check_kinds, check_meaning, named_metrics
 from ._trees import Tree, leaves, map_tree
+from .augment import Views
 from .data.batches import Batch, DataSet, ended
 from .data.facts import DataFacts
 from .layers import Layer
@@ -322,11 +323,16 @@ class Trainer:
                 )
 
     def evaluate(
-        self, data: DataSet, batch_size: int, stopped: Callable[[], bool] = lambda: False
+        self,
+        data: DataSet,
+        batch_size: int,
+        stopped: Callable[[], bool] = lambda: False,
+        views: Views | None = None,
     ) -> dict[str, float]:
         """Return loss and metrics over a data set, in inference mode.
 
-        ``stopped`` is asked before each batch: if it returns True, the rest is left out.
+        ``stopped`` is asked before each batch: if it returns True, the rest is left out. With
+        ``views``, outputs are the mean over views of the images.
         """
         check_kinds(self.loss, "loss")
         self.check_ends()
@@ -335,7 +341,7 @@ class Trainer:
             for batch in parts:
                 if stopped():
                     break
-                outputs = self.network(batch.x)
+                outputs = self.network(batch.x) if views is None else views(self.network, batch.x)
                 cache = self.loss.forward(outputs, batch.y, batch.weight)[1]
                 means.add(cache, outputs, batch.y)
         return means.values()

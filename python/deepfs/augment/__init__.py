@@ -17,6 +17,7 @@ from .crop import RandomCrop
 from .cutout import Cutout
 from .flips import AlternatingFlip, RandomHorizontalFlip, RandomVerticalFlip
 from .mixing import CutMix, MixUp
+from .views import Views
 
 __all__ = [
     "AlternatingFlip",
@@ -29,6 +30,7 @@ __all__ = [
     "RandomCrop",
     "RandomHorizontalFlip",
     "RandomVerticalFlip",
+    "Views",
     "pipeline",
 ]
 

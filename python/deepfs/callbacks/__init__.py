@@ -10,6 +10,7 @@ from .early_stopping import EarlyStopping
 from .json_logger import JSONLogger
 from .lambda_callback import LambdaCallback
 from .learning_rate_scheduler import LearningRateScheduler
+from .lookahead import Lookahead
 from .model_checkpoint import ModelCheckpoint
 from .reduce_lr_on_plateau import ReduceLROnPlateau
 from .tensor_board import TensorBoard
@@ -25,6 +26,7 @@ __all__ = [
     "JSONLogger",
     "LambdaCallback",
     "LearningRateScheduler",
+    "Lookahead",
     "ModelCheckpoint",
     "ReduceLROnPlateau",
     "TensorBoard",

@@ -12,6 +12,7 @@ from .adagrad import AdaDelta, AdaGrad, RMSProp
 from .adam import Adam, Adamax, AdamW
 from .lamb import LAMB
 from .lion import Lion
+from .muon import Muon
 from .nadam import NAdam
 from .radam import RAdam
 from .sgd import SGD, Momentum, Nesterov
@@ -28,6 +29,7 @@ __all__ = [
     "Group",
     "Lion",
     "Momentum",
+    "Muon",
     "NAdam",
     "Nesterov",
     "Optimizer",
@@ -45,8 +47,8 @@ def __dir__() -> list[str]:
 
 _BY_NAME: dict[str, type[Optimizer]] = {
     kind.__name__.lower(): kind
-    for kind in (LAMB, SGD, AdaDelta, AdaGrad, Adam, AdamW, Adamax, Lion, Momentum, NAdam, Nesterov,
-                 RAdam, RMSProp)
+    for kind in (LAMB, SGD, AdaDelta, AdaGrad, Adam, AdamW, Adamax, Lion, Momentum, Muon, NAdam,
+                 Nesterov, RAdam, RMSProp)
 }  # fmt: skip
 
 

@@ -64,7 +64,11 @@ class Span(NamedTuple):
 
     def view(self, flat: Array) -> Array:
         """Return the parameter's part of a flat array, its axes in logical order."""
-        return flat[self.start : self.stop].reshape(self.shape).transpose(np.argsort(self.axes))
+        return self.shaped(flat[self.start : self.stop])
+
+    def shaped(self, part: Array) -> Array:
+        """Return the entries of this parameter, as they lie, with its axes in logical order."""
+        return part.reshape(self.shape).transpose(np.argsort(self.axes))
 
 
 class Arena:

@@ -17,7 +17,8 @@ from ._plan import Plan
 class StepContext:
     """One step of an optimizer: what `Optimizer._step` is given.
 
-    A rule in plain NumPy goes through `parts`; a compiled rule is run by `apply`.
+    A rule in plain NumPy goes through `parts`, or, if it is of whole arrays, through `arrays`; a
+    compiled rule is run by `apply`.
 
     Attributes
     ----------
@@ -88,6 +89,32 @@ class StepContext:
             w -= np.clip(w, -lr * shrink, lr * shrink)
             if self.cleared is not None:
                 self.cleared[part] = 0
+
+    def arrays(self) -> Iterator[tuple[str, Array, Array, dict[str, Array], float]]:
+        """Yield ``name, w, g, state, lr`` of each parameter in its own shape, as `parts` does.
+
+        It is for optimizers with ``per_array = True``, whose rule is of whole arrays.
+
+        Yields
+        ------
+        name : str
+            Name of the parameter; ``*`` of flat arrays without a plan.
+        w, g, state, lr
+            As of `parts`, with logical axes: (in, out) of a dense layer, (co, ci/groups, kh, kw) of
+            a convolution. Change ``w`` and ``state`` in place.
+
+        Raises
+        ------
+        RuntimeError
+            If the class has not set ``per_array``.
+        """
+        if not self.plan.per_array:
+            raise RuntimeError("arrays() is for rules of whole arrays: set per_array = True")
+        spans = {span.start: span for span in self.plan.settings if span.start < span.stop}
+        for (w, g, state, lr), run in zip(self.parts(), self.plan.runs, strict=False):
+            span = spans[run[0]]
+            shaped = {name: span.shaped(values) for name, values in state.items()}
+            yield span.name, span.shaped(w), span.shaped(g), shaped, lr
 
     def apply(
         self,

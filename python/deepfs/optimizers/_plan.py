@@ -54,7 +54,7 @@ class Plan:
         made_for: Any = None,
         frozen: frozenset[str] = frozenset(),
     ) -> None:
-        self.made_for = made_for
+        self.made_for, self.per_array = made_for, per_array
         self.settings = {
             span: settings_of(span.name, len(span.shape), default, groups) for span in spans
         }

@@ -26,7 +26,7 @@ from .activation import (
     tanh,
     tanh_backward,
 )
-from .augment import affine, affine_matrix, cutout, draws, flip, jitter, mix, shift
+from .augment import affine, affine_matrix, cutout, draws, flip, jitter, mix, shift, views
 from .batch_norm import batch_norm, batch_norm_backward
 from .branches import branches, branches_backward
 from .conv import conv2d, conv2d_backward
@@ -60,7 +60,7 @@ from .global_pool1d import (
 from .graph import graph, graph_backward
 from .group_norm import group_norm, group_norm_backward
 from .im2col import col2im, im2col
-from .initializers import orthogonal
+from .initializers import dirac, orthogonal, patch_whitening
 from .instance_norm import instance_norm, instance_norm_backward
 from .layer_norm import layer_norm, layer_norm_backward
 from .losses import (
@@ -102,8 +102,10 @@ from .optimizers import (
     l2,
     lamb,
     lion,
+    lookahead,
     max_norm,
     momentum,
+    muon,
     nadam,
     nesterov,
     nesterov_two_points,
@@ -175,6 +177,7 @@ __all__ = [
     "dense_backward",
     "depthwise_conv2d",
     "depthwise_conv2d_backward",
+    "dirac",
     "draws",
     "drop_connect",
     "drop_connect_backward",
@@ -221,6 +224,7 @@ __all__ = [
     "lion",
     "log_softmax",
     "log_softmax_backward",
+    "lookahead",
     "max_norm",
     "max_pool1d",
     "max_pool1d_backward",
@@ -236,12 +240,14 @@ __all__ = [
     "momentum",
     "multiply",
     "multiply_backward",
+    "muon",
     "nadam",
     "negative_log_likelihood",
     "negative_log_likelihood_backward",
     "nesterov",
     "nesterov_two_points",
     "orthogonal",
+    "patch_whitening",
     "philox",
     "prelu",
     "prelu_backward",
@@ -283,6 +289,7 @@ __all__ = [
     "upsample1d_backward",
     "upsample2d",
     "upsample2d_backward",
+    "views",
     "weight_decay",
     "zero_pad1d",
     "zero_pad1d_backward",

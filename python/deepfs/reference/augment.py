@@ -26,6 +26,16 @@ def shift(x: Array, rows: int, columns: int, fill: Array | None = None) -> Array
     return padded[:, high + rows : high + rows + h, wide + columns : wide + columns + w]
 
 
+def views(x: Array, mirror: bool, pixels: int) -> list[tuple[float, Array]]:
+    """Return weight and image of each view of an image, for the mean of their outputs."""
+    moved = [(1.0, x)]
+    if pixels:
+        moved = [(0.5, x), (0.25, shift(x, pixels, pixels)), (0.25, shift(x, -pixels, -pixels))]
+    if not mirror:
+        return moved
+    return [(weight / 2, flip(y, False, each)) for weight, y in moved for each in (False, True)]
+
+
 def affine(x: Array, matrix: Array, fill: Array) -> Array:
     """Return pixel ``matrix @ (i, j, 1)`` as i, j: bilinear, with ``fill`` around the image."""
     c, h, w = x.shape

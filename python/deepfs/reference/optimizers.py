@@ -207,6 +207,24 @@ def lamb(
     return w - lr * ratio * u, m, v
 
 
+def muon(
+    w: Array, g: Array, m: Array, lr: float, mu: float, nesterov: bool, steps: int, decay: float = 0
+) -> tuple[Array, Array]:
+    """Return a matrix (outputs, inputs) and its momentum after a step."""
+    m = mu * m + g
+    d = g + mu * m if nesterov else m
+    x = d / np.sqrt((d * d).sum())
+    for _ in range(steps):
+        square = x @ x.T
+        x = 3.4445 * x - 4.7750 * square @ x + 2.0315 * square @ square @ x
+    return (1 - lr * decay) * w - lr * max(1, len(w) / len(w.T)) ** 0.5 * x, m
+
+
+def lookahead(slow: Array, fast: Array, alpha: float) -> Array:
+    """Return the slow weights after an update; the fast ones become the same."""
+    return (1 - alpha) * slow + alpha * fast
+
+
 def l2(w: Array, rate: float) -> tuple[float, Array]:
     """Return penalty and gradient of L2 regularisation."""
     return rate / 2 * float((w * w).sum()), rate * w

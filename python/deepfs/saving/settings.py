@@ -19,6 +19,7 @@ from .tensors import CheckpointError
 MAX_LAYERS = 10_000  # of a network in a file; a layer that occurs twice counts twice
 SAME = "same"  # kind of a layer that was described before
 DICT = "dict"  # kind of a dict, whose entries are settings
+INITIALIZERS = "initializer", "rest"  # settings that are initializers
 FUNCTION = "function"  # setting of a loss that is a function of one's own
 INPUT = "Input"  # kind of an input of a Graph
 
@@ -60,7 +61,7 @@ def to_config(value: Any, seen: list[layers.Layer] | None = None) -> Any:
         for name in setting_names(type(value)):
             setting = getattr(value, name)
             own = callable(setting) and not dataclasses.is_dataclass(setting)
-            if name == "initializer" and own:  # a function: the weights are in the file anyway
+            if name in INITIALIZERS and own:  # a function: the weights are in the file anyway
                 setting = "zeros"
             elif name == FUNCTION and own:  # of a FunctionLoss: `load` asks for it by its label
                 setting = getattr(value, "label", None)  # of a schedule, regularizer: when used

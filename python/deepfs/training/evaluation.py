@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._arrays import Array
+from ..augment import Views
 from ..data.batches import DataSet, ended
 from ..losses import OutputKind
 from ..losses._output_kinds import BINARY_LOGITS, NUMBERS, SeveralOutputs
@@ -34,7 +35,9 @@ def check_report(trainer: Trainer) -> None:
                          f"{kind.no_classes}")  # fmt: skip
 
 
-def evaluation_report(trainer: Trainer, data: DataSet, batch_size: int) -> Report:
+def evaluation_report(
+    trainer: Trainer, data: DataSet, batch_size: int, views: Views | None = None
+) -> Report:
     """Return loss, metrics and scores of each class over a data set, in inference mode."""
     check_names(trainer, trainer.facts.class_names)
     means = Means(trainer.loss, trainer.metrics)
@@ -48,7 +51,8 @@ def evaluation_report(trainer: Trainer, data: DataSet, batch_size: int) -> Repor
         counts = Exclusive(kind.in_network(trainer.network))
     with ended(data.parts(batch_size)) as parts:
         for batch in parts:
-            outputs = trainer.network(batch.x)
+            network = trainer.network
+            outputs = network(batch.x) if views is None else views(network, batch.x)
             means.add(loss.forward(outputs, batch.y, batch.weight)[1], outputs, batch.y)
             counts.add(*without_ignored(outputs, batch.y, loss_ignores(loss)))
     return counts.report(means.values(), trainer.facts.class_names)

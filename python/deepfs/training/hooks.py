@@ -190,9 +190,16 @@ class Hooks:
                     raise
 
     def all_of(self, hook: str, logs: dict[str, float]) -> None:
-        """Call a hook of all callbacks, also after one has raised."""
+        """Call a hook of all callbacks, also after one has raised.
+
+        Averages go in reverse: the last to take the place of the weights leaves it first.
+        """
+        averages = (each for each in reversed(self.callbacks) if isinstance(each, WeightAverage))
+        order = [
+            next(averages) if isinstance(each, WeightAverage) else each for each in self.callbacks
+        ]
         with ExitStack() as stack:
-            for callback in reversed(self.callbacks):
+            for callback in reversed(order):
                 stack.callback(self._one, callback, hook, logs)
 
     def _one(self, callback: Callback, hook: str, logs: dict[str, float]) -> None:
