@@ -131,6 +131,7 @@ def time_steps(checkout, rounds):
             least = {}
             for turn in range(rounds + 1):
                 for kind, worker in workers.items():
+                    time.sleep(0.3)  # until the threads of NumPy's OpenBLAS have stopped to spin
                     count = slow if kind.startswith("the") else fast
                     print(network, count, file=worker.stdin, flush=True)
                     took = tuple(map(float, worker.stdout.readline().split()))

@@ -66,9 +66,10 @@ echo "sanitize_threads: the planted race was found, and nothing in the right pro
 [ $# -gt 0 ] || set -- tests/test_gemm.py tests/test_conv.py tests/test_memory.py tests/test_threads.py
 cd "$tree"
 status=0
-# left out: what is said of GNU's OpenMP, and of a number of threads that nobody has set
+# left out: what is said of GNU's OpenMP, of a number of threads that nobody has set, of optimised code
 PYTHONPATH=src:python sanitized "$python" -m pytest -q -p no:cacheprovider -o timeout=1800 \
     --deselect tests/test_threads.py::test_waiting_threads_soon_sleep \
+    --deselect tests/test_gemm.py::test_register_tiles_are_inlined \
     --deselect tests/test_threads.py::test_default "$@" || status=$?
 found=$(cat "$copy"/reports/* 2>/dev/null | grep -c "WARNING: ThreadSanitizer: data race" || true)
 [ "$found" = 0 ] || { cat "$copy"/reports/* | head -n 120; fail "$found races"; }

@@ -12,8 +12,8 @@ import sys
 
 from cython.parallel cimport prange
 
-from cnn_core.threads_watch cimport WINDOW, Watch, clock_now, decide, is_over, losses_now, own_watch
-from cnn_core.threads_watch cimport sleeps_now
+from cnn_core.threads_watch cimport WINDOW, Watch, begin, clock_now, decide, is_over, losses_now
+from cnn_core.threads_watch cimport own_watch, sleeps_now, was_elsewhere
 
 cdef extern from *:
     """
@@ -37,16 +37,20 @@ cdef bint stuck = False            # this process was forked, see `_after_fork`
 
 cdef int threads_for(double work) noexcept nogil:
     """Return the number of threads for ``work`` nanoseconds of one thread."""
+    cdef double now
     if work < break_even or limit == 1:
         return 1
     flush_on_workers(limit)
     if break_even == 0:                # tests want the threads they ask for
         return limit
-    own_watch.work += work
+    now = clock_now()
+    if was_elsewhere(&own_watch, now):
+        begin(&own_watch, now, sleeps_now(), losses_now())
+    elif is_over(&own_watch, now):
+        decide(&own_watch, now, sleeps_now(), losses_now())
     own_watch.kernels += 1
-    if is_over(&own_watch):
-        decide(&own_watch, clock_now(), sleeps_now(), losses_now())
-        own_watch.work = work
+    own_watch.work += work
+    own_watch.latest, own_watch.latest_work = now, work
     return 1 if own_watch.alone else limit
 
 
@@ -75,14 +79,20 @@ def decisions(window, int count):
     """Return, for tests, after each of ``count`` windows whether the next is on one thread.
 
     ``window(alone)`` says how a window went: nanoseconds of work, seconds it took, how often the
-    thread slept, how often the process lost a processor.
+    thread slept, how often the process lost a processor, seconds since the latest kernel began.
     """
-    cdef Watch watch = Watch(0, False, False, 0, 0, 1.0, 0, 0, 0, 0, [0, 0], [0, 0])
+    cdef Watch watch = Watch(0, False, False, 0, 0, 1.0, 1.0, 0, 0, 0, 0, 0, [0, 0], [0, 0])
+    cdef double now
     found = []
     for _ in range(count):
-        watch.work, seconds, sleeps, losses = window(watch.alone)
-        watch.kernels = WINDOW + 1
-        decide(&watch, watch.began + seconds, watch.sleeps + sleeps, watch.losses + losses)
+        watch.work, seconds, sleeps, losses, since = window(watch.alone)
+        watch.kernels = WINDOW
+        now = watch.began + seconds
+        watch.latest, watch.latest_work = now - since, watch.work / WINDOW
+        if was_elsewhere(&watch, now):
+            begin(&watch, now, watch.sleeps + sleeps, watch.losses + losses)
+        else:
+            decide(&watch, now, watch.sleeps + sleeps, watch.losses + losses)
         found.append(watch.alone)
     return found
 

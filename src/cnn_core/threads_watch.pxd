@@ -43,12 +43,13 @@ cdef extern from *:
     typedef struct {
         int kernels, alone, trial;
         long sleeps, losses;
-        double began, work, until, pause, calm, seconds[2], done[2];
+        double began, latest, latest_work, work, until, pause, calm, seconds[2], done[2];
     } Watch;
     static PER_THREAD Watch own_watch;
 
     static const double FIRST_PAUSE = 0.05, LONGEST_PAUSE = 2.0, MIN_GAIN = 1.1, COMPARING = 8.0;
     static const double LONG_WINDOW = 0.01, SLICE = 0.02, ENOUGH = 0.05, CALM = 0.05, MEMORY = 1.0;
+    static const double ELSEWHERE = 0.05, SLOWEST = 20e-9;
     """
     ctypedef struct Watch:      # what a thread that calls kernels knows of them
         int kernels             # since the beginning of a window
@@ -57,7 +58,9 @@ cdef extern from *:
         long sleeps             # of the thread, when the window began
         long losses             # of processors, when it did
         double began            # seconds, when it did
-        double work             # nanoseconds of one thread, of its kernels
+        double latest           # seconds, when the latest kernel began
+        double latest_work      # nanoseconds of one thread, of that kernel
+        double work             # ... of the kernels of the window
         double until            # seconds, before which nothing changes
         double pause            # seconds that the last choice was kept
         double calm             # seconds without a disturbance, on several threads
@@ -75,6 +78,8 @@ cdef extern from *:
     const double COMPARING      # a choice is kept so many times as long as its last window took
     const double ENOUGH         # seconds of windows that a comparison needs, of each kind
     const double CALM           # seconds without a disturbance, after which all is forgotten
+    const double ELSEWHERE      # seconds between two kernels, beyond which others are not to blame
+    const double SLOWEST        # seconds per nanosecond of work that they are blamed for, besides
     const double MEMORY         # seconds of windows, after which the older count half
 
 cdef enum:
@@ -82,10 +87,24 @@ cdef enum:
     FEW = 4
 
 
-cdef inline bint is_over(Watch* watch) noexcept nogil:
+cdef inline bint is_over(Watch* watch, double now) noexcept nogil:
     """Return whether the window is, at the beginning of a further kernel."""
-    return watch.kernels > WINDOW or (
-        watch.kernels > FEW and clock_now() - watch.began > LONG_WINDOW)
+    return watch.kernels >= WINDOW or (
+        watch.kernels >= FEW and now - watch.began > LONG_WINDOW)
+
+
+cdef inline bint was_elsewhere(Watch* watch, double now) noexcept nogil:
+    """Return whether the thread did something else for long since its latest kernel began.
+
+    Such a window says nothing: what NumPy computes meanwhile may take and lose processors, too.
+    """
+    return now - watch.latest > ELSEWHERE + SLOWEST * watch.latest_work
+
+
+cdef inline void begin(Watch* watch, double now, long sleeps, long losses) noexcept nogil:
+    """Begin a window."""
+    watch.kernels, watch.work = 0, 0
+    watch.began, watch.sleeps, watch.losses = now, sleeps, losses
 
 
 cdef inline double time_per_work(Watch* watch, bint alone) noexcept nogil:
@@ -107,7 +126,7 @@ cdef inline void decide(Watch* watch, double now, long sleeps, long losses) noex
     cdef bint disturbed = watch.alone or (2 * (sleeps - watch.sleeps) > watch.kernels
                                           or (losses - watch.losses) * SLICE > seconds)
     cdef int kind
-    if watch.began:
+    if watch.work > 0:
         watch.seconds[watch.alone] += seconds
         watch.done[watch.alone] += watch.work
         watch.calm = 0 if disturbed else watch.calm + seconds
@@ -127,5 +146,4 @@ cdef inline void decide(Watch* watch, double now, long sleeps, long losses) noex
             watch.until = now + max(watch.pause, COMPARING * seconds)
         else:
             watch.trial, watch.alone = True, not watch.alone
-    watch.kernels, watch.work = 1, 0
-    watch.began, watch.sleeps, watch.losses = now, sleeps, losses
+    begin(watch, now, sleeps, losses)
