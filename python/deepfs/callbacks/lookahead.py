@@ -73,7 +73,7 @@ class Lookahead(WeightAverage):
 
     steps: int = field(default=0, init=False, repr=False)
     epochs: int = field(default=0, init=False, repr=False)
-    _slow_statistics: list[Array] = field(default_factory=list, init=False, repr=False)
+    _slow_statistics: tuple[Array, ...] = field(default=(), init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.k, self.statistics = whole(self.k, "k"), flag(self.statistics, "statistics")
@@ -124,7 +124,7 @@ class Lookahead(WeightAverage):
         first, alpha = self._average is None, self._share()
         super().update()
         if first:
-            self._slow_statistics = [buffer.copy() for buffer in self._running()]
+            self._slow_statistics = tuple(buffer.copy() for buffer in self._running())
         for buffer, slow in zip(self._running(), self._slow_statistics, strict=True):
             slow += alpha * (buffer - slow)
         self._lead_back()
@@ -143,7 +143,7 @@ class Lookahead(WeightAverage):
 
     def on_train_end(self, logs: dict[str, float]) -> None:
         self._lead_back()
-        self._average, self.updates, self._slow_statistics = None, 0, []
+        self._average, self.updates, self._slow_statistics = None, 0, ()
 
     def state(self) -> dict[str, Any]:
         own = {f"statistics/{i}": slow for i, slow in enumerate(self._slow_statistics)}

@@ -10,8 +10,8 @@ from ._base import Initializer
 BY_NAME: dict[str, Callable[[], Initializer]] = {}  # the package fills it
 
 
-def get(initializer: str | Initializer) -> Initializer:
-    """Return the initializer of a name; return a function unchanged.
+def get(initializer: str | Initializer, name: str = "initializer") -> Initializer:
+    """Return the initializer of a name; return a function unchanged. Errors call it ``name``.
 
     Raises
     ------
@@ -29,11 +29,11 @@ def get(initializer: str | Initializer) -> Initializer:
         if initializer not in BY_NAME:
             names = ", ".join(sorted(BY_NAME))
             likely = hint(initializer, BY_NAME)
-            raise ValueError(f"initializer must be one of {names}, got {initializer!r}{likely}")
+            raise ValueError(f"{name} must be one of {names}, got {initializer!r}{likely}")
         return BY_NAME[initializer]()
     if isinstance(initializer, type):
-        name = initializer.__name__
-        raise TypeError(f"initializer must be an object, got the class {name}: write {name}()")
+        kind = initializer.__name__
+        raise TypeError(f"{name} must be an object, got the class {kind}: write {kind}()")
     if not callable(initializer):
-        raise TypeError(f"initializer must be a name or a function, got {initializer!r}")
+        raise TypeError(f"{name} must be a name or a function, got {initializer!r}")
     return initializer

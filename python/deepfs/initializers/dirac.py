@@ -69,7 +69,7 @@ class Dirac(ExplainedSettings):
     groups: int = 1
 
     def __post_init__(self) -> None:
-        get(self.rest)
+        get(self.rest, "rest")
         self.groups = whole(self.groups, "groups")
 
     def __call__(self, shape: tuple[int, ...], rng: Random) -> Array:
