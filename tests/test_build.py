@@ -404,5 +404,11 @@ def test_extend_path_refuses(tmp_path, monkeypatch):
     monkeypatch.setenv("DEEPFS_ISA", "v2")
     with pytest.raises(ImportError, match=r"own has no kernels in .*; build it: pip install"):
         cnn_core.extend_path([package(tmp_path, None)])
-    with pytest.raises(ImportError, match="own has no kernels for this processor"):
+    needs = r"own has no kernels for this processor \(.*\); rebuild it: pip install"
+    with pytest.raises(ImportError, match=needs):
         cnn_core.extend_path([package(tmp_path, FITS)])
+    for damaged in ("", "{}", "[1]"):
+        folder = package(tmp_path, FITS)
+        Path(folder, "_deepfs.json").write_text(damaged)
+        with pytest.raises(ImportError, match=r"_deepfs.json is damaged \(.*\); rebuild it: pip"):
+            cnn_core.extend_path([folder])

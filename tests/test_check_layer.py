@@ -87,6 +87,7 @@ def test_a_wrong_layer(capsys):
     ("name", "says"),
     [
         ("mine:Doubl", "mine has no Doubl: did you mean mine:Double?"),
+        ("mine.py:Double", "a layer is named by its module: mine:Double, got 'mine.py:Double'"),
         ("mine", "a layer is named by module:Class, such as swish:Swish, got 'mine'"),
         ("yours:Double", "there is no module yours here: run the command in the folder of yours"),
         ("mine:np", "mine:np must be a Layer, or make one; got module"),

@@ -243,7 +243,11 @@ def test_own_functions():
         (lambda: initializers.Uniform("1"), TypeError, r"limit must be a number in \[0, inf\), go"),
         (lambda: initializers.Constant(np.nan), ValueError, r"value must be in \(-inf, inf\), got"),
         (lambda: TruncatedNormal(cut=0), ValueError, r"cut must be in \[0\.1, inf\), got 0"),
-        (lambda: Dirac("dirak"), ValueError, "(rest|initializer) must be one of .*did you mean 'dirac'"),
+        (
+            lambda: Dirac("dirak"),
+            ValueError,
+            "(rest|initializer) must be one of .*did you mean 'dirac'",
+        ),
         (lambda: Dirac(groups=0), ValueError, "groups must be at least 1, got 0"),
         (
             lambda: Dirac()((3, 2), Random(0)),

@@ -194,13 +194,13 @@ def test_names_of_packages(name, package):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("3D", "letters and digits that begin with a letter, such as SoftClip; got '3D'"),
+        ("3D", "letters and digits of ASCII that begin with a letter, such as SoftClip; got '3D'"),
         ("Soft-Clip", "got 'Soft-Clip'"),
         ("", "got ''"),
         ("../Up", "got '../Up'"),
         ("Größe", "got 'Größe'"),
         ("_Hidden", "got '_Hidden'"),
-        ("None", "got 'None'"),
+        ("None", "such as SoftClip; 'None' is a word of Python"),
         ("soft_clip", "begins with a capital: SoftClip; got 'soft_clip'"),
         ("GELU", "GELU is taken: deepfs has deepfs.layers.GELU."),
         ("Relu", "Relu is taken: deepfs has deepfs.layers.ReLU."),

@@ -10,16 +10,12 @@ Chromium, which Debian has as `chromium`; the page reaches its own folder and no
 from __future__ import annotations
 
 import argparse
-import functools
-import shutil
 import sys
-import threading
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from deepfs import lab
-from site_check import DESK, PHONE, Quiet, dead_links
+from site_check import DESK, PHONE, chromium, dead_links, opened, too_wide
 
 MAX_GIF = 1_500_000  # bytes
 OPEN = "document.querySelectorAll('details').forEach(d => d.open = {})"
@@ -43,26 +39,8 @@ def in_files(folder: Path) -> list[str]:
 
 def in_browser(folder: Path, executable: str, screenshots: Path | None) -> list[str]:
     """Return what a browser finds wrong."""
-    from playwright.sync_api import sync_playwright
-
-    handler = functools.partial(Quiet, directory=str(folder))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    home = f"http://127.0.0.1:{server.server_address[1]}/"
     wrong: list[str] = []
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        page = browser.new_page(viewport=PHONE)
-
-        def route(request: Any) -> None:
-            if request.request.url.startswith((home, "data:")):
-                request.continue_()
-            else:
-                wrong.append(f"the page asks for {request.request.url}")
-                request.abort()
-
-        page.route("**/*", route)
-        page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
+    with opened(folder, executable, wrong) as (page, home):
         page.on(
             "console",
             lambda said: (
@@ -79,7 +57,7 @@ def in_browser(folder: Path, executable: str, screenshots: Path | None) -> list[
             page.set_viewport_size(size)
             for code in ("false", "true"):
                 page.evaluate(OPEN.format(code))
-                wrong += too_wide(page, kind)
+                wrong += wide_ones(page, kind)
             if screenshots:
                 page.evaluate(OPEN.format("false"))
                 page.evaluate("scrollTo(0, 0)")
@@ -94,8 +72,6 @@ def in_browser(folder: Path, executable: str, screenshots: Path | None) -> list[
             if page.evaluate("document.images.length != 1 || !document.images[0].naturalWidth"):
                 wrong.append(f"{address} is no picture")
             page.go_back()
-        browser.close()
-    server.shutdown()
     return wrong
 
 
@@ -115,11 +91,9 @@ def pictures(page: Any) -> list[str]:
     return [*wrong, *(f"{address} is not shown" for address in empty)]
 
 
-def too_wide(page: Any, kind: str) -> list[str]:
+def wide_ones(page: Any, kind: str) -> list[str]:
     """Return whether the page must be scrolled sideways, and what is wider than the screen."""
-    over = page.evaluate(
-        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    )
+    over = too_wide(page)
     if over <= 0:
         return []
     who = page.evaluate(
@@ -135,9 +109,7 @@ def main() -> int:
     parser.add_argument("--screenshots", type=Path, help="folder for a few screenshots")
     arguments = parser.parse_args()
     wrong = in_files(arguments.gallery)
-    executable = next(
-        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-    )
+    executable = chromium()
     if executable is None:
         print("no Chromium on this machine: pictures and widths are not checked")
     else:

@@ -14,7 +14,8 @@ import functools
 import shutil
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -96,15 +97,18 @@ class Quiet(SimpleHTTPRequestHandler):
             super().copyfile(source, outputfile)
 
 
-def in_browser(site: Path, executable: str, pictures: Path | None) -> list[str]:
-    """Return what a browser finds wrong."""
+@contextmanager
+def opened(folder: Path, executable: str, wrong: list[str]) -> Iterator[tuple[Any, str]]:
+    """Serve a folder; yield a page as wide as a phone, and the address of the folder.
+
+    Errors of scripts, and requests that leave the folder, are added to ``wrong``.
+    """
     from playwright.sync_api import sync_playwright
 
-    handler = functools.partial(Quiet, directory=str(site))
+    handler = functools.partial(Quiet, directory=str(folder))
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     home = f"http://127.0.0.1:{server.server_address[1]}/"
-    wrong: list[str] = []
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=executable, args=["--no-sandbox"])
         page = browser.new_page(viewport=PHONE)
@@ -118,6 +122,29 @@ def in_browser(site: Path, executable: str, pictures: Path | None) -> list[str]:
 
         page.route("**/*", route)
         page.on("pageerror", lambda error: wrong.append(f"{page.url}: {error}"))
+        yield page, home
+        browser.close()
+    server.shutdown()
+
+
+def chromium() -> str | None:
+    """Return the path of the browser, if there is one."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next(filter(None, map(shutil.which, names)), None)
+
+
+def too_wide(page: Any) -> int:
+    """Return by how many pixels the page is wider than the screen."""
+    over: int = page.evaluate(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
+    return over
+
+
+def in_browser(site: Path, executable: str, pictures: Path | None) -> list[str]:
+    """Return what a browser finds wrong."""
+    wrong: list[str] = []
+    with opened(site, executable, wrong) as (page, home):
         for path in sorted(site.rglob("index.html")):
             where = path.parent.relative_to(site).as_posix().removeprefix(".")
             wrong += _visit(page, home, where)
@@ -134,8 +161,6 @@ def in_browser(site: Path, executable: str, pictures: Path | None) -> list[str]:
             for words in SEARCHES
             if not _finds(page, home, words)
         ]
-        browser.close()
-    server.shutdown()
     return wrong
 
 
@@ -158,9 +183,7 @@ def _visit(page: Any, home: str, where: str) -> list[str]:
         wrong.append(
             f"{where}: MathJax does not understand {bad.first.get_attribute('data-mjx-error')}"
         )
-    over = page.evaluate(
-        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    )
+    over = too_wide(page)
     if over > 0:
         wrong.append(f"{where} is {over} pixels wider than a phone")
     if empty := page.evaluate(
@@ -191,11 +214,7 @@ def main() -> int:
     parser.add_argument("--pictures", type=Path, help="folder for screenshots")
     arguments = parser.parse_args()
     wrong = dead_links(arguments.site, arguments.base)
-    executable = (
-        shutil.which("chromium")
-        or shutil.which("chromium-browser")
-        or shutil.which("google-chrome")
-    )
+    executable = chromium()
     if executable is None:
         print("no Chromium on this machine: formulas, search and widths are not checked")
     else:

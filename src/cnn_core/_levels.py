@@ -6,6 +6,7 @@ import os
 from cnn_core import _cpu
 
 API_VERSION = 1  # of what other packages cimport: docs/c_api.md says when it changes
+REBUILD = "pip install --no-build-isolation -e . (in its source folder)"  # another package
 STAMP = "_deepfs.json"  # in the folder of another package: what it was built for, by deepfs.build
 
 
@@ -16,7 +17,8 @@ def choose_level(folder: str, package: str) -> str:
     asked = os.environ.get("DEEPFS_ISA")
     if not built:
         can = ", ".join(runs) or "x86-64-v1"
-        raise ImportError(f"{package} has no kernels for this processor (it runs {can})")
+        way = "" if package == "cnn_core" else f"; rebuild it: {REBUILD}"
+        raise ImportError(f"{package} has no kernels for this processor (it runs {can}){way}")
     if asked and asked not in built:
         whose = "" if package == "cnn_core" else f" for {package}"
         raise ImportError(
@@ -57,19 +59,23 @@ def extend_path(path: list[str]) -> str:
     """
     folder = next((f for f in path if os.path.isfile(os.path.join(f, STAMP))), None)
     package = os.path.basename(folder or path[-1])
-    line = "pip install --no-build-isolation -e . (in its source folder)"
     if folder is None:
-        raise ImportError(f"{package} has no kernels in {path[-1]}; build it: {line}")
-    with open(os.path.join(folder, STAMP), encoding="utf-8") as file:
-        built_for = json.load(file)
+        raise ImportError(f"{package} has no kernels in {path[-1]}; build it: {REBUILD}")
+    path_of_stamp = os.path.join(folder, STAMP)
+    try:
+        with open(path_of_stamp, encoding="utf-8") as file:
+            stamp = json.load(file)
+        api, cython = stamp["api"], stamp["cython"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ImportError(f"{path_of_stamp} is damaged ({error}); rebuild it: {REBUILD}") from error
     for what, theirs, ours in (
-        ("version {} of cnn_core's C interface", built_for["api"], API_VERSION),
-        ("a cnn_core by Cython {}", built_for["cython"] or _cpu.cython(), _cpu.cython()),
+        ("version {} of cnn_core's C interface", api, API_VERSION),
+        ("a cnn_core by Cython {}", cython or _cpu.cython(), _cpu.cython()),
     ):
         if theirs != ours:
             raise ImportError(
                 f"{package} was built for {what.format(theirs)}, and this is "
-                f"{what.format(ours)}; rebuild it: {line}"
+                f"{what.format(ours)}; rebuild it: {REBUILD}"
             )
     level = choose_level(folder, package)
     if (chosen := os.path.join(folder, f"_{level}")) not in path:

@@ -76,15 +76,8 @@ class Dropout(Twin):
         return logical(y if layer.scaling == "train" else y * (1 - layer.p))
 
 
-class SpatialDropout(Twin):
+class SpatialDropout(Dropout):
     """Of `deepfs.layers.SpatialDropout`."""
-
-    def forward(self, layer: Any, x: Array, training: bool) -> tuple[Array, Any]:
-        draw = layer._new_draw() if training else None
-        return self.masked(layer, x, draw), draw
-
-    def backward(self, layer: Any, dy: Array, kept: Any, need_dx: bool) -> Array | None:
-        return self.masked(layer, dy, kept) if need_dx else None
 
     @staticmethod
     def masked(layer: Any, x: Array, draw: tuple[int, ...] | None) -> Array:

@@ -28,6 +28,8 @@ def layer_of(text: str) -> Layer:
     module_name, colon, name = text.partition(":")
     if not colon or not all(part.isidentifier() for part in [*module_name.split("."), name]):
         raise ValueError(f"a layer is named by module:Class, such as swish:Swish, got {text!r}")
+    if module_name.endswith(".py"):
+        raise ValueError(f"a layer is named by its module: {module_name[:-3]}:{name}, got {text!r}")
     module = imported(module_name)
     if not hasattr(module, name):
         near = get_close_matches(name, dir(module), 1)

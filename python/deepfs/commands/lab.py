@@ -12,8 +12,9 @@ from typing import Any
 
 from .._command import printable, say
 from ..lab import GROUPS, find, gallery, groups, names
-from ..lab._experiment import LANGUAGES, Experiment, Result, need_matplotlib
+from ..lab._experiment import LANGUAGES, Experiment, Result
 from ..lab.gallery import Entry, has_full
+from ..plots._figure import need_matplotlib
 from . import _values as values
 
 WORDS = {

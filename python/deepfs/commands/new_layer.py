@@ -15,6 +15,7 @@ from typing import Any
 from .._command import printable
 
 COMPILED = {
+    ".gitignore": "layer-gitignore",
     "setup.py": "layer-setup.py",
     "pyproject.toml": "layer-pyproject.toml",
     "src/new_name/kernel.pyx": "layer-kernel.pyx",
@@ -95,10 +96,14 @@ def new_layer(name: str, kind: str = "layer", folder: str | Path = ".") -> Path:
 
 def package_name(name: str) -> str:
     """Return the name of the package of a class, ``soft_clip`` of ``SoftClip``."""
-    if not (name.isascii() and name.isidentifier()) or keyword.iskeyword(name) or name[0] == "_":
+    if not (name.isascii() and name.isidentifier()) or name[0] == "_":
         raise ValueError(
-            "new-layer needs the name of a class, letters and digits that begin with a letter, "
-            f"such as SoftClip; got {name!r}"
+            "new-layer needs the name of a class, letters and digits of ASCII that begin with a "
+            f"letter, such as SoftClip; got {name!r}"
+        )
+    if keyword.iskeyword(name):
+        raise ValueError(
+            f"new-layer needs the name of a class, such as SoftClip; {name!r} is a word of Python"
         )
     if not name[0].isupper():
         better = "".join(word[:1].upper() + word[1:] for word in name.split("_"))
@@ -133,7 +138,7 @@ def check_free(name: str, package: str) -> None:
     if found is not None and found.origin is not None:  # a folder without __init__.py has none
         raise ValueError(
             f"there is a package {package} already, {found.origin}; choose another name, such as "
-            f"My{name}, or uninstall that: pip uninstall {package}"
+            f"My{name}"
         )
 
 

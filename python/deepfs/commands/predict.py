@@ -91,7 +91,7 @@ def class_name(model: Any, path: str, k: int) -> str:
 
 def check_plot(name: str) -> None:
     """Raise an error if Matplotlib is not there, or cannot write such a file."""
-    need_matplotlib("images")
+    need_matplotlib("--plot")
     from matplotlib.figure import Figure
 
     path, kinds = Path(name), sorted(Figure().canvas.get_supported_filetypes())

@@ -15,6 +15,7 @@ import numpy as np
 
 from .._html import preformatted
 from .._public import public_names as _public_names
+from ..plots._figure import need_matplotlib, new_figure
 
 LANGUAGES = ("en", "zh")
 DPI, MOVIE_DPI, NOTEBOOK_DPI = 110, 60, 90  # pixels per inch
@@ -95,8 +96,6 @@ class Result:
 
         Where pyplot is in use it is one of pyplot's, so that ``plt.show()`` shows it.
         """
-        from ..plots._figure import new_figure
-
         need_matplotlib(f"lab.{self.name}")
         figure = new_figure(*self.size)
         self.draw(figure)
@@ -164,16 +163,6 @@ def in_digits(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
     return str(value)
-
-
-def need_matplotlib(who: str) -> None:
-    """Raise ImportError with the line to type if Matplotlib is not there."""
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError:
-        raise ImportError(
-            f"{who} needs Matplotlib, which is not installed: pip install 'deepfs[plot]'"
-        ) from None
 
 
 class Experiment(Protocol):

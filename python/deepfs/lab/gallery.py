@@ -11,7 +11,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from .._version import __version__
-from ._experiment import DPI, LANGUAGES, Result, need_matplotlib
+from ..plots._figure import need_matplotlib
+from ._experiment import DPI, LANGUAGES, Result
 from ._list import GROUPS, find, group_of, names
 
 STYLE = """

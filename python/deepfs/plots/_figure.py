@@ -20,7 +20,7 @@ def need_matplotlib(who: str) -> None:
         import matplotlib.figure  # noqa: F401
     except ImportError:
         raise ImportError(
-            f"plots.{who} needs Matplotlib, which is not installed: pip install 'deepfs[plot]'"
+            f"{who} needs Matplotlib, which is not installed: pip install 'deepfs[plot]'"
         ) from None
 
 

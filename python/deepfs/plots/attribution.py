@@ -79,7 +79,7 @@ def grad_cam(
     >>> dfs.plots.grad_cam(model, image, target=3).get_title()
     '3'
     """
-    need_matplotlib("grad_cam")
+    need_matplotlib("plots.grad_cam")
     alpha = number(alpha, "alpha", "[0, 1]")
     x, one = several(image, "grad_cam")
     target = class_number(checked_model(model, "grad_cam"), target)
@@ -144,7 +144,7 @@ def saliency(model: Any, image: Any, target: Any = None, *, ax: Any = None) -> A
     >>> dfs.plots.saliency(model, image).images[0].get_array().shape
     (28, 28)
     """
-    need_matplotlib("saliency")
+    need_matplotlib("plots.saliency")
     x, one = several(image, "saliency")
     target = class_number(checked_model(model, "saliency"), target)
     maps, classes = numbers.saliency(model.network, network_inputs(model, x), target)

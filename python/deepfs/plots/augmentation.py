@@ -71,7 +71,7 @@ def augmentation(
     >>> len(axes)
     8
     """
-    need_matplotlib("augmentation")
+    need_matplotlib("plots.augmentation")
     count, seed = whole(count, "count"), whole(seed, "seed", 0)
     if isinstance(augment, Loader):
         augment, x = augment.pipeline, augment if x is None else x

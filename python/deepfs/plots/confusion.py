@@ -72,7 +72,7 @@ def confusion_matrix(
     >>> [text.get_text() for text in ax.texts]
     ['9', '1', '2', '8']
     """
-    need_matplotlib("confusion_matrix")
+    need_matplotlib("plots.confusion_matrix")
     one_of(normalize, "normalize", NORMALIZE)
     matrix, labels = matrix_of(model, x, y, names, "confusion_matrix")
     k = len(matrix)

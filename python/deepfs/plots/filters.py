@@ -72,7 +72,7 @@ def filters(
     >>> axes[0].images[0].get_array().shape
     (5, 5)
     """
-    need_matplotlib("filters")
+    need_matplotlib("plots.filters")
     count, channel = whole(count, "count"), whole(channel, "channel", 0)
     network = built(checked_model(model, "filters").network)
     name, weight = weights_of(network, layer)
@@ -177,7 +177,7 @@ def feature_maps(
     >>> axes[0].images[0].get_array().shape
     (24, 24)
     """
-    need_matplotlib("feature_maps")
+    need_matplotlib("plots.feature_maps")
     count = whole(count, "count")
     x = array(x, "feature_maps")
     x = x[None] if x.ndim == 3 else x

@@ -80,7 +80,7 @@ def activations(
     >>> [ax.get_title().split("\n")[0] for ax in axes]
     ['relu_1', 'relu_2']
     """
-    need_matplotlib("activations")
+    need_matplotlib("plots.activations")
     checked_model(model, "activations")
     names = layer_names(model.network, layers, ACTIVATIONS)
     found = model.outputs_of(x, names)
@@ -147,7 +147,7 @@ def gradients(
     >>> [ax.get_title().split("\n")[0] for ax in axes]
     ['dense_1', 'dense_2', 'dense_3']
     """
-    need_matplotlib("gradients")
+    need_matplotlib("plots.gradients")
     one_of(of, "of", ("weights", "outputs"))
     x, theirs, _ = first_of(x, getattr(x, "batch_size", BATCH))
     y = theirs if y is None else y

@@ -52,7 +52,7 @@ def history(history: Any, ax: Any = None, *, metrics: Sequence[str] | None = Non
     >>> [line.get_label() for line in axes[0].get_lines()]
     ['training', 'validation']
     """
-    need_matplotlib("history")
+    need_matplotlib("plots.history")
     curves = curves_of(history)
     names = [name for name in curves if not (name.startswith("val_") and name[4:] in curves)]
     if metrics is not None:

@@ -65,7 +65,7 @@ def images(
     >>> len(axes), axes[0].get_title() == str(y[0])
     (8, True)
     """
-    need_matplotlib("images")
+    need_matplotlib("plots.images")
     count = whole(count, "count")
     x, theirs, known_names = first_of(x, count)
     y, names = theirs if y is None else y, known_names if names is None else names

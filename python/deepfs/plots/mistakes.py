@@ -71,7 +71,7 @@ def misclassified(
     >>> [line.split()[0] for line in axes[0].get_title().split("\n")]
     ['true', 'said']
     """
-    need_matplotlib("misclassified")
+    need_matplotlib("plots.misclassified")
     count = whole(count, "count")
     x = raw_of(model, x)
     labels, predicted = answers(model, x, y, "misclassified")
@@ -136,7 +136,7 @@ def top_losses(
     >>> len(axes)
     4
     """
-    need_matplotlib("top_losses")
+    need_matplotlib("plots.top_losses")
     count = whole(count, "count")
     x = raw_of(checked_model(model, "top_losses"), x)
     losses = losses_of(model, x, y)

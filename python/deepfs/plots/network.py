@@ -78,7 +78,7 @@ def network(model: Any, ax: Any = None) -> Any:
     >>> [text.get_text() for text in ax.texts if text.get_text()]
     ['input\n4', 'Dense, ReLU\n8', 'Dense\n3']
     """
-    need_matplotlib("network")
+    need_matplotlib("plots.network")
     layer = getattr(model, "network", model)
     if not isinstance(layer, Layer):
         raise TypeError(f"plots.network takes a model or a network, got {shown(model)}")

@@ -48,7 +48,7 @@ def learning_rate_finder(test: Any, ax: Any = None) -> Any:
     >>> ax.get_xscale()
     'log'
     """
-    need_matplotlib("learning_rate_finder")
+    need_matplotlib("plots.learning_rate_finder")
     if not all(hasattr(test, name) for name in ("lrs", "losses", "smooth")):
         raise TypeError(
             f"plots.learning_rate_finder takes what model.lr_find(x, y) returns, got {shown(test)}"
@@ -117,7 +117,7 @@ def schedule(
     >>> float(ax.get_lines()[0].get_ydata()[0])
     0.1
     """
-    need_matplotlib("schedule")
+    need_matplotlib("plots.schedule")
     steps = whole(steps, "steps")
     if steps_per_epoch is not None:
         steps_per_epoch = whole(steps_per_epoch, "steps_per_epoch")

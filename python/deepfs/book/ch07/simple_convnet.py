@@ -14,7 +14,7 @@ from ..common.layers import Affine, Convolution, Pooling, Relu, SoftmaxWithLoss
 CONV = {"filter_num": 30, "filter_size": 5, "pad": 0, "stride": 1}
 
 
-class SimpleConvNet:
+class SimpleConvNet(shared.ConvNet):
     """conv - relu - pool - affine - relu - affine - softmax.
 
     Parameters
@@ -62,42 +62,14 @@ class SimpleConvNet:
         )  # fmt: skip
         self.last_layer = SoftmaxWithLoss()
 
-    def _learning(self) -> list[Any]:
-        return [self.layers[name] for name in ("Conv1", "Affine1", "Affine2")]
-
     def predict(self, x: Array) -> Array:
         """Return what goes into the softmax."""
         for layer in self.layers.values():
             x = layer.forward(x)
         return x
 
-    def loss(self, x: Array, t: Array) -> Any:
-        """Return the loss of a batch."""
-        return self.last_layer.forward(self.predict(x), t)
-
-    def accuracy(self, x: Array, t: Array, batch_size: int = 100) -> Any:
-        """Return the share of right classes; images after the last whole batch count as wrong."""
-        return shared.share_right_in_batches(self, x, t, batch_size)
-
     def numerical_gradient(self, x: Array, t: Array) -> dict[str, Array]:
         """Return the gradients by differences."""
         return {
             key: numerical_gradient(lambda _: self.loss(x, t), w) for key, w in self.params.items()
         }
-
-    def gradient(self, x: Array, t: Array) -> dict[str, Array]:
-        """Return the gradients by backpropagation."""
-        self.loss(x, t)
-        shared.go_back(self.layers.values(), self.last_layer)
-        grads = {}
-        for i, layer in enumerate(self._learning(), 1):
-            grads[f"W{i}"], grads[f"b{i}"] = layer.dW, layer.db
-        return grads
-
-    def save_params(self, file_name: str = "params.pkl") -> None:
-        """Write the parameters as a pickle of a dict."""
-        shared.save_params(self.params, file_name)
-
-    def load_params(self, file_name: str = "params.pkl") -> None:
-        """Read parameters from a pickle, without running anything of it."""
-        shared.load_params(self.params, self._learning(), file_name)

@@ -18,7 +18,7 @@ def _conv(filters: int, pad: int = 1) -> Conv:
     return {"filter_num": filters, "filter_size": 3, "pad": pad, "stride": 1}
 
 
-class DeepConvNet:
+class DeepConvNet(shared.ConvNet):
     """Three times (conv - relu - conv - relu - pool), affine - relu - dropout - affine - dropout.
 
     Parameters
@@ -78,9 +78,6 @@ class DeepConvNet:
         self.params[f"b{i}"] = shared.zeros(units)
         return self.params[f"W{i}"], self.params[f"b{i}"]
 
-    def _learning(self) -> list[Any]:
-        return [layer for layer in self.layers if isinstance(layer, (Convolution, Affine))]
-
     def predict(self, x: Array, train_flg: bool = False) -> Array:
         """Return what goes into the softmax."""
         for layer in self.layers:
@@ -90,24 +87,3 @@ class DeepConvNet:
     def loss(self, x: Array, t: Array) -> Any:
         """Return the loss of a batch, in training."""
         return self.last_layer.forward(self.predict(x, train_flg=True), t)
-
-    def accuracy(self, x: Array, t: Array, batch_size: int = 100) -> Any:
-        """Return the share of right classes; images after the last whole batch count as wrong."""
-        return shared.share_right_in_batches(self, x, t, batch_size)
-
-    def gradient(self, x: Array, t: Array) -> dict[str, Array]:
-        """Return the gradients by backpropagation."""
-        self.loss(x, t)
-        shared.go_back(self.layers, self.last_layer)
-        grads = {}
-        for i, layer in enumerate(self._learning(), 1):
-            grads[f"W{i}"], grads[f"b{i}"] = layer.dW, layer.db
-        return grads
-
-    def save_params(self, file_name: str = "params.pkl") -> None:
-        """Write the parameters as a pickle of a dict."""
-        shared.save_params(self.params, file_name)
-
-    def load_params(self, file_name: str = "params.pkl") -> None:
-        """Read parameters from a pickle, without running anything of it."""
-        shared.load_params(self.params, self._learning(), file_name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +29,6 @@ def share_right(y: Array, t: Array) -> Any:
     """Return the share of rows whose largest value is at the right class."""
     t = t if t.ndim == 1 else np.argmax(t, axis=1)
     return np.sum(np.argmax(y, axis=1) == t) / float(len(y))
-
-
-def share_right_in_batches(network: Any, x: Array, t: Array, batch_size: int) -> Any:
-    """Return the same for whole batches; as in the book, the rest of the images counts as wrong."""
-    t = t if t.ndim == 1 else np.argmax(t, axis=1)
-    right = 0.0
-    for i in range(len(x) // batch_size):
-        part = slice(i * batch_size, (i + 1) * batch_size)
-        right += np.sum(np.argmax(network.predict(x[part]), axis=1) == t[part])
-    return right / len(x)
 
 
 def go_back(layers: Iterable[Any], last_layer: Any) -> None:
@@ -92,3 +82,50 @@ def load_params(params: dict[str, Array], layers: Iterable[Any], file_name: str)
         params[key] = found[key].astype(Settings.dtype, copy=False)
     for number, layer in enumerate(layers, 1):
         layer.W, layer.b = params[f"W{number}"], params[f"b{number}"]
+
+
+class ConvNet:
+    """What the networks of chapters 7 and 8 share."""
+
+    params: dict[str, Array]
+    layers: Any
+    last_layer: Any
+    predict: Callable[..., Array]  # what goes into the softmax
+
+    def loss(self, x: Array, t: Array) -> Any:
+        """Return the loss of a batch."""
+        return self.last_layer.forward(self.predict(x), t)
+
+    def accuracy(self, x: Array, t: Array, batch_size: int = 100) -> Any:
+        """Return the share of right classes; images after the last whole batch count as wrong."""
+        t = t if t.ndim == 1 else np.argmax(t, axis=1)
+        right = 0.0
+        for i in range(len(x) // batch_size):
+            part = slice(i * batch_size, (i + 1) * batch_size)
+            right += np.sum(np.argmax(self.predict(x[part]), axis=1) == t[part])
+        return right / len(x)
+
+    def gradient(self, x: Array, t: Array) -> dict[str, Array]:
+        """Return the gradients by backpropagation."""
+        self.loss(x, t)
+        go_back(self._in_order(), self.last_layer)
+        grads = {}
+        for i, layer in enumerate(self._learning(), 1):
+            grads[f"W{i}"], grads[f"b{i}"] = layer.dW, layer.db
+        return grads
+
+    def save_params(self, file_name: str = "params.pkl") -> None:
+        """Write the parameters as a pickle of a dict."""
+        save_params(self.params, file_name)
+
+    def load_params(self, file_name: str = "params.pkl") -> None:
+        """Read parameters from a pickle, without running anything of it."""
+        load_params(self.params, self._learning(), file_name)
+
+    def _in_order(self) -> list[Any]:
+        """Return the layers but the last; the book keeps them in a dict or in a list."""
+        return list(self.layers.values() if isinstance(self.layers, dict) else self.layers)
+
+    def _learning(self) -> list[Any]:
+        """Return the layers of W1 and b1, W2 and b2 ..."""
+        return [layer for layer in self._in_order() if hasattr(layer, "W")]
