@@ -109,7 +109,7 @@ class AlternatingFlip(Transform):
 
     References
     ----------
-    Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024, arXiv:2404.00498, section 3.6.
+    Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024, arXiv:2404.00498.
 
     Examples
     --------

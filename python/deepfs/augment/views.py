@@ -50,7 +50,7 @@ class Views(ExplainedSettings):
     ----------
     Krizhevsky, Sutskever and Hinton, "ImageNet classification with deep convolutional neural
     networks", 2012 (crops and mirror images; there the mean is of probabilities). Jordan, "94% on
-    CIFAR-10 in 3.29 seconds on a single GPU", 2024, arXiv:2404.00498, section 3.5 (these six views
+    CIFAR-10 in 3.29 seconds on a single GPU", 2024, arXiv:2404.00498 (these six views
     and weights, of logits).
 
     Examples

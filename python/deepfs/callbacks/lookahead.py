@@ -53,7 +53,7 @@ class Lookahead(WeightAverage):
     ----------
     Zhang, Lucas, Hinton and Ba, "Lookahead optimizer: k steps forward, 1 step back", 2019,
     arXiv:1907.08610. Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024,
-    arXiv:2404.00498, section 3.4: there ``alpha`` is ``lambda step: 1 - 0.95**5 * (step /
+    arXiv:2404.00498: there ``alpha`` is ``lambda step: 1 - 0.95**5 * (step /
     steps)**3`` with ``statistics=True``.
 
     Examples

@@ -50,7 +50,7 @@ class Dirac(ExplainedSettings):
     ----------
     Zagoruyko and Komodakis, "DiracNets: training very deep neural networks without
     skip-connections", 2017, arXiv:1706.00388; ``torch.nn.init.dirac_``. Jordan, "94% on CIFAR-10 in
-    3.29 seconds on a single GPU", 2024, arXiv:2404.00498, section 3.3 (random filters beyond).
+    3.29 seconds on a single GPU", 2024, arXiv:2404.00498 (random filters beyond).
 
     Examples
     --------

@@ -79,7 +79,7 @@ def patch_whitening(
 
     References
     ----------
-    Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024, arXiv:2404.00498, section 3.2;
+    Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024, arXiv:2404.00498;
     the layer is from Page, "How to train your ResNet 8: Bag of tricks", 2019.
 
     Examples
