@@ -145,9 +145,11 @@ def _computed(experiment: Experiment, options: argparse.Namespace) -> Result:
     try:
         return experiment(**settings, full=True)
     except (ConnectionError, FileNotFoundError) as error:
-        text = str(error).replace("in a folder and pass root=, or set", "in a folder mnist and set")
-        text = text.replace("parent of a folder mnist", "parent of this folder")
-        raise type(error)(f"{text}; without --full it takes the bundled digits") from error
+        raise type(error)(
+            "--full trains on all of MNIST: put its four files into a folder mnist and set "
+            "DEEPFS_DATA to the folder above; without --full it takes the bundled digits "
+            f"({error})"
+        ) from error
 
 
 def _can_draw(must: bool) -> bool:
