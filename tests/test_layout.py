@@ -47,7 +47,7 @@ ORDER = """
     layers
     _im2col _twins data losses networks optimizers
     _use_reference
-    _parts means
+    _parts distributed means
     trainer
     inspection
     callbacks saving
@@ -58,7 +58,7 @@ ORDER = """
     predictor
     inspector
     model
-    _load _command cross_validation sklearn
+    _load _command compress cross_validation onnx sklearn tuning
     __init__
     book
     lab

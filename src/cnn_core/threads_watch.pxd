@@ -43,13 +43,13 @@ cdef extern from *:
     typedef struct {
         int kernels, alone, trial;
         long sleeps, losses;
-        double began, latest, latest_work, work, until, pause, calm, seconds[2], done[2];
+        double began, latest, latest_work, work, until, pause, calm, troubled, seconds[2], done[2];
     } Watch;
     static PER_THREAD Watch own_watch;
 
     static const double FIRST_PAUSE = 0.05, LONGEST_PAUSE = 2.0, MIN_GAIN = 1.1, COMPARING = 8.0;
-    static const double LONG_WINDOW = 0.01, SLICE = 0.02, ENOUGH = 0.05, CALM = 0.05, MEMORY = 1.0;
-    static const double ELSEWHERE = 0.05, SLOWEST = 20e-9;
+    static const double LONG_WINDOW = 0.01, SLICE = 0.02, ENOUGH = 0.05, CALM = 0.05;
+    static const double MEMORY = 1.0, PART = 1 / 3.0, ELSEWHERE = 0.05, SLOWEST = 20e-9;
     """
     ctypedef struct Watch:      # what a thread that calls kernels knows of them
         int kernels             # since the beginning of a window
@@ -64,6 +64,7 @@ cdef extern from *:
         double until            # seconds, before which nothing changes
         double pause            # seconds that the last choice was kept
         double calm             # seconds without a disturbance, on several threads
+        double troubled         # seconds of disturbed windows on several threads
         double[2] seconds       # that windows took of late: on several threads, and alone
         double[2] done          # nanoseconds of one thread, of their kernels
     Watch own_watch             # of the calling thread
@@ -76,6 +77,7 @@ cdef extern from *:
     const double LONG_WINDOW    # seconds after which FEW kernels are enough
     const double SLICE          # seconds: a busy program takes the processor more often than that
     const double COMPARING      # a choice is kept so many times as long as its last window took
+    const double PART           # of the time on several threads, above which others disturb it
     const double ENOUGH         # seconds of windows that a comparison needs, of each kind
     const double CALM           # seconds without a disturbance, after which all is forgotten
     const double ELSEWHERE      # seconds between two kernels, beyond which others are not to blame
@@ -117,10 +119,12 @@ cdef inline void decide(Watch* watch, double now, long sleeps, long losses) noex
 
     A window on several threads is disturbed if the calling thread went to sleep in most kernels, or
     a processor was lost more often than every SLICE: others hold the processors, or the work is
-    shared out badly. Then windows on one thread are tried. Means are compared: beside busy programs
-    three windows of four may be as fast as ever, and the fourth take ten times as long. What is
-    faster stays for a while; then one window of the other kind refreshes its mean. The while
-    becomes longer as it is repeated. Where nothing disturbs any more, all is forgotten.
+    shared out badly. If such windows take more than a PART of the time, windows on one thread are
+    tried; not sooner, since a trial costs time, and a system with nothing else to do takes a
+    processor now and then, too. Means are compared: beside busy programs three windows of four may
+    be as fast as ever, and the fourth take ten times as long. What is faster stays for a while;
+    then one window of the other kind refreshes its mean. The while becomes longer as it is
+    repeated. Where nothing disturbs any more, all is forgotten.
     """
     cdef double seconds = now - watch.began
     cdef bint disturbed = watch.alone or (2 * (sleeps - watch.sleeps) > watch.kernels
@@ -129,12 +133,15 @@ cdef inline void decide(Watch* watch, double now, long sleeps, long losses) noex
     if watch.work > 0:
         watch.seconds[watch.alone] += seconds
         watch.done[watch.alone] += watch.work
+        if disturbed and not watch.alone:
+            watch.troubled += max(seconds, SLICE * PART)
         watch.calm = 0 if disturbed else watch.calm + seconds
         if watch.seconds[watch.alone] > MEMORY:
             watch.seconds[watch.alone] /= 2
             watch.done[watch.alone] /= 2
+            watch.troubled /= 1 if watch.alone else 2
         if watch.calm > CALM:
-            watch.trial, watch.pause = False, 0
+            watch.trial, watch.pause, watch.troubled = False, 0, 0
             for kind in range(2):
                 watch.seconds[kind] = watch.done[kind] = 0
         elif not disturbed or now < watch.until or watch.seconds[watch.alone] < ENOUGH:
@@ -144,6 +151,6 @@ cdef inline void decide(Watch* watch, double now, long sleeps, long losses) noex
             watch.alone = time_per_work(watch, True) * MIN_GAIN < time_per_work(watch, False)
             watch.pause = min(2 * watch.pause, LONGEST_PAUSE) if watch.pause else FIRST_PAUSE
             watch.until = now + max(watch.pause, COMPARING * seconds)
-        else:
+        elif watch.alone or watch.troubled > PART * watch.seconds[False]:
             watch.trial, watch.alone = True, not watch.alone
     begin(watch, now, sleeps, losses)
