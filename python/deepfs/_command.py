@@ -179,4 +179,10 @@ def in_options(text: str) -> str:
     """Return a message of the library with the options in place of arguments."""
     for argument, option in OPTIONS.items():
         text = text.replace(argument, option)
-    return text
+    return re.sub(r"load\(path, layers=\[(.*?)\]\)", _layers_option, text)
+
+
+def _layers_option(found: re.Match[str]) -> str:
+    """Return the options that give a command the classes that `load` was not given."""
+    options = (f"--layer MODULE:{name}" for name in found[1].split(", "))
+    return f"add {' '.join(options)}, with the module that defines it"

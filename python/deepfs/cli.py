@@ -16,6 +16,7 @@ from ._version import __version__
 from .commands import _values as values
 from .commands import bench_layer, book, check_layer, lab, new_layer
 from .commands._augment import AUGMENTATIONS
+from .commands._model_of import add_model
 from .commands._recipe import COLORS, NETWORKS, NO_CLASSIFIERS, OPTIMIZERS, PREPROCESS, SCHEDULES
 from .commands._sets import DATASETS, images_name
 from .commands.diagnose import diagnose
@@ -89,7 +90,7 @@ def _parser() -> Parser:
     _add_train(command("train", train, "Train a network and save it."))
 
     sub = command("evaluate", evaluate, "Measure a saved model on test images.")
-    sub.add_argument("model", metavar="MODEL", help="file that train saved")
+    add_model(sub, "file that train saved")
     _add_images(sub, "test images: their folder, with a subfolder for each class, or ")
     sub.add_argument("--report", action="store_true",
                      help="precision, recall and F1 score of each class, calibration")  # fmt: skip
@@ -102,7 +103,7 @@ def _parser() -> Parser:
         "shows them, resized to what the model takes. What is transparent is black. Colour "
         "profiles are not applied."
     )
-    sub.add_argument("model", metavar="MODEL", help="file that train saved")
+    add_model(sub, "file that train saved")
     sub.add_argument("images", nargs="+", metavar="IMAGE",
                      help="a picture (PNG, JPEG, TIFF, BMP, GIF, WebP, PPM), a folder of pictures, "
                      "or an .npy file with one image or several")  # fmt: skip
@@ -115,8 +116,7 @@ def _parser() -> Parser:
                      "light on dark")  # fmt: skip
 
     sub = command("plan", plan, "Predict memory and time of a training.")
-    sub.add_argument("model", metavar="MODEL_OR_NETWORK",
-                     help=f"file that train saved, or {', '.join(networks.__all__)}")  # fmt: skip
+    add_model(sub, f"file that train saved, or {', '.join(networks.__all__)}", "MODEL_OR_NETWORK")
     sub.add_argument("--batch-size", type=values.count, default=100, metavar="N",
                      help="images per step (default: 100)")  # fmt: skip
     sub.add_argument("--samples", type=values.count, default=None, metavar="N",
@@ -127,7 +127,7 @@ def _parser() -> Parser:
 
     sub = command("diagnose", diagnose, "Find out why a saved model does not learn.")
     sub.epilog = "The exit status is 1 if there are findings."
-    sub.add_argument("model", metavar="MODEL", help="file that train saved, or a checkpoint")
+    add_model(sub, "file that train saved, or a checkpoint")
     _add_images(sub, "training images: their folder, with a subfolder for each class, or ")
     _add_data(sub)
     sub.add_argument("--batch-size", type=values.count, default=32, metavar="N",

@@ -1,4 +1,4 @@
-"""Layers and shapes from the words of a command: ``module:Class`` and ``2,3,8,8``."""
+"""Layers, classes and shapes from words of a command: ``module:Class`` and ``2,3,8,8``."""
 
 from __future__ import annotations
 
@@ -25,17 +25,7 @@ def layer_of(text: str) -> Layer:
     TypeError
         If it is no layer, or its class needs settings.
     """
-    module_name, colon, name = text.partition(":")
-    if not colon or not all(part.isidentifier() for part in [*module_name.split("."), name]):
-        raise ValueError(f"a layer is named by module:Class, such as swish:Swish, got {text!r}")
-    if module_name.endswith(".py"):
-        raise ValueError(f"a layer is named by its module: {module_name[:-3]}:{name}, got {text!r}")
-    module = imported(module_name)
-    if not hasattr(module, name):
-        near = get_close_matches(name, dir(module), 1)
-        hint = f": did you mean {module_name}:{near[0]}?" if near else ""
-        raise ValueError(f"{module_name} has no {name}{hint}")
-    found = getattr(module, name)
+    found, name = named(text)
     if not isinstance(found, Layer) and callable(found):
         try:
             found = found()
@@ -47,6 +37,39 @@ def layer_of(text: str) -> Layer:
     if not isinstance(found, Layer):
         raise TypeError(f"{text} must be a Layer, or make one; got {type(found).__name__}")
     return found
+
+
+def class_of(text: str) -> type:
+    """Return the class that ``module:Class`` names, of a layer, loss, optimizer or schedule.
+
+    Raises
+    ------
+    ValueError
+        If the text is not ``module:Class``, or there is no such name.
+    ImportError
+        If the module cannot be imported.
+    TypeError
+        If it is no class.
+    """
+    found, _ = named(text)
+    if not isinstance(found, type):
+        raise TypeError(f"{text} must be a class, got {type(found).__name__}")
+    return found
+
+
+def named(text: str) -> tuple[Any, str]:
+    """Return what ``module:Class`` names, and the name without its module."""
+    module_name, colon, name = text.partition(":")
+    if not colon or not all(part.isidentifier() for part in [*module_name.split("."), name]):
+        raise ValueError(f"a layer is named by module:Class, such as swish:Swish, got {text!r}")
+    if module_name.endswith(".py"):
+        raise ValueError(f"a layer is named by its module: {module_name[:-3]}:{name}, got {text!r}")
+    module = imported(module_name)
+    if not hasattr(module, name):
+        near = get_close_matches(name, dir(module), 1)
+        hint = f": did you mean {module_name}:{near[0]}?" if near else ""
+        raise ValueError(f"{module_name} has no {name}{hint}")
+    return getattr(module, name), name
 
 
 def imported(name: str) -> Any:

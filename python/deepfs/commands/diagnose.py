@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from .._load import load
 from ..config import set_num_threads
 from ..inspection.diagnose import diagnose as diagnosis
+from ._model_of import model_of
 from ._sets import images_for
 
 
@@ -15,7 +15,7 @@ def diagnose(options: argparse.Namespace, given: Sequence[str]) -> int:
     """Run ``deepfs diagnose``; return 1 if there are findings."""
     if options.threads:
         set_num_threads(options.threads)
-    model = load(options.model)
+    model = model_of(options)
     _, data = images_for(model, options.model, options.dataset, options.data, ("training",))
     found = diagnosis(model, data, batch_size=options.batch_size)
     print(found.table(), repr(found), sep="\n\n")

@@ -7,8 +7,8 @@ import time
 from collections.abc import Sequence
 
 from .._command import printable
-from .._load import load
 from ..config import set_num_threads
+from ._model_of import model_of
 from ._sets import images_for
 
 PARTS = ("test", "validation", "training")  # the first that there is
@@ -18,7 +18,7 @@ def evaluate(options: argparse.Namespace, given: Sequence[str]) -> None:
     """Run ``deepfs evaluate``."""
     if options.threads:
         set_num_threads(options.threads)
-    model = load(options.model)
+    model = model_of(options)
     told, data = images_for(model, options.model, options.dataset, options.data, PARTS)
     started = time.monotonic()
     measured = model.evaluate(data, batch_size=256, report=options.report)

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .. import networks
-from .._load import load
 from ..config import set_num_threads
 from ..losses import CrossEntropy, MeanSquaredError
 from ..model import Model
+from ._model_of import model_of
 
 
 def plan(options: argparse.Namespace, given: Sequence[str]) -> None:
@@ -18,11 +18,13 @@ def plan(options: argparse.Namespace, given: Sequence[str]) -> None:
     if options.threads:
         set_num_threads(options.threads)
     if options.model in networks.__all__:
+        if options.layer:
+            raise ValueError(f"--layer is for a file, got the network {options.model}")
         loss = MeanSquaredError() if options.model == "autoencoder" else CrossEntropy()
         model = Model(getattr(networks, options.model)(), loss, "adam")
         shape = options.input or (1, 28, 28)
     elif Path(options.model).exists():
-        model, shape = load(options.model), options.input
+        model, shape = model_of(options), options.input
     else:
         raise FileNotFoundError(
             f"there is no file {options.model!r}, and networks are {', '.join(networks.__all__)}"

@@ -14,11 +14,11 @@ import numpy as np
 from .. import plots
 from .._arrays import Array
 from .._command import printable, say
-from .._load import load
 from .._pictures import read_image
 from ..datasets import FASHION_MNIST_CLASSES
 from ..datasets.folder import pictures_in
 from ..plots._figure import need_matplotlib
+from ._model_of import model_of
 from ._sets import image_shape
 
 MOST = 100  # images of a plot
@@ -28,7 +28,7 @@ def predict(options: argparse.Namespace, given: Sequence[str]) -> None:
     """Run ``deepfs predict``."""
     if options.plot is not None:
         check_plot(options.plot)
-    model = load(options.model)
+    model = model_of(options)
     shape = image_shape(model, options.model, "predict")
     shown: list[tuple[Array, str]] = []
     count = 0
