@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -382,6 +383,36 @@ class Predictor(ModelNames):
             watched = Watched(self.trainer.network, wanted)  # which is built now
             found = joined([watched(batch.x) for batch in batches])
         return found[names] if isinstance(names, str) else found
+
+    def export(self, path: str | Path, **settings: Any) -> None:
+        """Write the network, its preprocessing and the class names to an ONNX file.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file, such as ``"m.onnx"``. It is written atomically.
+        settings
+            ``input_shape``, ``input_dtype``, ``input_names``, ``output_names`` and ``dtype``, see
+            `deepfs.onnx.save`.
+
+        Raises
+        ------
+        ImportError
+            If onnx is not installed.
+        TypeError, ValueError, RuntimeError, OSError
+            As `deepfs.onnx.save`.
+
+        Examples
+        --------
+        >>> import deepfs as dfs
+        >>> parts = dfs.networks.mlp(), dfs.losses.CrossEntropy(), dfs.optimizers.SGD()
+        >>> model = dfs.Model(*parts)
+        >>> model.export("mlp.onnx", input_shape=(1, 28, 28))  # doctest: +SKIP
+        """
+        from .onnx import save
+
+        facts = {"preprocess": self.preprocess, "class_names": self.class_names}
+        save(self.trainer.network, path, **facts, **settings)
 
     def _output_kind(self) -> OutputKind:
         return self.trainer.loss.output_kind.in_network(self.trainer.network)
