@@ -8,7 +8,7 @@ from ._export_graph import OnnxGraph, Value, writes
 
 SELU_ALPHA, SELU_GAMMA = 1.6732632423543772, 1.0507009873554805  # ONNX's are float32's
 
-ALONE = {
+ALONE: dict[type, str] = {
     L.ReLU: "Relu",
     L.Sigmoid: "Sigmoid",
     L.Tanh: "Tanh",

@@ -8,7 +8,7 @@ from .. import layers as L
 from .._trees import Tree, leaves, map_tree
 from ._export_graph import OnnxGraph, Value, writes
 
-MERGES = {L.Add: "Add", L.Subtract: "Sub", L.Multiply: "Mul"}
+MERGES: dict[type, str] = {L.Add: "Add", L.Subtract: "Sub", L.Multiply: "Mul"}
 
 
 @writes(*MERGES)
@@ -38,7 +38,7 @@ def residual(graph: OnnxGraph, layer: L.Residual, x: Value) -> Value:
 @writes(L.Branches)
 def branches(graph: OnnxGraph, layer: L.Branches, x: Value) -> Value:
     outputs = [graph.layer(part, x, name) for name, part in layer.named_parts().items()]
-    if layer.merge == "add":
+    if layer.merge == "add" or len(outputs) == 1:
         return reduce(partial(graph.node, "Add"), outputs)
     return graph.node("Concat", *outputs, axis=1)
 

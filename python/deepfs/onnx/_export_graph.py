@@ -2,7 +2,7 @@
 
 Each layer adds its nodes to an `OnnxGraph`. Which function writes which layer is in `WRITERS`, to
 which the modules ``_export_*.py`` add theirs by `writes`; a layer of a user has a method
-``to_onnx(graph, x)`` instead. Shapes are those of samples, without the batch axis, which stays open.
+``to_onnx(graph, x)`` instead. Shapes are those of samples, without the batch axis, which is open.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class OnnxGraph:
         self.nodes.append(made)
         return name
 
-    def constant(self, value: Any, name: str = "constant", dtype: DTypeLike = None) -> Value:
+    def constant(self, value: Any, name: str = "constant", dtype: DTypeLike | None = None) -> Value:
         """Add a constant; return its name. One that is equal and of the same name is shared.
 
         Parameters
@@ -218,7 +218,7 @@ class OnnxGraph:
         if kind not in WRITERS:
             raise TypeError(
                 f"{label} has no ONNX form: give {kind.__name__} a method to_onnx(self, graph, x) "
-                "that adds its nodes, such as return graph.node(\"Relu\", x); see docs/onnx.md"
+                'that adds its nodes, such as return graph.node("Relu", x); see docs/onnx.md'
             )
         return WRITERS[kind]
 

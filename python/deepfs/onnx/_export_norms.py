@@ -29,9 +29,7 @@ def batch_norm(graph: OnnxGraph, layer: L.BatchNorm, x: Value) -> Value:
 @writes(L.LayerNorm)
 def layer_norm(graph: OnnxGraph, layer: L.LayerNorm, x: Value) -> Value:
     gamma, beta = affine(graph, layer, graph.shape_of(x)[-layer.axes :])
-    return graph.node(
-        "LayerNormalization", x, gamma, beta, axis=-layer.axes, epsilon=layer.eps
-    )
+    return graph.node("LayerNormalization", x, gamma, beta, axis=-layer.axes, epsilon=layer.eps)
 
 
 @writes(L.InstanceNorm)

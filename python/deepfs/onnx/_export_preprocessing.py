@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import preprocessing as P  # noqa: N812
+from .. import preprocessing as P
 from .._arrays import Shape
 from ..preprocessing._statistics import spread
 from ._export_graph import OnnxGraph, Value, writes
@@ -72,7 +72,7 @@ def normalize(graph: OnnxGraph, step: P.Normalize, x: Value) -> Value:
 def standardize(graph: OnnxGraph, step: Any, x: Value) -> Value:
     ndim = len(graph.shape_of(x)) + 1
     y = graph.node("Sub", x, constant(graph, spread(step.mean, step.per, ndim), "mean"))
-    if not isinstance(step, P.Standardize):
+    if type(step) is P.ZeroCenter:
         return y
     std = spread(step._divisor(step.std), step.per, ndim)
     return graph.node("Div", y, constant(graph, std, "std"))
@@ -80,14 +80,14 @@ def standardize(graph: OnnxGraph, step: Any, x: Value) -> Value:
 
 @writes(P.PCA, P.PCAWhitening, P.ZCAWhitening)
 def pca(graph: OnnxGraph, step: Any, x: Value) -> Value:
-    shape = graph.shape_of(x)
+    kind, shape = type(step), graph.shape_of(x)
     y = graph.node("Sub", x, constant(graph, step.mean, "mean"))
     if len(shape) != 1:
         y = graph.node("Flatten", y, axis=1)
     y = graph.node("MatMul", y, constant(graph, step.axes, "axes"))
-    if isinstance(step, P.PCAWhitening):
+    if kind is not P.PCA:
         y = graph.node("Div", y, constant(graph, np.sqrt(step.variance + step.eps), "std"))
-    if not isinstance(step, P.ZCAWhitening):
+    if kind is not P.ZCAWhitening:
         return y
     y = graph.node("MatMul", y, constant(graph, step.axes.T, "axes_back"))
     return y if len(shape) == 1 else graph.node("Reshape", y, graph.constant([0, *shape], "shape"))

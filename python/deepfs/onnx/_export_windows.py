@@ -12,21 +12,22 @@ from ..layers._window import Placement, place_window
 from ._export_graph import OnnxGraph, Value, writes
 
 
-def along(place: Placement, axes: int) -> tuple[slice, dict[str, Any]]:
-    """Return which entries of a pair an image or a sequence has, and what all windows have."""
-    own = slice(2 - axes, 2)
-    return own, {"kernel_shape": place.kernel_size[own], "strides": place.stride[own]}
+def along(place: Placement, axes: int) -> dict[str, Any]:
+    """Return the attributes that all windows have: of an image, 2 axes, or a sequence, 1."""
+    return {"kernel_shape": place.kernel_size[-axes:], "strides": place.stride[-axes:]}
 
 
 def conv(graph: OnnxGraph, x: Value, weight: Value, bias: Value | None, place: Placement,
          axes: int, groups: int) -> Value:  # fmt: skip
     """Add a convolution of images or sequences."""
-    own, window = along(place, axes)
-    pads = [*(place.top, place.left)[own], *(place.bottom, place.right)[own]]
-    inputs = (x, weight) if bias is None else (x, weight, bias)
+    pads = [place.left, place.right]
+    if axes == 2:
+        pads = [place.top, place.left, place.bottom, place.right]
+    inputs = [x, weight, *([] if bias is None else [bias])]
     return graph.node(
-        "Conv", *inputs, pads=pads, dilations=place.dilation[own], group=groups, **window
-    )
+        "Conv", *inputs, pads=pads, dilations=place.dilation[-axes:], group=groups,
+        **along(place, axes),
+    )  # fmt: skip
 
 
 def bias_of(graph: OnnxGraph, layer: Any) -> Value | None:
@@ -71,22 +72,28 @@ def separable_conv2d(graph: OnnxGraph, layer: L.SeparableConv2D, x: Value) -> Va
 
 @writes(L.ConvTranspose2D)
 def conv_transpose2d(graph: OnnxGraph, layer: L.ConvTranspose2D, x: Value) -> Value:
-    """Cut off what exceeds the output on each side; where it is larger, ONNX extends the end."""
-    shape = graph.shape_of(x)
-    sizes = layer.out_shape(shape)[1:]
+    """Cut off what exceeds the output on each side; where it is larger, extend the end.
+
+    Runtimes refuse an ``output_padding`` of the stride or more. Then the window gets one more row
+    or column, of zeros, which is cut off as far as it exceeds the output.
+    """
+    size, weight = graph.shape_of(x)[1:], layer.learned["weight"].value
+    sizes = layer.out_shape(graph.shape_of(x))[1:]
     place = layer._adjoint._place(*sizes)
     begins, ends, more = (place.top, place.left), [], []
-    for axis in (0, 1):
-        extent = place.dilation[axis] * (place.kernel_size[axis] - 1) + 1
-        full = (shape[1 + axis] - 1) * place.stride[axis] + extent
-        over = full - begins[axis] - sizes[axis]
+    for axis, (step, dilation) in enumerate(zip(place.stride, place.dilation, strict=True)):
+        extent = dilation * (weight.shape[2 + axis] - 1) + 1
+        over = (size[axis] - 1) * step + extent - begins[axis] - sizes[axis]
+        if -over >= step:
+            weight = np.pad(weight, [(0, 1 if a == 2 + axis else 0) for a in range(4)])
+            over += dilation
         ends.append(max(over, 0))
         more.append(max(-over, 0))
-    weight, bias = graph.parameter(layer, "weight"), bias_of(graph, layer)
+    inputs, bias = [x, graph.constant(weight, "weight")], bias_of(graph, layer)
     return graph.node(
-        "ConvTranspose", *((x, weight) if bias is None else (x, weight, bias)),
-        pads=[*begins, *ends], output_padding=more, dilations=place.dilation, group=layer.groups,
-        **along(place, 2)[1],
+        "ConvTranspose", *inputs, *([] if bias is None else [bias]), pads=[*begins, *ends],
+        output_padding=more, strides=place.stride, dilations=place.dilation, group=layer.groups,
+        kernel_shape=weight.shape[2:],
     )  # fmt: skip
 
 
@@ -101,18 +108,20 @@ def pads_of(size: Shape, place: Placement) -> list[int]:
 
     The end of the last window decides. So no runtime has to round up, which they do differently.
     """
-    own = slice(2 - len(size), 2)
-    begins, outs = (place.top, place.left)[own], (place.oh, place.ow)[own]
-    windows = zip(outs, place.stride[own], place.kernel_size[own], size, begins, strict=True)
-    ends = [max((out - 1) * step + k - pixels - begin, 0)
-            for out, step, k, pixels, begin in windows]  # fmt: skip
-    return [*begins, *ends]
+    oh, ow, top, _, left, _, (kh, kw), (sh, sw), _ = place
+    right = reach(size[-1], left, ow, sw, kw)
+    return [left, right] if len(size) == 1 else [top, left, reach(size[0], top, oh, sh, kh), right]
+
+
+def reach(size: int, before: int, out: int, step: int, kernel: int) -> int:
+    """Return by how many entries the last window exceeds a sequence."""
+    return max((out - 1) * step + kernel - before - size, 0)
 
 
 @writes(L.MaxPool1D, L.MaxPool2D)
 def max_pool(graph: OnnxGraph, layer: Any, x: Value) -> Value:
     size, place = place_of(graph, layer, x)
-    return graph.node("MaxPool", x, pads=pads_of(size, place), **along(place, len(size))[1])
+    return graph.node("MaxPool", x, pads=pads_of(size, place), **along(place, len(size)))
 
 
 @writes(L.AvgPool1D, L.AvgPool2D)
@@ -121,15 +130,13 @@ def avg_pool(graph: OnnxGraph, layer: Any, x: Value) -> Value:
     size, place = place_of(graph, layer, x)
     counted = layer.count_include_pad
     y = graph.node("AveragePool", x, pads=pads_of(size, place), count_include_pad=int(counted),
-                   **along(place, len(size))[1])  # fmt: skip
+                   **along(place, len(size)))  # fmt: skip
     if not counted:
         return y
-    factors = [shares(*each) for each in zip(
-        size, (place.top, place.left)[-len(size):], (place.bottom, place.right)[-len(size):],
-        place[:2][-len(size):], place.stride[-len(size):], place.kernel_size[-len(size):],
-        strict=True,
-    )]  # fmt: skip
-    factor = factors[0] if len(factors) == 1 else np.multiply.outer(*factors)
+    oh, ow, top, bottom, left, right, (kh, kw), (sh, sw), _ = place
+    factor = shares(size[-1], left, right, ow, sw, kw)
+    if len(size) == 2:
+        factor = np.multiply.outer(shares(size[0], top, bottom, oh, sh, kh), factor)
     return y if (factor == 1).all() else graph.node("Mul", y, graph.constant(factor, "shares"))
 
 
@@ -151,7 +158,7 @@ def global_max_pool(graph: OnnxGraph, layer: L.Layer, x: Value) -> Value:
 
 @writes(L.AdaptiveAvgPool1D, L.AdaptiveAvgPool2D)
 def adaptive_avg_pool(graph: OnnxGraph, layer: Any, x: Value) -> Value:
-    """Windows of one size are an average pooling; those of two sizes a product with their shares."""
+    """Windows of one size are an average pooling; others a product with their shares."""
     size = graph.shape_of(x)[1:]
     outs = layer.out_shape(graph.shape_of(x))[1:]
     if not any(pixels % out for pixels, out in zip(size, outs, strict=True)):

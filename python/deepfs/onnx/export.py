@@ -12,16 +12,21 @@ from numpy.typing import DTypeLike
 
 from .._arrays import Shape, float_dtype
 from .._check import one_of, shown
+from .._check import shape as checked_shape
 from .._trees import Tree, is_shape, leaves, map_shapes, map_tree
 from .._version import __version__
+from ..data.facts import checked_names
 from ..layers import Graph, Layer
+from ..layers._several import Several
 from ..layers._symbolic import entries
 from ..preprocessing import Preprocess
+from ..preprocessing import get as preprocess_of
 from ..saving.tensors import destination, remove_orphans, replacing
 from . import (  # noqa: F401 they register what writes each layer
     _export_activations,
     _export_containers,
     _export_norms,
+    _export_resize,
     _export_shapes,
     _export_windows,
 )
@@ -39,7 +44,7 @@ def save(
     input_dtype: str | None = None,
     input_names: Sequence[str] | None = None,
     output_names: Sequence[str] | None = None,
-    dtype: DTypeLike = None,
+    dtype: DTypeLike | None = None,
     preprocess: Preprocess | None = None,
     class_names: Sequence[str] | None = None,
 ) -> None:
@@ -62,8 +67,8 @@ def save(
         dtype of the inputs: float32, float64, uint8, int8, uint16, int16, int32 or int64. By
         default that of the network. Pictures are often given as "uint8".
     input_names, output_names : sequence of str, optional
-        Names of inputs and outputs, in their order. By default those of a `Graph` that has a dict of
-        them, or an ``Input`` with a name; else "input" and "output", of several "input_1", ...
+        Names of inputs and outputs, in their order. By default those of a `Graph` that has a dict
+        of them, or an ``Input`` with a name; else "input" and "output", of several "input_1", ...
     dtype : {"float32", "float64"}, optional
         dtype of the weights and the outputs. By default that of the network. Runtimes have few
         operators for float64.
@@ -99,23 +104,22 @@ def save(
         way = ": write model.export(path)" if hasattr(network, "network") else ""
         raise TypeError(f"deepfs.onnx.save takes a network, got {shown(network)}{way}")
     target, earlier = destination(Path(path).expanduser())
+    preprocess, names = preprocess_of(preprocess), checked_names(class_names)
     raw, shapes = shapes_of(network, input_shape, preprocess)
     if network.built_dtype is None:
         network.build(shapes)
-    network.out_shape(shapes)
-    graph = OnnxGraph(onnx, network.built_dtype if dtype is None else float_dtype(dtype))
+    own: Any = network.built_dtype
+    graph = OnnxGraph(onnx, float_dtype(own if dtype is None else dtype))
     model = model_of(graph, network, raw, input_dtype, input_names, output_names, preprocess)
-    facts = {} if class_names is None else {"class_names": json.dumps([*class_names])}
-    onnx.helper.set_model_props(model, facts)
+    if names is not None:
+        onnx.helper.set_model_props(model, {"class_names": json.dumps(names)})
     onnx.checker.check_model(model, full_check=True)
     remove_orphans(target.parent)
     with replacing(target, earlier) as file:
         file.write(model.SerializeToString())
 
 
-def shapes_of(
-    network: Layer, given: Any, preprocess: Preprocess | None
-) -> tuple[Any, Any]:
+def shapes_of(network: Layer, given: Any, preprocess: Preprocess | None) -> tuple[Any, Any]:
     """Return the shapes of samples before and after preprocessing; check them.
 
     Raises
@@ -126,24 +130,31 @@ def shapes_of(
     known = network.in_shape
     if known is None and isinstance(network, Graph):
         known = network._declared
-    if given is not None:
-        given = map_shapes(tuple, given)
-        after = given if preprocess is None else preprocess.out_shape(given)
-        return given, network._matched(after) if isinstance(network, Graph) else after
-    if known is None:
+    if given is not None and not isinstance(given, (tuple, list, dict)):
+        raise TypeError(f"input_shape must be a tuple such as (3, 32, 32), got {shown(given)}")
+    shapes = known if given is None else map_shapes(checked_shape, given)
+    if shapes is None:
         raise RuntimeError(
             f"{network.label} has not seen data: give the shape of a sample, such as "
             "input_shape=(3, 32, 32)"
         )
     if preprocess is None:
-        return known, known
-    raw = raw_shape(preprocess, known)
-    if preprocess.out_shape(raw) != known:
+        shapes = network._matched(shapes) if isinstance(network, Several) else shapes
+        return shapes, shapes
+    if not is_shape(shapes):
         raise ValueError(
-            f"{type(preprocess).__name__} makes samples of shape {preprocess.out_shape(raw)}, the "
-            f"network takes {known}: give input_shape, the shape of a sample before preprocessing"
+            f"preprocess is of inputs that are one array, got a network of {len(shapes)}"
         )
-    return raw, known
+    preprocess._check_fitted()
+    raw = raw_shape(preprocess, shapes) if given is None else shapes
+    preprocess._check_shape(raw)
+    after = preprocess.out_shape(raw)
+    if given is None and after != known:
+        raise ValueError(
+            f"{type(preprocess).__name__} makes samples of shape {after}, the network takes "
+            f"{known}: give input_shape, the shape of a sample before preprocessing"
+        )
+    return raw, after
 
 
 def model_of(
