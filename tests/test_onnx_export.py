@@ -75,8 +75,9 @@ def test_the_names_of_rows_are_known():
 
 @pytest.mark.parametrize("case", NETWORKS, ids=[case.name for case in NETWORKS])
 def test_every_network(case, tmp_path, monkeypatch, rng):
-    net, path = case.make(), tmp_path / "m.onnx"
-    x = rng.standard_normal((3, *case.small)).astype(np.float32)
+    image = case.small if case.name == "resnet18" else case.image
+    net, path = getattr(dfs.networks, case.name)(), tmp_path / "m.onnx"
+    x = rng.standard_normal((2, *image)).astype(np.float32)
     net.forward(x, training=True)
     dfs.onnx.save(net, path)
     runtime = session(path)
@@ -277,7 +278,7 @@ class OwnScale(Scale):
 
 
 class Wrong(L.Layer):
-    """Names an operator that there is not, or no output."""
+    """Names an operator that there is not, one of two inputs, or no output."""
 
     def _out_shape(self, in_shape):
         return in_shape
@@ -289,7 +290,8 @@ class Wrong(L.Layer):
         raise NotImplementedError
 
     def to_onnx(self, graph, x):
-        return graph.node("Rellu", x) if self.name == "operator" else None
+        operators = {"operator": "Rellu", "inputs": "Mul"}
+        return graph.node(operators[self.name], x) if self.name in operators else None
 
 
 def test_a_layer_of_a_user_says_its_nodes(tmp_path):
@@ -307,12 +309,14 @@ def test_a_layer_of_a_user_without_it_is_refused_by_name(tmp_path):
     says = r'Scale "body" has no ONNX form: give Scale a method to_onnx\(self, graph, x\)'
     with pytest.raises(TypeError, match=says):
         dfs.onnx.save(net, path, input_shape=(3,))
-    assert path.read_text() == "what was there"
-    assert os.listdir(tmp_path) == ["m.onnx"]
     with pytest.raises(ValueError, match="no operator 'Rellu': did you mean 'Relu'"):
         dfs.onnx.save(Wrong(name="operator"), path, input_shape=(3,))
     with pytest.raises(TypeError, match=r'Wrong "name".to_onnx must return the name of its output'):
         dfs.onnx.save(Wrong(name="name"), path, input_shape=(3,))
+    with pytest.raises(ValueError, match=r"onnx refuses the nodes; check the to_onnx of your own"):
+        dfs.onnx.save(Wrong(name="inputs"), path, input_shape=(3,))
+    assert path.read_text() == "what was there"
+    assert os.listdir(tmp_path) == ["m.onnx"]
 
 
 class Half(P.Preprocess):

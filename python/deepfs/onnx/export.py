@@ -85,7 +85,7 @@ def save(
         If a layer has no ONNX form: ``docs/onnx.md`` shows how it gets one.
     ValueError, RuntimeError
         If shapes, names or dtypes do not fit, preprocessing has not been fitted, the weights exceed
-        2 GB, or the shape is neither given nor known.
+        2 GB, the shape is neither given nor known, or onnx refuses nodes of a ``to_onnx``.
     OSError
         If the file cannot be written.
 
@@ -113,7 +113,13 @@ def save(
     model = model_of(graph, network, raw, input_dtype, input_names, output_names, preprocess)
     if names is not None:
         onnx.helper.set_model_props(model, {"class_names": json.dumps(names)})
-    onnx.checker.check_model(model, full_check=True)
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ValueError(
+            f"{path} has not been written, onnx refuses the nodes; check the to_onnx of your own "
+            f"layers: {error}"
+        ) from error
     remove_orphans(target.parent)
     with replacing(target, earlier) as file:
         file.write(model.SerializeToString())
