@@ -197,6 +197,17 @@ def test_a_file_tells_names_of_classes_shapes_and_who_wrote_it(tmp_path):
     assert [(o.name, o.shape) for o in runtime.get_outputs()] == [("logits", ["batch", 3])]
 
 
+@pytest.mark.parametrize(
+    ("layer", "opset", "ir"),
+    [(L.ReLU(), 17, 8), (L.Resize2D(9), 18, 8), (L.GELU(), 20, 9), (L.GroupNorm(2), 21, 10)],
+    ids=lambda given: getattr(given, "label", str(given)),
+)
+def test_a_file_has_the_lowest_version_that_has_its_operators(layer, opset, ir, tmp_path):
+    dfs.onnx.save(layer, tmp_path / "m.onnx", input_shape=(4, 5, 6))
+    found = onnx.load(tmp_path / "m.onnx")
+    assert (found.opset_import[0].version, found.ir_version) == (opset, ir)
+
+
 def test_the_same_network_has_the_same_bytes(tmp_path):
     net = L.Sequential([L.Conv2D(2, 3), L.ReLU()])
     for name in "ab":

@@ -40,7 +40,8 @@ def instance_norm(graph: OnnxGraph, layer: L.InstanceNorm, x: Value) -> Value:
 
 @writes(L.GroupNorm)
 def group_norm(graph: OnnxGraph, layer: L.GroupNorm, x: Value) -> Value:
+    """Add the operator of opset 21: that of 18 had gamma and beta of groups, not of channels."""
     gamma, beta = affine(graph, layer, graph.shape_of(x)[:1])
     return graph.node(
-        "GroupNormalization", x, gamma, beta, num_groups=layer.groups, epsilon=layer.eps
+        "GroupNormalization", x, gamma, beta, opset=21, num_groups=layer.groups, epsilon=layer.eps
     )

@@ -32,7 +32,8 @@ def resize2d(graph: OnnxGraph, layer: Any, x: Value) -> Value:
     float32_finds = finds_nearest if nearest else finds_place
     if not all(map(float32_finds, sizes, layer._size)):
         for axis, size, out in zip((2, 3), sizes, layer._size, strict=True):
-            x = by_numbers(graph, x, axis, size, out, layer.method)
+            if size != out:
+                x = by_numbers(graph, x, axis, size, out, layer.method)
         return x
     how = {"nearest_mode": "round_prefer_ceil"} if nearest else {}
     return graph.node(
