@@ -51,6 +51,7 @@ ORDER = """
     trainer
     inspection
     callbacks saving
+    onnx
     plots testing
     training
     _model_weights
@@ -58,7 +59,7 @@ ORDER = """
     predictor
     inspector
     model
-    _load _command compress cross_validation onnx recipes sklearn tuning
+    _load _command compress cross_validation recipes sklearn tuning
     __init__
     book
     lab

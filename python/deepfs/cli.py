@@ -14,7 +14,7 @@ from ._command import INTERRUPTED, Parser, in_options, in_words, say, streams
 from ._pictures import read_image
 from ._version import __version__
 from .commands import _values as values
-from .commands import bench_layer, book, check_layer, lab, new_layer
+from .commands import bench_layer, book, check_layer, export, lab, new_layer
 from .commands._augment import AUGMENTATIONS
 from .commands._model_of import add_model
 from .commands._recipe import COLORS, NETWORKS, NO_CLASSIFIERS, OPTIMIZERS, PREPROCESS, SCHEDULES
@@ -133,6 +133,7 @@ def _parser() -> Parser:
     sub.add_argument("--batch-size", type=values.count, default=32, metavar="N",
                      help="images per step of the trial (default: 32)")  # fmt: skip
     _add_threads(sub)
+    export.add_parser(commands)
     command("info", _info, "Show versions, instruction set and threads.")
     book.add_parser(commands)
     new_layer.add_parser(commands)
