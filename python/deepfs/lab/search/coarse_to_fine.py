@@ -42,7 +42,7 @@ def coarse_to_fine(
     fails early. Sources: the textbook, section 6.5; CS231n, "Neural networks part 3",
     hyper-parameter optimization.
     """
-    images, trials = (300, min(trials, 16)) if quick else (3000, trials)
+    images, trials = (300, min(trials, 12)) if quick else (3000, trials)
     data, validation, _ = digits(images, full)
     rng = np.random.default_rng(seed)
     first = ranges = np.array([[-5.0, 1.0], [-6.0, 0.0]])  # powers of ten, of rate and decay
@@ -82,9 +82,9 @@ def coarse_to_fine(
             ax.set(title=f"round {number}, {epochs}: median {median[number - 1]:.2f}")
             ax.set(xlabel=f"log10 of the {AXES[0]}")
         axes[0].set_ylabel(f"log10 of the {AXES[1]}")
-        axes[0].plot([], [], color="C0", label="ranges")
-        axes[0].plot([], [], color="C3", label="of the next round")
-        axes[0].legend(loc="lower left", fontsize=8)
+        for color, label in (("C0", "ranges of the round"), ("C3", "ranges of the next one")):
+            axes[-1].plot([], [], color=color, label=label)
+        axes[-1].legend(loc="lower left", fontsize=8)
         figure.colorbar(shown, ax=axes, label="validation accuracy")
 
     numbers: dict[str, Any] = {}
@@ -114,7 +114,7 @@ def coarse_to_fine(
         and best[-1] > best[0]
         and median[-1] > 1.3 * float(np.median(unnarrowed)),
         draw=draw,
-        size=(13.0, 4.5),
+        size=(12.0, 4.5),
         data={
             "log": log,
             "widths": widths,
