@@ -63,9 +63,10 @@ def k_fold(
         left.text(k + 0.15, k, f"{mean[0]:.1%} ± {scores[0].std(ddof=1):.1%}", va="center",
                   color="C3", weight="bold")  # fmt: skip
         left.text(k - 0.04, k, "mean ± deviation:", va="center", ha="right", color="C3")
-        left.set(xlim=(0, k + 1.7), ylim=(k + 0.5, -0.6), title=f"{images} images in {k} folds")
+        left.set(xlim=(0, k + 1.7), ylim=(k + 0.4, -0.5), title=f"{images} images in {k} folds")
         left.set_xticks(np.arange(k) + 0.48, [f"fold {column + 1}" for column in range(k)])
         left.set_yticks(range(k), [f"model {row + 1}" for row in range(k)])
+        left.xaxis.tick_top()
         left.tick_params(length=0)
         left.spines[:].set_visible(False)
         at = np.arange(1, repeats + 1)
@@ -76,6 +77,7 @@ def k_fold(
         right.axhline(np.mean(truth), color="k", ls=":", label=f"{len(fresh[1]):,} fresh images")
         right.set(xlabel="division of the same images", ylabel="accuracy")
         right.set(title="the images divided anew", ylim=(None, scores.max() + 0.12))
+        right.xaxis.get_major_locator().set_params(integer=True)
         right.legend(loc="upper center", ncols=2, fontsize=9)
 
     numbers: dict[str, Any] = {
@@ -84,7 +86,8 @@ def k_fold(
     }
     numbers |= {
         "their mean": float(mean[0]),
-        "deviation of the numbers of one division": within,
+        "their standard deviation": float(scores[0].std(ddof=1)),
+        "deviation of the numbers, mean of the divisions": within,
         "the same by chance alone, sqrt(p (1 - p) / m)": chance,
         "deviation of the means of divisions": between,
         "accuracy on fresh images": float(np.mean(truth)),
@@ -93,16 +96,16 @@ def k_fold(
         numbers=numbers,
         see={
             "en": f"Each row is a model, trained on {k - 1} folds and tested on the other: after "
-            f"{k} rows every image was in a test once. A number of one fold varies by "
-            f"{within:.1%}, and chance in {images // k} test images alone gives {chance:.1%}: do "
-            f"not choose between settings that differ by less. The mean varies by {between:.1%} "
-            f"only, as all {images} images were tested; from other images it would vary more. It "
-            f"costs {k} trainings, so it is for small data.",
+            f"{k} rows every image was in a test once. The number of one fold varies by "
+            f"{100 * within:.1f} points, and chance in {images // k} test images alone gives "
+            f"{100 * chance:.1f}: do not choose between settings that differ by less. The mean "
+            f"varies by {100 * between:.1f} only, as all {images} images were tested; from other "
+            f"images it would vary more. It costs {k} trainings, so it is for small data.",
             "zh": f"每行是一个模型，用 {k - 1} 折训练，用剩下的一折测试：{k} 行之后，每张图像都"
-            f"恰好测试过一次。单独一折的精度波动 {within:.1%}，而 {images // k} 张测试图像的偶然性"
-            f"本身就有 {chance:.1%}：两组设置的差别比这还小时，不要据此取舍。平均值只波动 "
-            f"{between:.1%}，因为 {images} 张图像全部参与了测试；换一批图像，波动会更大。代价是"
-            f"训练 {k} 次，所以适合数据少的情形。",
+            f"恰好测试过一次。单独一折的精度波动 {100 * within:.1f} 个百分点，而 {images // k} "
+            f"张测试图像的偶然性本身就有 {100 * chance:.1f} 个百分点：两组设置的差别比这还小时，"
+            f"不要据此取舍。平均值只波动 {100 * between:.1f} 个百分点，因为 {images} 张图像全部"
+            f"参与了测试；换一批图像，波动会更大。代价是训练 {k} 次，所以适合数据少的情形。",
         },
         found=bool((tested == 1).all())
         and 0.5 < within / chance < 2

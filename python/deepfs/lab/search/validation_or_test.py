@@ -56,16 +56,18 @@ def validation_or_test(
         left.plot(n, reported, "C3", label="on the validation images that chose it")
         left.plot(n, real, "C0", label="on fresh images")
         left.fill_between(n, real, reported, color="C3", alpha=0.15)
-        left.annotate(f"{optimism[-1]:.1%} too high", (tries, (reported[-1] + real[-1]) / 2),
-                      ha="right", va="center")  # fmt: skip
+        middle = (reported[-1] + real[-1]) / 2
+        words = f"{100 * optimism[-1]:.1f} points too high"
+        left.text(tries, middle, words, ha="right", va="center")
         left.set(xlabel="networks to choose from", ylabel="accuracy of the best")
         left.set(title=f"best of n by {size} images, mean of {draws:,} draws")
+        left.xaxis.get_major_locator().set_params(integer=True)
         left.legend(loc="upper left")
         left.set_ylim(None, reported.max() + 0.25 * (reported.max() - real.min()))
         bins = np.linspace(-0.15, 0.2, 36)
         for n_shown, color in ((1, "0.6"), (tries, "C3")):
             difference = shown[:, n_shown - 1] - true[:, n_shown - 1]
-            label = f"best of {n_shown}: mean {difference.mean():+.1%}"
+            label = f"best of {n_shown}: mean {100 * difference.mean():+.1f} points"
             right_ax.hist(difference, bins, color=color, alpha=0.6, density=True, label=label)
         right_ax.axvline(0, color="k", lw=1)
         right_ax.set(xlabel="accuracy on validation - on fresh images", yticks=[])
