@@ -49,7 +49,8 @@ def coarse_to_fine(
 
     def tried(ranges: Any, epochs: int) -> tuple[Any, Any]:
         """Return points of the ranges, and the validation accuracy of each."""
-        points, scores = rng.uniform(*ranges.T, (trials, 2)), np.empty(trials)
+        low, high = ranges.T
+        points, scores = rng.uniform(low, high, (trials, 2)), np.empty(trials)
         for k, (rate, decay) in enumerate(10**points):
             model = small_model(rate, decay, seed)
             train(model, data, epochs)

@@ -65,10 +65,8 @@ def grid_or_random(
         "grid": [grid(side, searches, rng) for side in sides],
         "random": [rng.random((searches, side**2, 2)) for side in sides],
     }
-    best = {
-        way: np.array([look_up(table, p).max(axis=1).mean() for p in each])
-        for way, each in points.items()
-    }
+    of_each = {way: [look_up(table, p).max(axis=1) for p in each] for way, each in points.items()}
+    best = {way: np.mean(values, axis=1) for way, values in of_each.items()}
     missed = {way: table.max() - values for way, values in best.items()}
     matters = float(np.ptp(table.mean(axis=1))), float(np.ptp(table, axis=1).mean())
     nine = sides.index(3) if 3 in sides else 0
@@ -77,7 +75,8 @@ def grid_or_random(
     def draw(figure: Any) -> None:
         axes = figure.subplots(2, 3, height_ratios=(1, 2.2), width_ratios=(1, 1, 1.2))
         for (above, below), way in zip(axes.T, points, strict=False):
-            x, y = points[way][nine][0].T
+            usual = np.abs(of_each[way][nine] - best[way][nine]).argmin()  # as good as the mean
+            x, y = points[way][nine][usual].T
             x, y = RATES[0] + np.ptp(RATES) * x, DECAYS[0] + np.ptp(DECAYS) * y
             above.plot(np.log10(rates), table.mean(axis=1), "k")
             for at in x:
@@ -87,8 +86,9 @@ def grid_or_random(
             below.contourf(np.log10(rates), np.log10(decays), table.T, 8, cmap="Blues")
             below.plot(x, y, "o", color="C1", ms=6)
             below.set(xlabel="log10 of the learning rate", ylabel="log10 of the decay")
+            below.set_ylim(DECAYS[0] - 0.15, DECAYS[1] + 0.15)
             for ax in (above, below):
-                ax.set_xlim(RATES)
+                ax.set_xlim(RATES[0] - 0.2, RATES[1] + 0.2)
         for ax in axes[:, 2]:
             ax.remove()
         ax = figure.add_subplot(axes[0, 2].get_gridspec()[:, 2])
