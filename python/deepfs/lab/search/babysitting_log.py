@@ -60,15 +60,15 @@ def babysitting_log(
     best = int(np.argmax(right))
 
     def draw(figure: Any) -> None:
-        rows = figure.subplots(len(log), 3, sharex="col", width_ratios=(1, 1.3, 2.2))
+        rows = figure.subplots(len(log), 3, sharex="col", width_ratios=(1, 1.3, 2.2), squeeze=False)
         for number, (row, trial) in enumerate(zip(rows, log, strict=True), 1):
             row[0].text(0, 0.5, f"{number}", va="center", fontsize=15, color="C0")
             row[0].text(0.15, 0.5, trial["settings"], va="center", fontsize=9)
             # a loss of 20 is as bad as one of 20,000: cut there, so that all axes are the same
             row[1].plot(np.arange(1, epochs + 1), np.minimum(trial["loss"], 20), ".-")
             row[1].axhline(np.log(10), color="0.6", ls=":", lw=1)
-            row[1].set(ylim=(0.02, 30), yscale="log", yticks=[0.1, 1, 10], ylabel="loss")
-            row[1].set_yticklabels(["0.1", "1", "10"])
+            row[1].set(ylim=(0.02, 30), yscale="log", yticks=[0.1, 1, 20], ylabel="loss")
+            row[1].set_yticklabels(["0.1", "1", "20+"])
             row[1].minorticks_off()
             words = textwrap.fill(trial["verdict"], 64)
             row[2].text(0, 0.68, words, va="center", fontsize=9)

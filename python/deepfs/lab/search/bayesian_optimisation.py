@@ -19,7 +19,7 @@ def trial(x: Any) -> Any:
 
 
 def search(start: Any, trials: int, length: float) -> tuple[Any, list[tuple[Any, ...]]]:
-    """Return the points tried, and before each choice mean, deviation and expected improvement."""
+    """Return the points tried; and after each, mean, deviation and expected improvement."""
     x, steps = np.array(start), []
     while True:
         y = trial(x)
@@ -42,7 +42,7 @@ def bayesian_optimisation(
     seed: int = 0,
     quick: bool = False,
 ) -> Result:
-    """Look for the lowest of a function of one variable, each value of which is dear.
+    """Look for the lowest of a function of one variable, each value of which is expensive.
 
     The function stands for the loss of a training over the logarithm of its learning rate. After
     two trials at random, each next one is where the expected improvement is largest. ``length`` is
@@ -121,7 +121,7 @@ def bayesian_optimisation(
             "and 0 where a trial was: so the search first looks around, then goes down. It "
             f"leaves the wide valley and finds the deep one in {hits['expected improvement']:.0%} "
             f"of {repeats} searches, random draws in {hits['random']:.0%}. It pays where a trial "
-            "takes minutes: its own arithmetic is nothing beside that.",
+            "takes minutes: beside that, the time to choose is nothing.",
             "zh": "代理模型经过已试的点，置信区间在点与点之间变宽。均值低或区间宽的地方，期望改进"
             "就大；试过的地方为 0。所以搜索先四处探索，再往低处走。它能离开宽谷，找到深谷："
             f"{repeats} 次搜索中成功 {hits['expected improvement']:.0%}，随机选取为 "

@@ -26,7 +26,7 @@ def validation_or_test(
     """Choose the best of n networks by ``size`` validation images, and test it on fresh ones.
 
     The networks differ in initial weights and slightly in the learning rate. Each draw takes other
-    validation images and another order of the networks, so that the means show no luck.
+    validation images and another order of the networks, so that the means hide no lucky choice.
     """
     images, tries, epochs = (300, min(tries, 20), 8) if quick else (1000, tries, 10)
     data, (x, y), (x_more, y_more) = digits(images, full)
