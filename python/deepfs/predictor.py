@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 
 from . import preprocessing
-from ._check import flag, shown, whole
+from ._check import checked_names, flag, shown, whole
 from ._model_names import ModelNames
 from ._trees import Tree, map_tree
 from ._warn import warn
 from .augment import Views
 from .data.batches import Batch, DataSet, ended, unprepared
-from .data.facts import checked_names
 from .data.loader import Loader, as_loader
 from .data.summary import what_is_far
 from .inspection.inner import Watched, joined

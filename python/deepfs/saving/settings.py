@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from .. import initializers, layers, losses, optimizers, preprocessing, regularizers, schedules
+from .. import layers
 from .._check import shown, whole
 from .._fields import is_built_in, setting_names
 from ..layers._symbolic import Tensor
@@ -26,18 +28,33 @@ INPUT = "Input"  # kind of an input of a Graph
 
 def kind_of(made: type) -> str:
     """Return the name of a class in files. The prefix tells the schedule Step from the layer."""
-    prefix = "schedules." if issubclass(made, schedules.Schedule) else ""
-    prefix = "preprocessing." if issubclass(made, preprocessing.Preprocess) else prefix
+    from ..preprocessing import Preprocess
+    from ..schedules import Schedule
+
+    prefix = "schedules." if issubclass(made, Schedule) else ""
+    prefix = "preprocessing." if issubclass(made, Preprocess) else prefix
     return prefix + made.__name__
 
 
-# Classes that a file may name. The caller of `load` passes classes of their own.
-KINDS: dict[str, type] = {
-    kind_of(getattr(module, name)): getattr(module, name)
-    for module in (layers, losses, optimizers, initializers, regularizers, schedules, preprocessing)
-    for name in module.__all__
-    if isinstance(getattr(module, name), type) and dataclasses.is_dataclass(getattr(module, name))
-}
+def kinds_of(modules: Iterable[ModuleType]) -> dict[str, type]:
+    """Return the classes of these modules that a file may name."""
+    return {
+        kind_of(getattr(module, name)): getattr(module, name)
+        for module in modules
+        for name in module.__all__
+        if isinstance(getattr(module, name), type)
+        and dataclasses.is_dataclass(getattr(module, name))
+    }
+
+
+@cache
+def all_kinds() -> dict[str, type]:
+    """Return the classes that a file may name. The caller of `load` passes classes of their own."""
+    from .. import initializers, losses, optimizers, preprocessing, regularizers, schedules
+
+    return kinds_of(
+        (layers, losses, optimizers, initializers, regularizers, schedules, preprocessing)
+    )
 
 
 def to_config(value: Any, seen: list[layers.Layer] | None = None) -> Any:
