@@ -53,6 +53,7 @@ ORDER = """
     callbacks saving
     plots testing
     training
+    inference
     _model_weights
     _model_names
     predictor

@@ -16,7 +16,15 @@ from ..losses import Loss
 from ..metrics import _named as metrics
 from ..trainer import Trainer
 from .facts import describe_facts, read_facts
-from .network import FORMAT, build, check_buffers, check_fields, description_in, leaves
+from .network import (
+    FORMAT,
+    build,
+    check_arrays,
+    check_buffers,
+    check_fields,
+    description_in,
+    leaves,
+)
 from .settings import (
     MAX_LAYERS,
     SettingsReader,
@@ -212,17 +220,7 @@ def read_arrays(trainer: Trainer, file: TensorFile, beside: str = "run/") -> Non
     """Read the arrays of a model from a file: all, or none if one is missing or does not fit."""
     # a summary of the inputs is no part of the state: `fit` makes it, of the same data
     arrays = {n: a for n, a in arrays_of(trainer).items() if not n.startswith(SUMMARY)}
-    names = [name for name in file.entries if not name.startswith((beside, SUMMARY))]
-    for name in [*arrays, *names]:
-        if name not in file.entries or name not in arrays:
-            where = "lacks" if name not in file.entries else "has, and the network lacks,"
-            raise CheckpointError(f"{file.path} {where} the array {name!r}")
-        wanted, shape, dtype = arrays[name], file.shape(name), file.dtype(name)
-        if wanted.shape != shape or wanted.dtype != dtype:
-            raise CheckpointError(
-                f"{file.path} has {name!r} as {dtype}{shape}, "
-                f"the network takes {wanted.dtype}{wanted.shape}"
-            )
+    check_arrays(arrays, file, lambda name: not name.startswith((beside, SUMMARY)))
     check_buffers(trainer.network, file)
     for name, array in arrays.items():
         file.read(name, array)

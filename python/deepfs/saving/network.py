@@ -6,14 +6,14 @@ training loop, and starts faster without their imports.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .._arrays import Shape
+from .._arrays import Array, Shape
 from .._check import one_of, shown, whole
 from .._check import shape as shape_of
 from .._fields import is_built_in
@@ -78,6 +78,23 @@ def build(network: Layer, description: Mapping[str, Any], file: TensorFile) -> N
         if name not in named:
             raise ValueError(f"frozen names {shown(name)}, which is no layer of the network")
         named[name].freeze()
+
+
+def check_arrays(
+    wanted: Mapping[str, Array], file: TensorFile, is_one: Callable[[str], bool]
+) -> None:
+    """Raise CheckpointError unless those arrays of a file that are of a model are as wanted."""
+    names = [name for name in file.entries if is_one(name)]
+    for name in [*wanted, *names]:
+        if name not in file.entries or name not in wanted:
+            where = "lacks" if name not in file.entries else "has, and the network lacks,"
+            raise CheckpointError(f"{file.path} {where} the array {name!r}")
+        array, shape, dtype = wanted[name], file.shape(name), file.dtype(name)
+        if array.shape != shape or array.dtype != dtype:
+            raise CheckpointError(
+                f"{file.path} has {name!r} as {dtype}{shape}, "
+                f"the network takes {array.dtype}{array.shape}"
+            )
 
 
 def check_buffers(network: Layer, file: TensorFile) -> None:

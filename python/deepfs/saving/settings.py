@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -24,16 +25,16 @@ DICT = "dict"  # kind of a dict, whose entries are settings
 INITIALIZERS = "initializer", "rest"  # settings that are initializers
 FUNCTION = "function"  # setting of a loss that is a function of one's own
 INPUT = "Input"  # kind of an input of a Graph
+PREFIXED = {"schedules": "Schedule", "preprocessing": "Preprocess"}  # their classes have a prefix
 
 
 def kind_of(made: type) -> str:
     """Return the name of a class in files. The prefix tells the schedule Step from the layer."""
-    from ..preprocessing import Preprocess
-    from ..schedules import Schedule
-
-    prefix = "schedules." if issubclass(made, Schedule) else ""
-    prefix = "preprocessing." if issubclass(made, Preprocess) else prefix
-    return prefix + made.__name__
+    for folder, base in PREFIXED.items():
+        module = sys.modules.get(f"deepfs.{folder}")  # if it is not imported, it has no such class
+        if module is not None and issubclass(made, getattr(module, base)):
+            return f"{folder}.{made.__name__}"
+    return made.__name__
 
 
 def kinds_of(modules: Iterable[ModuleType]) -> dict[str, type]:
