@@ -317,7 +317,7 @@ class InferenceModel:
     def __getattr__(self, name: str) -> NoReturn:
         known = [public for public in dir(type(self)) if public[0] != "_"]
         raise AttributeError(
-            f"InferenceModel has no attribute {name!r}{hint(name, known) or training(name)}"
+            f"InferenceModel has no attribute {name!r}{training(name) or hint(name, known)}"
         )
 
     def __copy__(self) -> InferenceModel:
