@@ -215,8 +215,11 @@ class Predictor(ModelNames):
     def predictor(self) -> InferenceModel:
         """Return an immutable copy for inference, without optimizer, gradients and history.
 
-        It gives the same bits in any number of threads, starts fast in a new process, and its
-        pickle is about as large as the weights: see `InferenceModel` and ``docs/serving.md``.
+        Returns
+        -------
+        InferenceModel
+            It gives the same bits, in any number of threads, starts fast in a new process, and its
+            pickle is about as large as the weights: see ``docs/serving.md``.
 
         Raises
         ------
