@@ -364,10 +364,25 @@ cdef double nanoseconds(dim tiles, dim c, dim co) noexcept nogil:
     return <double> tiles * (ENTRIES * c * co / 40.0 + 15.0 * (c + co))
 
 
+cdef dim winograd_length(dim c, dim co) noexcept nogil:
+    """Return the number of floats of transformed weights: 36 matrices (c, padded(co))."""
+    return ENTRIES * c * padded(co)
+
+
+cdef int winograd_weights(const float* weight, dim c, dim co, float* u) except -1:
+    """Transform weights (3, 3, c, co) for calls of `winograd_forward`."""
+    cdef dim i
+    with nogil:
+        for i in range(c):
+            transform_weights(weight, i, c, co, u)
+    return 0
+
+
 cdef int winograd_forward(
     const float* x, dim n, dim h, dim w, dim c,
     const float* weight,                        # (3, 3, c, co)
     bint adjoint,                               # or (3, 3, co, c), to be flipped and transposed
+    const float* transformed,                   # of winograd_weights; or NULL, to be computed here
     const float* bias,                          # (co,), or NULL
     const float* residual, const float* drelu,  # like y, or NULL
     bint relu, float* y, dim oh, dim ow, dim co, dim top, dim left,
@@ -376,7 +391,7 @@ cdef int winograd_forward(
     cdef dim all_tiles = n * tiles_of(oh, ow)
     cdef int threads = threads_for(nanoseconds(all_tiles, c, co))
     cdef dim tiles = shared_out(all_tiles, tiles_of_block(c, co, MAX_TILES), threads)
-    cdef dim size = ENTRIES * c * padded(co), b, i
+    cdef dim size = 0 if transformed != NULL else winograd_length(c, co), b, i
     cdef dim space = tiles * (tile_length(c) + tile_length(co))
     cdef Buffer tables = Buffer((2 * tiles + c) * sizeof(dim))
     cdef Buffer weights = Buffer((size + (9 * c * co if adjoint else 0)) * 4)
@@ -385,6 +400,7 @@ cdef int winograd_forward(
     cdef dim* out = row + tiles
     cdef dim* step = out + tiles
     cdef float* u = <float*> weights.memory
+    cdef const float* known = transformed if transformed != NULL else u
     cdef float* v
     count_by(tile_length(c), tiles, row)
     count_by(tile_length(co), tiles, out)
@@ -394,10 +410,10 @@ cdef int winograd_forward(
         if adjoint:
             for i in prange(9, schedule="static"):
                 transpose_matrix(co, c, weight + i * c * co, c, u + size + (8 - i) * c * co, co)
-        for i in prange(c, schedule="static"):
+        for i in prange(c if transformed == NULL else 0, schedule="static"):
             transform_weights(u + size if adjoint else weight, i, c, co, u)
         for b in prange(blocks_of(all_tiles, tiles), schedule="static"):
-            forward_block(x, h, w, c, u, bias, residual, drelu, relu, y, oh, ow, co, top, left,
+            forward_block(x, h, w, c, known, bias, residual, drelu, relu, y, oh, ow, co, top, left,
                           b * tiles, least(tiles, all_tiles - b * tiles),
                           least(all_tiles, (b + 2) * tiles), row, step, out,
                           v, v + tiles * tile_length(c))

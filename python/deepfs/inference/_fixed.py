@@ -50,23 +50,40 @@ def fixed_network(network: Layer) -> Layer:
             parameter.dstorage.shape, parameter.storage.dtype
         )
     memo |= {id(buffer): fixed_copy(buffer) for buffer in network.buffers().values()}
-    for layer in [network, *(all_parts(network) if isinstance(network, Container) else ())]:
+    for layer in layers_of(network):
         for name in INITIALIZERS:
             setting = vars(layer).get(name)
             if setting is not None and not isinstance(setting, str):
                 memo[id(setting)] = "zeros"
-    return copy.deepcopy(network, memo)
+    made = copy.deepcopy(network, memo)
+    name_dtypes(made)
+    return made
+
+
+def layers_of(network: Layer) -> list[Layer]:
+    """Return a network and all its parts."""
+    return [network, *(all_parts(network) if isinstance(network, Container) else ())]
+
+
+def name_dtypes(network: Layer) -> None:
+    """Give a copy NumPy's own dtype objects: layers compare them by ``is``, and copies differ."""
+    for layer in layers_of(network):
+        if layer.built_dtype is not None:
+            vars(layer)["built_dtype"] = np.dtype(layer.built_dtype.name)
 
 
 def sharing(network: Layer) -> Layer:
     """Return a copy of such a network with the same weights."""
     arrays = [parameter.storage for parameter in network.parameters().values()]
     arrays += network.buffers().values()
-    return copy.deepcopy(network, {id(array): array for array in arrays})
+    made = copy.deepcopy(network, {id(array): array for array in arrays})
+    name_dtypes(made)
+    return made
 
 
 def fix(network: Layer) -> None:
     """Make the arrays of such a network read-only again: pickles do not say that they are."""
+    name_dtypes(network)
     for parameter in network.parameters().values():
         parameter._bind(fixed_copy(parameter.storage), parameter.dstorage)
     for buffer in network.buffers().values():

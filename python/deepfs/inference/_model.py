@@ -18,8 +18,7 @@ from ..layers import Layer
 from ..losses._output_kinds import BINARY_LOGITS, OutputKind
 from ..preprocessing import Preprocess
 from ._fixed import fix, fixed_network, sharing
-
-AT_ONCE = 256  # samples, as of `Model.predict`: the bits depend on it
+from ._plan import AT_ONCE, Plans
 
 
 class InferenceModel:
@@ -48,13 +47,14 @@ class InferenceModel:
     """
 
     __slots__ = (
-        "__weakref__", "_class_names", "_kind", "_loss", "_network", "_preprocess",
+        "__weakref__", "_class_names", "_kind", "_loss", "_network", "_plans", "_preprocess",
     )  # fmt: skip
 
     _class_names: tuple[str, ...] | None
     _kind: OutputKind
     _loss: str  # what messages call the loss
     _network: Layer
+    _plans: Plans
     _preprocess: Preprocess | None
 
     def __init__(self) -> None:
@@ -73,8 +73,9 @@ class InferenceModel:
     ) -> InferenceModel:
         """Return one of these parts, which nothing else changes any more."""
         made = object.__new__(cls)
-        parts = {"network": network, "preprocess": preprocess, "class_names": class_names}
-        for name, part in {**parts, "kind": kind, "loss": loss}.items():
+        parts: dict[str, Any] = {"network": network, "preprocess": preprocess}
+        parts |= {"class_names": class_names, "kind": kind, "loss": loss, "plans": Plans(network)}
+        for name, part in parts.items():
             object.__setattr__(made, f"_{name}", part)
         return made
 
@@ -151,6 +152,10 @@ class InferenceModel:
         >>> model.predictor().predict(np.zeros((3, 1, 28, 28))).shape
         (3, 10)
         """
+        if batch_size is None and type(x) is np.ndarray and self._preprocess is None:
+            y = self._plans.run(x)  # a small batch of a known shape
+            if y is not None:
+                return y
         size = AT_ONCE if batch_size is None else whole(batch_size, "batch_size")
         if not self._fits(x):
             x = self._checked(x)
@@ -163,7 +168,11 @@ class InferenceModel:
 
     def _outputs(self, x: Tree) -> Tree:
         """Return the outputs for checked inputs."""
-        return self._network(x if self._preprocess is None else self._preprocess(x))
+        if self._preprocess is None:
+            return self._network(x)
+        x = self._preprocess(x)
+        y = self._plans.run(x)
+        return self._network(x) if y is None else y
 
     def _fits(self, x: Any) -> bool:
         """Return whether ``x`` is surely an array that the network takes."""
