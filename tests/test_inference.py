@@ -172,6 +172,48 @@ def test_the_model_trains_on_and_the_predictor_stays():
     assert same(made(x), before)
 
 
+def test_more_samples_than_predict_takes_at_once():
+    """The second batch has one sample, whose sums a dense layer adds in another order."""
+    x = RNG.normal(size=(257, 784)).astype("float32")
+    model = dfs.Model(dfs.networks.mlp(), "cross_entropy", "sgd")
+    wanted = model.predict(x)
+    made = model.predictor()
+    assert same(made(x), wanted)
+    assert same(made(x[:256]), wanted[:256])
+    assert same(made(x[256:]), wanted[256:])
+
+
+def wide(dtype="float32"):
+    """Return layers of all kinds that a plan knows, wide enough for Winograd's algorithm."""
+    return L.Sequential(
+        [L.Conv2D(9, 3, padding=1), L.ReLU(), L.Conv2D(16, 3, padding=1), L.BatchNorm(), L.ReLU(),
+         L.Sequential([L.MaxPool2D(2), L.Conv2D(10, (2, 1), groups=2), L.Dropout(scaling="test")]),
+         L.Residual(L.Sequential([L.Conv2D(10, 3, padding=1), L.BatchNorm()])), L.AvgPool2D(2),
+         L.Flatten(), L.Dense(12), L.BatchNorm(), L.ReLU(), L.Identity(), L.Dense(3, bias=False)],
+        dtype=dtype,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_plans(dtype, monkeypatch):
+    """Also for another algorithm, another thread count, and after more shapes than get one."""
+    x = RNG.normal(size=(24, 3, 16, 12)).astype(dtype)
+    model = trained(wide(dtype), x, np.arange(24) % 3)
+    made = model.predictor()
+    for winograd in (True, False, True):
+        monkeypatch.setattr(dfs.config, "winograd", winograd)
+        for n in (*range(1, 24), *range(1, 5)):
+            assert same(made(x[:n]), model.predict(x[:n]))
+    with dfs.threads(2):
+        assert same(made(x[:1]), model.predict(x[:1]))
+    with dfs.use_reference():
+        found, wanted = made(x[:2]), model.predict(x[:2])
+    assert same(found, wanted)
+    assert not same(found, made(x[:2]))
+    many = np.tile(x, (11, 1, 1, 1))[:256]  # the arrays of a plan would take too much memory
+    assert same(model.predictor()(many), model.predict(many))
+
+
 def test_nothing_can_be_changed(model):
     made, (x, _) = model.predictor(), images()
     wanted = made(x)
