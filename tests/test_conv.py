@@ -424,7 +424,8 @@ def test_transformed_weights_of_another_convolution_are_refused():
     conv.conv2d_transformed(**right)
     for wrong in (
         {"x": zeros(1, 5, 5, 5)}, {"transformed": known[:-1]}, {"bias": zeros(7)},
-        {"y": zeros(2, 5, 5, 8)}, {"y": zeros(1, 5, 5, 80)}, {"top": 2**40}, {"x": zeros(1, 0, 5, 4)},
+        {"y": zeros(2, 5, 5, 8)}, {"y": zeros(1, 5, 5, 80)}, {"top": 2**40},
+        {"x": zeros(1, 0, 5, 4)},
     ):  # fmt: skip
         with pytest.raises(ValueError, match="do not belong to one convolution"):
             conv.conv2d_transformed(**(right | wrong))

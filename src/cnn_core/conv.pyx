@@ -18,8 +18,8 @@ from cnn_core.conv_indirect cimport COL2IM, DEPTHWISE, INDIRECT, ONE_CHANNEL, WI
 from cnn_core.conv_indirect cimport indirect_backward_input, indirect_backward_weight
 from cnn_core.conv_indirect cimport indirect_forward
 from cnn_core.conv_one_channel cimport MAX_FILTERS
-from cnn_core.conv_winograd cimport winograd_backward_weight, winograd_forward
-from cnn_core.conv_winograd cimport winograd_length, winograd_weights
+from cnn_core.conv_winograd cimport transform_weights, winograd_backward_weight
+from cnn_core.conv_winograd cimport winograd_forward, winograd_length
 from cnn_core.gemm cimport CHAIN
 from cnn_core.im2col cimport Window, usable
 from cnn_core.simd cimport VBYTES
@@ -203,11 +203,13 @@ def transform_weight(
     float[::1] transformed,             # out  (transformed_length(c, co),)
 ):
     """Write the weight as Winograd's algorithm multiplies by it, for `conv2d_transformed`."""
-    cdef dim c = weight.shape[2], co = weight.shape[3]
+    cdef dim c = weight.shape[2], co = weight.shape[3], i
     if (weight.shape[0] != 3 or weight.shape[1] != 3 or min(c, co) == 0
             or transformed.shape[0] != winograd_length(c, co)):
         raise ValueError("weight and transformed do not belong to one convolution")
-    winograd_weights(&weight[0, 0, 0, 0], c, co, &transformed[0])
+    with nogil:
+        for i in range(c):
+            transform_weights(&weight[0, 0, 0, 0], i, c, co, &transformed[0])
 
 
 def conv2d_transformed(

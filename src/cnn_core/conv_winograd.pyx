@@ -32,7 +32,6 @@ from cnn_core.transpose cimport transpose_matrix
 from cnn_core.types cimport blocks_of, dim, least
 
 cdef enum:
-    ENTRIES = 36                # of a transformed tile
     BLOCK_FLOATS = 1 << 16      # floats of V and M of a block: a quarter of a 1 MB cache
     MAX_TILE_RUNS = 8           # runs of tiles, each with a partial sum of its own, at most
     PARTIAL_FLOATS = 1 << 23    # floats of all partial sums, at most, where two of them fit
@@ -40,11 +39,6 @@ cdef enum:
     MAX_TILES = 56              # tiles of a block, at most, in a forward pass
     MAX_GRADIENT_TILES = 112    # the same in a weight gradient
     TILE_STEP = 28              # blocks have multiples of this: two register tiles of 14 rows
-
-
-cdef inline dim padded(dim channels) noexcept nogil:
-    """Return the channels as whole vectors."""
-    return blocks_of(channels, lanes(4)) * lanes(4)
 
 
 cdef inline dim row_length(dim channels) noexcept nogil:
@@ -86,7 +80,7 @@ cdef void transform_weights(
     const float* weight, dim i, dim c, dim co,
     float* u,                                   # out  36 packed matrices (c, co), row i of each
 ) noexcept nogil:
-    """U[:, i, :] = G g G^T for the filters' channel i."""
+    """U[:, i, :] = G g G^T for the filters' channel i; u has `winograd_length` floats."""
     cdef vecf g[9]
     cdef vecf e[3][6]
     cdef vecf o[6]
@@ -364,25 +358,11 @@ cdef double nanoseconds(dim tiles, dim c, dim co) noexcept nogil:
     return <double> tiles * (ENTRIES * c * co / 40.0 + 15.0 * (c + co))
 
 
-cdef dim winograd_length(dim c, dim co) noexcept nogil:
-    """Return the number of floats of transformed weights: 36 matrices (c, padded(co))."""
-    return ENTRIES * c * padded(co)
-
-
-cdef int winograd_weights(const float* weight, dim c, dim co, float* u) except -1:
-    """Transform weights (3, 3, c, co) for calls of `winograd_forward`."""
-    cdef dim i
-    with nogil:
-        for i in range(c):
-            transform_weights(weight, i, c, co, u)
-    return 0
-
-
 cdef int winograd_forward(
     const float* x, dim n, dim h, dim w, dim c,
     const float* weight,                        # (3, 3, c, co)
     bint adjoint,                               # or (3, 3, co, c), to be flipped and transposed
-    const float* transformed,                   # of winograd_weights; or NULL, to be computed here
+    const float* transformed,                   # of transform_weights, or NULL
     const float* bias,                          # (co,), or NULL
     const float* residual, const float* drelu,  # like y, or NULL
     bint relu, float* y, dim oh, dim ow, dim co, dim top, dim left,
