@@ -62,7 +62,7 @@ class Plan:
         """Return the outputs, a new array; None if an input is not finite."""
         np.copyto(self.x, x)
         np.isfinite(self.flat, self.finite)
-        if not self.finite.all():
+        if np.count_nonzero(self.finite) < self.finite.size:  # faster than `all`
             return None
         for kernel, arguments in self.steps:
             kernel(*arguments)
