@@ -362,6 +362,7 @@ START = """
 import sys
 import numpy as np
 {how}
+predictor.class_names and predictor.predict_labels(np.ones((1, 3, 9, 8)))
 print(predictor(np.cos(np.arange(216.0)).reshape(1, 3, 9, 8)).tolist())
 for name in ("deepfs.trainer", "deepfs.optimizers", "deepfs.training", "deepfs.data", "tqdm"):
     assert name not in sys.modules, name

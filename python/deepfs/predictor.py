@@ -9,6 +9,7 @@ import numpy as np
 
 from . import preprocessing
 from ._check import checked_names, flag, shown, whole
+from ._labels import labels_of
 from ._model_names import ModelNames
 from ._trees import Tree, map_tree
 from ._warn import warn
@@ -22,7 +23,7 @@ from .losses import OutputKind
 from .losses._output_kinds import BINARY_LOGITS
 from .preprocessing import Preprocess
 from .trainer import Trainer
-from .training.class_names import check_names, labels_of
+from .training.class_names import check_names
 from .training.evaluation import check_report, evaluation_report
 from .training.finite import forms
 from .training.inputs import checked_data, checked_inputs

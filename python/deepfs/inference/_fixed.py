@@ -11,8 +11,6 @@ from .._arrays import Array, Shape, empty
 from ..layers import Layer
 from ..layers._container import Container, all_parts
 
-INITIALIZERS = "initializer", "rest"  # settings that may hold arrays or functions
-
 
 class NoGradient(np.ndarray[Any, Any]):
     """The gradient of a parameter that is not trained: one 0 that stands for all, read-only."""
@@ -40,8 +38,8 @@ def fixed_copy(a: Array) -> Array:
 def fixed_network(network: Layer) -> Layer:
     """Return a copy of a built network with read-only weights, without gradients.
 
-    Initializers other than names become "zeros": they may hold arrays or functions, and a network
-    that is built does not need them.
+    Initializers that are functions become "zeros": they may hold arrays, or refuse to be pickled,
+    and a network that is built does not need them.
     """
     memo: dict[int, Any] = {}
     for parameter in network.parameters().values():
@@ -51,10 +49,9 @@ def fixed_network(network: Layer) -> Layer:
         )
     memo |= {id(buffer): fixed_copy(buffer) for buffer in network.buffers().values()}
     for layer in layers_of(network):
-        for name in INITIALIZERS:
-            setting = vars(layer).get(name)
-            if setting is not None and not isinstance(setting, str):
-                memo[id(setting)] = "zeros"
+        initializer = vars(layer).get("initializer")
+        if callable(initializer):
+            memo[id(initializer)] = "zeros"
     made = copy.deepcopy(network, memo)
     name_dtypes(made)
     return made

@@ -12,6 +12,7 @@ import numpy as np
 
 from .._arrays import Array, Shape, ignore_overflow
 from .._check import shown, whole
+from .._labels import labels_of
 from .._names import hint
 from .._trees import Tree, leaves, map_tree
 from ..layers import Layer
@@ -178,10 +179,13 @@ class InferenceModel:
         """Return whether ``x`` is surely an array that the network takes."""
         if type(x) is not np.ndarray or x.dtype.kind not in "iuf" or not x.size:
             return False
+        shape = x.shape[1:]
         if self._preprocess is not None:
-            if self._preprocess.out_shape(x.shape[1:]) != self._network.in_shape:
+            try:
+                shape = self._preprocess.out_shape(shape)
+            except Exception:  # of a class of the user's: `_checked` says what it raises
                 return False
-        elif x.shape[1:] != self._network.in_shape:
+        if shape != self._network.in_shape:
             return False
         if x.dtype.kind != "f":
             return True
@@ -270,8 +274,6 @@ class InferenceModel:
                 'the model has no class names: write model.class_names = ["cat", "dog", ...] and '
                 "call model.predictor() again, or call predict_classes(x) for their numbers"
             )
-        from ..training.class_names import labels_of
-
         classes = self.predict_classes(x, batch_size)
         several = self._kind is BINARY_LOGITS and classes.ndim > 1
         return labels_of(self._class_names, classes, several)
