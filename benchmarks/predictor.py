@@ -29,9 +29,11 @@ def main():
     dfs.set_num_threads(threads)
     clock = time.process_time if threads == 1 else time.perf_counter
     print(f"{'network':16}{'batch':>6}{'predict':>10}{'network(x)':>12}{'predictor(x)':>14}")
-    for name in ("mlp", "simple_convnet", "deep_convnet"):
+    cases = [(name, (1, 28, 28)) for name in ("mlp", "simple_convnet", "deep_convnet")]
+    cases += [(name, (3, 32, 32)) for name in ("resnet20", "vgg_small")]
+    for name, image in cases:
         for batch in (1, 10, 100):
-            x = np.random.default_rng(0).random((batch, 1, 28, 28), np.float32)
+            x = np.random.default_rng(0).random((batch, *image), np.float32)
             model = dfs.Model(getattr(dfs.networks, name)(), "cross_entropy", "adam")
             wanted = model.predict(x)
             predictor, network = model.predictor(), model.network

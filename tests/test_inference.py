@@ -12,6 +12,7 @@ import pytest
 
 import deepfs as dfs
 from deepfs import layers as L
+from every_layer import every_layer, spread
 
 RNG = np.random.default_rng(3)
 
@@ -172,6 +173,16 @@ def test_the_model_trains_on_and_the_predictor_stays():
     assert same(made(x), before)
 
 
+@every_layer
+def test_every_layer_in_a_plan(make, shape):
+    x = spread(shape).astype(np.float32)
+    model = dfs.Model(L.Sequential([L.Identity(), make(), L.ReLU()]), "mse", "sgd", metrics=[])
+    wanted = model.predict(x)
+    made = model.predictor()
+    for again in (made, made, pickle.loads(pickle.dumps(made))):
+        assert same(again(x), wanted)
+
+
 def test_more_samples_than_predict_takes_at_once():
     """The second batch has one sample, whose sums a dense layer adds in another order."""
     x = RNG.normal(size=(257, 784)).astype("float32")
@@ -188,8 +199,11 @@ def wide(dtype="float32"):
     return L.Sequential(
         [L.Conv2D(9, 3, padding=1), L.ReLU(), L.Conv2D(16, 3, padding=1), L.BatchNorm(), L.ReLU(),
          L.Sequential([L.MaxPool2D(2), L.Conv2D(10, (2, 1), groups=2), L.Dropout(scaling="test")]),
-         L.Residual(L.Sequential([L.Conv2D(10, 3, padding=1), L.BatchNorm()])), L.AvgPool2D(2),
-         L.Flatten(), L.Dense(12), L.BatchNorm(), L.ReLU(), L.Identity(), L.Dense(3, bias=False)],
+         L.Residual(L.Sequential([L.Conv2D(10, 3, padding=1), L.BatchNorm()])), L.ReLU(),
+         L.Residual(L.Sequential([L.Conv2D(12, 3, padding=1), L.Tanh()]), L.Conv2D(12, 1)),
+         L.ReLU(), L.AvgPool2D(2),
+         L.Flatten(), L.Dense(12), L.Residual(L.Sequential([L.Dense(12), L.BatchNorm()])),
+         L.BatchNorm(), L.ReLU(), L.Identity(), L.Dense(3, bias=False)],
         dtype=dtype,
     )  # fmt: skip
 
@@ -200,6 +214,8 @@ def test_plans(dtype, monkeypatch):
     x = RNG.normal(size=(24, 3, 16, 12)).astype(dtype)
     model = trained(wide(dtype), x, np.arange(24) % 3)
     made = model.predictor()
+    made(x[:1])
+    assert made._plans._idle[x[:1].shape]
     for winograd in (True, False, True):
         monkeypatch.setattr(dfs.config, "winograd", winograd)
         for n in (*range(1, 24), *range(1, 5)):

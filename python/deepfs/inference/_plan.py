@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from cnn_core import batch_norm, conv, dense, pool, transpose
+from cnn_core import add, batch_norm, conv, dense, pool, transpose
 
 from .. import config
-from .._arrays import Array, Shape, channels_first, empty
+from .._arrays import Array, Shape, channels_first, empty, logical
 from ..layers import (
     BatchNorm,
     Conv2D,
@@ -28,8 +28,10 @@ from ..layers import (
     Identity,
     Layer,
     MaxPool2D,
+    Residual,
     Sequential,
 )
+from ..layers._container import Container
 from ..layers._fusion import PLAIN, Epilogue
 from ..layers.pool import max_window
 
@@ -41,8 +43,8 @@ PLANNED = Sequential._infer  # another function while `deepfs.use_reference` is 
 Step = tuple[Callable[..., Any], tuple[Any, ...]]  # a function and its arguments
 
 
-class PlanTooLargeError(Exception):
-    """Raised for a shape whose plan would take too much memory."""
+class NoPlanError(Exception):
+    """Raised for a network or a shape that gets no plan."""
 
 
 class Plan:
@@ -114,7 +116,7 @@ class Plans:
             return None
         try:
             found: list[Plan] | None = [self._made(shape)]
-        except PlanTooLargeError:
+        except NoPlanError:
             found = None
         return self._idle.setdefault(shape, found)
 
@@ -131,10 +133,10 @@ class Planner:
         self.left = MOST_BYTES
 
     def array(self, shape: Shape) -> Array:
-        """Return an array that stays; raise PlanTooLargeError if there are too many."""
+        """Return an array that stays; raise NoPlanError if they take too much memory."""
         self.left -= prod(shape) * self.dtype.itemsize
         if self.left < 0:
-            raise PlanTooLargeError
+            raise NoPlanError
         return empty(shape, self.dtype)
 
     def add(self, kernel: Callable[..., Any], *arguments: Any) -> None:
@@ -149,6 +151,12 @@ class Planner:
         known = PLANS.get(type(part))
         if known is not None:
             return known(self, part, x, end)
+        if isinstance(part, Container):  # what its parts do would be copied once more
+            raise NoPlanError
+        return self.unplanned(part, x, end)
+
+    def unplanned(self, part: Layer, x: Array, end: Epilogue) -> Array:
+        """Run a layer as it is, and copy its output to where the next one expects it."""
         y = self.array((len(x), *part.out_shape(x.shape[1:])))
         self.add(infer_into, part, x, end, y)
         return y
@@ -161,10 +169,20 @@ class Planner:
             self.add(transpose.transpose, x.reshape(n, c, h * w), made.reshape(n, h * w, c))
         return made
 
+    def physical(self, x: Array) -> Array:
+        """Return ``x`` C-contiguous, images channels-last, as `physical` of ``_arrays`` does."""
+        if x.ndim == 4:
+            return self.last(x)
+        if not x.flags.c_contiguous:  # a copy made now would not change with ``x``
+            raise NoPlanError
+        return x
+
     def rows(self, x: Array) -> Array:
         """Return samples as rows, as `flat_rows` does."""
         if x.flags.c_contiguous:
             return x.reshape(len(x), -1)
+        if x.ndim != 4:
+            raise NoPlanError
         n, c, h, w = x.shape
         y = self.array((n, c * h * w))
         self.add(transpose.transpose, x.transpose(0, 2, 3, 1).reshape(n, h * w, c),
@@ -173,7 +191,7 @@ class Planner:
 
 
 def infer_into(part: Layer, x: Array, end: Epilogue, y: Array) -> None:
-    """Run a layer that has no plan of its own."""
+    """Write the output of a layer to ``y``."""
     np.copyto(y, part._infer(x) if end is PLAIN else part._infer(x, end))
 
 
@@ -215,17 +233,25 @@ def plan_max_pool(planner: Planner, part: Any, x: Array, end: Epilogue) -> Array
     return channels_first(y)
 
 
+def plan_residual(planner: Planner, part: Any, x: Array, end: Epilogue) -> Array:
+    past = x if part.shortcut is None else planner.plan(part.shortcut, x, PLAIN)
+    if "residual" in part.body.fuses_forward:
+        return planner.plan(part.body, x, end._replace(residual=past))
+    a, b = planner.physical(planner.plan(part.body, x, PLAIN)), planner.physical(past)
+    y = planner.array(a.shape)
+    planner.add(add.add, a.reshape(-1), b.reshape(-1), y.reshape(-1), end.relu)
+    return logical(y)
+
+
 def plan_batch_norm(planner: Planner, part: Any, x: Array, end: Epilogue) -> Array:
-    if x.ndim == 3 or end.residual is not None:
-        y = planner.array(x.shape)
-        planner.add(infer_into, part, x, end, y)
-        return y
-    last = planner.last(x) if x.ndim == 4 else x
+    if x.ndim == 3:
+        return planner.unplanned(part, x, end)
+    last, c = planner.physical(x), x.shape[1]
+    past = None if end.residual is None else planner.physical(end.residual).reshape(-1, c)
     y = planner.array(last.shape)
-    c = last.shape[-1]
     planner.add(batch_norm.batch_norm_forward, last.reshape(-1, c), *part._running_statistics(),
-                *part._affine(planner.dtype), y.reshape(-1, c), end.relu, None)  # fmt: skip
-    return channels_first(y)
+                *part._affine(planner.dtype), y.reshape(-1, c), end.relu, past)  # fmt: skip
+    return logical(y)
 
 
 def plan_flatten(planner: Planner, part: Any, x: Array, end: Epilogue) -> Array:
@@ -239,9 +265,7 @@ def plan_nothing(planner: Planner, part: Any, x: Array, end: Epilogue) -> Array:
 def plan_dropout(planner: Planner, part: Any, x: Array, end: Epilogue) -> Array:
     if part.scaling == "train":
         return x
-    y = planner.array(x.shape)
-    planner.add(infer_into, part, x, end, y)
-    return y
+    return planner.unplanned(part, x, end)
 
 
 PLANS: dict[type[Layer], Callable[[Planner, Any, Array, Epilogue], Array]] = {
@@ -252,5 +276,6 @@ PLANS: dict[type[Layer], Callable[[Planner, Any, Array, Epilogue], Array]] = {
     Flatten: plan_flatten,
     Identity: plan_nothing,
     MaxPool2D: plan_max_pool,
+    Residual: plan_residual,
     Sequential: plan_sequential,
 }
