@@ -279,7 +279,7 @@ def test_slow_bodies_end(models, monkeypatch):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_gunicorn_with_preload(models, pictures):
     """One load of the model, two processes that share its weights."""
-    pytest.importorskip("gunicorn", minversion="25")
+    pytest.importorskip("gunicorn.workers.gasgi")
     files, x = pictures
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
