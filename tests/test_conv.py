@@ -390,6 +390,50 @@ def test_winograd_refuses(settings):
         Conv2D(**({"filters": 4, "kernel_size": 3, "algorithm": "winograd"} | settings))
 
 
+def transformed(weight):
+    """Return a weight (3, 3, c, co) as `conv2d_transformed` takes it."""
+    made = np.empty(conv.transformed_length(*weight.shape[2:]), np.float32)
+    conv.transform_weight(weight, made)
+    return made
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize(
+    ("n", "h", "w", "c", "co", "padding"),
+    [(1, 8, 8, 64, 64, 1), (3, 9, 6, 8, 17, 0), (2, 1, 5, 1, 1, 2), (0, 8, 8, 8, 8, 1)],
+)
+def test_weights_transformed_before_give_the_same_bits(n, h, w, c, co, padding, relu, threads, rng):
+    x, weight = rng.standard_normal((n, h, w, c)), rng.standard_normal((3, 3, c, co))
+    x, weight, bias = (a.astype(np.float32) for a in (x, weight, rng.standard_normal(co)))
+    oh, ow = h + 2 * padding - 2, w + 2 * padding - 2
+    for b in (bias, None):
+        wanted, found = np.empty((2, n, oh, ow, co), np.float32)
+        window = (1, 1, padding, padding, 1, 1, 1, "winograd")
+        conv.conv2d_forward(x, weight, b, wanted, *window, relu=relu)
+        conv.conv2d_transformed(x, transformed(weight), b, found, padding, padding, relu)
+        assert_array_equal(found, wanted)
+
+
+def test_transformed_weights_of_another_convolution_are_refused():
+    def zeros(*shape):
+        return np.zeros(shape, np.float32)
+
+    known = transformed(zeros(3, 3, 4, 8))
+    right = {"x": zeros(1, 5, 5, 4), "transformed": known, "bias": None,
+             "y": zeros(1, 5, 5, 8), "top": 1, "left": 1}  # fmt: skip
+    conv.conv2d_transformed(**right)
+    for wrong in (
+        {"x": zeros(1, 5, 5, 5)}, {"transformed": known[:-1]}, {"bias": zeros(7)},
+        {"y": zeros(2, 5, 5, 8)}, {"y": zeros(1, 5, 5, 80)}, {"top": 2**40},
+        {"x": zeros(1, 0, 5, 4)},
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match="do not belong to one convolution"):
+            conv.conv2d_transformed(**(right | wrong))
+    for weight in (zeros(3, 2, 4, 8), zeros(3, 3, 5, 8), zeros(3, 3, 0, 8)):
+        with pytest.raises(ValueError, match="do not belong to one convolution"):
+            conv.transform_weight(weight, known)
+
+
 @pytest.mark.parametrize("dilation", [(1, 2), (2, 1)])
 @pytest.mark.parametrize("padding", [(0, 0, 0, 0), (1, 2, 2, 1)])
 def test_im2col_and_its_adjoint(padding, dilation, dtype, threads, rng):

@@ -169,7 +169,7 @@ def test_the_page_on_networks_has_their_figures():
 
 METHODS = (
     *("fit", "train_on_batch", "evaluate", "predict", "predict_proba", "predict_classes"),
-    "predict_labels",
+    *("predict_labels", "predictor"),
     *("summary", "profile", "plan", "lr_find", "save", "export", "outputs_of", "end_epoch"),
     *("get_weights", "set_weights", "load_weights"),
 )

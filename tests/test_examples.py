@@ -125,6 +125,16 @@ def test_own_folder(example, tmp_path):
     assert np.mean(np.asarray(answers) == np.repeat(kinds, 10)) > 0.9
 
 
+def test_serve(example, capsys):
+    """That it can be called; tests/test_serve.py has the rest."""
+    pytest.importorskip("fastapi")
+    pytest.importorskip("uvicorn")
+    with pytest.raises(SystemExit) as end:
+        example("serve.py", "--help")
+    assert end.value.code == 0
+    assert "MODEL.safetensors" in capsys.readouterr().out
+
+
 def test_short_scripts_are_short():
     lines = {path.name: len(path.read_text().splitlines()) for path in FOLDER.glob("*.py")}
     assert lines["fashion_mnist.py"] <= 25

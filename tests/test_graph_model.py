@@ -12,7 +12,7 @@ import deepfs as dfs
 from deepfs import layers as L
 from deepfs._trees import leaves
 from deepfs.inspection.wiring import source_lines
-from deepfs.saving.settings import KINDS, SettingsReader, number_of_layers, to_config
+from deepfs.saving.settings import SettingsReader, all_kinds, number_of_layers, to_config
 from deepfs.saving.tensors import CheckpointError
 
 
@@ -63,7 +63,7 @@ def test_it_trains(batch):
 def test_a_description_makes_it_again(make, rng):
     graph = make()
     text = json.dumps(to_config(graph))
-    reader = SettingsReader(KINDS)
+    reader = SettingsReader(all_kinds())
     again = reader.make(json.loads(text))
     assert reader.sizes[id(again)] == number_of_layers(graph)
     assert repr(again) == repr(graph)
@@ -138,7 +138,7 @@ def test_a_wrong_description_is_refused(settings, message):
     x = L.Input((3,))
     config = json.loads(json.dumps(to_config(dfs.Graph(x, L.ReLU()(L.Dense(2)(x))))))
     with pytest.raises((TypeError, ValueError), match=re.escape(message)):
-        SettingsReader(KINDS).make(changed(config, **settings))
+        SettingsReader(all_kinds()).make(changed(config, **settings))
 
 
 def test_a_description_of_endless_calls_is_refused():
@@ -147,7 +147,7 @@ def test_a_description_of_endless_calls_is_refused():
     for _ in range(40):  # each calls the one before twice
         config = changed(config, layers=[config], calls=[[0, 0], [0, 1]])
     with pytest.raises(CheckpointError, match="the file names more than 10000 layers"):
-        SettingsReader(KINDS).make(config)
+        SettingsReader(all_kinds()).make(config)
 
 
 # What is shown

@@ -54,9 +54,11 @@ ORDER = """
     onnx
     plots testing
     training
+    inference
     _model_weights
     _model_names
     predictor
+    exporter
     inspector
     model
     _load _command compress cross_validation recipes sklearn tuning

@@ -19,7 +19,7 @@ import numpy as np
 
 import deepfs as dfs
 from deepfs import layers as L
-from deepfs.saving import arrays_of
+from deepfs.saving.model import arrays_of
 
 
 def network(dtype: str) -> L.Layer:

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from ._use_reference import use_reference
     from .config import get_num_threads, set_num_threads, show_config, threads
     from .cross_validation import cross_validate
+    from .inference import InferenceModel
     from .inspection.diagnose import diagnose
     from .layers.graph import Graph
     from .model import Model
@@ -64,6 +65,7 @@ __all__ = [
     "CheckpointError",
     "Graph",
     "History",
+    "InferenceModel",
     "Model",
     "augment",
     "book",
@@ -106,6 +108,7 @@ _HOME = {
     "CheckpointError": "saving.tensors",
     "Graph": "layers.graph",
     "History": "training.history",
+    "InferenceModel": "inference",
     "Model": "model",
     "col2im": "_im2col",
     "cross_validate": "cross_validation",

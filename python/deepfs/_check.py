@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -135,3 +135,29 @@ def array(value: ArrayLike, who: str) -> NDArray[Any]:
     except ValueError:
         kind = type(value).__name__
         raise ValueError(f"{who} takes arrays, got a {kind} of unequal rows") from None
+
+
+def checked_names(names: Any) -> tuple[str, ...] | None:
+    """Return names of classes as a tuple.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are not text, fewer than 2, or one occurs twice.
+    """
+    if names is None:
+        return None
+    if isinstance(names, (str, bytes, dict)) or not isinstance(names, Iterable):
+        raise TypeError(
+            f'class_names must be a list of names, as ["cat", "dog"], got {shown(names)}'
+        )
+    found = tuple(str(name) if isinstance(name, str) else name for name in names)
+    for name in found:
+        if not isinstance(name, str) or not name.strip():
+            raise TypeError(f"class_names must be names, not empty, got {shown(name)}")
+    if len(found) < 2:
+        raise ValueError(f"class_names must be at least 2, got {shown(found)}")
+    for name in found:
+        if found.count(name) > 1:
+            raise ValueError(f"class_names must be different, got {name!r} twice")
+    return found

@@ -1,4 +1,4 @@
-"""Checks of class labels, for losses and metrics."""
+"""Class labels: their check, for losses and metrics, and their names."""
 
 from __future__ import annotations
 
@@ -41,3 +41,10 @@ def known_labels(
     if keep is not None:
         labels = np.where(keep, labels, 0)
     return np.ascontiguousarray(labels, np.int64), keep
+
+
+def labels_of(names: tuple[str, ...], classes: NDArray[Any], per_output: bool) -> Any:
+    """Return classes by name: an array; for yes or no of several labels, a list of those of yes."""
+    if per_output:
+        return [[names[i] for i in np.flatnonzero(row)] for row in classes]
+    return np.asarray(names)[classes]

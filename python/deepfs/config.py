@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
-import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -100,6 +97,9 @@ def threads(n: int) -> Iterator[None]:
 
 def show_config() -> None:
     """Print versions, instruction set, number of threads and installed extras."""
+    import importlib.util
+    import platform
+
     if _threads.has_openmp():
         openmp = f"on, {get_num_threads()} of {_threads.usable_cpus()} processors"
     else:
@@ -121,6 +121,8 @@ def show_config() -> None:
 
 
 def _version(name: str) -> str:
+    import importlib.metadata  # takes 10 ms, so not at the top
+
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:

@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike
 from ._arrays import Shape
 from ._check import number, whole
 from .data.loader import as_loader
+from .exporter import Exporter
 from .inspection.overview import model_html, model_in_words
 from .inspection.summary import print_summary
-from .predictor import Predictor
 from .training.inputs import checked_batch
 from .training.lr_finder import RangeTest, range_test
 from .training.prepare import data_of_copy
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .inspection.profile import Profile
 
 
-class Inspector(Predictor):
+class Inspector(Exporter):
     """What `deepfs.Model` tells about itself: summary, profile, plan, range of learning rates."""
 
     def __repr__(self) -> str:

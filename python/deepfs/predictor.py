@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from . import preprocessing
-from ._check import flag, shown, whole
+from ._check import checked_names, flag, shown, whole
+from ._labels import labels_of
 from ._model_names import ModelNames
 from ._trees import Tree, map_tree
 from ._warn import warn
 from .augment import Views
 from .data.batches import Batch, DataSet, ended, unprepared
-from .data.facts import checked_names
 from .data.loader import Loader, as_loader
 from .data.summary import what_is_far
 from .inspection.inner import Watched, joined
@@ -23,7 +22,7 @@ from .losses import OutputKind
 from .losses._output_kinds import BINARY_LOGITS
 from .preprocessing import Preprocess
 from .trainer import Trainer
-from .training.class_names import check_names, labels_of
+from .training.class_names import check_names
 from .training.evaluation import check_report, evaluation_report
 from .training.finite import forms
 from .training.inputs import checked_data, checked_inputs
@@ -383,53 +382,6 @@ class Predictor(ModelNames):
             watched = Watched(self.trainer.network, wanted)  # which is built now
             found = joined([watched(batch.x) for batch in batches])
         return found[names] if isinstance(names, str) else found
-
-    def export(
-        self,
-        path: str | Path,
-        *,
-        input_shape: Any = None,
-        input_dtype: str | None = None,
-        input_names: Sequence[str] | None = None,
-        output_names: Sequence[str] | None = None,
-        dtype: Any = None,
-    ) -> None:
-        """Write network, preprocessing and class names to an ONNX file, for other programs.
-
-        Parameters
-        ----------
-        path : str or Path
-            The file, such as ``"m.onnx"``. It is written atomically.
-        input_shape : tuple of int, optional
-            Shape of a sample, before preprocessing. By default that of the network.
-        input_dtype : str, optional
-            dtype of the inputs, such as ``"uint8"``. By default that of the network.
-        input_names, output_names : sequence of str, optional
-            Names of inputs and outputs. By default "input" and "output", or those of a `Graph`.
-        dtype : {"float32", "float64"}, optional
-            dtype of weights and outputs. By default that of the network.
-
-        Raises
-        ------
-        ImportError
-            If onnx is not installed.
-        TypeError, ValueError, RuntimeError, OSError
-            As `deepfs.onnx.save`, which explains all of this.
-
-        Examples
-        --------
-        >>> import deepfs as dfs
-        >>> parts = dfs.networks.mlp(), dfs.losses.CrossEntropy(), dfs.optimizers.SGD()
-        >>> model = dfs.Model(*parts)
-        >>> model.export("mlp.onnx", input_shape=(1, 28, 28))  # doctest: +SKIP
-        """
-        from .onnx import save
-
-        save(
-            self.trainer.network, path, input_shape=input_shape, input_dtype=input_dtype,
-            input_names=input_names, output_names=output_names, dtype=dtype,
-            preprocess=self.preprocess, class_names=self.class_names,
-        )  # fmt: skip
 
     def _output_kind(self) -> OutputKind:
         return self.trainer.loss.output_kind.in_network(self.trainer.network)

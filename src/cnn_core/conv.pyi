@@ -49,6 +49,23 @@ def conv2d_forward(
     request: str = "auto",
     relu: bool = False,
 ) -> None: ...
+def transformed_length(
+    c: int,
+    co: int,
+) -> int: ...
+def transform_weight(
+    weight: _Array,
+    transformed: _Array,
+) -> None: ...
+def conv2d_transformed(
+    x: _Array,
+    transformed: _Array,
+    bias: _Array | None,
+    y: _Array,
+    top: int,
+    left: int,
+    relu: bool = False,
+) -> None: ...
 def conv2d_backward_input(
     dy: _Array,
     weight: _Array,

@@ -18,7 +18,8 @@ from cnn_core.conv_indirect cimport COL2IM, DEPTHWISE, INDIRECT, ONE_CHANNEL, WI
 from cnn_core.conv_indirect cimport indirect_backward_input, indirect_backward_weight
 from cnn_core.conv_indirect cimport indirect_forward
 from cnn_core.conv_one_channel cimport MAX_FILTERS
-from cnn_core.conv_winograd cimport winograd_backward_weight, winograd_forward
+from cnn_core.conv_winograd cimport transform_weights, winograd_backward_weight
+from cnn_core.conv_winograd cimport winograd_forward, winograd_length
 from cnn_core.gemm cimport CHAIN
 from cnn_core.im2col cimport Window, usable
 from cnn_core.simd cimport VBYTES
@@ -120,7 +121,7 @@ cdef int conv_forward(
     if chosen != WINOGRAD:
         indirect_forward(chosen, x, n, h, w, c, weight, bias, y, oh, ow, co, window, groups, relu)
     elif real is float:
-        winograd_forward(x, n, h, w, c, weight, False, bias, NULL, NULL, relu, y, oh, ow, co,
+        winograd_forward(x, n, h, w, c, weight, False, NULL, bias, NULL, NULL, relu, y, oh, ow, co,
                          window.top, window.left)
     return 0
 
@@ -135,7 +136,7 @@ cdef int conv_backward_input(
     cdef const real* early = NULL if residual != NULL else drelu
     if chosen == WINOGRAD:
         if real is float:
-            winograd_forward(dy, n, oh, ow, co, weight, True, NULL, residual, drelu, False,
+            winograd_forward(dy, n, oh, ow, co, weight, True, NULL, NULL, residual, drelu, False,
                              dx, h, w, c, 2 - window.top, 2 - window.left)
         return 0                        # its last step added the residual
     if chosen == COL2IM:
@@ -190,6 +191,50 @@ def conv2d_forward(
         bias_at = &bias[0]
     conv_forward(&x[0, 0, 0, 0], n, h, w, c, &weight[0, 0, 0, 0], bias_at,
                  &y[0, 0, 0, 0], oh, ow, co, window, groups, request, relu)
+
+
+def transformed_length(dim c, dim co):
+    """Return how many floats `transform_weight` writes for ``c`` channels and ``co`` filters."""
+    return winograd_length(c, co)
+
+
+def transform_weight(
+    const float[:, :, :, ::1] weight,   # in   (3, 3, c, co)
+    float[::1] transformed,             # out  (transformed_length(c, co),)
+):
+    """Write the weight as Winograd's algorithm multiplies by it, for `conv2d_transformed`."""
+    cdef dim c = weight.shape[2], co = weight.shape[3], i
+    if (weight.shape[0] != 3 or weight.shape[1] != 3 or min(c, co) == 0
+            or transformed.shape[0] != winograd_length(c, co)):
+        raise ValueError("weight and transformed do not belong to one convolution")
+    with nogil:
+        for i in range(c):
+            transform_weights(&weight[0, 0, 0, 0], i, c, co, &transformed[0])
+
+
+def conv2d_transformed(
+    const float[:, :, :, ::1] x,        # in   (n, h, w, c)
+    const float[::1] transformed,       # in   of `transform_weight`
+    const float[::1] bias,              # in   (co,), or None
+    float[:, :, :, ::1] y,              # out  (n, oh, ow, co)
+    dim top, dim left,
+    bint relu=False,                    # in the end, turn negative results into 0
+):
+    """Do what `conv2d_forward` does with ``request="winograd"``, with the same bits.
+
+    For weights that do not change: their transformation takes most of the time for a small image.
+    """
+    cdef FloatMode _mode = flush_denormals()
+    cdef dim n = x.shape[0], h = x.shape[1], w = x.shape[2], c = x.shape[3]
+    cdef dim oh = y.shape[1], ow = y.shape[2], co = y.shape[3]
+    if (y.shape[0] != n or (bias is not None and bias.shape[0] != co) or min(h, w, c, co) == 0
+            or transformed.shape[0] != winograd_length(c, co)
+            or not usable(Window(3, 3, 1, 1, top, left, 1, 1))):
+        raise ValueError("x, transformed, bias, y and the padding do not belong to one convolution")
+    if min(n, oh, ow) > 0:
+        winograd_forward(&x[0, 0, 0, 0], n, h, w, c, NULL, False, &transformed[0],
+                         NULL if bias is None else &bias[0], NULL, NULL, relu,
+                         &y[0, 0, 0, 0], oh, ow, co, top, left)
 
 
 def conv2d_backward_input(

@@ -32,7 +32,6 @@ from cnn_core.transpose cimport transpose_matrix
 from cnn_core.types cimport blocks_of, dim, least
 
 cdef enum:
-    ENTRIES = 36                # of a transformed tile
     BLOCK_FLOATS = 1 << 16      # floats of V and M of a block: a quarter of a 1 MB cache
     MAX_TILE_RUNS = 8           # runs of tiles, each with a partial sum of its own, at most
     PARTIAL_FLOATS = 1 << 23    # floats of all partial sums, at most, where two of them fit
@@ -40,11 +39,6 @@ cdef enum:
     MAX_TILES = 56              # tiles of a block, at most, in a forward pass
     MAX_GRADIENT_TILES = 112    # the same in a weight gradient
     TILE_STEP = 28              # blocks have multiples of this: two register tiles of 14 rows
-
-
-cdef inline dim padded(dim channels) noexcept nogil:
-    """Return the channels as whole vectors."""
-    return blocks_of(channels, lanes(4)) * lanes(4)
 
 
 cdef inline dim row_length(dim channels) noexcept nogil:
@@ -86,7 +80,7 @@ cdef void transform_weights(
     const float* weight, dim i, dim c, dim co,
     float* u,                                   # out  36 packed matrices (c, co), row i of each
 ) noexcept nogil:
-    """U[:, i, :] = G g G^T for the filters' channel i."""
+    """U[:, i, :] = G g G^T for the filters' channel i; u has `winograd_length` floats."""
     cdef vecf g[9]
     cdef vecf e[3][6]
     cdef vecf o[6]
@@ -368,6 +362,7 @@ cdef int winograd_forward(
     const float* x, dim n, dim h, dim w, dim c,
     const float* weight,                        # (3, 3, c, co)
     bint adjoint,                               # or (3, 3, co, c), to be flipped and transposed
+    const float* transformed,                   # of transform_weights, or NULL
     const float* bias,                          # (co,), or NULL
     const float* residual, const float* drelu,  # like y, or NULL
     bint relu, float* y, dim oh, dim ow, dim co, dim top, dim left,
@@ -376,7 +371,7 @@ cdef int winograd_forward(
     cdef dim all_tiles = n * tiles_of(oh, ow)
     cdef int threads = threads_for(nanoseconds(all_tiles, c, co))
     cdef dim tiles = shared_out(all_tiles, tiles_of_block(c, co, MAX_TILES), threads)
-    cdef dim size = ENTRIES * c * padded(co), b, i
+    cdef dim size = 0 if transformed != NULL else winograd_length(c, co), b, i
     cdef dim space = tiles * (tile_length(c) + tile_length(co))
     cdef Buffer tables = Buffer((2 * tiles + c) * sizeof(dim))
     cdef Buffer weights = Buffer((size + (9 * c * co if adjoint else 0)) * 4)
@@ -385,6 +380,7 @@ cdef int winograd_forward(
     cdef dim* out = row + tiles
     cdef dim* step = out + tiles
     cdef float* u = <float*> weights.memory
+    cdef const float* known = transformed if transformed != NULL else u
     cdef float* v
     count_by(tile_length(c), tiles, row)
     count_by(tile_length(co), tiles, out)
@@ -394,10 +390,10 @@ cdef int winograd_forward(
         if adjoint:
             for i in prange(9, schedule="static"):
                 transpose_matrix(co, c, weight + i * c * co, c, u + size + (8 - i) * c * co, co)
-        for i in prange(c, schedule="static"):
+        for i in prange(c if transformed == NULL else 0, schedule="static"):
             transform_weights(u + size if adjoint else weight, i, c, co, u)
         for b in prange(blocks_of(all_tiles, tiles), schedule="static"):
-            forward_block(x, h, w, c, u, bias, residual, drelu, relu, y, oh, ow, co, top, left,
+            forward_block(x, h, w, c, known, bias, residual, drelu, relu, y, oh, ow, co, top, left,
                           b * tiles, least(tiles, all_tiles - b * tiles),
                           least(all_tiles, (b + 2) * tiles), row, step, out,
                           v, v + tiles * tile_length(c))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from .._arrays import Array
-from .._check import shown
+from .._check import checked_names
 from ..preprocessing import Preprocess
 from .summary import InputSummary
 
@@ -39,32 +38,6 @@ class DataFacts:
         return {f"{PREPROCESS}{name}": array for name, array in learned.items()} | {
             f"{SUMMARY}{name}": array for name, array in seen.items()
         }
-
-
-def checked_names(names: Any) -> tuple[str, ...] | None:
-    """Return names of classes as a tuple.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If they are not text, fewer than 2, or one occurs twice.
-    """
-    if names is None:
-        return None
-    if isinstance(names, (str, bytes, dict)) or not isinstance(names, Iterable):
-        raise TypeError(
-            f'class_names must be a list of names, as ["cat", "dog"], got {shown(names)}'
-        )
-    found = tuple(str(name) if isinstance(name, str) else name for name in names)
-    for name in found:
-        if not isinstance(name, str) or not name.strip():
-            raise TypeError(f"class_names must be names, not empty, got {shown(name)}")
-    if len(found) < 2:
-        raise ValueError(f"class_names must be at least 2, got {shown(found)}")
-    for name in found:
-        if found.count(name) > 1:
-            raise ValueError(f"class_names must be different, got {name!r} twice")
-    return found
 
 
 def check_same_names(known: tuple[str, ...] | None, data: Any) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._arrays import Array
-from .._check import shown
-from ..data.facts import PREPROCESS, SUMMARY, DataFacts, checked_names
+from .._check import checked_names, shown
+from ..data.facts import PREPROCESS, SUMMARY, DataFacts
 from ..data.summary import InputSummary
 from ..preprocessing import Preprocess
 from .settings import SettingsReader, to_config

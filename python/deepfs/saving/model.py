@@ -5,29 +5,30 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterable, Mapping
-from math import prod
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import DTypeLike
-
-from .._arrays import Array, Shape
-from .._check import flag, one_of, shown, whole
-from .._check import shape as shape_of
-from .._fields import is_built_in
+from .._arrays import Array
+from .._check import flag, shown, whole
 from .._parts import check_kinds
 from ..data.facts import SUMMARY
-from ..layers import Layer
-from ..layers._container import Container, walk
 from ..losses import Loss
 from ..metrics import _named as metrics
 from ..trainer import Trainer
 from .facts import describe_facts, read_facts
+from .network import (
+    FORMAT,
+    build,
+    check_arrays,
+    check_buffers,
+    check_fields,
+    description_in,
+    leaves,
+)
 from .settings import (
-    KINDS,
     MAX_LAYERS,
     SettingsReader,
+    all_kinds,
     check_same,
     kind_of,
     number_of_layers,
@@ -35,8 +36,6 @@ from .settings import (
     to_config,
 )
 from .tensors import CheckpointError, TensorFile, write
-
-FORMAT = 2  # version of the layout below; 1 is that of 0.1.0
 
 
 def describe(trainer: Trainer) -> dict[str, Any]:
@@ -91,12 +90,6 @@ def metrics_in(configs: list[Any]) -> tuple[list[Any], list[str]]:
     return found, lost
 
 
-def leaves(network: Layer) -> list[tuple[str, Layer]]:
-    """Return the layers that are not containers, by name."""
-    found = walk(network, "", network.in_shape or ())
-    return [(name, layer) for name, layer, _ in found if not isinstance(layer, Container)]
-
-
 def arrays_of(trainer: Trainer) -> dict[str, Array]:
     """Return the arrays of a model by their names in a file."""
     arrays = {f"parameter/{k}": p.value for k, p in trainer.network.parameters().items()}
@@ -125,7 +118,7 @@ def read(
     list of str
         Metrics that the file names and deepfs does not have.
     """
-    reader = SettingsReader(KINDS | {kind_of(kind): kind for kind in own})
+    reader = SettingsReader(all_kinds() | {kind_of(kind): kind for kind in own})
     with TensorFile(path) as file:
         description = description_in(file)
         try:
@@ -198,15 +191,6 @@ def restore(trainer: Trainer, file: TensorFile, rate_moves: bool = False) -> Non
         trainer.optimizer.lr = theirs["optimizer"]["lr"]
 
 
-def check_fields(description: Mapping[str, Any]) -> None:
-    """Check the fields that no constructor checks; raise TypeError or ValueError."""
-    check_shapes(description["in_shape"])
-    one_of(description["dtype"], "dtype", ("float32", "float64"))
-    frozen = description.get("frozen", [])
-    if not isinstance(frozen, list) or not all(isinstance(name, str) for name in frozen):
-        raise TypeError(f"frozen must be a list of names, got {shown(frozen)}")
-
-
 def check_metrics(configs: Any) -> None:
     """Raise TypeError if this is not a list of what `metric_config` returns."""
 
@@ -220,47 +204,6 @@ def check_metrics(configs: Any) -> None:
 
     if not isinstance(configs, list) or not all(named(c) or of_output(c) for c in configs):
         raise TypeError(f"metrics must be a list of names, got {shown(configs)}")
-
-
-def check_shapes(value: Any) -> None:
-    """Check the shape of an input, or a list or dict of the shapes of several inputs."""
-    if isinstance(value, dict):
-        shapes = list(value.values())
-    else:
-        nested = isinstance(value, list) and any(isinstance(part, list) for part in value)
-        shapes = value if nested else [value]
-    for shape in shapes:
-        shape_of(shape, "in_shape")
-
-
-class FileBudget:
-    """Number of bytes that layers may take for their arrays while a file is read."""
-
-    def __init__(self, nbytes: int) -> None:
-        self.left = nbytes
-
-    def take(self, shape: Shape, dtype: DTypeLike) -> None:
-        """Count an array before it is made; raise ValueError if it exceeds the budget."""
-        self.left -= prod(shape) * np.dtype(dtype).itemsize
-        if self.left < 0:
-            raise ValueError(
-                f"the file is too small for its layers: no data for an array of shape {shape}"
-            )
-
-
-def build(network: Layer, description: Mapping[str, Any], file: TensorFile) -> None:
-    """Build a network for the arrays in a file, with no more memory than the file has data for.
-
-    A malicious file of a few bytes could describe layers of many gigabytes.
-    """
-    budget = FileBudget(2 * file.nbytes)  # a layer may make an array in two forms
-    network.build(description["in_shape"], description["dtype"], budget)
-    frozen = set(description.get("frozen", []))
-    named = dict(leaves(network))
-    for name in frozen:
-        if name not in named:
-            raise ValueError(f"frozen names {shown(name)}, which is no layer of the network")
-        named[name].freeze()
 
 
 def restore_counters(trainer: Trainer, description: Mapping[str, Any]) -> None:
@@ -277,37 +220,10 @@ def read_arrays(trainer: Trainer, file: TensorFile, beside: str = "run/") -> Non
     """Read the arrays of a model from a file: all, or none if one is missing or does not fit."""
     # a summary of the inputs is no part of the state: `fit` makes it, of the same data
     arrays = {n: a for n, a in arrays_of(trainer).items() if not n.startswith(SUMMARY)}
-    names = [name for name in file.entries if not name.startswith((beside, SUMMARY))]
-    for name in [*arrays, *names]:
-        if name not in file.entries or name not in arrays:
-            where = "lacks" if name not in file.entries else "has, and the network lacks,"
-            raise CheckpointError(f"{file.path} {where} the array {name!r}")
-        wanted, shape, dtype = arrays[name], file.shape(name), file.dtype(name)
-        if wanted.shape != shape or wanted.dtype != dtype:
-            raise CheckpointError(
-                f"{file.path} has {name!r} as {dtype}{shape}, "
-                f"the network takes {wanted.dtype}{wanted.shape}"
-            )
+    check_arrays(arrays, file, lambda name: not name.startswith((beside, SUMMARY)))
     check_buffers(trainer.network, file)
     for name, array in arrays.items():
         file.read(name, array)
-
-
-def check_buffers(network: Layer, file: TensorFile) -> None:
-    """Raise CheckpointError for seeds, counts and variances that no layer of deepfs can have.
-
-    They would be errors in the middle of a later training, or not even that.
-    """
-    for layer_name, layer, _ in walk(network, "", network.in_shape or ()):
-        for key in layer.buffered if is_built_in(type(layer)) else ():
-            name = "buffer/" + f"{layer_name}.{key}".lstrip(".")
-            if name not in file.entries:  # a layer in two places is there once
-                continue
-            if file.dtype(name).kind != "i" and key != "running_var":
-                continue
-            values = file.read(name)
-            if (values < 0).any() or (key == "key" and values[1] >= 2**32):
-                raise CheckpointError(f"{file.path} has {name!r} with {shown(values.tolist())}")
 
 
 def metrics_of_0_1_0(names: list[str], loss: Loss) -> list[str]:
@@ -316,19 +232,3 @@ def metrics_of_0_1_0(names: list[str], loss: Loss) -> list[str]:
     if "accuracy" not in names or "accuracy" in kind.metrics:
         return names
     return list(dict.fromkeys([*(n for n in names if n != "accuracy"), *kind.metrics]))
-
-
-def description_in(file: TensorFile) -> dict[str, Any]:
-    """Return the description of a model in a file; raise CheckpointError for a newer version."""
-    try:
-        version = whole(file.description["format"], "format")
-    except (LookupError, TypeError, ValueError) as error:
-        raise CheckpointError(
-            f"{file.path} is a safetensors file, but not a deepfs model"
-        ) from error
-    if version > FORMAT:
-        raise CheckpointError(
-            f"{file.path} is of format {version}, this deepfs reads up to {FORMAT}"
-        )
-    description: dict[str, Any] = file.description
-    return description

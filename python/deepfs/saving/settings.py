@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from .. import initializers, layers, losses, optimizers, preprocessing, regularizers, schedules
+from .. import layers
 from .._check import shown, whole
 from .._fields import is_built_in, setting_names
 from ..layers._symbolic import Tensor
@@ -22,22 +25,37 @@ DICT = "dict"  # kind of a dict, whose entries are settings
 INITIALIZERS = "initializer", "rest"  # settings that are initializers
 FUNCTION = "function"  # setting of a loss that is a function of one's own
 INPUT = "Input"  # kind of an input of a Graph
+PREFIXED = {"schedules": "Schedule", "preprocessing": "Preprocess"}  # their classes have a prefix
 
 
 def kind_of(made: type) -> str:
     """Return the name of a class in files. The prefix tells the schedule Step from the layer."""
-    prefix = "schedules." if issubclass(made, schedules.Schedule) else ""
-    prefix = "preprocessing." if issubclass(made, preprocessing.Preprocess) else prefix
-    return prefix + made.__name__
+    for folder, base in PREFIXED.items():
+        module = sys.modules.get(f"deepfs.{folder}")  # if it is not imported, it has no such class
+        if module is not None and issubclass(made, getattr(module, base)):
+            return f"{folder}.{made.__name__}"
+    return made.__name__
 
 
-# Classes that a file may name. The caller of `load` passes classes of their own.
-KINDS: dict[str, type] = {
-    kind_of(getattr(module, name)): getattr(module, name)
-    for module in (layers, losses, optimizers, initializers, regularizers, schedules, preprocessing)
-    for name in module.__all__
-    if isinstance(getattr(module, name), type) and dataclasses.is_dataclass(getattr(module, name))
-}
+def kinds_of(modules: Iterable[ModuleType]) -> dict[str, type]:
+    """Return the classes of these modules that a file may name."""
+    return {
+        kind_of(getattr(module, name)): getattr(module, name)
+        for module in modules
+        for name in module.__all__
+        if isinstance(getattr(module, name), type)
+        and dataclasses.is_dataclass(getattr(module, name))
+    }
+
+
+@cache
+def all_kinds() -> dict[str, type]:
+    """Return the classes that a file may name. The caller of `load` passes classes of their own."""
+    from .. import initializers, losses, optimizers, preprocessing, regularizers, schedules
+
+    return kinds_of(
+        (layers, losses, optimizers, initializers, regularizers, schedules, preprocessing)
+    )
 
 
 def to_config(value: Any, seen: list[layers.Layer] | None = None) -> Any:

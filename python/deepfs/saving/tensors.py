@@ -13,7 +13,6 @@ import json
 import math
 import os
 import re
-import secrets
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -182,6 +181,8 @@ def replacing(path: Path, earlier: os.stat_result | None) -> Iterator[BinaryIO]:
     `remove_orphans` can tell. A file may be removed as an orphan before it is locked: then another
     is made. While it is written, only its owner can read what will replace an ``earlier`` file.
     """
+    import secrets  # takes 4 ms, and reading needs none
+
     while True:
         temporary = path.with_name(f".deepfs-{secrets.token_hex(8)}.tmp")
         try:

@@ -14,7 +14,7 @@ from .._names import hint
 from .._warn import warn
 from ..layers import Layer
 from ._match import OPTIONAL, Slot, Target, match, slots_of
-from .model import leaves
+from .network import leaves
 from .state_dict import StateDictFile, open_weights
 from .tensors import CheckpointError, TensorFile
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..layers import Layer
-from ..saving.settings import KINDS, SettingsReader, own_classes, to_config
+from ..saving.settings import SettingsReader, all_kinds, own_classes, to_config
 
 
 def loaded_again(layer: Layer, in_shape: Any) -> Layer:
@@ -23,12 +23,12 @@ def loaded_again(layer: Layer, in_shape: Any) -> Layer:
     """
     own = own_classes(layer)
     for kind, cls in own.items():
-        assert kind not in KINDS, (
+        assert kind not in all_kinds(), (
             f"a file has the name of {cls.__qualname__} alone, and deepfs has {kind} already: "
             "give the class another name"
         )
     config = json.loads(json.dumps(to_config(layer)))
-    made: Layer = SettingsReader(KINDS | own).make(config)
+    made: Layer = SettingsReader(all_kinds() | own).make(config)
     again = json.loads(json.dumps(to_config(made)))
     assert again == config, f"the settings are {again} then, and were {config}"
     vars(made)["dtype"] = None

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
-from .._arrays import Array
 from .._check import shown
 from .._trees import is_shape
 from ..losses import Loss
@@ -45,13 +40,6 @@ def number_of_outputs(trainer: Trainer) -> int | None:
         shape = network.out_shape(network.in_shape)
         return int(shape[0]) if is_shape(shape) and shape else None
     return outputs_of(network)
-
-
-def labels_of(names: tuple[str, ...], classes: Array, per_output: bool) -> Any:
-    """Return classes by name: an array; for yes or no of several labels, a list of those of yes."""
-    if per_output:
-        return [[names[i] for i in np.flatnonzero(row)] for row in classes]
-    return np.asarray(names)[classes]
 
 
 def name_of(loss: Loss) -> str:

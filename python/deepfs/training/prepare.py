@@ -6,10 +6,11 @@ import copy
 from typing import Any
 
 from .. import preprocessing
+from .._check import checked_names
 from .._repr import one_line
 from .._warn import warn
 from ..data.batches import DataSet, unprepared
-from ..data.facts import DataFacts, check_same_names, checked_names
+from ..data.facts import DataFacts, check_same_names
 from ..data.splits import validation_numbers
 from ..data.summary import summarize
 from ..losses._output_kinds import BINARY_LOGITS
