@@ -12,10 +12,11 @@ from .._arrays import Array, FixedDict
 from .._fields import setting_names
 from ..layers import Container, Layer
 from ..optimizers import Arena
+from ..optimizers._arena import zeros
 from ..random import Streams, using
 from ._kinds import axes_of, per_channel, weight_rows, width_setting
 from ._needed import Needed
-from ._trace import Mixer
+from ._trace import Apart, Mixer
 
 Masks = Mapping[int, Array]  # by axis, what is kept
 
@@ -34,10 +35,9 @@ class Cut:
         self._memo: dict[int, Any] = {}  # of layers: by the id of the old one, the new one
         self._made: list[tuple[Layer, Layer]] = []  # old and new, without those copied whole
         self._folded = {n: self._fold(mixer) for n, mixer in self.trace.mixers.items()}
+        layers: list[Mixer | Apart] = [*self.trace.mixers.values(), *self.trace.aparts.values()]
         self.masks = {
-            id(array): masks
-            for old in [*self.trace.mixers.values(), *self.trace.aparts.values()]
-            for array, masks in self._masks(old.layer)
+            id(array): masks for each in layers for array, masks in self._masks(each.layer)
         }
         old = self.trace.network
         self.network: Layer = self._made_again(old)
@@ -125,7 +125,7 @@ class Cut:
         """Return the state of an optimizer for the new arena; 0 for a bias that is new."""
         cut: dict[str, Array] = {}
         for kind, flat in state.items():
-            cut[kind] = np.zeros(new.values.size, flat.dtype)
+            cut[kind] = zeros(new.values.size, flat.dtype)
             there = new.split(cut[kind])
             for name, part in old.split(flat).items():
                 there[name][...] = self.cut(part, old.parameters[name])

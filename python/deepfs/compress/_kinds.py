@@ -77,6 +77,13 @@ def per_channel(layer: Layer) -> tuple[str, ...]:
     return tuple(name for name in PER_CHANNEL.get(type(layer), ()) if name in there)
 
 
+def out_axis(layer: Layer) -> tuple[str, int]:
+    """Return the name of the weight of a layer that mixes, and the axis of its outputs."""
+    if isinstance(layer, L.SeparableConv2D):
+        return "pointwise_weight", 0
+    return "weight", int(isinstance(layer, (L.Dense, L.DropConnect, L.ConvTranspose2D)))
+
+
 def axes_of(layer: Layer, inputs: Array, outputs: Array) -> dict[str, dict[int, Array]]:
     """Return what is kept of the arrays of a layer that mixes: by name, masks of their axes.
 
@@ -87,9 +94,8 @@ def axes_of(layer: Layer, inputs: Array, outputs: Array) -> dict[str, dict[int, 
         between = np.repeat(inputs, layer.multiplier)
         weights = {"depthwise_weight": {0: between}, "pointwise_weight": {0: outputs, 1: between}}
         return weights | bias
-    if isinstance(layer, (L.Dense, L.DropConnect, L.ConvTranspose2D)):
-        return {"weight": {0: inputs, 1: outputs}} | bias
-    return {"weight": {0: outputs, 1: inputs}} | bias
+    name, axis = out_axis(layer)
+    return {name: {axis: outputs, 1 - axis: inputs}} | bias
 
 
 def weight_rows(layer: Layer) -> Array:
@@ -100,7 +106,7 @@ def weight_rows(layer: Layer) -> Array:
         product = second.reshape(len(second), -1, 1) * first.reshape(1, len(first), -1)
         return product.reshape(len(second), len(first) // layer.multiplier, -1)
     weight = learned["weight"].value
-    if isinstance(layer, (L.Dense, L.DropConnect, L.ConvTranspose2D)):
+    if out_axis(layer)[1] == 1:
         weight = weight.swapaxes(0, 1)
     return weight.reshape(*weight.shape[:2], -1)
 

@@ -34,7 +34,7 @@ class Needed:
             before = self._roots.sum()
             for mixer in trace.mixers.values():
                 read = mixer.reads[self.of(mixer.outputs)].any(axis=0) & ~foldable[id(mixer)]
-                new = np.flatnonzero(read & ~self.of(mixer.inputs))
+                new = np.flatnonzero(read & ~self.of(mixer.inputs)).tolist()
                 self._add(mixer.inputs[new], [self._reason(mixer, i) for i in new])
             if self._roots.sum() > before:
                 continue

@@ -276,7 +276,8 @@ class Trace:
         return Value(first.shape, first.channels, constant)
 
     def _merged(self, layer: Layer, name: str, values: list[Value]) -> Value:
-        out_shape = layer.out_shape(tuple(value.shape for value in values))
+        shapes: Any = tuple(value.shape for value in values)
+        out_shape = layer.out_shape(shapes)
         if isinstance(layer, L.Concat):
             if layer.axis % (len(out_shape) + 1) == 1:
                 return joined(values)

@@ -88,9 +88,9 @@ class ShrinkReport:
         lines = []
         for name, kind, *numbers in cells:
             shown = name if len(name) <= widths[0] else f"..{name[2 - widths[0] :]}"
-            texts = [f"{shown:<{widths[0]}}", f"{kind:<{widths[1]}}"]
-            lines.append("  ".join([*texts, *(f"{number:>{width}}" for number, width
-                                              in zip(numbers, widths[2:], strict=True))]))  # fmt: skip
+            padded = zip(numbers, widths[2:], strict=True)
+            texts = [f"{number:>{width}}" for number, width in padded]
+            lines.append("  ".join([f"{shown:<{widths[0]}}", f"{kind:<{widths[1]}}", *texts]))
         return "\n".join([*lines, *self._footer()])
 
     def _repr_html_(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from .._check import number, shown, whole
 from ..layers import Layer
@@ -98,9 +98,8 @@ def shrink(
     needed = Needed(Trace(network, tolerance, own))
     cut = Cut(needed)
     report = report_of(network, cut.network, needed, samples)
-    if isinstance(model, Model):
-        return with_network(model, cut), report
-    return cut.network, report
+    made: Any = with_network(model, cut) if isinstance(model, Model) else cut.network
+    return made, report
 
 
 def with_network(model: Model, cut: Cut) -> Model:
@@ -121,7 +120,9 @@ def with_network(model: Model, cut: Cut) -> Model:
 
 def checked_kinds(elementwise: Sequence[type[Layer]]) -> tuple[type[Layer], ...]:
     """Return classes of layers as a tuple; raise TypeError for anything else."""
-    given = (elementwise,) if isinstance(elementwise, type) else tuple(elementwise)
+    given: tuple[Any, ...] = tuple(elementwise) if not isinstance(elementwise, type) else ()
+    if isinstance(elementwise, type):
+        given = (elementwise,)
     for kind in given:
         if not isinstance(kind, type) or not issubclass(kind, Layer):
             raise TypeError(f"elementwise takes classes of layers, got {shown(kind)}")
