@@ -58,7 +58,7 @@ class ShrinkReport:
         The layers that have parameters or have changed, in the order of the network; the last row
         is the total. Its time is that of the whole network, and its outputs are 0.
     kept : list of str
-        Zero filters and units that stay, and why.
+        Constant filters and units, such as those of zeros, that stay, and why.
     nbytes : (int, int)
         Bytes of the parameters, before and after.
     samples : int
@@ -172,7 +172,7 @@ def outputs_in(text: str) -> int:
 
 
 def kept_lines(needed: Needed) -> Iterator[str]:
-    """Yield a line per layer and reason: how many filters or units of zeros stay."""
+    """Yield a line per layer and reason: how many constant filters or units stay."""
     trace = needed.trace
     for mixer in trace.mixers.values():
         roots = trace.root[mixer.outputs[needed.of(mixer.outputs)]]
@@ -180,5 +180,5 @@ def kept_lines(needed: Needed) -> Iterator[str]:
         reasons = Counter(needed.why[root] for root in roots[zero].tolist())
         what = "filter" if hasattr(mixer.layer, "filters") else "unit"
         for why, count in reasons.items():
-            are = f"{what} of zeros stays" if count == 1 else f"{what}s of zeros stay"
-            yield f"{mixer.name}: {count} {are}: {why}"
+            are = f"{what} stays" if count == 1 else f"{what}s stay"
+            yield f"{mixer.name}: {count} constant {are}: {why}"

@@ -52,8 +52,8 @@ def shrink(
         counts of steps and epochs are those of the old one, and the state of the optimizer is cut
         as the weights are.
     ShrinkReport
-        Parameters, MACs and time of each layer before and after, and which zero filters stay, and
-        why. Print it.
+        Parameters, MACs and time of each layer before and after, and which constant filters stay,
+        and why. Print it.
 
     Raises
     ------
