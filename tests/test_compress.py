@@ -239,14 +239,17 @@ HOSTILE = {
     "a shared convolution": (shared_conv, (2, 8, 8), None),
     "a graph in a graph": (graph_in_graph, (4,), None),
     "grouped": (
-        lambda: L.Sequential([L.Conv2D(6, 1), L.Conv2D(6, 3, groups=2), L.Conv2D(4, 1), L.Flatten(), L.Dense(2)]),
+        lambda: L.Sequential([
+            L.Conv2D(6, 1), L.Conv2D(6, 3, groups=2), L.Conv2D(4, 1), L.Flatten(), L.Dense(2),
+        ]),
         (2, 8, 8), "has groups=2",
     ),
     "depthwise": (
         lambda: L.Sequential([
             L.Conv2D(6, 1), L.DepthwiseConv2D(3, multiplier=2), L.PReLU(), L.InstanceNorm(),
             L.Upsample2D(2), L.ZeroPad2D(1), L.Crop2D(1), L.SeparableConv2D(5, 3), L.ReLU(),
-            L.SeparableConv2D(4, 3, multiplier=2), L.MaxPool2D(2), L.DropConnect(4, 0.5), L.Dense(2),
+            L.SeparableConv2D(4, 3, multiplier=2), L.MaxPool2D(2), L.DropConnect(4, 0.5),
+            L.Dense(2),
         ]),
         (2, 8, 8), None,
     ),

@@ -2,10 +2,10 @@
 
     python tools/compress.py --data FOLDER [--sparsity 0.3 0.5] [--epochs 4] [--more 4]
 
-A network is trained for some epochs, by Adam with batches of 100. Then it learns for some more, with
-a learning rate that falls to 0: once as it is, and once for each share of filters to prune. Each
-pruned network is shrunk. Printed are test accuracy, MACs, parameters, and the time of inference of
-100 images, for which the networks take turns. Last result: docs/compress.md.
+A network is trained for some epochs, by Adam with batches of 100. Then it learns for some more,
+with a learning rate that falls to 0: once as it is, and once for each share of filters to prune.
+Each pruned network is shrunk. Printed are test accuracy, MACs, parameters, and the time of
+inference of 100 images, for which the networks take turns. Last result: docs/compress.md.
 """
 
 from __future__ import annotations

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from .._arrays import Array
+from .._arrays import Array, Shape
 from .._check import flag, number, one_of, whole
 from .._warn import warn
 from ..callbacks import Callback
@@ -204,7 +205,7 @@ class Pruning(Callback):
             )
 
     def state(self) -> dict[str, Any]:
-        packed = {f"{MASK}{name}": np.packbits(mask) for name, mask in self._masks.items()}
+        packed = {f"{MASK}{name}": packed_bits(mask) for name, mask in self._masks.items()}
         return {"count": self.count, **packed}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
@@ -212,8 +213,7 @@ class Pruning(Callback):
         parameters, self._masks = self._parameters(), {}
         for name in [name for name in state if name.startswith(MASK)]:
             shape = parameters[name.removeprefix(MASK)].storage.shape
-            bits = np.unpackbits(state[name], count=int(np.prod(shape)))
-            self._masks[name.removeprefix(MASK)] = bits.astype(bool).reshape(shape)
+            self._masks[name.removeprefix(MASK)] = unpacked_bits(state[name], shape)
 
     # Choice
 
@@ -300,3 +300,17 @@ class Pruning(Callback):
             return sum(zero) / len(zero)
         masks = [self._mask(name) for group in groups for name in group]
         return sum(int(mask.sum()) for mask in masks) / sum(mask.size for mask in masks)
+
+
+def packed_bits(mask: Array) -> Array:
+    """Return a mask as whole numbers of 64 bits, which files take."""
+    octets = np.packbits(mask)
+    padded = np.zeros(-(-len(octets) // 8) * 8, np.uint8)
+    padded[: len(octets)] = octets
+    return padded.view("<u8").astype(np.uint64)
+
+
+def unpacked_bits(packed: Array, shape: Shape) -> Array:
+    """Return the mask of this shape that `packed_bits` has packed."""
+    octets = packed.astype("<u8").view(np.uint8)
+    return np.unpackbits(octets, count=prod(shape)).astype(bool).reshape(shape)
