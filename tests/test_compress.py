@@ -9,6 +9,8 @@ from numpy.testing import assert_array_equal
 import deepfs as dfs
 from deepfs import layers as L
 from deepfs.compress import shrink
+from deepfs.optimizers import Group
+from deepfs.regularizers import L1, GroupLasso
 
 NETWORKS = {
     "mlp": (1, 28, 28),
@@ -393,6 +395,25 @@ def test_a_model_goes_on_where_it_was(optimizer, rng):
             np.testing.assert_allclose(left, right, rtol=1e-4, atol=1e-6)
     assert small.fit(x, y, 8, epochs=1, verbose=0)["loss"][0] < 2
     assert small.steps == 13
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_units_that_a_penalty_sets_to_zero_go(batch_norm, rng):
+    x = rng.standard_normal((64, 6)).astype(np.float32)
+    y = (x[:, 0] > 0).astype(int)
+    if batch_norm:
+        first, names, penalty = [L.Dense(12), L.BatchNorm()], ["*.gamma", "*.beta"], L1
+    else:
+        first, names, penalty = [L.Dense(12)], "dense_1.weight", GroupLasso
+    group = Group(names, regularizer=penalty(0.15, proximal=True), biases=True)
+    net = L.Sequential([*first, L.ReLU(), L.Dense(2)])
+    model = dfs.Model(net, "cross_entropy", dfs.optimizers.SGD(0.2, groups=[group]), seed=0)
+    model.fit(x, y, 16, epochs=15, verbose=0)
+    small, report = shrink(model, samples=0)
+    assert 1 <= small.network["dense_1"].units <= 9
+    assert report.kept == []
+    assert model.evaluate(x, y)["accuracy"] > 0.8
+    assert np.abs(small.predict(x) - model.predict(x)).max() < 1e-5
 
 
 def test_times_are_measured():

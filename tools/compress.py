@@ -5,7 +5,7 @@
 A network is trained for some epochs, by Adam with batches of 100. Then it learns for some more,
 with a learning rate that falls to 0: once as it is, and once for each share of filters to prune.
 Each pruned network is shrunk. Printed are test accuracy, MACs, parameters, and the time of
-inference of 100 images, for which the networks take turns. Last result: docs/compress.md.
+inference of 100 images on one thread, the least of 150. Last result: docs/compress.md.
 """
 
 from __future__ import annotations
@@ -36,14 +36,15 @@ def finished(model: dfs.Model, data, epochs: int, share: float) -> dfs.Model:
     return model
 
 
-def times(models: list[dfs.Model], x, repeats: int = 50) -> list[float]:
-    """Return the least milliseconds of inference of a batch; the models take turns."""
+def times(models: list[dfs.Model], x, repeats: int = 150) -> list[float]:
+    """Return the least milliseconds of inference of a batch on one thread, in turns."""
     least = [np.inf] * len(models)
-    for _ in range(repeats):
-        for i, model in enumerate(models):
-            start = perf_counter()
-            model.network(x)
-            least[i] = min(least[i], perf_counter() - start)
+    with dfs.threads(1):
+        for _ in range(repeats):
+            for i, model in enumerate(models):
+                start = perf_counter()
+                model.network(x)
+                least[i] = min(least[i], perf_counter() - start)
     return [1e3 * seconds for seconds in least]
 
 

@@ -102,8 +102,8 @@ class ShrinkReport:
             row.name,
             row.kind,
             change(row.outputs, str) if any(row.outputs) else "",
-            change(row.parameters, "{:,}".format),
-            change(row.multiply_adds, with_prefix),
+            change(row.parameters, lambda number: f"{number:,}" if number else "-"),
+            change(row.multiply_adds, lambda number: with_prefix(number) if number else "-"),
         )
         return (*cells, change(row.ms, "{:.2f}".format)) if self.samples else cells
 
