@@ -334,6 +334,32 @@ def test_equal_constants_joined_along_another_axis_go(rng):
     assert report["conv2d_1"].outputs == report["conv2d_2"].outputs == (5, 3)
 
 
+def test_a_network_of_ones_own_is_copied(rng):
+    net = Twice(L.Sequential([L.Dense(4), L.Dense(2)]))
+    x = rng.standard_normal((3, 5)).astype(np.float32)
+    net(x)
+    net.part["dense_1"].parameters()["weight"].value[...] = 0
+    small, _ = same(net, x)
+    assert small is not net
+    assert small.part["dense_1"].units == 4
+
+
+class Scaled(L.Layer):
+    """An activation of one's own with a constructor of its own."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    _out_shape = Square._out_shape
+
+    def _forward(self, x, training):
+        return self.factor * x, None
+
+    def _backward(self, dy, cache, need_dx):
+        return self.factor * dy
+
+
 def test_activations_of_ones_own_can_be_named(rng):
     net = L.Sequential([L.Conv2D(6, 3), Square(), L.Conv2D(5, 3), L.Flatten(), L.Dense(2)])
     net.build((2, 8, 8))
@@ -341,6 +367,10 @@ def test_activations_of_ones_own_can_be_named(rng):
     x = rng.standard_normal((2, 2, 8, 8)).astype(np.float32)
     assert same(net, x)[0]["conv2d_1"].filters == 6
     assert same(net, x, elementwise=[Square])[0]["conv2d_1"].filters == 2
+    net = L.Sequential([L.Dense(6), Scaled(3.0), L.Dense(2)])
+    net.build((4,))
+    net["dense_1"].parameters()["weight"].value[:, :4] = 0
+    assert same(net, x[:, 0, 0, :4], elementwise=Scaled)[0]["dense_1"].units == 2
 
 
 def test_weights_below_the_tolerance(rng):

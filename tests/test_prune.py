@@ -156,16 +156,25 @@ def test_frozen_weights_stay_and_another_model_starts_anew():
     model, callback = dense_model(), prune(0.5, stop=2, every=1)
     model.network.build((6,))
     model.network["dense_1"].freeze()
+    model.optimizer.groups = [dfs.optimizers.Group("dense_3.*", frozen=True)]
     fit(model, callback, 1)
     parameters = model.network.parameters()
     assert (parameters["dense_1.weight"].value != 0).all()
+    assert (parameters["dense_3.weight"].value != 0).all()
     assert (parameters["dense_2.weight"].value == 0).sum() == 40
+    model.network.replace("dense_3", L.Dense(3))
     zero = parameters["dense_2.weight"].value == 0
     fit(model, callback, 1)  # what is zero stays so
     assert_array_equal(parameters["dense_2.weight"].value == 0, zero)
     other = dense_model(seed=5)
     fit(other, callback, 1)
     assert ((other.network.parameters()["dense_2.weight"].value == 0) != zero).any()
+    units = dense_model()
+    units.network.build((6,))
+    units.network["batchnorm_1"].freeze()
+    fit(units, prune(0.5, structured=True, stop=2, every=1), 1)
+    small = shrink(units, samples=0)[1]
+    assert (small["dense_1"].outputs, small["dense_2"].outputs) == ((10, 10), (8, 4))
 
 
 def test_weights_that_are_restored_are_pruned():

@@ -14,7 +14,7 @@ from ..inspection.meters import Meter, Stopwatch
 from ..layers import Layer
 from ..layers._container import walk
 
-REPEATS = 15
+REPEATS = 9
 
 
 def milliseconds(networks: list[Layer], samples: int) -> list[dict[str, float]]:

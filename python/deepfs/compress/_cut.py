@@ -41,8 +41,9 @@ class Cut:
         }
         old = self.trace.network
         self.network: Layer = self._made_again(old)
-        with using(Streams(0)):  # initial values are overwritten: draw none of the user's numbers
-            self.network.build(old.in_shape, old.built_dtype)
+        if self.network.built_dtype is None:  # otherwise it is a copy
+            with using(Streams(0)):  # values are overwritten: draw none of the user's numbers
+                self.network.build(old.in_shape, old.built_dtype)
         for before, after in self._made:
             self._fill(before, after)
 
@@ -98,7 +99,7 @@ class Cut:
             return value
         if id(value) in self._memo:
             return self._memo[id(value)]
-        if id(value) in self.trace.whole:
+        if id(value) in self.trace.whole or isinstance(value, self.trace.own):
             return copy.deepcopy(value, self._memo)
         settings = {name: getattr(value, name) for name in setting_names(type(value))}
         mixer = self.trace.mixers.get(id(value))

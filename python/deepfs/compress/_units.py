@@ -36,16 +36,18 @@ class Unit:
         return float(np.sqrt(squares / max(count, 1)))
 
 
-def units_of(network: Layer, chosen: Callable[[str], bool]) -> list[list[Unit]]:
+def units_of(
+    network: Layer, chosen: Callable[[str], bool], frozen: Callable[[str], bool]
+) -> list[list[Unit]]:
     """Return the units of a network, those of the same layers in one list.
 
     Parameters
     ----------
     network : Layer
         A built network.
-    chosen : function
-        Tells by its name whether a weight may be pruned. A unit is left out if it has another, a
-        frozen one, or channels that must stay.
+    chosen, frozen : function
+        Tell by its name whether a weight may be pruned, and whether a parameter is frozen. A unit
+        is left out if it has another weight, a frozen parameter, or channels that must stay.
     """
     trace = Trace(network)
     names = {id(p): name for name, p in reversed(network.parameters().items())}
@@ -56,7 +58,8 @@ def units_of(network: Layer, chosen: Callable[[str], bool]) -> list[list[Unit]]:
         name, axis = out_axis(mixer.layer)
         weight = mixer.layer.learned[name]
         roots = trace.root[mixer.outputs].tolist()
-        if weight.frozen or not chosen(names[id(weight)]):
+        own = [names[id(parameter)] for parameter in mixer.layer.learned.values()]
+        if not chosen(names[id(weight)]) or any(map(frozen, own)):
             left.update(roots)
         for index, root in enumerate(roots):
             unit = units.setdefault(root, Unit())
@@ -72,7 +75,7 @@ def units_of(network: Layer, chosen: Callable[[str], bool]) -> list[list[Unit]]:
             for index, root in enumerate(trace.root[apart.outputs].tolist()):
                 if root in units:
                     units[root].rest.append((parameter, 0, index))
-                    if parameter.frozen:
+                    if frozen(names[id(parameter)]):
                         left.add(root)
     layers: dict[tuple[int, ...], list[Unit]] = {}
     for root, unit in units.items():

@@ -176,7 +176,12 @@ class Pruning(Callback):
         super().set_model(model)
 
     def on_train_begin(self, logs: dict[str, float]) -> None:
-        self.count = 0
+        self.count, parameters = 0, self._parameters()
+        self._masks = {  # a layer may have been exchanged
+            name: mask
+            for name, mask in self._masks.items()
+            if name in parameters and parameters[name].storage.shape == mask.shape
+        }
         if not any(map(len, self._groups())):
             what = "filters or units" if self.structured else "weights"
             raise ValueError(
@@ -224,18 +229,24 @@ class Pruning(Callback):
         patterns = (self.names,) if isinstance(self.names, str) else self.names
         return any(fnmatchcase(name, pattern) for pattern in patterns)
 
+    def _is_frozen(self, name: str) -> bool:
+        """Return whether no step changes a parameter, by `Layer.freeze` or by a `Group`."""
+        groups = [g for g in self.model.optimizer.groups if g.frozen is not None]
+        said = [bool(group.frozen) for group in groups if group.matches(name)]
+        return self._parameters()[name].frozen or (bool(said) and said[-1])
+
     def _groups(self) -> list[list[Any]]:
         """Return what is compared, layer by layer: names of weights, or units."""
         parameters = self._parameters()
-        weights = {n: p for n, p in parameters.items() if self._chosen(n) and p.storage.ndim > 1}
+        weights = [n for n, p in parameters.items() if self._chosen(n) and p.storage.ndim > 1]
         if not weights:
             names = [name for name, p in parameters.items() if p.storage.ndim > 1]
             listed = ", ".join(names[:LISTED]) + ", ..." * (len(names) > LISTED)
             raise ValueError(f"no weight matches names={self.names!r} of prune; there are {listed}")
         if self.structured:
-            return units_of(self.model.network, self._chosen)
-        once = {id(p): n for n, p in reversed(weights.items()) if not p.frozen}
-        return [[name] for name in reversed(once.values())]
+            return units_of(self.model.network, self._chosen, self._is_frozen)
+        once = {id(parameters[name]): name for name in reversed(weights)}
+        return [[name] for name in reversed(once.values()) if not self._is_frozen(name)]
 
     def _choose_if_due(self) -> None:
         """Choose more weights, if it is the step for it."""

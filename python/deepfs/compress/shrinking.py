@@ -113,9 +113,10 @@ def with_network(model: Model, cut: Cut) -> Model:
         id(trainer.state): cut.state(trainer.state, old, new),
         id(trainer._buffers): [],  # `prepare` finds those of the new network
         id(trainer._held): [],
-        id(trainer._ends): [],
     }
-    return copy.deepcopy(model, memo)
+    made = copy.deepcopy(model, memo)
+    vars(made.trainer)["_ends"] = None  # of the old network
+    return made
 
 
 def checked_kinds(elementwise: Sequence[type[Layer]]) -> tuple[type[Layer], ...]:
