@@ -72,11 +72,12 @@ def units_of(
             parameter = apart.layer.learned.get(name)
             if parameter is None or name == "slope":
                 continue
-            for index, root in enumerate(trace.root[apart.outputs].tolist()):
+            roots = trace.root[apart.outputs].tolist()
+            if frozen(names[id(parameter)]):
+                left.update(roots)
+            for index, root in enumerate(roots):
                 if root in units:
                     units[root].rest.append((parameter, 0, index))
-                    if frozen(names[id(parameter)]):
-                        left.add(root)
     layers: dict[tuple[int, ...], list[Unit]] = {}
     for root, unit in units.items():
         if root not in left:

@@ -308,9 +308,9 @@ class Pruning(Callback):
         if self.structured:
             names = {id(p): name for name, p in reversed(self._parameters().items())}
             zero = [self._is_zero(unit, names) for group in groups for unit in group]
-            return sum(zero) / len(zero)
+            return sum(zero) / max(len(zero), 1)
         masks = [self._mask(name) for group in groups for name in group]
-        return sum(int(mask.sum()) for mask in masks) / sum(mask.size for mask in masks)
+        return sum(int(mask.sum()) for mask in masks) / max(sum(mask.size for mask in masks), 1)
 
 
 def packed_bits(mask: Array) -> Array:
