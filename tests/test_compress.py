@@ -124,6 +124,36 @@ def test_a_constant_beside_padding_stays(rng):
         report["conv2d_9"]
 
 
+def test_equal_constants_of_a_layer_used_twice_are_folded(rng):
+    shared = L.Dense(4, bias=False)
+    net = L.Sequential([L.Dense(6), L.Tanh(), shared, L.Dense(6), L.Tanh(), shared])
+    net.build((3,))
+    for layer in (net.layers[0], net.layers[3]):
+        layer.parameters()["weight"].value[:, :2] = 0
+        layer.parameters()["bias"].value[...] = [0.5, layer is net.layers[0], 0, 0, 0, 0]
+    small, report = same(net, rng.standard_normal((4, 3)).astype(np.float32))
+    assert small.layers[0].units == small.layers[3].units == 5
+    assert "dense_2 is used 2 times, with other constants" in repr(report)
+    assert "nan" not in repr(shrink(net, samples=1)[1])
+
+
+def test_separable_and_transposed_convolutions_and_constants(rng):
+    parts = {
+        "valid": (L.SeparableConv2D(4, 3), 2, None),
+        "padded": (L.SeparableConv2D(4, 3, padding=1), 4, "puts zeros beside its constant"),
+        "transposed": (L.ConvTranspose2D(4, 3), 4, "gives pixels different shares of its"),
+        "dropped": (L.DropConnect(4, 0.5), 4, "drops weights of its constant"),
+    }
+    for name, (part, filters, why) in parts.items():
+        net = L.Sequential([L.Conv2D(4, 1), part, L.Flatten(), L.Dense(2)])
+        net.build((2, 6, 6))
+        net["conv2d_1"].parameters()["weight"].value[:2] = 0
+        net["conv2d_1"].parameters()["bias"].value[...] = 0.5
+        small, report = same(net, rng.standard_normal((2, 2, 6, 6)).astype(np.float32))
+        assert small["conv2d_1"].filters == filters, name
+        assert (report.kept == []) if why is None else any(why in line for line in report.kept)
+
+
 def test_what_nothing_reads_goes_and_what_feeds_it(rng):
     net = L.Sequential([L.Dense(8), L.Tanh(), L.Dense(6), L.Tanh(), L.Dense(3)])
     net.build((5,))
@@ -466,6 +496,7 @@ def test_what_shrink_refuses():
     net.build((3,))
     with pytest.raises(ValueError, match="tolerance must be in"):
         shrink(net, -1.0)
-    with pytest.raises(TypeError, match="elementwise takes classes of layers, got"):
-        shrink(net, elementwise=[L.ReLU()])
+    for kinds in ([L.ReLU()], [L.Dense], 3):
+        with pytest.raises(TypeError, match="elementwise takes classes of layers of your own, got"):
+            shrink(net, elementwise=kinds)
     assert shrink(net, samples=0)[0].units == 2

@@ -15,6 +15,7 @@ import numpy as np
 from .. import layers as L
 from .._arrays import Array, Shape
 from ..layers import Layer
+from ..layers._window import place_window
 
 APART = (
     L.Step, L.Identity, L.Sigmoid, L.Tanh, L.ReLU, L.LeakyReLU, L.PReLU, L.ELU, L.SELU, L.GELU,
@@ -115,10 +116,21 @@ def folds(layer: Layer, in_shape: Shape) -> bool:
     """Return whether a constant input channel adds the same number to all pixels of an output."""
     if isinstance(layer, L.Dense):
         return True
-    if not isinstance(layer, (L.Conv2D, L.Conv1D)):
+    if isinstance(layer, L.SeparableConv2D):
+        window = layer.kernel_size, layer.stride, layer.padding, layer.dilation
+        place: Any = place_window(layer.label, in_shape[1:], *window)
+    elif isinstance(layer, (L.Conv2D, L.Conv1D)):
+        place = layer._place(*in_shape[1:])
+    else:
         return False
-    place: Any = layer._place(*in_shape[1:])
     return not any((place.top, place.bottom, place.left, place.right))
+
+
+def why_not_folded(layer: Layer) -> str:
+    """Return what a layer does with a constant that its bias cannot do."""
+    if isinstance(layer, L.ConvTranspose2D):
+        return "gives pixels different shares of"
+    return "drops weights of" if isinstance(layer, L.DropConnect) else "puts zeros beside"
 
 
 def silent(layer: Layer, tolerance: float) -> Array | None:

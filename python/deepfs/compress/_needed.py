@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .._arrays import Array
+from ._kinds import why_not_folded
 from ._trace import Apart, Mixer, Trace
 
 
@@ -17,8 +18,6 @@ class Needed:
 
     Attributes
     ----------
-    stays : array of bool
-        By the number of the channel.
     why : dict of str
         By the root of the channel.
     """
@@ -42,7 +41,6 @@ class Needed:
             if not empty:
                 break
             self._add(empty[0].outputs[:1], [f"{empty[0].name} keeps one channel"])
-        self.stays = self.of(np.arange(len(trace.root)))
 
     def of(self, channels: Array) -> Array:
         """Return a mask of the channels that stay."""
@@ -63,6 +61,4 @@ class Needed:
             return f"{mixer.name} reads it"
         if mixer.folds:
             return f"{mixer.name} is used {len(values)} times, with other constants"
-        if hasattr(mixer.layer, "padding"):
-            return f"{mixer.name} puts zeros beside its constant, which is not 0"
-        return f"{mixer.name} drops weights of its constant, which is not 0"
+        return f"{mixer.name} {why_not_folded(mixer.layer)} its constant, which is not 0"

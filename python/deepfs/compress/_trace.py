@@ -64,10 +64,9 @@ class Mixer:
 
     def foldable(self) -> Array:
         """Return a mask of the inputs that may go, because the bias can do what they do."""
-        good = np.ones(len(self.inputs), bool)
-        for constant in self.constants:
-            one = self.folds and len(self.constants) == 1
-            good &= np.isfinite(constant) if one else constant == 0
+        good = np.isfinite(self.constants[0]) if self.folds else self.constants[0] == 0
+        for constant in self.constants[1:]:
+            good &= constant == self.constants[0]
         return good
 
 

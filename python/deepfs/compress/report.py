@@ -6,7 +6,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import nan
+from math import isnan, nan
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ class ShrinkRow:
         Of the forward pass of one sample.
     ms : (float, float)
         Milliseconds of inference of a batch, see `ShrinkReport.samples`; NaN if it was not
-        measured.
+        measured. That of a layer that is used twice stands in its first row.
     """
 
     name: str
@@ -105,7 +105,8 @@ class ShrinkReport:
             change(row.parameters, lambda number: f"{number:,}" if number else "-"),
             change(row.multiply_adds, lambda number: with_prefix(number) if number else "-"),
         )
-        return (*cells, change(row.ms, "{:.2f}".format)) if self.samples else cells
+        times = change(row.ms, lambda ms: "-" if isnan(ms) else f"{ms:.2f}")
+        return (*cells, times) if self.samples else cells
 
     def _footer(self) -> list[str]:
         total, lines = self.total, []

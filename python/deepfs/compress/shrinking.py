@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from .._check import number, shown, whole
+from .._fields import is_built_in
 from ..layers import Layer
 from ..model import Model
 from ._cut import Cut
@@ -121,10 +122,9 @@ def with_network(model: Model, cut: Cut) -> Model:
 
 def checked_kinds(elementwise: Sequence[type[Layer]]) -> tuple[type[Layer], ...]:
     """Return classes of layers as a tuple; raise TypeError for anything else."""
-    given: tuple[Any, ...] = tuple(elementwise) if not isinstance(elementwise, type) else ()
-    if isinstance(elementwise, type):
-        given = (elementwise,)
+    several = isinstance(elementwise, (list, tuple, set))
+    given: tuple[Any, ...] = tuple(elementwise) if several else (elementwise,)
     for kind in given:
-        if not isinstance(kind, type) or not issubclass(kind, Layer):
-            raise TypeError(f"elementwise takes classes of layers, got {shown(kind)}")
+        if not isinstance(kind, type) or not issubclass(kind, Layer) or is_built_in(kind):
+            raise TypeError(f"elementwise takes classes of layers of your own, got {shown(kind)}")
     return given
