@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+import deepfs as dfs
 from deepfs import reference
 from deepfs.optimizers import SGD, Adam, Arena, Group
-from deepfs.regularizers import L1, L2, ElasticNet, MaxNorm, WeightDecay
+from deepfs.regularizers import L1, L2, ElasticNet, GroupLasso, MaxNorm, WeightDecay
 from every_optimizer import WEIGHTS, grouped_step, network
 
 
@@ -29,6 +30,12 @@ from every_optimizer import WEIGHTS, grouped_step, network
             ElasticNet(0.1, 0.2, proximal=True),
             lambda w, g: reference.soft_threshold(
                 w - 0.5 * (g + reference.l2(w, 0.2)[1]), 0.05),
+        ),
+        (GroupLasso(0.1), lambda w, g: w - 0.5 * (g + reference.group_lasso(w, 0.1)[1])),
+        (
+            [GroupLasso(0.3, proximal=True), GroupLasso(0.4, proximal=True), MaxNorm(2.0)],
+            lambda w, g: reference.max_norm(
+                reference.group_soft_threshold(w - 0.5 * g, 0.35), 2.0),
         ),
         (WeightDecay(0.1), lambda w, g: reference.weight_decay(w, 0.5, 0.1) - 0.5 * g),
         (MaxNorm(2.0), lambda w, g: reference.max_norm(w - 0.5 * g, 2.0)),
@@ -70,6 +77,39 @@ def test_the_proximal_step_gives_exact_zeros_and_the_subgradient_does_not(rng):
             optimizer.update(w, {"W": w["W"] - target})
         zeros[proximal] = int((w["W"] == 0).sum())
     assert zeros == {True: 190, False: 0}
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (3, 2, 2, 2), (5,)])
+def test_the_gradient_of_the_group_lasso(shape, rng):
+    penalty, w = GroupLasso(0.3), rng.standard_normal(shape)
+    dfs.testing.check_gradient(lambda w: penalty.of(w, "")[0], w, lambda w: penalty.of(w, "")[1])
+    value, gradient = reference.group_lasso(w, 0.3)
+    assert_allclose(penalty.of(w, "")[0], value)
+    assert_allclose(penalty.of(w, "")[1], gradient)
+    assert not penalty.of(np.zeros(shape), "")[1].any()
+
+
+def test_the_group_lasso_makes_units_zero_together(rng):
+    target = np.where(np.arange(20) < 5, 1.0, 0.01) * rng.standard_normal((8, 20))
+    zeros = {}
+    for proximal in (True, False):
+        w = {"W": rng.standard_normal((8, 20))}
+        groups = Group("W", regularizer=GroupLasso(0.1, proximal=proximal))
+        optimizer = SGD(0.1, groups=groups)
+        for _ in range(200):
+            optimizer.update(w, {"W": w["W"] - target})
+        zeros[proximal] = int((w["W"] == 0).all(axis=0).sum())
+        assert zeros[proximal] == (w["W"] == 0).any(axis=0).sum()  # whole units only
+    assert zeros == {True: 15, False: 0}
+
+
+def test_the_group_lasso_keeps_nan_and_frozen_weights():
+    w = {"a": np.full((2, 2), np.nan), "b": np.full((2, 2), 1e-3)}
+    groups = [Group("*", regularizer=GroupLasso(1.0, proximal=True)), Group("b", frozen=True)]
+    optimizer = SGD(0.1, groups=groups)
+    optimizer.update(w, {name: np.zeros((2, 2)) for name in w})
+    assert np.isnan(w["a"]).all()
+    assert (w["b"] == 1e-3).all()
 
 
 def test_max_norm_bounds_every_unit(rng):

@@ -12,7 +12,7 @@ import copy
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from math import inf
+from math import inf, prod, sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +23,16 @@ from ._elsewhere import explain_absent as _explain_absent
 from ._public import public_names as _public_names
 from ._settings import ExplainedSettings
 
-__all__ = ["L1", "L2", "ElasticNet", "MaxNorm", "Penalty", "Regularizer", "WeightDecay"]
+__all__ = [
+    "L1",
+    "L2",
+    "ElasticNet",
+    "GroupLasso",
+    "MaxNorm",
+    "Penalty",
+    "Regularizer",
+    "WeightDecay",
+]
 
 
 class Terms(NamedTuple):
@@ -39,6 +48,9 @@ class Terms(NamedTuple):
         After the step, the weight moves towards 0 by lr shrink, and not across.
     limit : float
         Largest norm of the weights of a unit, applied last.
+    units : float
+        After the step, the weights of a unit are multiplied by 1 - lr units sqrt(d) / norm, and by
+        0 where that is negative; d is their number.
     """
 
     l2: float = 0.0
@@ -46,6 +58,7 @@ class Terms(NamedTuple):
     decay: float = 0.0
     shrink: float = 0.0
     limit: float = inf
+    units: float = 0.0
 
     def penalty(self, absolute: float, squares: float) -> float:
         """Return the penalty for weights with these sums of absolute values and of squares."""
@@ -187,6 +200,71 @@ class ElasticNet(Regularizer):
 
     def terms(self) -> Terms:
         return L1(self.l1, self.proximal).terms()._replace(l2=self.l2)
+
+
+@dataclass
+class GroupLasso(Regularizer):
+    r"""Group lasso: add :math:`\lambda \sum_u \sqrt{d_u} \lVert w_u \rVert` over units u.
+
+    The penalty makes all weights of a unit 0 together, so that `deepfs.compress.shrink` removes
+    the unit.
+
+    Parameters
+    ----------
+    rate : float
+        :math:`\lambda`, at least 0.
+    proximal : bool
+        After the step, multiply the weights of a unit by
+        :math:`\max(0, 1 - \eta \lambda \sqrt{d_u} / \lVert w_u \rVert)`, where :math:`\eta` is the
+        learning rate: units become exactly 0. Otherwise
+        :math:`\lambda \sqrt{d_u} \, w_u / \lVert w_u \rVert` is added to the gradient, as that of
+        `Penalty` is, and units come near 0 only.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is of the wrong kind or out of range.
+
+    Notes
+    -----
+    Units are those of `MaxNorm`; each entry of an array with one axis is a unit. :math:`d_u` is the
+    number of weights of a unit. The gradient of a unit of zeros is taken as 0. Before a batch norm,
+    which undoes the scale of a filter, penalise the gammas instead, by `L1`. NumPy references:
+    `deepfs.reference.group_lasso`, `deepfs.reference.group_soft_threshold`.
+
+    References
+    ----------
+    Yuan and Lin, "Model selection and estimation in regression with grouped variables", 2006.
+    Wen et al., "Learning structured sparsity in deep neural networks", 2016, arXiv:1608.03665.
+    Parikh and Boyd, "Proximal algorithms", 2014, section 6.5.4.
+
+    Examples
+    --------
+    >>> from deepfs.optimizers import SGD, Group
+    >>> w = {"W": np.array([[0.03, 3.0], [0.04, 4.0]])}  # two units, of norms 0.05 and 5
+    >>> sgd = SGD(0.1, groups=[Group("W", regularizer=GroupLasso(2**0.5, proximal=True))])
+    >>> sgd.update(w, {"W": np.zeros((2, 2))})
+    >>> w["W"].round(2)
+    array([[0.  , 2.88],
+           [0.  , 3.84]])
+    """
+
+    rate: float
+    proximal: bool = False
+
+    def __post_init__(self) -> None:
+        self.rate = number(self.rate, "rate", "[0, inf)")
+        flag(self.proximal, "proximal")
+
+    def terms(self) -> Terms:
+        return Terms(units=self.rate) if self.proximal else Terms()
+
+    def of(self, w: Array, name: str) -> tuple[float, Array]:
+        """Return the penalty of the weights, and its gradient; ``name`` is not needed."""
+        norm = unit_norms(w)
+        scale = self.rate * sqrt(prod(w.shape[axis] for axis in units_of(w.ndim)))
+        inverse = np.divide(1, norm, where=norm > 0, out=np.zeros_like(norm))
+        return scale * float(norm.sum()), (scale * inverse) * w
 
 
 @dataclass
@@ -334,6 +412,18 @@ class Penalty(Regularizer):
         return penalty, gradient
 
 
+def units_of(ndim: int) -> tuple[int, ...]:
+    """Return the axes over which the weights of a unit lie, of an array with so many axes."""
+    return (0,) if ndim == 2 else tuple(range(1, ndim))
+
+
+def unit_norms(w: Array) -> Array:
+    """Return the norm of the weights of each unit, in double precision, to divide them by."""
+    squares = np.square(w, dtype=np.float64)
+    norms: Array = np.sqrt(squares.sum(axis=units_of(w.ndim), keepdims=True))
+    return norms
+
+
 def from_function(regularizer: Any) -> Any:
     """Return a regularizer of a plain function; return anything else as it is."""
     if isinstance(regularizer, (Regularizer, type)) or not callable(regularizer):
@@ -347,7 +437,8 @@ def terms_of(regularizers: Iterable[Regularizer]) -> Terms:
     for regularizer in regularizers:
         new = regularizer.terms()
         l2, l1, decay, shrink = (a + b for a, b in zip(total[:4], new[:4], strict=True))
-        total = Terms(l2, l1, decay, shrink, min(total.limit, new.limit))
+        limit, units = min(total.limit, new.limit), total.units + new.units
+        total = Terms(l2, l1, decay, shrink, limit, units)
     return total
 
 

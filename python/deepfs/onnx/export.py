@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .._arrays import Shape, float_dtype
-from .._check import one_of, shown
+from .._check import checked_names, one_of, shown
 from .._check import shape as checked_shape
 from .._trees import Tree, is_shape, leaves, map_shapes, map_tree
 from .._version import __version__
-from ..data.facts import checked_names
 from ..layers import Graph, Layer
 from ..layers._several import Several
 from ..layers._symbolic import entries

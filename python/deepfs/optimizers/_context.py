@@ -37,7 +37,8 @@ class StepContext:
     """
 
     __slots__ = (
-        "bound", "called", "cleared", "factors", "g", "lr", "passes", "plan", "state", "t", "w",
+        "bound", "called", "cleared", "factors", "g", "lr", "passes", "plan", "shrunk", "state",
+        "t", "w",
     )  # fmt: skip
 
     def __init__(
@@ -57,6 +58,7 @@ class StepContext:
         self.bound = bound  # of each entry of the gradient: it clips
         self.cleared = cleared  # the gradients, if the pass is to set them to 0
         self.passes: list[Rule] = []  # compiled rules that have been run
+        self.shrunk: list[int] = []  # see `Plan.shrink_units`
         self.called = 0  # calls of `apply`: `again` does not repeat passes
 
     def parts(self) -> Iterator[tuple[Array, Array, dict[str, Array], float]]:
@@ -162,7 +164,8 @@ class StepContext:
         return self.plan.norms()[0]
 
     def finish(self) -> None:
-        """Do what follows the rule: limit norms, and clear gradients of frozen parameters."""
+        """Do what follows the rule for units, and clear gradients of frozen parameters."""
+        self.plan.shrink_units(self.w, self.lr, self.shrunk)
         self.plan.limit_norms(self.w)
         if self.cleared is not None:
             for span in self.plan.frozen:

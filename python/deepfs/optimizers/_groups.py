@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 from .._arrays import Array
 from .._check import flag, number
 from .._settings import ExplainedSettings
-from ..regularizers import Penalty, Regularizer, Terms, from_function, terms_of
+from ..regularizers import GroupLasso, Penalty, Regularizer, Terms, from_function, terms_of
 
 NO_DECAY = ("bias", "gamma", "beta", "slope")  # last parts of names that are not weights
 LISTED = 6  # names in a message
@@ -98,7 +98,7 @@ class ParameterSettings(NamedTuple):
     lr_scale: float
     frozen: bool
     terms: Terms
-    penalties: tuple[Penalty, ...] = ()
+    penalties: tuple[Penalty | GroupLasso, ...] = ()
 
     def row(self) -> tuple[float, ...]:
         """Return the numbers of a group as the kernel takes them."""
@@ -110,14 +110,18 @@ def settings_of(name: str, ndim: int, default: Terms, groups: Sequence[Group]) -
     """Combine the groups of a parameter of this name and number of axes."""
     weight = ndim > 1 and name.rsplit(".", 1)[-1] not in NO_DECAY
     lr_scale, frozen, terms = 1.0, False, default if weight else Terms()
-    penalties: tuple[Penalty, ...] = ()
+    penalties: tuple[Penalty | GroupLasso, ...] = ()
     for group in groups:
         if group.matches(name):
             lr_scale = lr_scale if group.lr_scale is None else group.lr_scale
             frozen = frozen if group.frozen is None else group.frozen
             if group.regularizers is not None and (weight or group.biases):
                 terms = terms_of(group.regularizers)
-                penalties = tuple(r for r in group.regularizers if isinstance(r, Penalty))
+                penalties = tuple(
+                    r
+                    for r in group.regularizers
+                    if isinstance(r, Penalty) or (isinstance(r, GroupLasso) and not r.proximal)
+                )
     terms = terms if ndim > 1 else terms._replace(limit=inf)
     return ParameterSettings(lr_scale, frozen, terms, penalties)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import inf
+from math import inf, prod, sqrt
 from typing import Any
 
 import numpy as np
 
 from .._arrays import Array
-from ..regularizers import Terms
+from ..regularizers import GroupLasso, Terms, unit_norms, units_of
 from ._arena import Span
 from ._groups import Group, ParameterSettings, settings_of
 
@@ -63,6 +63,8 @@ class Plan:
                 self.settings[span] = self.settings[span]._replace(frozen=True)
         self.limited = [(span, s.terms.limit) for span, s in self.settings.items()
                         if s.terms.limit < inf and not s.frozen]  # fmt: skip
+        self.lassos = [(span, s.lr_scale * s.terms.units) for span, s in self.settings.items()
+                       if s.terms.units and not s.frozen]  # fmt: skip
         self.frozen = [span for span, s in self.settings.items() if s.frozen]
         self.penalties = [(span, each) for span, s in self.settings.items() if not s.frozen
                           for each in s.penalties]  # fmt: skip
@@ -102,6 +104,8 @@ class Plan:
             if not frozen and terms.penalty(1, 1):
                 part = w[span.start : span.stop].astype(np.float64)
                 total += terms.penalty(float(np.abs(part).sum()), float(np.square(part).sum()))
+            if not frozen and terms.units:
+                total += GroupLasso(terms.units).of(span.view(w), span.name)[0]
         return total + sum(each.of(span.view(w), span.name)[0] for span, each in self.penalties)
 
     def with_penalties(self, w: Array, g: Array) -> Array:
@@ -120,12 +124,25 @@ class Plan:
             part += gradient.astype(g.dtype, copy=False)
         return g
 
+    def shrink_units(self, w: Array, lr: float, done: list[int]) -> None:
+        """Take the proximal step of the group lasso; ``done`` numbers the parameters behind it.
+
+        A step that a signal has broken off goes on after those.
+        """
+        for number in range(len(done), len(self.lassos)):
+            span, rate = self.lassos[number]
+            view = span.view(w)
+            norm = unit_norms(view)
+            width = lr * rate * sqrt(prod(view.shape[axis] for axis in units_of(view.ndim)))
+            share = np.divide(width, norm, where=~(norm <= width), out=np.ones_like(norm))
+            view *= (1 - share).astype(w.dtype)
+            done.append(number)
+
     def limit_norms(self, w: Array) -> None:
         """Scale units down to their largest norm: of columns of a matrix, of filters otherwise."""
         for span, limit in self.limited:
             view = span.view(w)
-            axes = (0,) if view.ndim == 2 else tuple(range(1, view.ndim))
-            norm = np.sqrt(np.square(view, dtype=np.float64).sum(axis=axes, keepdims=True))
+            norm = unit_norms(view)
             long = norm > limit
             if long.any():
                 view *= np.divide(limit, norm, where=long, out=np.ones_like(norm)).astype(w.dtype)

@@ -240,6 +240,25 @@ def soft_threshold(w: Array, width: float) -> Array:
     return np.sign(w) * np.maximum(np.abs(w) - width, 0)
 
 
+def unit_norms(w: Array) -> tuple[Array, float]:
+    """Return the norms of the columns of a matrix, or of filters, and the root of their size."""
+    axes = (0,) if w.ndim == 2 else tuple(range(1, w.ndim))
+    norm = np.sqrt((w * w).sum(axis=axes, keepdims=True))
+    return norm, float(np.sqrt(w.size / norm.size))
+
+
+def group_lasso(w: Array, rate: float) -> tuple[float, Array]:
+    """Return penalty and gradient of the group lasso; 0 for units of zeros."""
+    norm, root = unit_norms(w)
+    return rate * root * float(norm.sum()), rate * root * w / np.maximum(norm, 1e-300)
+
+
+def group_soft_threshold(w: Array, width: float) -> Array:
+    """Return weights, each unit moved towards 0 by ``width`` times the root of its size."""
+    norm, root = unit_norms(w)
+    return w * np.maximum(0, 1 - width * root / np.maximum(norm, 1e-300))
+
+
 def weight_decay(w: Array, lr: float, rate: float) -> Array:
     """Return weights that have decayed past the gradient."""
     return (1 - lr * rate) * w
@@ -247,9 +266,7 @@ def weight_decay(w: Array, lr: float, rate: float) -> Array:
 
 def max_norm(w: Array, limit: float) -> Array:
     """Return weights, the columns of a matrix or the filters of more axes no longer than limit."""
-    axes = (0,) if w.ndim == 2 else tuple(range(1, w.ndim))
-    norm = np.sqrt((w * w).sum(axis=axes, keepdims=True))
-    return w * np.minimum(1, limit / np.maximum(norm, 1e-300))
+    return w * np.minimum(1, limit / np.maximum(unit_norms(w)[0], 1e-300))
 
 
 def clip_norm(gradients: list[Array], limit: float) -> tuple[float, list[Array]]:
