@@ -49,7 +49,7 @@ def rewrite(path: Path, changes: dict[str, bytes]) -> None:
     files = dict(sorted(files.items(), key=lambda item: (".dist-info/" in item[0], item[0])))
     files[name_of(files, "RECORD")] = record(files)
     new = path.with_name(path.name + ".new")
-    with zipfile.ZipFile(new, "w", zipfile.ZIP_DEFLATED) as wheel:
+    with zipfile.ZipFile(new, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as wheel:
         for name, data in files.items():
             info = zipfile.ZipInfo(name, zip_time())
             info.compress_type = zipfile.ZIP_DEFLATED
