@@ -1,0 +1,65 @@
+"""Normalizations of ONNX files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .. import layers as L
+from ._import_file import Node
+from ._import_values import Refused, Value, axis_in, reads
+
+if TYPE_CHECKING:
+    from ._import_net import Importer
+
+
+@reads("BatchNormalization")
+def batch_norm(net: Importer, node: Node) -> Value:
+    x, settings = net.tensor(node), node.attributes
+    if settings.get("training_mode", 0):
+        raise Refused(
+            "it normalizes by the batch in inference (training_mode), and deepfs in training only: "
+            "export the model in evaluation mode"
+        )
+    keys = ("gamma", "beta", "running_mean", "running_var")
+    weights = {key: net.array(node, index) for index, key in enumerate(keys, 1)}
+    layer = L.BatchNorm(
+        settings.get("momentum", 0.9), settings.get("epsilon", 1e-5), running_variance="biased"
+    )
+    made = net.learned(node, layer, x, weights)
+    return Value(made, made.shape)
+
+
+@reads("InstanceNormalization")
+def instance_norm(net: Importer, node: Node) -> Value:
+    weights = {"gamma": net.array(node, 1), "beta": net.array(node, 2)}
+    layer = L.InstanceNorm(node.attributes.get("epsilon", 1e-5))
+    made = net.learned(node, layer, net.tensor(node), weights)
+    return Value(made, made.shape)
+
+
+@reads("GroupNormalization")
+def group_norm(net: Importer, node: Node) -> Value:
+    x, groups = net.tensor(node), node.attributes["num_groups"]
+    weights = {"gamma": net.array(node, 1), "beta": net.array(node, 2)}
+    if node.opset < 21:  # a number for each group, since operator set 21 for each channel
+        weights = {key: a.repeat(x.shape[0] // groups) for key, a in weights.items()}
+    layer = L.GroupNorm(groups, node.attributes.get("epsilon", 1e-5))
+    made = net.learned(node, layer, x, weights)
+    return Value(made, made.shape)
+
+
+@reads("LayerNormalization")
+def layer_norm(net: Importer, node: Node) -> Value:
+    x = net.tensor(node)
+    rank = len(x.shape) + 1
+    axis = axis_in(node.attributes.get("axis", -1), rank)
+    if axis == 0:
+        raise Refused("it normalizes over samples, and deepfs within each")
+    scale, bias = net.array(node, 1), net.constant(node, 2)
+    last = x.shape[axis - 1 :]
+    if scale.shape != last or (bias is not None and bias.shape != last):
+        raise Refused(f"its scale has shape {scale.shape}, and it normalizes over {last}")
+    layer = L.LayerNorm(rank - axis, node.attributes.get("epsilon", 1e-5))
+    weights = {"gamma": scale, "beta": scale * 0 if bias is None else bias}
+    made = net.learned(node, layer, x, weights)
+    return Value(made, made.shape)

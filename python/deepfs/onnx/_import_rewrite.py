@@ -1,0 +1,93 @@
+"""Functions that exporters write as several nodes, put together again before nodes are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from math import inf, sqrt
+
+import numpy as np
+
+from ._import_file import Node, OnnxFile
+
+
+def rewritten(file: OnnxFile) -> list[Node]:
+    """Return the nodes of a file, GELU as one node.
+
+    Before operator set 20, exporters write x (1 + erf(x / sqrt(2))) / 2 as five nodes, in several
+    orders. Nodes that are left over give arrays that nothing takes.
+    """
+    if not any(node.op == "Erf" for node in file.nodes):
+        return file.nodes
+    made_by = {node.outputs[0]: node for node in file.nodes}
+    numbers = constants(file)
+    taken: dict[str, Node] = {}  # by output, the nodes that become Gelu
+    gone: set[int] = set()
+    for last in file.nodes:
+        for factors, parts in products(last, made_by, numbers):
+            found = gelu_input(factors, made_by, numbers)
+            if found is not None:
+                x, inside = found
+                taken[last.outputs[0]] = replace(last, op="Gelu", inputs=[x], attributes={})
+                gone |= {id(node) for node in (*parts, *inside)}
+    nodes = [taken.get(node.outputs[0], node) for node in file.nodes]
+    outputs, kept = set(file.outputs), list[Node]()
+    needed = set(outputs)
+    for node in reversed(nodes):  # without the erf, which there is no layer for
+        if id(node) not in gone or needed & set(node.outputs):
+            kept.append(node)
+            needed |= set(node.inputs)
+    return kept[::-1]
+
+
+def constants(file: OnnxFile) -> dict[str, float]:
+    """Return the constants of a file that are one number."""
+    arrays = dict(file.arrays)
+    for node in file.nodes:
+        if node.op == "Constant" and "value" in node.attributes:
+            arrays[node.outputs[0]] = np.asarray(node.attributes["value"])
+    return {name: float(a.reshape(-1)[0]) for name, a in arrays.items()
+            if a.size == 1 and a.dtype.kind == "f"}  # fmt: skip
+
+
+def products(
+    last: Node, made_by: dict[str, Node], numbers: dict[str, float]
+) -> Iterator[tuple[list[str], list[Node]]]:
+    """Yield the names of three factors of a product, and the nodes it is made of, in each way."""
+    if not multiplies(last, numbers):
+        return
+    for index, name in enumerate(last.inputs):
+        node = made_by.get(name)
+        if node is not None and multiplies(node, numbers):
+            yield [*last.inputs[:index], *node.inputs, *last.inputs[index + 1 :]], [last, node]
+
+
+def multiplies(node: Node, numbers: dict[str, float]) -> bool:
+    """Return whether a node is a product; divided by 2, it is one by a half."""
+    return node.op == "Mul" or (node.op == "Div" and numbers.get(node.inputs[1]) == 2)
+
+
+def gelu_input(
+    names: list[str], made_by: dict[str, Node], numbers: dict[str, float]
+) -> tuple[str, list[Node]] | None:
+    """Return the name of x if these are the factors x, 1 + erf(x / sqrt(2)) and a half.
+
+    With it come the nodes of the second factor.
+    """
+    half = [name for name in names if numbers.get(name) in (0.5, 2)]
+    for name in names:
+        rest = [other for other in names if other != name and other not in half]
+        plus = made_by.get(name)
+        if plus is None or plus.op != "Add" or len(half) != 1 or len(rest) != 1:
+            continue
+        erfs = [made_by[n] for n in plus.inputs if n in made_by and made_by[n].op == "Erf"]
+        if len(erfs) != 1 or not any(numbers.get(n) == 1 for n in plus.inputs):
+            continue
+        scaled = made_by.get(erfs[0].inputs[0])
+        if scaled is None or rest[0] not in scaled.inputs:
+            continue
+        factor = next((numbers[n] for n in scaled.inputs if n in numbers), 0.0)
+        wanted = {"Div": sqrt(2), "Mul": sqrt(0.5)}.get(scaled.op, inf)
+        if abs(factor - wanted) < 1e-4:
+            return rest[0], [plus, erfs[0], scaled]
+    return None
