@@ -30,8 +30,8 @@ def plain(net: Importer, node: Node) -> Value:
         import onnx
 
         to = onnx.helper.tensor_dtype_to_np_dtype(node.attributes["to"])
-        if to not in (np.float32, np.float64):
-            raise Refused(f"it gives {to}, and deepfs computes in float32 and float64")
+        if to != net.dtype:
+            raise Refused(f"it gives {to}, and the network computes in {np.dtype(net.dtype)}")
     return x if kind is None else x.of(net.call(kind(), x.tensor))
 
 

@@ -1,8 +1,8 @@
 """Constants that a file multiplies and adds: a batch norm with fixed statistics does both.
 
-deepfs has no layer that only scales and shifts. `BatchNorm` with ``statistics="fixed"``, a mean of 0
-and a variance of 1 is one: y = gamma x + beta, and gamma and beta learn. What is one number, as in
-x / 255, is a setting, no weight: such a layer is frozen.
+deepfs has no layer that only scales and shifts. `BatchNorm` with ``statistics="fixed"``, a mean of
+0 and a variance of 1 is one: y = gamma x + beta, and gamma and beta learn. What is one number, as
+in x / 255, is a setting, no weight: such a layer is frozen.
 """
 
 from __future__ import annotations

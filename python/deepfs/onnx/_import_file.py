@@ -13,7 +13,7 @@ import numpy as np
 from .._arrays import Array
 from ..saving.tensors import CheckpointError
 
-OLDEST, NEWEST = 11, 26  # operator sets whose definitions the converters follow
+OLDEST, NEWEST = 11, 28  # operator sets whose definitions the converters follow
 LISTED = 6  # names that a message lists
 
 

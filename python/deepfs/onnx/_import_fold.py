@@ -113,7 +113,7 @@ def divide(node: Node, a: Array, b: Array) -> Array:
 
 def reduce_prod(node: Node, x: Array, axes: Array | None = None) -> Array:
     found = axes_of(node, axes)
-    made = np.multiply.reduce(
+    made = np.prod(
         x, axis=None if found is None else tuple(found),
         keepdims=bool(node.attributes.get("keepdims", 1)),
     )  # fmt: skip

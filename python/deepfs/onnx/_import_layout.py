@@ -7,6 +7,7 @@ from ._import_file import Entry, OnnxFile
 # The permutations to channels first that ONNX files have, and the axes of a sample they start from:
 # the order of the axes of a tensor (c, h, w) in the file.
 TO_CHANNELS_FIRST = {(0, 3, 1, 2): (1, 2, 0), (0, 2, 1): (1, 0)}
+PIXELS = {"Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"}
 PASSING = {
     "Add", "Cast", "Clip", "Div", "Identity", "LeakyRelu", "Mul", "Neg", "Pad", "Relu", "Sigmoid",
     "Sub", "Tanh",
@@ -19,6 +20,8 @@ def channels_last_inputs(file: OnnxFile) -> dict[str, tuple[int, ...]]:
     deepfs has images as (n, c, h, w). The network takes these inputs so, and the permutation is
     gone.
     """
+    if not any(node.op in PIXELS for node in file.nodes):
+        return {}
     found = {entry.name: order_of(file, entry) for entry in file.inputs}
     return {name: order for name, order in found.items() if order is not None}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,7 +15,13 @@ from ._import_values import Refused, Value, axis_in, reads
 if TYPE_CHECKING:
     from ._import_net import Importer
 
-LAYERS = {"Add": L.Add, "Sum": L.Add, "Mean": L.Add, "Sub": L.Subtract, "Mul": L.Multiply}
+LAYERS: dict[str, Any] = {
+    "Add": L.Add,
+    "Sum": L.Add,
+    "Mean": L.Add,
+    "Sub": L.Subtract,
+    "Mul": L.Multiply,
+}
 
 
 @reads("Add", "Sub", "Mul", "Div", "Neg")

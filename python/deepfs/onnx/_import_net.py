@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from . import (  # noqa: F401 they fill READERS
 )
 from ._import_file import Node, OnnxFile
 from ._import_fold import FOLDED, fold, shape_vector
+from ._import_inputs import given_shapes, sample_shape
 from ._import_layout import channels_last_inputs
 from ._import_refused import REASONS
 from ._import_rewrite import rewritten
@@ -54,6 +55,7 @@ class Importer:
         self.inputs: dict[str, Any] = {}
         self.batch: int | None = None  # the number of samples that the file states
         self.turned: dict[str, tuple[int, ...]] = {}  # inputs that come with channels last
+        self.dtype: type = np.float32
         self.refused: list[str] = []
         self.affine: dict[int, Layer] = {}  # layers of constants of the file, by their tensors
         self.shared: dict[Any, Layer] = {}
@@ -66,63 +68,34 @@ class Importer:
         self.uses.update(file.outputs)
         self.done: dict[str, str] = {}  # outputs of nodes that the node before them has done
         self.names: dict[int, list[str]] = {}  # of the arrays that a tensor stands for
-        self.made: list[Any] = []  # all tensors, so that no two have one id
+        self.made: list[Any] = []  # all layers and tensors, so that no two have one id
         self._inputs(input_shape)
 
     # What the file has
 
     def _inputs(self, given: Any) -> None:
         """Make a tensor for each input that something uses."""
+        shapes = given_shapes(self.file, given)
         self.turned = channels_last_inputs(self.file)
-        shapes = given if isinstance(given, Mapping) else {}
-        if given is not None and not isinstance(given, Mapping):
-            if len(self.file.inputs) != 1:
-                raise ValueError(
-                    f"input_shape must be a dict, as {self.file.path} has {len(self.file.inputs)} "
-                    f"inputs: {{{self.file.inputs[0].name!r}: (3, 224, 224)}}"
-                )
-            shapes = {self.file.inputs[0].name: given}
-        names = [entry.name for entry in self.file.inputs]
-        for name in shapes:
-            if name not in names:
-                from .._names import hint
-
-                raise ValueError(f"input_shape names {name!r}, which is no input of "
-                                 f"{self.file.path}{hint(str(name), names)}")  # fmt: skip
         for entry in self.file.inputs:
             if not self.uses[entry.name]:
                 warn(f"the input {entry.name!r} of {self.file.path} is not used, and left out")
                 continue
-            if entry.dtype not in (np.float32, np.float64) and entry.dtype.kind not in "iu":
-                self._refuse(f"input {entry.name!r}", f"it is {entry.dtype}, not float32")
+            takers = {node.op for node in self.takers.get(entry.name, ())}
+            try:
+                shape = sample_shape(entry, takers, shapes.get(entry.name))
+            except Refused as error:
+                self._refuse(f"input {entry.name!r}", error)
                 continue
-            extents = entry.extents
-            if entry.name in shapes:
-                wanted = tuple(int(extent) for extent in shapes[entry.name])
-                extents = ((extents or (None,))[0], *wanted)
-            if not extents or None in extents[1:] or min(extents[1:], default=1) < 1:
-                shown = "of unknown shape" if extents is None else "of shape " + str(
-                    tuple("free" if e is None else e for e in extents)
-                ).replace("'", "")  # fmt: skip
-                why = (
-                    "it has no axis of samples" if extents == () else
-                    f"write load(path, input_shape={{{entry.name!r}: (3, 224, 224)}}), the shape "
-                    "of a sample as the file has its axes"
-                )  # fmt: skip
-                self._refuse(f"input {entry.name!r} {shown}", why)
-                continue
-            if self.batch is None:
-                self.batch = extents[0]
-            order = self.turned.get(entry.name)
-            shape = tuple(extents[1:])
-            if order is None:
-                self.inputs[entry.name] = L.Input(shape, name=entry.name)
-                made = Value(self.inputs[entry.name], shape)
-            else:
+            if self.batch is None and entry.extents:
+                self.batch = entry.extents[0]
+            if entry.dtype == np.float64:
+                self.dtype = np.float64
+            order, first = self.turned.get(entry.name), shape
+            if order is not None:
                 first = tuple(shape[order.index(axis)] for axis in range(len(order)))
-                self.inputs[entry.name] = L.Input(first, name=entry.name)
-                made = Value(self.inputs[entry.name], shape, order, f"input {entry.name!r}")
-            self._keep(entry.name, made)
+            tensor = self.inputs[entry.name] = L.Input(first, name=entry.name)
+            self._keep(entry.name, Value(tensor, shape, order, f"input {entry.name!r}"))
 
     def _keep(self, name: str, made: Known) -> None:
         self.known[name] = made
@@ -273,18 +246,15 @@ class Importer:
 
     def network(self) -> Layer:
         """Return the layers as a Sequential if they are a chain, else as a Graph, with weights."""
-        inputs = [entry for entry in self.file.inputs if entry.name in self.inputs]
         outputs = {name: self._output(name) for name in self.file.outputs}
-        tensors = {entry.name: self.inputs[entry.name] for entry in inputs}
-        one_in, one_out = len(tensors) == 1, len(outputs) == 1
+        one_in, one_out = len(self.inputs) == 1, len(outputs) == 1
         graph = L.Graph(
-            next(iter(tensors.values())) if one_in else tensors,
+            next(iter(self.inputs.values())) if one_in else self.inputs,
             next(iter(outputs.values())) if one_out else outputs,
         )
-        dtype = np.float64 if any(entry.dtype == np.float64 for entry in inputs) else np.float32
         chain = chain_of(graph) if one_in and one_out else None
         network: Layer = graph if chain is None else L.Sequential(chain)
-        network.build(graph._declared, dtype)
+        network.build(graph._declared, self.dtype)
         for layer in graph.layers:
             if id(layer) in self.weights:
                 give(self.file, layer, self.weights[id(layer)])
@@ -312,7 +282,7 @@ def reason(operator: str) -> str:
     return REASONS.get(operator, "deepfs has no such layer")
 
 
-def chain_of(graph: L.Graph) -> Iterable[Layer] | None:
+def chain_of(graph: L.Graph) -> Sequence[Layer] | None:
     """Return the layers of a graph that is a chain, in their order; None if it is none."""
     for number, (_, inputs) in enumerate(graph.calls):
         if list(leaves(inputs)) != [number]:

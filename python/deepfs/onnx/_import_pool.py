@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from .. import layers as L
@@ -31,7 +30,7 @@ def pool(net: Importer, node: Node) -> Value:
     ceil_mode = bool(settings.get("ceil_mode", 0))
     more: dict[str, Any] = {}
     if set(dilation) != {1}:
-        if "dilation" not in {field.name for field in fields(kind)}:
+        if not hasattr(kind, "dilation"):
             raise Refused(f"deepfs has no dilated {kind.__name__}")
         more["dilation"] = each(dilation)
     if node.op == "AveragePool":
@@ -56,7 +55,7 @@ def global_pool(net: Importer, node: Node) -> Value:
 def reduced(net: Importer, node: Node) -> Value:
     x, axes = net.value(node), axes_of(node, net.constant(node, 1))
     rank = len(x.shape) + 1
-    if axes is None:
+    if not axes:
         if node.attributes.get("noop_with_empty_axes", 0):
             return x
         axes = list(range(rank))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ def reshape(net: Importer, node: Node) -> Value:
 @reads("Flatten")
 def flatten(net: Importer, node: Node) -> Value:
     x = net.value(node)
-    if axis_in(node.attributes.get("axis", 1), len(x.shape) + 2) != 1:
+    if axis_in(node.attributes.get("axis", 1), len(x.shape) + 1) != 1:
         raise Refused("it is not at axis 1, and deepfs keeps samples apart")
     return x.reshaped((prod(x.shape),))
 
@@ -96,13 +97,11 @@ def bordered(net: Importer, x: Value, edges: dict[int, tuple[int, int]], verb: s
     if rank not in (3, 4) or min(where) < 2:
         raise Refused(f"it {verb} axes {sorted(edges)}, and deepfs pixels of images and sequences")
     sides = [end for axis in range(2, rank) for end in where.get(axis, (0, 0))]
-    tensor = x.tensor
-    kinds = ((L.Crop1D, L.ZeroPad1D), (L.Crop2D, L.ZeroPad2D))[rank - 3]
-    for kind, part in zip(
-        kinds, ([max(-s, 0) for s in sides], [max(s, 0) for s in sides]), strict=True
-    ):
+    tensor, crop, more = x.tensor, tuple(max(-s, 0) for s in sides), tuple(max(s, 0) for s in sides)
+    for kinds, part in (((L.Crop1D, L.Crop2D), crop), ((L.ZeroPad1D, L.ZeroPad2D), more)):
         if any(part):
-            tensor = net.call(kind(tuple(part)), tensor)
+            kind: Any = kinds[rank - 3]
+            tensor = net.call(kind(part), tensor)
     turned = Value(tensor, (), x.order, x.turned)
     return turned.reshaped(turned.turned_shape)
 
@@ -131,7 +130,7 @@ def cut(net: Importer, node: Node) -> Value:
 
 @reads("Resize")
 def resize(net: Importer, node: Node) -> Value:
-    x, scales, sizes = net.tensor(node), net.constant(node, 2), net.constant(node, 3)
+    x, sizes = net.tensor(node), net.constant(node, 3)
     rank, settings = len(x.shape) + 1, node.attributes
     if rank not in (3, 4):
         raise Refused("it is not of images or sequences, which are what deepfs resizes")
@@ -144,29 +143,30 @@ def resize(net: Importer, node: Node) -> Value:
         out = [int(wanted[a]) if a in wanted and a > 0 else whole[a] for a in range(1, rank)]
         factors = [o / i for o, i in zip(out, x.shape, strict=True)]
     else:
-        given = dict(zip(axes, map(float, np.ravel(scales)), strict=True))
+        given = dict(zip(axes, map(float, np.ravel(net.array(node, 2))), strict=True))
         factors = [given.get(axis, 1.0) for axis in range(1, rank)]
         out = [int(size * f) for size, f in zip(x.shape, factors, strict=True)]
     if out[0] != x.shape[0]:
         raise Refused("it changes the number of channels")
-    size, pixels = tuple(out[1:]), x.shape[1:]
+    size: Any = tuple(out[1:])
+    pixels = x.shape[1:]
     if same_pixels(settings, pixels, size, factors[1:]):
-        layer = nearest(pixels, size)
+        layer: L.Layer = nearest(pixels, size)
     elif same_line(settings, pixels, size, factors[1:]) and rank == 4:
         layer = L.Resize2D(size)
     else:
         raise Refused(
-            f"mode {settings.get('mode', 'nearest')!r} with coordinates "
-            f"{settings.get('coordinate_transformation_mode', 'half_pixel')!r} is not what "
-            "deepfs.layers.Resize2D does: centres of pixels (half_pixel), linear or nearest"
+            f"its mode {settings.get('mode', 'nearest')!r}, with coordinates "
+            f"{settings.get('coordinate_transformation_mode', 'half_pixel')!r}, does not give the "
+            "numbers of deepfs.layers.Resize2D, which goes by the centres of pixels"
         )
     made = net.call(layer, x)
     return Value(made, made.shape)
 
 
-def nearest(pixels: tuple[int, ...], size: tuple[int, ...]) -> L.Layer:
+def nearest(pixels: tuple[int, ...], size: Any) -> L.Layer:
     """Return the layer that resizes to the nearest pixels."""
-    factors = tuple(o // i for o, i in zip(size, pixels, strict=True))
+    factors: Any = tuple(o // i for o, i in zip(size, pixels, strict=True))
     if tuple(i * f for i, f in zip(pixels, factors, strict=True)) == size:
         return L.Upsample1D(factors[0]) if len(size) == 1 else L.Upsample2D(factors)
     if len(size) == 1:
@@ -189,9 +189,9 @@ def coordinates(mode: str, size: int, out: int, scale: float) -> Array:
     return (i + 0.5) / scale - 0.5
 
 
-ROUNDED = {
-    "floor": np.floor, "ceil": np.ceil,
-    "round_prefer_floor": lambda s: np.ceil(s - 0.5), "round_prefer_ceil": lambda s: np.floor(s + 0.5),
+ROUNDED: dict[str, Callable[[Array], Array]] = {
+    "floor": np.floor, "ceil": np.ceil, "round_prefer_floor": lambda s: np.ceil(s - 0.5),
+    "round_prefer_ceil": lambda s: np.floor(s + 0.5),
 }  # fmt: skip
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ._import_net import Importer
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 it says what happened to a node, and never gets out
     """A node that cannot be read. The text is the reason; the importer names the node."""
 
 

@@ -109,9 +109,11 @@ def conv_transpose(net: Importer, node: Node) -> Value:
         x = net.call(L.Reshape((x.shape[0], 1, x.shape[1])), x)
         kernel, stride, dilation, extra = (1, *kernel), (1, *stride), (1, *dilation), (0, *extra)
         pads, weight = (0, 0, *pads), weight[:, :, None]
-    layer = L.ConvTranspose2D(
-        filters, kernel, stride, pads, dilation, groups, bias is not None, output_padding=extra
-    )
+    window: dict[str, Any] = {
+        "kernel_size": kernel, "stride": stride, "padding": pads, "dilation": dilation,
+        "output_padding": extra,
+    }  # fmt: skip
+    layer = L.ConvTranspose2D(filters, groups=groups, bias=bias is not None, **window)
     weights = {"weight": weight} | ({} if bias is None else {"bias": bias})
     made = net.learned(node, layer, x, weights)
     return Value(made, made.shape if pixels == 2 else (made.shape[0], made.shape[2]))

@@ -15,7 +15,7 @@ def load(path: str | Path, input_shape: Shape | Mapping[str, Shape] | None = Non
     Parameters
     ----------
     path : str or Path
-        An ONNX file of operator set 11 to 26, as PyTorch (``torch.onnx.export``), Keras (tf2onnx)
+        An ONNX file of operator set 11 to 28, as PyTorch (``torch.onnx.export``), Keras (tf2onnx)
         and `save` write it. Nothing in a file is executed, and no other file is opened.
     input_shape : tuple of int, or dict of them by name, optional
         Shapes of samples, without the batch axis, as the file has its axes. Needed where the file
