@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import layers as L
-from ._import_affine import scaled
+from ._import_affine import prelu_of, scaled
 from ._import_file import Node
 from ._import_values import Refused, Value, axis_in, reads
 
@@ -69,14 +69,7 @@ def with_setting(net: Importer, node: Node) -> Value:
 
 @reads("PRelu")
 def prelu(net: Importer, node: Node) -> Value:
-    from ._import_affine import per_channel
-
-    x, slope = net.value(node), net.array(node, 1)
-    if slope.size == 1:
-        layer: L.Layer = L.PReLU(per_channel=False)
-        return x.of(net.learned(node, layer, x.tensor, {"slope": slope.reshape(1)}))
-    tensor, slopes, made = per_channel(net, x, slope)
-    return made(net.learned(node, L.PReLU(), tensor, {"slope": slopes}))
+    return prelu_of(net, net.value(node), net.array(node, 1))
 
 
 @reads("Clip")

@@ -7,7 +7,8 @@ in x / 255, is a setting, no weight: such a layer is frozen.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,45 +31,53 @@ def scaled(
     single = a.size == 1 and b.size == 1
     if single and a.reshape(-1)[0] == 1 and b.reshape(-1)[0] == 0:
         return x
-    tensor, both, made = per_channel(net, x, np.stack(np.broadcast_arrays(a, b)), leading=1)
+    tensor, (gamma, beta), made = per_channel(net, x, np.broadcast_arrays(a, b))
     before = net.affine.get(id(tensor))
     if (
         before is not None and net.alone(tensor) and not own
     ):  # one layer for a product and the sum after it
         weights = net.weights[id(before)]
-        weights["beta"] = weights["beta"] * both[0] + both[1]
-        weights["gamma"] = weights["gamma"] * both[0]
+        weights["beta"] = weights["beta"] * gamma + beta
+        weights["gamma"] = weights["gamma"] * gamma
         if not single:
             before.unfreeze()
         return x
     layer = L.BatchNorm(eps=EPS, statistics="fixed", running_variance="biased")
     if single:
         layer.freeze()
-    done = net.call(layer, tensor, {"gamma": both[0], "beta": both[1]})
+    done = net.call(layer, tensor, {"gamma": gamma, "beta": beta})
     net.affine[id(done)] = layer
     return made(done)
 
 
+def prelu_of(net: Importer, x: Value, slope: Array) -> Value:
+    """Return x with slopes below 0 that learn: one, or those that broadcast to x."""
+    if slope.size == 1:
+        one = L.PReLU(per_channel=False)
+        return x.of(net.call(one, x.tensor, {"slope": slope.reshape(1)}))
+    tensor, slopes, made = per_channel(net, x, [slope])
+    return made(net.call(L.PReLU(), tensor, {"slope": slopes[0]}))
+
+
 def per_channel(
-    net: Importer, x: Value, constant: Array, leading: int = 0
-) -> tuple[Any, Array, Callable[[Any], Value]]:
-    """Return a tensor, a constant with a number for each of its channels, and what x becomes.
+    net: Importer, x: Value, constants: Sequence[Array]
+) -> tuple[Any, list[Array], Callable[[Any], Value]]:
+    """Return a tensor, constants with a number for each of its channels, and what x becomes.
 
     Constants that differ from pixel to pixel make each entry of a sample a channel: the tensor is
-    then flat, and reshaped after the layer. ``leading`` axes of the constant are several of them.
+    then flat, and reshaped after the layer.
     """
-    parts = constant if leading else constant[None]
-    shape = x.tensor.shape
-    samples = [broadcast(x.shape, part) for part in parts]
-    if parts[0].size == 1:
-        full = [np.broadcast_to(part.reshape((1,) * len(shape)), shape) for part in samples]
-    else:
+    full = [broadcast(x.shape, constant) for constant in constants]
+    if full[0].size > 1:
         size_of(x.shape)
-        full = [x.arranged(np.broadcast_to(part, x.shape)) for part in samples]
-    if 1 <= len(shape) <= 3 and all(equal_pixels(part) for part in full):
-        channels = np.stack([part.reshape(shape[0], -1)[:, 0] for part in full])
-        return x.tensor, channels if leading else channels[0], x.of
-    flat = np.stack([part.reshape(-1) for part in full])
+        full = [np.broadcast_to(constant, x.shape) for constant in full]
+        if x.order is None and 1 <= len(x.shape) <= 3 and all(map(equal_pixels, full)):
+            x = Value(net.settled(x), x.shape)
+        full = [x.arranged(constant) for constant in full]
+    shape = x.tensor.shape
+    if 1 <= len(shape) <= 3 and all(map(equal_pixels, full)):
+        first = [f.reshape(-1) if f.size == 1 else f.reshape(len(f), -1)[:, 0] for f in full]
+        return x.tensor, [np.broadcast_to(row, shape[0]) for row in first], x.of
     rows = net.call(L.Flatten() if shape else L.Reshape((1,)), x.tensor)
 
     def back(made: Any) -> Value:
@@ -76,11 +85,13 @@ def per_channel(
             return Value(made, x.shape)
         return x.of(net.call(L.Reshape(shape), made))
 
-    return rows, flat if leading else flat[0], back
+    return rows, [np.broadcast_to(f.reshape(-1), prod(shape)) for f in full], back
 
 
 def equal_pixels(array: Array) -> bool:
     """Return whether all pixels of a channel have the same number."""
+    if array.size == 1:
+        return True
     rows = array.reshape(len(array), -1)
     return bool((rows == rows[:, :1]).all())
 

@@ -7,10 +7,12 @@ from ._import_file import Entry, OnnxFile
 # The permutations to channels first that ONNX files have, and the axes of a sample they start from:
 # the order of the axes of a tensor (c, h, w) in the file.
 TO_CHANNELS_FIRST = {(0, 3, 1, 2): (1, 2, 0), (0, 2, 1): (1, 0)}
-PIXELS = {"Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"}
+PIXELS = {
+    "AveragePool", "Conv", "ConvTranspose", "GlobalAveragePool", "GlobalMaxPool", "MaxPool",
+}  # fmt: skip
 PASSING = {
-    "Add", "Cast", "Clip", "Div", "Identity", "LeakyRelu", "Mul", "Neg", "Pad", "Relu", "Sigmoid",
-    "Sub", "Tanh",
+    "Add", "Cast", "Clip", "Concat", "Div", "Identity", "LeakyRelu", "Mul", "Neg", "Pad", "Relu",
+    "Sigmoid", "Slice", "Sub", "Tanh",
 }  # fmt: skip
 
 
@@ -40,7 +42,7 @@ def order_of(file: OnnxFile, entry: Entry) -> tuple[int, ...] | None:
             perm = tuple(node.attributes.get("perm", ()))
             if node.op == "Transpose" and len(perm) == rank and perm in TO_CHANNELS_FIRST:
                 orders.add(TO_CHANNELS_FIRST[perm])
-            elif node.op in PASSING and name == node.inputs[0]:
+            elif node.op in PASSING:
                 if node.outputs[0] not in seen:
                     seen.add(node.outputs[0])
                     names.append(node.outputs[0])

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import layers as L
 from .._arrays import Array
-from ._import_affine import scaled
+from ._import_affine import prelu_of, scaled
 from ._import_file import Node
 from ._import_values import Refused, Value, axis_in, reads
 
@@ -34,7 +34,7 @@ def arithmetic(net: Importer, node: Node) -> Value:
     if not constants:
         if node.op == "Div":
             raise Refused("it divides by a tensor, and deepfs has no layer for that")
-        return gated(net, node) or merged(net, node, tensors)
+        return gated(net, node) or leaky(net, node) or merged(net, node, tensors)
     return with_constant(net, node, tensors[0], constants[0], isinstance(given[0], Value))
 
 
@@ -66,6 +66,24 @@ def gated(net: Importer, node: Node) -> Value | None:
         sixth = abs(settings.get("alpha", 0.2) - 1 / 6) < 1e-6 and settings.get("beta", 0.5) == 0.5
         if maker.op == "HardSigmoid" and sixth:
             return value.of(net.call(L.HardSwish(), value.tensor))
+    return None
+
+
+def leaky(net: Importer, node: Node) -> Value | None:
+    """Return ReLU(x) - s ReLU(-x) as PReLU, which is how Keras writes it; None if it is not."""
+    if node.op != "Add":
+        return None
+    for a, b in (node.inputs, node.inputs[::-1]):
+        above, product = net.made_by.get(a), net.made_by.get(b)
+        if above is None or product is None or (above.op, product.op) != ("Relu", "Mul"):
+            continue
+        slopes = [net.known[n] for n in product.inputs if not isinstance(net.known[n], Value)]
+        makers = [net.made_by[n] for n in product.inputs if n in net.made_by]
+        below = next((maker for maker in makers if maker.op == "Relu"), None)
+        minus = None if below is None else net.made_by.get(below.inputs[0])
+        if minus is None or minus.op != "Neg" or minus.inputs != above.inputs or not slopes:
+            continue
+        return prelu_of(net, net.value(above), -np.asarray(slopes[0], np.float64))
     return None
 
 

@@ -31,9 +31,14 @@ def batch_norm(net: Importer, node: Node) -> Value:
 
 @reads("InstanceNormalization")
 def instance_norm(net: Importer, node: Node) -> Value:
+    x, eps = net.value(node), node.attributes.get("epsilon", 1e-5)
     weights = {"gamma": net.array(node, 1), "beta": net.array(node, 2)}
-    layer = L.InstanceNorm(node.attributes.get("epsilon", 1e-5))
-    made = net.learned(node, layer, net.tensor(node), weights)
+    plain = (weights["gamma"] == 1).all() and not weights["beta"].any()
+    channels = x.tensor.shape[0]
+    if plain and not x.plain and len(x.shape) == 2 and channels % x.shape[0] == 0:
+        # PyTorch's group norm, of channels reshaped into groups
+        return x.of(net.call(L.GroupNorm(x.shape[0], eps, affine=False), x.tensor))
+    made = net.learned(node, L.InstanceNorm(eps), net.settled(x), weights)
     return Value(made, made.shape)
 
 

@@ -12,18 +12,22 @@ from ._import_file import Node, OnnxFile
 
 
 def rewritten(file: OnnxFile) -> list[Node]:
-    """Return the nodes of a file, GELU as one node.
+    """Return the nodes of a file, GELU and softplus as one node.
 
     Before operator set 20, exporters write x (1 + erf(x / sqrt(2))) / 2 as five nodes, in several
-    orders. Nodes that are left over give arrays that nothing takes.
+    orders. PyTorch's softplus is x itself above a threshold, 2e-9 less.
     """
-    if not any(node.op == "Erf" for node in file.nodes):
+    if not any(node.op in ("Erf", "Where") for node in file.nodes):
         return file.nodes
     made_by = {node.outputs[0]: node for node in file.nodes}
     numbers = constants(file)
     taken: dict[str, Node] = {}  # by output, the nodes that become Gelu
     gone: set[int] = set()
     for last in file.nodes:
+        soft = softplus(last, made_by, numbers)
+        if soft is not None:
+            taken[last.outputs[0]] = replace(soft, outputs=last.outputs)
+            gone |= {id(made_by[last.inputs[0]]), id(soft)}
         for factors, parts in products(last, made_by, numbers):
             found = gelu_input(factors, made_by, numbers)
             if found is not None:
@@ -31,9 +35,8 @@ def rewritten(file: OnnxFile) -> list[Node]:
                 taken[last.outputs[0]] = replace(last, op="Gelu", inputs=[x], attributes={})
                 gone |= {id(node) for node in (*parts, *inside)}
     nodes = [taken.get(node.outputs[0], node) for node in file.nodes]
-    outputs, kept = set(file.outputs), list[Node]()
-    needed = set(outputs)
-    for node in reversed(nodes):  # without the erf, which there is no layer for
+    needed, kept = set(file.outputs), list[Node]()
+    for node in reversed(nodes):  # without what there is no layer for
         if id(node) not in gone or needed & set(node.outputs):
             kept.append(node)
             needed |= set(node.inputs)
@@ -48,6 +51,17 @@ def constants(file: OnnxFile) -> dict[str, float]:
             arrays[node.outputs[0]] = np.asarray(node.attributes["value"])
     return {name: float(a.reshape(-1)[0]) for name, a in arrays.items()
             if a.size == 1 and a.dtype.kind == "f"}  # fmt: skip
+
+
+def softplus(last: Node, made_by: dict[str, Node], numbers: dict[str, float]) -> Node | None:
+    """Return the node of softplus in ``x > threshold ? x : softplus(x)``, None if it is not."""
+    if last.op != "Where":
+        return None
+    test, soft = made_by.get(last.inputs[0]), made_by.get(last.inputs[2])
+    if test is None or soft is None or (test.op, soft.op) != ("Greater", "Softplus"):
+        return None
+    alike = test.inputs[0] == last.inputs[1] == soft.inputs[0]
+    return soft if alike and numbers.get(test.inputs[1], 0) >= 20 else None
 
 
 def products(

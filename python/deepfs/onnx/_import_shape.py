@@ -128,6 +128,30 @@ def cut(net: Importer, node: Node) -> Value:
     return bordered(net, x, edges, "cuts")
 
 
+@reads("Tile")
+def tile(net: Importer, node: Node) -> Value:
+    """Read repeated pixels: Keras repeats them along a new axis, and joins that with theirs."""
+    x, repeats = net.value(node), integers(net.array(node, 1))
+    several = [axis for axis, count in enumerate(repeats) if count != 1]
+    if not several:
+        return x
+    axis, *rest = several
+    before = prod(x.shape[: axis - 1])
+    ends = [prod(x.turned_shape[:end]) for end in range(1, len(x.turned_shape) + 1)]
+    new = axis > 0 and not rest and x.shape[axis - 1] == 1 and before in ends
+    along = (range(len(ends)) if x.order is None else x.order)[ends.index(before)] if new else 0
+    if not along or len(x.tensor.shape) not in (2, 3):
+        raise Refused("it repeats more than the pixels of images and sequences one by one")
+    count = repeats[axis]
+    if len(x.tensor.shape) == 2:
+        layer: L.Layer = L.Upsample1D(count)
+    else:
+        layer = L.Upsample2D((count, 1) if along == 1 else (1, count))
+    tensor = net.call(layer, x.tensor)
+    shape = (*x.shape[: axis - 1], count, *x.shape[axis:])
+    return Value(tensor, shape, x.order, x.turned)
+
+
 @reads("Resize")
 def resize(net: Importer, node: Node) -> Value:
     x, sizes = net.tensor(node), net.constant(node, 3)

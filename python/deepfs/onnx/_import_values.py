@@ -98,13 +98,38 @@ class Value:
         moved = [axis for axis in axes if self.shape[axis] != 1]
         if moved == sorted(moved):  # only axes of extent 1 move: no entry does
             return self.reshaped(shape)
-        if not self.plain:
-            return None
-        before = self.order or tuple(range(len(axes)))
-        order = tuple(before[axis] for axis in axes)
+        before = self.order or tuple(range(len(self.turned_shape)))
+        parts = parted(self.shape, self.turned_shape) or []
+        moved_parts = sorted(parts, key=lambda part: axes.index(part[0]))
+        if [axis for part in moved_parts for axis in part] != list(axes):
+            return None  # an axis that was divided, or joined with another, is torn apart
+        order = tuple(before[parts.index(part)] for part in moved_parts)
         if order == tuple(range(len(order))):
             return Value(self.tensor, shape)
         return Value(self.tensor, shape, order, node)
+
+
+def parted(shape: Shape, whole: Shape) -> list[list[int]] | None:
+    """Return the axes of a shape that each extent of another was divided into; None if not so.
+
+    Examples
+    --------
+    >>> parted((3, 4, 2, 5), (3, 8, 5))
+    [[0], [1, 2], [3]]
+    """
+    parts: list[list[int]] = []
+    axis = 0
+    for extent in whole:
+        part: list[int] = []
+        size = 1
+        while axis < len(shape) and (not part or size * shape[axis] <= extent):
+            size *= shape[axis]
+            part.append(axis)
+            axis += 1
+        if size != extent:
+            return None
+        parts.append(part)
+    return parts if axis == len(shape) else None
 
 
 Known: TypeAlias = Value | Array
