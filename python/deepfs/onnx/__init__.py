@@ -1,27 +1,29 @@
-"""Networks from ONNX files and into them: `load`, `save`.
+"""Networks as ONNX files: `save` writes one, `load` reads one.
 
-They need the package onnx: ``pip install deepfs[onnx]``.
+They need onnx: ``pip install 'deepfs[onnx]'``. ``model.export("m.onnx")`` writes a model with its
+preprocessing and its class names. ``docs/onnx.md`` shows both ways, and layers of your own.
 """
 
-from __future__ import annotations
+import importlib as _importlib
+import typing as _typing
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
+    from .export import save
     from .load import load
 
 __all__ = ["load", "save"]
 
-_HOME = {"load": ".load", "save": ".export"}
+_HOME = {"load": "load", "save": "export"}
 
 
-if not TYPE_CHECKING:  # type checkers shall report wrong names
+if not _typing.TYPE_CHECKING:  # type checkers shall report wrong names
 
-    def __getattr__(name: str) -> Any:
+    def __getattr__(name: str) -> _typing.Any:
         if name not in _HOME:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(importlib.import_module(_HOME[name], __name__), name)
+            from .._elsewhere import absent
+
+            raise absent(__name__, name, __all__)
+        value = getattr(_importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
         globals()[name] = value
         return value
 

@@ -67,6 +67,14 @@ def with_setting(net: Importer, node: Node) -> Value:
     return scaled(net, through(L.ELU(alpha)), gamma)
 
 
+@reads("Sign")
+def sign(net: Importer, node: Node) -> Value:
+    maker, x = net.made_by.get(node.inputs[0]), net.value(node)
+    if maker is None or maker.op != "Relu":
+        raise Refused("deepfs has it of a ReLU only, which is the layer Step")
+    return x.of(net.call(L.Step(), net.value(maker).tensor))
+
+
 @reads("PRelu")
 def prelu(net: Importer, node: Node) -> Value:
     return prelu_of(net, net.value(node), net.array(node, 1))

@@ -36,11 +36,16 @@ def gemm(net: Importer, node: Node) -> Value:
 
 @reads("MatMul")
 def matmul(net: Importer, node: Node) -> Value:
+    first = net.known[node.inputs[0]]
+    pooled = adaptive(net, net.value(node, 1), first, 1) if isinstance(first, np.ndarray) else None
+    if pooled is not None:
+        return pooled
     x, weight = net.value(node), net.array(node, 1)
     if weight.ndim == 1:
-        weight = weight[:, None]
-        made = dense(net, node, x, weight, None)
-        return made.reshaped(())
+        return dense(net, node, x, weight[:, None], None).reshaped(())
+    pooled = adaptive(net, x, weight.T, len(x.shape) - 1)
+    if pooled is not None:
+        return pooled
     return dense(net, node, x, weight, net.bias_after(node, weight.shape[-1]))
 
 
@@ -61,4 +66,27 @@ def dense(net: Importer, node: Node, x: Value, weight: Array, bias: Array | None
     weights = {"weight": weight} | ({} if bias is None else {"bias": bias})
     layer = L.Dense(weight.shape[1], bias=bias is not None)
     made = net.learned(node, layer, tensor, weights)
+    return Value(made, made.shape)
+
+
+def adaptive(net: Importer, x: Value, shares: Array, axis: int) -> Value | None:
+    """Return the adaptive average pooling along an axis of samples that a matrix computes.
+
+    `save` writes it so if the windows have different sizes. None if it is another matrix.
+    """
+    pixels = x.shape[1:]
+    if len(pixels) not in (1, 2) or shares.ndim != 2 or axis not in range(1, len(x.shape)):
+        return None
+    out, size = shares.shape
+    windows = [(i * size // out, -(-(i + 1) * size // out)) for i in range(out)]
+    wanted = np.zeros((out, size))
+    for row, (begin, end) in zip(wanted, windows, strict=True):
+        row[begin:end] = 1 / (end - begin)
+    if size != x.shape[axis] or np.abs(shares - wanted).max() > 1e-6:
+        return None
+    if len(pixels) == 1:
+        layer: L.Layer = L.AdaptiveAvgPool1D(out)
+    else:
+        layer = L.AdaptiveAvgPool2D((out, pixels[1]) if axis == 1 else (pixels[0], out))
+    made = net.call(layer, net.settled(x))
     return Value(made, made.shape)
