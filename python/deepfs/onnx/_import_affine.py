@@ -96,12 +96,12 @@ def equal_pixels(array: Array) -> bool:
     return bool((rows == rows[:, :1]).all())
 
 
-def broadcast(shape: Shape, array: Array) -> Array:
+def broadcast(shape: Shape, given: Array) -> Array:
     """Return a constant with the axes of a sample; refuse what differs between samples."""
     rank = len(shape) + 1
-    if array.ndim > rank or (array.ndim == rank and array.shape[0] != 1):
-        raise Refused(f"its constant of shape {array.shape} differs from sample to sample")
-    array = array.reshape((1,) * (rank - array.ndim) + array.shape)[0]
-    if np.broadcast_shapes(array.shape, shape) != shape:
-        raise Refused(f"its constant of shape {array.shape} enlarges samples of shape {shape}")
+    if given.ndim > rank or (given.ndim == rank and given.shape[0] != 1):
+        raise Refused(f"its constant of shape {given.shape} differs from sample to sample")
+    array = given.reshape((1,) * (rank - given.ndim) + given.shape)[0]
+    if any(a not in (1, b) for a, b in zip(array.shape, shape, strict=True)):
+        raise Refused(f"its constant of shape {given.shape} does not fit samples of shape {shape}")
     return array

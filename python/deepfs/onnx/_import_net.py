@@ -108,11 +108,12 @@ class Importer:
     def read(self) -> None:
         """Make layers of all nodes; raise ValueError that names all that cannot be read."""
         self._fold()
+        numbers = self._numbers()
         for node in self.nodes:
             self.made_by.update(dict.fromkeys(node.outputs, node))
             if node.outputs[0] in self.known:
                 continue
-            if node.op not in READERS and node.op not in FOLDED:
+            if node.op not in READERS and node.outputs[0] not in numbers:
                 self._refuse(str(node), reason(node.op))
                 continue
             if any(name and name not in self.known for name in node.inputs):
@@ -141,6 +142,14 @@ class Importer:
                     self.known[node.outputs[0]] = fold(node, given)  # type: ignore[arg-type]
                 except (Refused, ValueError, TypeError, LookupError) as error:
                     self._refuse(str(node), error)
+
+    def _numbers(self) -> set[str]:
+        """Return the names of all that does not depend on the numbers of inputs, but on shapes."""
+        found = {"", *self.file.arrays}
+        for node in self.nodes:
+            if node.op == "Shape" or (node.op in FOLDED and found.issuperset(node.inputs)):
+                found.update(node.outputs)
+        return found
 
     def _read(self, node: Node) -> Known:
         given = [self.known[name] if name else None for name in node.inputs]
