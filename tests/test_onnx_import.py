@@ -378,6 +378,19 @@ def test_shapes_that_a_file_states_do_not_fill_the_memory(read):
     says = r"it needs an array of shape \(3, 100000, 100000\)"
     with pytest.raises(ValueError, match=says):
         read(graph(f"{huge} {{y = Mul(x, w)}}", w=np.arange(100000, dtype=np.float32)))
+    with pytest.raises(ValueError, match=r"it needs an array of shape \(1000000000000,\)"):
+        read(graph("(float[n, 1000000000000] x) => (float y) <float w = {2.0}> {y = Mul(x, w)}"))
+    arrays = dict.fromkeys("sbmv", np.ones(3, np.float32))
+    with pytest.raises(
+        ValueError, match=r"its gamma has shape \(3,\), and its input 10000000000 ch"
+    ):
+        read(graph("(float[n, 10000000000] x) => (float y) {y = BatchNormalization(x, s, b, m, v)}",
+                   **arrays))  # fmt: skip
+    with pytest.raises(
+        ValueError, match=r"it gives \[3, 3298534883328\] pixels, and at most 104857"
+    ):
+        read(graph("(float[n, 2, 1, 3] x) => (float y) {y = Resize(x, , , s)}",
+                   s=np.array([1, 2, 3, 3 << 40])))  # fmt: skip
     shape = helper.make_tensor("s", TensorProto.INT64, [2], [1 << 20, 1 << 20])
     model = graph("(float[n, 3] x) => (float y) {z = ConstantOfShape(s)  y = Add(x, z)}")
     model.graph.initializer.append(shape)

@@ -76,8 +76,10 @@ def per_channel(
         full = [x.arranged(constant) for constant in full]
     shape = x.tensor.shape
     if 1 <= len(shape) <= 3 and all(map(equal_pixels, full)):
+        size_of(shape[:1])
         first = [f.reshape(-1) if f.size == 1 else f.reshape(len(f), -1)[:, 0] for f in full]
         return x.tensor, [np.broadcast_to(row, shape[0]) for row in first], x.of
+    size_of(shape)
     rows = net.call(L.Flatten() if shape else L.Reshape((1,)), x.tensor)
 
     def back(made: Any) -> Value:

@@ -30,7 +30,7 @@ def gemm(net: Importer, node: Node) -> Value:
     if bias is None:
         bias = net.bias_after(node, units)
     else:
-        bias = biased(units, bias * np.asarray(settings.get("beta", 1.0), bias.dtype))
+        bias = bias * np.asarray(settings.get("beta", 1.0), bias.dtype)
     return dense(net, node, x, weight, bias)
 
 
@@ -63,7 +63,7 @@ def dense(net: Importer, node: Node, x: Value, weight: Array, bias: Array | None
         weight = weight[np.argsort(at)]
     if len(shape) != 1:
         tensor = net.call(L.Flatten(), tensor)
-    weights = {"weight": weight} | ({} if bias is None else {"bias": bias})
+    weights = {"weight": weight} | biased(weight.shape[1], bias)
     layer = L.Dense(weight.shape[1], bias=bias is not None)
     made = net.learned(node, layer, tensor, weights)
     return Value(made, made.shape)

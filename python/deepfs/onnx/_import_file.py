@@ -85,13 +85,13 @@ def read(path: str | Path) -> OnnxFile:
         raise CheckpointError(f"{path} is no ONNX file, or is damaged: it has no graph")
     opset = checked_versions(path, model, onnx)
     check_arrays(path, model, onnx)
-    if model.functions:
-        from onnx import inliner
-
-        model = inliner.inline_local_functions(model)
     try:
+        if model.functions:
+            from onnx import inliner
+
+            model = inliner.inline_local_functions(model)
         onnx.checker.check_model(model)
-    except onnx.checker.ValidationError as error:
+    except Exception as error:  # ValidationError, and others of C++
         first = str(error).strip().splitlines()[0]
         raise CheckpointError(f"{path} is damaged: {first}") from error
     return contents(path, model, opset, onnx)

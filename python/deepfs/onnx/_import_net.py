@@ -32,6 +32,8 @@ from ._import_rewrite import rewritten
 from ._import_values import READERS, Known, Refused, Value
 
 Weights = dict[str, Array]
+# What readers raise themselves, and what layers, NumPy and Python do of attributes that are wrong.
+WRONG = (Refused, ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
 
 
 class Importer:
@@ -124,7 +126,7 @@ class Importer:
                 extra = [name for name in node.outputs[1:] if name and self.uses[name]]
                 if extra:
                     raise Refused(f"its output {extra[0]!r} is used, and only the first is read")
-            except (Refused, ValueError, TypeError, LookupError) as error:
+            except WRONG as error:
                 self.known.pop(node.outputs[0], None)
                 self._refuse(str(node), error)
         if self.refused:
@@ -140,7 +142,7 @@ class Importer:
             if node.op in FOLDED and not lacking and not any(isinstance(a, Value) for a in given):
                 try:
                     self.known[node.outputs[0]] = fold(node, given)  # type: ignore[arg-type]
-                except (Refused, ValueError, TypeError, LookupError) as error:
+                except WRONG as error:
                     self._refuse(str(node), error)
 
     def _numbers(self) -> set[str]:

@@ -5,11 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import layers as L
+from .._arrays import Array
 from ._import_file import Node
 from ._import_values import Refused, Value, axis_in, reads
 
 if TYPE_CHECKING:
     from ._import_net import Importer
+
+
+def check_sizes(weights: dict[str, Array], channels: int) -> None:
+    """Refuse arrays that do not have a number for each channel."""
+    for key, array in weights.items():
+        if array.shape != (channels,):
+            raise Refused(f"its {key} has shape {array.shape}, and its input {channels} channels")
 
 
 @reads("BatchNormalization")
@@ -22,6 +30,7 @@ def batch_norm(net: Importer, node: Node) -> Value:
         )
     keys = ("gamma", "beta", "running_mean", "running_var")
     weights = {key: net.array(node, index) for index, key in enumerate(keys, 1)}
+    check_sizes(weights, x.shape[0])
     layer = L.BatchNorm(
         settings.get("momentum", 0.9), settings.get("epsilon", 1e-5), running_variance="biased"
     )
@@ -38,6 +47,7 @@ def instance_norm(net: Importer, node: Node) -> Value:
     if plain and not x.plain and len(x.shape) == 2 and channels % x.shape[0] == 0:
         # PyTorch's group norm, of channels reshaped into groups
         return x.of(net.call(L.GroupNorm(x.shape[0], eps, affine=False), x.tensor))
+    check_sizes(weights, x.shape[0])
     made = net.learned(node, L.InstanceNorm(eps), net.settled(x), weights)
     return Value(made, made.shape)
 
@@ -46,6 +56,7 @@ def instance_norm(net: Importer, node: Node) -> Value:
 def group_norm(net: Importer, node: Node) -> Value:
     x, groups = net.tensor(node), node.attributes["num_groups"]
     weights = {"gamma": net.array(node, 1), "beta": net.array(node, 2)}
+    check_sizes(weights, groups if node.opset < 21 else x.shape[0])
     if node.opset < 21:  # a number for each group, since operator set 21 for each channel
         weights = {key: a.repeat(x.shape[0] // groups) for key, a in weights.items()}
     layer = L.GroupNorm(groups, node.attributes.get("epsilon", 1e-5))

@@ -17,6 +17,8 @@ from ._import_values import Refused, Value, axis_in, reads
 if TYPE_CHECKING:
     from ._import_net import Importer
 
+MOST_PIXELS = 2**20  # along a side: a file may state any size
+
 
 @reads("Reshape")
 def reshape(net: Importer, node: Node) -> Value:
@@ -170,6 +172,8 @@ def resize(net: Importer, node: Node) -> Value:
         given = dict(zip(axes, map(float, np.ravel(net.array(node, 2))), strict=True))
         factors = [given.get(axis, 1.0) for axis in range(1, rank)]
         out = [int(size * f) for size, f in zip(x.shape, factors, strict=True)]
+    if max(out[1:]) > MOST_PIXELS:
+        raise Refused(f"it gives {out[1:]} pixels, and at most {MOST_PIXELS} a side are read")
     if out[0] != x.shape[0]:
         raise Refused("it changes the number of channels")
     size: Any = tuple(out[1:])

@@ -77,7 +77,7 @@ def conv(net: Importer, node: Node) -> Value:
     bias = net.constant(node, 2)
     if bias is None:
         bias = net.bias_after(node, filters, pixels)
-    weights = {"weight": weight} | ({} if bias is None else {"bias": bias})
+    weights = {"weight": weight} | biased(filters, bias)
     window = {
         "kernel_size": each(kernel), "stride": each(stride), "dilation": each(dilation),
         "padding": padding(node, x.shape, kernel, stride, dilation), "bias": bias is not None,
@@ -114,7 +114,7 @@ def conv_transpose(net: Importer, node: Node) -> Value:
         "output_padding": extra,
     }  # fmt: skip
     layer = L.ConvTranspose2D(filters, groups=groups, bias=bias is not None, **window)
-    weights = {"weight": weight} | ({} if bias is None else {"bias": bias})
+    weights = {"weight": weight} | biased(filters, bias)
     made = net.learned(node, layer, x, weights)
     return Value(made, made.shape if pixels == 2 else (made.shape[0], made.shape[2]))
 
@@ -150,8 +150,10 @@ def uncropped(
     return tuple(cut), tuple(more)
 
 
-def biased(units: int, bias: Array) -> Array:
-    """Return a bias of one number per unit; refuse others."""
+def biased(units: int, bias: Array | None) -> dict[str, Array]:
+    """Return the bias as a weight, if there is one; refuse one of another size."""
+    if bias is None:
+        return {}
     if bias.size not in (1, units):
         raise Refused(f"its bias has shape {bias.shape}, and it has {units} outputs")
-    return bias.reshape(-1).repeat(units // bias.size)
+    return {"bias": bias.reshape(-1).repeat(units // bias.size)}
