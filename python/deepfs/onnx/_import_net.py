@@ -105,7 +105,9 @@ class Importer:
             self.names.setdefault(id(made.tensor), []).append(name)
 
     def _refuse(self, what: str, why: object) -> None:
-        self.refused.append(f"{what}: {why}")
+        line = f"{what}: {why}"
+        if line not in self.refused:
+            self.refused.append(line)
 
     def read(self) -> None:
         """Make layers of all nodes; raise ValueError that names all that cannot be read."""

@@ -12,34 +12,26 @@ from ._import_file import Node, OnnxFile
 
 
 def rewritten(file: OnnxFile) -> list[Node]:
-    """Return the nodes of a file, GELU and softplus as one node.
+    """Return the nodes that outputs need, GELU and softplus as one node each.
 
     Before operator set 20, exporters write x (1 + erf(x / sqrt(2))) / 2 as five nodes, in several
     orders. PyTorch's softplus is x itself above a threshold, 2e-9 less.
     """
-    if not any(node.op in ("Erf", "Where") for node in file.nodes):
-        return file.nodes
     made_by = {node.outputs[0]: node for node in file.nodes}
     numbers = constants(file)
-    taken: dict[str, Node] = {}  # by output, the nodes that become Gelu
-    gone: set[int] = set()
-    for last in file.nodes:
+    kept, needed = list[Node](), set(file.outputs)
+    for last in reversed(file.nodes):
+        if needed.isdisjoint(last.outputs):
+            continue
+        x = next((x for factors in products(last, made_by, numbers)
+                  if (x := gelu_input(factors, made_by, numbers))), None)  # fmt: skip
         soft = softplus(last, made_by, numbers)
-        if soft is not None:
-            taken[last.outputs[0]] = replace(soft, outputs=last.outputs)
-            gone |= {id(made_by[last.inputs[0]]), id(soft)}
-        for factors, parts in products(last, made_by, numbers):
-            found = gelu_input(factors, made_by, numbers)
-            if found is not None:
-                x, inside = found
-                taken[last.outputs[0]] = replace(last, op="Gelu", inputs=[x], attributes={})
-                gone |= {id(node) for node in (*parts, *inside)}
-    nodes = [taken.get(node.outputs[0], node) for node in file.nodes]
-    needed, kept = set(file.outputs), list[Node]()
-    for node in reversed(nodes):  # without what there is no layer for
-        if id(node) not in gone or needed & set(node.outputs):
-            kept.append(node)
-            needed |= set(node.inputs)
+        if x is not None:
+            last = replace(last, op="Gelu", inputs=[x], attributes={})
+        elif soft is not None:
+            last = replace(soft, outputs=last.outputs)
+        kept.append(last)
+        needed.update(last.inputs)
     return kept[::-1]
 
 
@@ -66,14 +58,14 @@ def softplus(last: Node, made_by: dict[str, Node], numbers: dict[str, float]) ->
 
 def products(
     last: Node, made_by: dict[str, Node], numbers: dict[str, float]
-) -> Iterator[tuple[list[str], list[Node]]]:
-    """Yield the names of three factors of a product, and the nodes it is made of, in each way."""
+) -> Iterator[list[str]]:
+    """Yield the names of three factors of a product, in each way that there is."""
     if not multiplies(last, numbers):
         return
     for index, name in enumerate(last.inputs):
         node = made_by.get(name)
         if node is not None and multiplies(node, numbers):
-            yield [*last.inputs[:index], *node.inputs, *last.inputs[index + 1 :]], [last, node]
+            yield [*last.inputs[:index], *node.inputs, *last.inputs[index + 1 :]]
 
 
 def multiplies(node: Node, numbers: dict[str, float]) -> bool:
@@ -81,13 +73,8 @@ def multiplies(node: Node, numbers: dict[str, float]) -> bool:
     return node.op == "Mul" or (node.op == "Div" and numbers.get(node.inputs[1]) == 2)
 
 
-def gelu_input(
-    names: list[str], made_by: dict[str, Node], numbers: dict[str, float]
-) -> tuple[str, list[Node]] | None:
-    """Return the name of x if these are the factors x, 1 + erf(x / sqrt(2)) and a half.
-
-    With it come the nodes of the second factor.
-    """
+def gelu_input(names: list[str], made_by: dict[str, Node], numbers: dict[str, float]) -> str | None:
+    """Return the name of x if these are the factors x, 1 + erf(x / sqrt(2)) and a half."""
     half = [name for name in names if numbers.get(name) in (0.5, 2)]
     for name in names:
         rest = [other for other in names if other != name and other not in half]
@@ -103,5 +90,5 @@ def gelu_input(
         factor = next((numbers[n] for n in scaled.inputs if n in numbers), 0.0)
         wanted = {"Div": sqrt(2), "Mul": sqrt(0.5)}.get(scaled.op, inf)
         if abs(factor - wanted) < 1e-4:
-            return rest[0], [plus, erfs[0], scaled]
+            return rest[0]
     return None
