@@ -231,6 +231,19 @@ def test_a_dense_layer_after_channels_last_has_its_rows_in_order(read, rng):
     assert_allclose(net(x), run(model, x=x), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("first", ["Transpose<perm = [0, 3, 1, 2]>(x)", "Reshape(x, s)"])
+def test_gray_images_with_channels_last(first, read, rng):
+    w = rng.normal(size=(2, 1, 3, 3)).astype(np.float32)
+    model = graph(
+        f"(float[n, 6, 5, 1] x) => (float y) {{t = {first}  y = Conv(t, w)}}",
+        w=w, s=np.array([-1, 1, 6, 5]),
+    )  # fmt: skip
+    net, x = read(model), rng.normal(size=(2, 6, 5, 1)).astype(np.float32)
+    assert net.in_shape == (1, 6, 5)
+    assert [type(layer).__name__ for layer in net.layers] == ["Conv2D"]
+    assert_allclose(net(x.reshape(2, 1, 6, 5)), run(model, x=x), rtol=1e-5, atol=1e-5)
+
+
 def test_scales_and_shifts_learn_but_for_single_numbers(read):
     net = read(graph(f"{X} <float[3, 1, 1] w = {{1, 2, 3}}, float h = {{0.5}}> "
                      "{z = Mul(x, h)  a = Relu(z)  y = Mul(a, w)}"))  # fmt: skip

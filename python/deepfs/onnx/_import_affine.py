@@ -26,16 +26,17 @@ EPS = 1e-12  # above 0, as BatchNorm needs; 1 + EPS is 1 in float32
 def scaled(
     net: Importer, x: Value, scale: Array | float, shift: Array | float = 0.0, own: bool = False
 ) -> Value:
-    """Return x scale + shift, for constants that broadcast to x; ``own``: by a layer of its own."""
+    """Return x scale + shift, for constants that broadcast to x.
+
+    A product and the sum after it are one layer, unless it is asked for one of its ``own``.
+    """
     a, b = np.asarray(scale, np.float64), np.asarray(shift, np.float64)
     single = a.size == 1 and b.size == 1
     if single and a.reshape(-1)[0] == 1 and b.reshape(-1)[0] == 0:
         return x
     tensor, (gamma, beta), made = per_channel(net, x, np.broadcast_arrays(a, b))
     before = net.affine.get(id(tensor))
-    if (
-        before is not None and net.alone(tensor) and not own
-    ):  # one layer for a product and the sum after it
+    if before is not None and net.alone(tensor) and not own:
         weights = net.weights[id(before)]
         weights["beta"] = weights["beta"] * gamma + beta
         weights["gamma"] = weights["gamma"] * gamma

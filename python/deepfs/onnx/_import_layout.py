@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ._import_file import Entry, OnnxFile
+import numpy as np
+
+from ._import_file import Entry, Node, OnnxFile
 
 # The permutations to channels first that ONNX files have, and the axes of a sample they start from:
 # the order of the axes of a tensor (c, h, w) in the file.
@@ -42,6 +44,8 @@ def order_of(file: OnnxFile, entry: Entry) -> tuple[int, ...] | None:
             perm = tuple(node.attributes.get("perm", ()))
             if node.op == "Transpose" and len(perm) == rank and perm in TO_CHANNELS_FIRST:
                 orders.add(TO_CHANNELS_FIRST[perm])
+            elif node.op == "Reshape" and to_gray(file, node, entry):
+                orders.add((1, 2, 0))
             elif node.op in PASSING:
                 if node.outputs[0] not in seen:
                     seen.add(node.outputs[0])
@@ -49,3 +53,12 @@ def order_of(file: OnnxFile, entry: Entry) -> tuple[int, ...] | None:
             elif node.op != "Shape":
                 return None
     return orders.pop() if len(orders) == 1 else None
+
+
+def to_gray(file: OnnxFile, node: Node, entry: Entry) -> bool:
+    """Return whether images of one channel are reshaped from (n, h, w, 1) to (n, 1, h, w)."""
+    shape = file.arrays.get(node.inputs[1])
+    extents = entry.extents or ()
+    if shape is None or len(extents) != 4 or extents[3] != 1:
+        return False
+    return list(np.ravel(shape))[1:] == [1, *extents[1:3]]

@@ -61,6 +61,11 @@ class Value:
     order: tuple[int, ...] | None = None
     turned: str = ""
 
+    def __post_init__(self) -> None:
+        moved = [axis for axis in self.order or () if self.tensor.shape[axis] != 1]
+        if moved == sorted(moved):  # axes of extent 1 alone are elsewhere: that moves no entry
+            object.__setattr__(self, "order", None)
+
     @property
     def turned_shape(self) -> Shape:
         """The shape of a sample after the permutation, before it is reshaped."""
@@ -96,7 +101,7 @@ class Value:
         """Return this value with the axes of a sample permuted; None if a layer is needed."""
         shape = tuple(self.shape[axis] for axis in axes)
         moved = [axis for axis in axes if self.shape[axis] != 1]
-        if moved == sorted(moved):  # only axes of extent 1 move: no entry does
+        if moved == sorted(moved):
             return self.reshaped(shape)
         before = self.order or tuple(range(len(self.turned_shape)))
         parts = parted(self.shape, self.turned_shape) or []
@@ -104,8 +109,6 @@ class Value:
         if [axis for part in moved_parts for axis in part] != list(axes):
             return None  # an axis that was divided, or joined with another, is torn apart
         order = tuple(before[parts.index(part)] for part in moved_parts)
-        if order == tuple(range(len(order))):
-            return Value(self.tensor, shape)
         return Value(self.tensor, shape, order, node)
 
 
