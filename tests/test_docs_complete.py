@@ -171,7 +171,7 @@ METHODS = (
     *("fit", "train_on_batch", "evaluate", "predict", "predict_proba", "predict_classes"),
     *("predict_labels", "predictor"),
     *("summary", "profile", "plan", "lr_find", "save", "export", "outputs_of", "end_epoch"),
-    *("get_weights", "set_weights", "load_weights"),
+    *("get_weights", "set_weights", "load_weights", "save_state_dict"),
 )
 
 

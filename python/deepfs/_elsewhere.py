@@ -332,7 +332,7 @@ MODEL_WAYS: dict[str, str] = {
     "predict_on_batch": "call predict(x)",
     "save_weights": "call save(path)",
     "score": "call evaluate(x, y)",
-    "state_dict": "call get_weights(), or save(path)",
+    "state_dict": "call get_weights(), save(path), or save_state_dict(path) for PyTorch",
     "test_on_batch": "call evaluate(x, y)",
     "to": "deepfs computes on CPUs",
     "train": "predict and evaluate are inference, fit and train_on_batch training",

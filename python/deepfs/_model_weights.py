@@ -14,11 +14,12 @@ from ._settings import ExplainedSettings
 from .layers import Layer
 
 if TYPE_CHECKING:
-    from .saving.weights import LoadedWeights, Renaming
+    from .saving.to_pytorch import Naming
+    from .saving.weights import LoadedWeights, Renaming, WeightNames
 
 
 class ModelWeights(ExplainedSettings):
-    """``model.get_weights()``, ``model.set_weights(weights)``, ``model.load_weights(path)``."""
+    """``get_weights``, ``set_weights``, ``load_weights`` and ``save_state_dict`` of a model."""
 
     network: Layer
 
@@ -113,9 +114,9 @@ class ModelWeights(ExplainedSettings):
         Returns
         -------
         LoadedWeights
-            ``loaded``, a dict from names of the network to names of the file; ``missing_keys`` and
-            ``unexpected_keys``, as PyTorch's ``load_state_dict`` returns; ``mismatched_keys``,
-            pairs whose shapes differ. Print it for a list.
+            ``loaded``, a dict from names of the network to names of the file, which prints as a
+            table; ``missing_keys`` and ``unexpected_keys``, as PyTorch's ``load_state_dict``
+            returns; ``mismatched_keys``, pairs whose shapes differ. Print it for a summary.
 
         Raises
         ------
@@ -160,3 +161,61 @@ class ModelWeights(ExplainedSettings):
 
         preprocess = getattr(self, "preprocess", None)
         return load_weights(self.network, path, mapping, flag(strict, "strict"), preprocess)
+
+    def save_state_dict(self, path: str | Path, mapping: Naming = None) -> WeightNames:
+        """Write the weights of the network as a PyTorch ``state_dict``, in a safetensors file.
+
+        In PyTorch, ``module.load_state_dict(safetensors.torch.load_file(path))`` reads it. `save`
+        writes a model of deepfs, with network, settings and optimizer.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file. If anything is raised, an earlier file of that name is kept.
+        mapping : LoadedWeights, dict or list, optional
+            The names there. What `load_weights` returned gives the names of that file. A dict has
+            names there and names here, as that of `load_weights`, or the begins of their paths:
+            ``{"fc": "dense_1"}``. A list, ``list(module.state_dict())``, has them in the order of
+            the network. By default paths are those of deepfs: ``conv2d_1.weight``.
+
+        Returns
+        -------
+        WeightNames
+            A dict from names of the network to names in the file. Print it for a table.
+
+        Raises
+        ------
+        RuntimeError
+            If the network is not built.
+        TypeError, ValueError
+            If ``mapping`` is wrong, or does not name all weights, each by its own name.
+        OSError
+            If the file cannot be written.
+
+        Notes
+        -----
+        The layout is PyTorch's: the weight of a dense layer is ``(out, in)``, gamma and beta are
+        ``weight`` and ``bias``, ``batches`` is ``num_batches_tracked``; a `SeparableConv2D` is two
+        modules. A layer in several places is written once.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import deepfs as dfs
+        >>> net = dfs.layers.Sequential([dfs.layers.Dense(4), dfs.layers.BatchNorm()])
+        >>> net.build((3,))
+        >>> model = dfs.Model(net, "mse", dfs.optimizers.SGD())
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     names = model.save_state_dict(f"{folder}/net.safetensors", {"fc": "dense_1"})
+        >>> print(names)
+        dense_1.weight            fc.weight
+        dense_1.bias              fc.bias
+        batchnorm_1.gamma         batchnorm_1.weight
+        batchnorm_1.beta          batchnorm_1.bias
+        batchnorm_1.running_mean  batchnorm_1.running_mean
+        batchnorm_1.running_var   batchnorm_1.running_var
+        batchnorm_1.batches       batchnorm_1.num_batches_tracked
+        """
+        from .saving.to_pytorch import save_state_dict
+
+        return save_state_dict(self.network, path, mapping)

@@ -151,3 +151,26 @@ def test_half_precision(tmp_path):
         model.load_weights(tmp_path / "a")
         found = model.get_weights()["weight"]
         assert np.array_equal(found, linear.weight.detach().float().numpy().T)
+
+
+@pytest.mark.parametrize("how", ["as read", "list"])
+def test_trained_weights_go_back_to_pytorch(how, tmp_path):
+    """ResNet-18 with torchvision's names: read, trained by a step, written, read by PyTorch."""
+    from safetensors.torch import load_file
+
+    module, net = ResNet((64, 128, 256, 512), 2, True).eval(), dfs.networks.resnet18()
+    save_file(module.state_dict(), tmp_path / "a")
+    net.build((3, 64, 64))
+    model = dfs.Model(net, "cross_entropy", dfs.optimizers.SGD(0.01))
+    found = model.load_weights(tmp_path / "a")
+    x = np.random.default_rng(0).standard_normal((4, 3, 64, 64)).astype(np.float32)
+    model.train_on_batch(x, np.arange(4))
+    mapping = found if how == "as read" else list(module.state_dict())
+    assert model.save_state_dict(tmp_path / "b", mapping) == found.loaded
+    with torch.no_grad():
+        before = module(torch.from_numpy(x)).numpy()
+        module.load_state_dict(load_file(tmp_path / "b"))
+        after = module(torch.from_numpy(x)).numpy()
+    ours = model.predict(x)
+    assert_allclose(ours, after, rtol=0, atol=1e-5 * abs(after).max())
+    assert abs(after - before).max() > 1e-3 * abs(after).max()

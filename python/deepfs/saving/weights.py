@@ -22,10 +22,19 @@ Renaming: TypeAlias = Mapping[str, str | None] | Callable[[str], str | None] | S
 LISTED = 6  # names that a message lists
 
 
+class WeightNames(dict[str, str]):
+    """Names of weights in a file by their names in the network; printed, a line for each."""
+
+    def __str__(self) -> str:
+        width = max(map(len, self), default=0)
+        return "\n".join(f"{ours:<{width}}  {theirs}" for ours, theirs in self.items())
+
+
 class LoadedWeights(NamedTuple):
     """What `deepfs.Model.load_weights` did. The names of the lists are those of PyTorch.
 
-    ``loaded`` has the name in the file of each weight of the network that was read;
+    ``loaded`` has the name in the file of each weight of the network that was read, and printed it
+    is a table;
     ``missing_keys`` the weights of the network that were not; ``unexpected_keys`` the arrays of the
     file that were not used; ``mismatched_keys`` pairs of both whose names match and shapes do not.
     """
@@ -229,7 +238,7 @@ def compared(
 ) -> LoadedWeights:  # fmt: skip
     """Return what would be loaded, and what does not match, shapes considered."""
     foreign = isinstance(file, StateDictFile)
-    loaded: dict[str, str] = {}
+    loaded = WeightNames()
     wrong: list[tuple[str, str]] = []
     for ours, target in targets.items():
         if ours not in pairs:
