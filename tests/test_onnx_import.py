@@ -17,6 +17,7 @@ from onnx.parser import parse_model
 import deepfs as dfs
 from deepfs import layers as L
 from deepfs.onnx import load
+from every_layer import every_layer, spread
 
 DATA = Path(__file__).parent / "data" / "onnx"
 FILES = sorted(path.stem for path in DATA.glob("*.onnx"))
@@ -417,3 +418,13 @@ def test_without_onnx_it_says_what_to_install(monkeypatch):
     says = r"deepfs.onnx.load needs onnx, which is not installed: pip install 'deepfs\[onnx\]'"
     with pytest.raises(ImportError, match=says):
         load(DATA / "pytorch_lenet_script_13.onnx")
+
+
+@every_layer
+def test_what_save_writes_is_read_back(make, shape, tmp_path):
+    layer, x, path = make(), spread(shape).astype("float32"), tmp_path / "m.onnx"
+    layer.forward(x, training=True)  # running statistics differ from 0 and 1
+    dfs.onnx.save(layer, path)
+    want, got = layer(x), dfs.onnx.load(path)(x)
+    assert got.shape == want.shape
+    assert np.abs(got - want).max() <= 3e-5 * np.abs(want).max()

@@ -42,17 +42,6 @@ def writes(*kinds: type) -> Callable[[W], W]:
     return register
 
 
-def need_onnx(who: str) -> Any:
-    """Return the package onnx; raise ImportError with the line to type if it is not there."""
-    try:
-        import onnx
-    except ImportError:
-        raise ImportError(
-            f"{who} needs onnx, which is not installed: pip install 'deepfs[onnx]'"
-        ) from None
-    return onnx
-
-
 class OnnxGraph:
     """An ONNX graph to which layers add their nodes.
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from .._arrays import Array
 from ..saving.tensors import CheckpointError
+from ._need import need_onnx
 
 OLDEST, NEWEST = 11, 28  # operator sets whose definitions the converters follow
 LISTED = 6  # names that a message lists
@@ -53,17 +54,6 @@ class OnnxFile:
     arrays: dict[str, Array] = field(default_factory=dict)
 
 
-def needed(who: str) -> ModuleType:
-    """Return the package onnx; say how to install it if it is missing."""
-    try:
-        import onnx
-    except ImportError as error:
-        raise ImportError(
-            f"{who} needs onnx, which is not installed: pip install 'deepfs[onnx]'", name="onnx"
-        ) from error
-    return onnx
-
-
 def read(path: str | Path) -> OnnxFile:
     """Return what an ONNX file has, checked.
 
@@ -74,7 +64,7 @@ def read(path: str | Path) -> OnnxFile:
     CheckpointError
         If it is damaged, lacks arrays, keeps them in other files, or is newer than deepfs knows.
     """
-    onnx = needed("deepfs.onnx.load")
+    onnx = need_onnx("deepfs.onnx.load")
     path = Path(path).expanduser()
     data = path.read_bytes()
     try:

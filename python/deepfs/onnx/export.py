@@ -29,8 +29,9 @@ from . import (  # noqa: F401 they register what writes each layer
     _export_shapes,
     _export_windows,
 )
-from ._export_graph import OnnxGraph, Value, need_onnx
+from ._export_graph import OnnxGraph, Value
 from ._export_preprocessing import preprocessed, raw_shape
+from ._need import need_onnx
 
 INPUTS = ("float32", "float64", "uint8", "int8", "uint16", "int16", "int32", "int64")
 

@@ -15,7 +15,7 @@ from .._check import shown
 from .._names import hint
 from ..layers import Layer
 from ._match import OPTIONAL, Slot, Target, modules_of, slots_of
-from .model import leaves
+from .network import leaves
 from .tensors import CODES, destination, pieces, remove_orphans, replacing
 from .weights import LoadedWeights, WeightNames
 
