@@ -1,0 +1,78 @@
+"""Which process works on a trial, and whether it still does."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from optuna.exceptions import OptunaError
+from optuna.storages import BaseStorage
+
+BEAT = 10.0  # seconds between two signs of life
+SILENT = 120.0  # seconds without any after which a process of another machine counts as ended
+OWNER, ALIVE = "owner", "alive"  # attributes of a trial
+
+
+def machine() -> str:
+    """Return what tells the processes of this machine, since it was started, from others."""
+    parts = [socket.gethostname()]
+    with contextlib.suppress(OSError):  # Linux
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+        parts.append(os.readlink("/proc/self/ns/pid"))  # numbers of processes, of a container
+    return "/".join(parts)
+
+
+def started(pid: int | str = "self") -> str:
+    """Return when a process was started; "" if that is not known."""
+    if platform.system() != "Linux":
+        return ""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+def owner() -> list[Any]:
+    """Return what a trial notes of this process."""
+    return [machine(), os.getpid(), started()]
+
+
+def is_alive(attributes: dict[str, Any]) -> bool:
+    """Return whether the process that has a trial is still there."""
+    where, pid, begin = attributes.get(OWNER, ["", 0, ""])
+    if where != machine() or sys.platform == "win32":  # a signal 0 would end it there
+        return time.time() - float(attributes.get(ALIVE, 0)) < SILENT
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return started(pid) == begin
+
+
+@contextlib.contextmanager
+def beating(storage: BaseStorage, trial_id: int) -> Iterator[None]:
+    """Give signs of life of a trial inside a ``with`` block."""
+    end = threading.Event()
+
+    def beat() -> None:
+        while not end.wait(BEAT):
+            with contextlib.suppress(OptunaError, OSError):  # the next one may get through
+                storage.set_trial_user_attr(trial_id, ALIVE, time.time())
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        thread.join()
