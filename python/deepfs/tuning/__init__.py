@@ -1,1 +1,1 @@
-"""Hyper-parameter search on Optuna: `deepfs.search`, which needs ``pip install 'deepfs[search]'``."""
+"""Hyper-parameter search on Optuna, for `deepfs.search`: ``pip install 'deepfs[search]'``."""

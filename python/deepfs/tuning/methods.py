@@ -94,7 +94,7 @@ def available(method: str, space: Space) -> str:
     if method == "cmaes":
         if missing := lacking("cmaes"):
             raise ImportError(
-                f"method=\"cmaes\" needs {missing}, which is not installed: pip install cmaes"
+                f'method="cmaes" needs {missing}, which is not installed: pip install cmaes'
             )
         if len(space.ranges()) < 2:
             raise ValueError(
@@ -116,7 +116,7 @@ def pruner_of(given: Any) -> Any:
         return pruners.NopPruner()
     if isinstance(given, pruners.BasePruner):
         return given
-    named = {
+    named: dict[str, Any] = {
         "median": pruners.MedianPruner,
         "hyperband": pruners.HyperbandPruner,
         "successive_halving": pruners.SuccessiveHalvingPruner,

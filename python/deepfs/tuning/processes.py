@@ -133,7 +133,8 @@ class Processes:
 def ending(status: int) -> str:
     """Return in words how a process has ended."""
     if status < 0:
-        return f"its process was ended by signal {-status}; if that is 9, perhaps for want of memory"
+        memory = ", as for want of memory" if status == -9 else ""
+        return f"its process was ended by signal {-status}{memory}"
     return f"its process ended with status {status}"
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from .._table import WIDTH
@@ -17,7 +17,6 @@ from ..model import Model
 from .methods import as_range
 from .slots import LOG, SLOT, best_first, by_slot
 from .space import Params, Space
-from .trials import one_line
 
 EDGE = 0.05  # share of a range that counts as its end
 STATES = {
@@ -151,7 +150,7 @@ class Search(optuna.Study):
             end = at_end(each, best[name])
             if end:
                 words.append(f"{name}={short(best[name])} is at the {end} end of its range, "
-                             f"{as_range(each)}: perhaps a wider one has a better")  # fmt: skip
+                             f"{as_range(each)}: a wider one may hold a better value")  # fmt: skip
         return "; ".join(words)
 
     def __repr__(self) -> str:
@@ -166,7 +165,8 @@ class Search(optuna.Study):
             return f"{lines[0]}: {error}"
         metric = self.user_attrs.get("search", {}).get("metric", "value")
         settings = ", ".join(f"{n}={short(v)}" for n, v in self.best_settings.items())
-        lines.append(f"best: {metric} {best.value:.4g} of trial {best.user_attrs[SLOT]}, {settings}")
+        slot = best.user_attrs[SLOT]
+        lines.append(f"best: {metric} {best.value:.4g} of trial {slot}, {settings}")
         lines += [each for each in [self.advice()] if each]
         for number, ranges in enumerate(self.rounds):
             shown = ", ".join(f"{name} {in_words(each)}" for name, each in ranges.items())
@@ -198,11 +198,11 @@ def entry_of(slot: int, trial: FrozenTrial, space: Space) -> Entry:
     )  # fmt: skip
 
 
-def at_end(among: BaseDistribution, value: Any) -> str:
+def at_end(among: Any, value: Any) -> str:
     """Return "lower" or "upper" if a value lies at that end of its range, or ""."""
     if isinstance(among, CategoricalDistribution):
         return ""
-    low, high, log = among.low, among.high, among.log  # type: ignore[attr-defined]
+    low, high, log = among.low, among.high, among.log
     scale = math.log if log else float
     place = (scale(value) - scale(low)) / (scale(high) - scale(low)) if high > low else 0.5
     return "lower" if place <= EDGE else "upper" if place >= 1 - EDGE else ""
@@ -216,6 +216,3 @@ def why_none(entries: Sequence[Entry]) -> str:
         f"search: none of the {len(entries)} trials is complete; the first, with {shown}, "
         f"{first.state}: {first.verdict}"
     )
-
-
-__all__ = ["Entry", "Log", "Search", "one_line", "why_none"]

@@ -6,7 +6,7 @@ import contextlib
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ from .processes import Processes, on_cluster
 from .result import Search, why_none
 from .slots import SLOT, best_first, by_slot, fill, study_of, work
 from .space import Params, Space
-from .storage import in_words, open_storage
+from .storage import in_words, name_of, open_storage
 from .trials import Job
 
 ABOUT = "search"  # attribute of a study: which search it is
@@ -105,7 +105,7 @@ class Run:
     def _open(self) -> Search:
         """Return the study, which is new or is that of the same search."""
         job = self.job
-        with in_words(str(job.storage)):
+        with in_words(name_of(job.storage)):
             study = optuna.create_study(
                 study_name=job.study_name, storage=self.storage, direction=job.direction,
                 load_if_exists=True,
@@ -115,12 +115,13 @@ class Run:
                 study.set_user_attr(ABOUT, about | {"deepfs": __version__})
             elif there is None:
                 raise ValueError(
-                    f"storage {str(job.storage)!r} has a study {job.study_name!r} that is not of "
-                    "deepfs.search: give another study_name="
+                    f"storage {name_of(job.storage)!r} has a study {job.study_name!r} that is not "
+                    "of deepfs.search: give another study_name="
                 )
             else:
                 check_same(about, there, job)
-            return Search(job.study_name, study._storage, job.space, job.direction)
+            self.storage = study._storage  # with what it remembers of trials
+            return Search(job.study_name, self.storage, job.space, job.direction)
 
     def run(self, refit: bool) -> Search:
         """Run all trials, then train the best model."""
@@ -239,9 +240,9 @@ def check_same(about: Mapping[str, Any], there: Mapping[str, Any], job: Job) -> 
     for name, value in about.items():
         if there.get(name) != value:
             raise ValueError(
-                f"storage {str(job.storage)!r} has a search {job.study_name!r} with another {name}, "
-                f"{shown(there.get(name))}, here it is {shown(value)}: give another study_name=, "
-                "or the same arguments to go on with it"
+                f"storage {name_of(job.storage)!r} has a search {job.study_name!r} with another "
+                f"{name}, {shown(there.get(name))}, here it is {shown(value)}: give another "
+                "study_name=, or the same arguments to go on with it"
             )
 
 

@@ -1,4 +1,4 @@
-"""`deepfs.search`: hyper-parameters by grid, at random, coarse to fine, or by Bayesian optimisation.
+"""`deepfs.search`: hyper-parameters by grid, at random, or by Bayesian optimisation.
 
 Optuna draws settings, prunes and stores; this module trains, looks after processes and refits.
 """
@@ -6,10 +6,11 @@ Optuna draws settings, prunes and stores; this module trains, looks after proces
 from __future__ import annotations
 
 import inspect
-import os
 import uuid
 from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from cnn_core.threads import usable_cpus
 
 from .._check import flag, one_of, shown, whole
 from .._names import hint, refuse_unknown
@@ -191,8 +192,7 @@ def check_build(build: Any) -> None:
         inspect.signature(build).bind({})
     except TypeError:
         raise TypeError(
-            f"build must take one argument, the dict of settings: build(params), got "
-            f"{shown(build)}"
+            f"build must take one argument, the dict of settings: build(params), got {shown(build)}"
         ) from None
     except ValueError:  # a builtin without a signature
         pass
@@ -200,7 +200,7 @@ def check_build(build: Any) -> None:
 
 def data_of(data: Any) -> tuple[Any, Any]:
     """Return inputs and targets; or a data set and None."""
-    if isinstance(data, DataSet) or hasattr(data, "__getitem__") and hasattr(data, "batch_size"):
+    if isinstance(data, DataSet):
         return data, None
     if not isinstance(data, (tuple, list)) or len(data) != 2:
         raise TypeError(
@@ -222,12 +222,12 @@ def fit_of(fit: dict[str, Any], space: Collection[str], cv: Any) -> dict[str, An
         raise TypeError("cv validates on its folds: leave out validation_data, validation_split")
     fit = {"verbose": 0} | fit
     if cv is None and fit.get("validation_data") is None:
-        if fit.setdefault("validation_split", HELD) is None:
-            raise ValueError("search compares models by validation: give validation_split")
+        split = fit.get("validation_split")
+        fit["validation_split"] = HELD if split is None else split
     return fit
 
 
-def metric_of(metric: Any, mode: Any) -> tuple[str, str]:
+def metric_of(metric: Any, mode: Any) -> tuple[str, Literal["minimize", "maximize"]]:
     """Return the name of the number to compare, and whether to minimise it."""
     if not isinstance(metric, str) or not metric:
         raise TypeError(f'metric must be a name such as "val_loss", got {shown(metric)}')
@@ -241,9 +241,7 @@ def jobs_of(n_jobs: Any) -> int:
     count = whole(n_jobs, "n_jobs", -1)
     if count == 0:
         raise ValueError("n_jobs must be at least 1, or -1 for one process per processor, got 0")
-    return len(os.sched_getaffinity(0)) if count < 0 and hasattr(os, "sched_getaffinity") else (
-        os.cpu_count() or 1 if count < 0 else count
-    )
+    return usable_cpus() if count < 0 else count
 
 
 def checked_pruner(pruner: Any) -> Any:

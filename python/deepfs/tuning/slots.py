@@ -133,9 +133,7 @@ def work(job: Job, storage: Any, done: Any = None) -> None:
 
 def tried(job: Job, trial: Trial, slot: int) -> Outcome:
     """Draw the settings of a trial and run it."""
-    params = {
-        name: suggest(trial, name, among) for name, among in job.space.distributions.items()
-    }
+    params = {name: suggest(trial, name, among) for name, among in job.space.distributions.items()}
     return run(job, trial, slot, job.space.values(params))
 
 

@@ -96,8 +96,8 @@ def interval(entry: tuple[Any, ...], who: str) -> BaseDistribution:
                   and not isinstance(end, bool) for end in ends)  # fmt: skip
     if len(ends) != 2 or not numbers:
         raise ValueError(
-            f"{who} must be a range such as (low, high) or (\"log\", low, high) of two numbers, or a "
-            f"list of values, got {shown(entry)}: write {[*entry]} to choose from these"
+            f'{who} must be a range such as (low, high) or ("log", low, high) of two numbers, or '
+            f"a list of values, got {shown(entry)}: write {[*entry]} to choose from these"
         )
     low, high = (end.item() if isinstance(end, np.generic) else end for end in ends)
     if not (math.isfinite(low) and math.isfinite(high)):
@@ -159,13 +159,13 @@ def suggest(trial: Any, name: str, among: BaseDistribution) -> Any:
     return trial.suggest_float(name, among.low, among.high, step=among.step, log=among.log)
 
 
-def grid_values(name: str, among: BaseDistribution) -> list[Any]:
+def grid_values(name: str, among: Any) -> list[Any]:
     """Return all values of an entry; a range of floats has none."""
     if isinstance(among, CategoricalDistribution):
         return list(among.choices)
     if isinstance(among, IntDistribution) and not among.log:
         return list(range(among.low, among.high + 1, among.step))
-    low, high = among.low, among.high  # type: ignore[attr-defined]
+    low, high = among.low, among.high
     way = f"numpy.geomspace({low:g}, {high:g}, 4)"
     if not getattr(among, "log", False):
         way = f"numpy.linspace({low:g}, {high:g}, 4)"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +19,8 @@ from .._check import shown
 
 DATABASE, JOURNAL = (".db", ".sqlite", ".sqlite3"), (".log", ".journal")
 WAIT = 60  # seconds for which a process waits for others to finish writing to an SQLite file
+TRIES = 10  # to open a database in which another process is making the tables
+AT_ONCE = ("already exists", "duplicate key", "UNIQUE constraint")  # its errors
 FORMS = '"search.db" (SQLite), "search.log" (journal file) or "postgresql://user@host/name"'
 
 
@@ -46,14 +50,45 @@ def open_storage(given: Any) -> BaseStorage:
         if not path.parent.is_dir():
             raise FileNotFoundError(f"storage must be in a folder that exists, got {text!r}")
         if path.suffix in JOURNAL:
-            with in_words(text):
+            with in_words(name_of(given)):
                 return JournalStorage(JournalFileBackend(str(path), lock_obj=lock_of(path)))
         text = f"sqlite:///{path}"
     settings: dict[str, Any] = {"pool_pre_ping": True}
     if text.startswith("sqlite"):
         settings["connect_args"] = {"timeout": WAIT}
-    with in_words(os.fspath(given)):
-        return RDBStorage(text, engine_kwargs=settings)
+    with in_words(name_of(given)):
+        return database(with_driver(text), settings)
+
+
+def database(url: str, settings: dict[str, Any]) -> RDBStorage:
+    """Open a database; where several searches begin at once, only one of them makes the tables."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    for tries in range(TRIES):
+        try:
+            return RDBStorage(url, engine_kwargs=settings)
+        except SQLAlchemyError as error:
+            told = str(error)
+            if tries == TRIES - 1 or not any(each in told for each in AT_ONCE):
+                raise
+            time.sleep(0.1 * (tries + 1))
+    raise AssertionError
+
+
+def with_driver(url: str) -> str:
+    """Return the URL of a PostgreSQL database with the driver that is installed."""
+    scheme, _, rest = url.partition("://")
+    if scheme not in ("postgresql", "postgres"):
+        return url
+    for driver in ("psycopg2", "psycopg"):
+        if find_spec(driver):
+            return f"postgresql+{driver}://{rest}"
+    raise ImportError("a driver of PostgreSQL is missing", name="psycopg2")
+
+
+def name_of(given: Any) -> str:
+    """Return a storage for a message, without the password of a URL."""
+    return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", str(given))
 
 
 @contextlib.contextmanager
@@ -81,7 +116,7 @@ def in_words(name: str) -> Iterator[None]:
         first = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
         if "not a database" in first or "malformed" in first:
             raise ValueError(f"storage {name!r} is no SQLite database: {first}") from error
-        if "no such" in first or "does not exist" in first and "relation" in first:
+        if "no such" in first or ("does not exist" in first and "relation" in first):
             raise ValueError(
                 f"storage {name!r} is a database that Optuna {version} cannot read: {first}"
             ) from error

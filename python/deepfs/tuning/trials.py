@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from statistics import fmean
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from optuna.trial import Trial, TrialState
@@ -20,7 +20,6 @@ from ..cross_validation import folds_of, fresh, part, samples_of
 from ..inspection.diagnose import diagnose
 from ..model import Model
 from ..random import Streams, using
-from ..training.history import History
 from .methods import WEIGHTS, seed_of
 from .space import Params, Space
 
@@ -38,7 +37,7 @@ class Job:
     data: tuple[Any, Any]
     fit: dict[str, Any]  # arguments of `Model.fit`
     metric: str
-    direction: str
+    direction: Literal["minimize", "maximize"]
     cv: int | None
     method: str
     seed: int
@@ -219,15 +218,14 @@ class Training:
             )
         except Exception as error:  # a verdict less, but the trial stands
             return f"not diagnosed: {one_line(error)}"
-        return "; ".join(f"{each.what}: {each.remedy}" for each in found.findings)
+        return "; ".join(f"{each.what}. {each.remedy}" for each in found.findings)
 
 
 def kept(values: Sequence[float], callbacks: Sequence[Callback]) -> float:
     """Return the number of the epoch whose weights the model has."""
     for each in callbacks:
-        if isinstance(each, EarlyStopping) and each.restore_best_weights:
-            if each.best_epoch is not None:
-                return float(values[each.best_epoch])
+        if isinstance(each, EarlyStopping) and each.best_epoch is not None:
+            return float(values[each.best_epoch if each.restore_best_weights else -1])
     return float(values[-1])
 
 
@@ -249,4 +247,3 @@ def of_curve(curve: Mapping[str, Sequence[float]]) -> str:
         elif held[-1] == least and held[-1] < FALL * held[-2]:
             words.append("still improves: more epochs may help")
     return "; ".join(words)
-
