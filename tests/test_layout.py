@@ -58,7 +58,8 @@ ORDER = """
     predictor
     inspector
     model
-    _load _command compress cross_validation onnx sklearn tuning
+    _load _command compress cross_validation onnx sklearn
+    tuning
     __init__
     book
     lab

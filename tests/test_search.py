@@ -253,7 +253,7 @@ def test_spaces_that_are_refused(entry, message):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"method": "gird"}, "coarse_to_fine, got 'gird': did you mean 'grid'?"),
+        ({"method": "grids"}, "coarse_to_fine, got 'grids': did you mean 'grid'?"),
         ({"n_trials": None}, 'method="random" needs the number of trials, such as n_trials=20'),
         ({"n_trials": 0}, "n_trials must be at least 1, got 0"),
         ({"method": "grid"}, 'write "lr": numpy.geomspace(0.001, 1, 4)'),

@@ -15,9 +15,9 @@ import optuna
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
-from .. import __version__
 from .._check import shown
 from .._names import hint
+from .._version import __version__
 from ..config import get_num_threads
 from ..cross_validation import fresh
 from ..model import Model
