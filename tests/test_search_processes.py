@@ -113,6 +113,13 @@ def test_trials_of_other_machines_are_left_alone_until_they_are_silent(monkeypat
     with subprocess.Popen([sys.executable, "-c", ""]) as ended:
         pass
     assert not owners.is_alive({owners.OWNER: [owners.machine(), ended.pid, "1"]})
+    if sys.platform == "linux":
+        zombie = subprocess.Popen([sys.executable, "-c", ""])
+        begin = owners.started(zombie.pid)
+        os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
+        assert begin
+        assert not owners.is_alive({owners.OWNER: [owners.machine(), zombie.pid, begin]})
+        zombie.wait()
     if sys.platform == "linux":  # the number of the process was given away again
         assert not owners.is_alive({owners.OWNER: [owners.machine(), os.getpid(), "1"]})
     there = {owners.OWNER: ["elsewhere", 1, ""], owners.ALIVE: time.time()}

@@ -31,13 +31,14 @@ def machine() -> str:
 
 
 def started(pid: int | str = "self") -> str:
-    """Return when a process was started; "" if that is not known."""
+    """Return when a process was started; "" if that is not known, or if it has ended."""
     if platform.system() != "Linux":
         return ""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
+        numbers = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
         return ""
+    return "" if numbers[0] in "ZX" else numbers[19]  # a zombie waits for its parent only
 
 
 def owner() -> list[Any]:
