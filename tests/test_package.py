@@ -39,6 +39,8 @@ def run(code, **environment):
 def test_examples_run(name):
     if name.startswith("deepfs.sklearn"):
         pytest.importorskip("sklearn")
+    if name.startswith("deepfs.tuning."):
+        pytest.importorskip("optuna")
     module = importlib.import_module(name)
     if name.startswith("deepfs.plots."):
         pytest.importorskip("matplotlib")

@@ -24,7 +24,7 @@ import optuna
 from optuna.trial import TrialState
 
 from ..config import set_num_threads
-from .owners import OWNER
+from .owners import OWNER, machine
 from .slots import LOG, STOPPED, end, release, study_of, work
 from .storage import open_storage
 from .trials import Job, Outcome
@@ -121,7 +121,7 @@ class Processes:
             raise KeyboardInterrupt
         study = study_of(self.job, self.storage)
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            if trial.user_attrs.get(OWNER, ["", 0])[1] == process.pid:
+            if trial.user_attrs.get(OWNER, [])[:2] == [machine(), process.pid]:
                 noted = Outcome(TrialState.FAIL, verdict=ending(process.returncode)).as_dict()
                 with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
                     self.storage.set_trial_user_attr(trial._trial_id, LOG, noted)
@@ -151,13 +151,13 @@ def end_of(process: subprocess.Popen[bytes]) -> None:
 
 def on_cluster(client: Any, job: Job, storage: Any, done: Callable[[], None]) -> None:
     """Run all trials that wait on the workers of a Dask cluster, one at a time on each."""
-    workers = client.scheduler_info(n_workers=-1)["workers"]
+    workers = client.nthreads()
     if not workers:
         raise RuntimeError("search with client= needs a cluster with at least one worker")
     sent = client.scatter(job, broadcast=True)
     futures = [
-        client.submit(work_on_cluster, sent, each["nthreads"], pure=False, workers=[address])
-        for address, each in workers.items()
+        client.submit(work_on_cluster, sent, threads, pure=False, workers=[address])
+        for address, threads in workers.items()
     ]
     try:
         while not all(future.done() for future in futures):

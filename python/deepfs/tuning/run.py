@@ -173,7 +173,7 @@ class Run:
         elif self.jobs == 1:
             work(self.job, self.storage, self._tell)
         else:
-            threads = max(1, get_num_threads() // self.jobs)
+            threads = max(1, get_num_threads() // jobs)
             Processes(self.job, self.storage, jobs, threads).run(self._tell)
 
     def _tell(self) -> None:
@@ -226,11 +226,12 @@ def described(job: Job, plan: Plan) -> dict[str, Any]:
     """Return what makes two searches the same, to be kept with the study."""
     fit = {name: shown(value) for name, value in sorted(job.fit.items())
            if isinstance(value, (int, float, str, bool))}  # fmt: skip
+    samples = job.data[0].samples if job.data[1] is None else len(job.data[1])
     count = plan.n_trials if plan.method in ("grid", "coarse_to_fine") else "any"
     return {
         "method": plan.method, "space": job.space.as_json(), "metric": job.metric,
         "direction": job.direction, "cv": job.cv, "seed": job.seed, "n_trials": count,
-        "rounds": plan.rounds, "pruner": type(job.pruner).__name__
+        "rounds": plan.rounds, "samples": samples, "pruner": type(job.pruner).__name__
         if not isinstance(job.pruner, str | None) else job.pruner, "fit": fit,
     }  # fmt: skip
 

@@ -111,7 +111,7 @@ def search(
     Returns
     -------
     Search
-        The `Study` of Optuna, with ``best_params``, ``trials`` and so on, and besides
+        A `Study` of Optuna, with ``best_params``, ``trials`` and so on, and besides
         ``best_model`` and ``log``.
 
     Raises
@@ -134,10 +134,25 @@ def search(
     ----------
     Bergstra and Bengio, "Random search for hyper-parameter optimization", 2012. Akiba et al.,
     "Optuna: a next-generation hyperparameter optimization framework", 2019, arXiv:1907.10902.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import deepfs as dfs
+    >>> x = np.random.default_rng(0).normal(size=(80, 2))
+    >>> def build(params):
+    ...     rule = dfs.optimizers.SGD(params["lr"])
+    ...     return dfs.Model(dfs.layers.Dense(2), "cross_entropy", rule)
+    >>> space = {"lr": [1e-6, 1e-1]}
+    >>> data = x, (x[:, 0] > 0).astype(int)
+    >>> found = dfs.search(build, space, data, "grid", epochs=5, seed=0, verbose=False)
+    >>> found.best_params, found.best_model.steps
+    ({'lr': 0.1}, 15)
     """
     need_optuna()
     from .run import Plan, Run, quiet_optuna, storage_of
     from .space import space_of
+    from .storage import absolute
     from .trials import Job
 
     known = [*inspect.signature(search).parameters, *inspect.signature(Model.fit).parameters]
@@ -163,7 +178,7 @@ def search(
     job = Job(
         build, among, data_of(data), fit_of(fit, among.distributions, cv), metric, direction,
         None if cv is None else whole(cv, "cv", 2), plan.sampler, seed, checked_pruner(pruner),
-        flag(diagnose, "diagnose"), study_name, storage, jobs > 1 or client is not None,
+        flag(diagnose, "diagnose"), study_name, absolute(storage), jobs > 1 or client is not None,
         str(uuid.uuid4()),
     )  # fmt: skip
     refit = flag(refit, "refit")

@@ -99,11 +99,15 @@ def take(job: Job, storage: Any) -> tuple[optuna.Study, Trial, int] | None:
             if frozen.number not in valid:  # two searches began at once
                 end(study, frozen.number, {})
                 continue
-            storage.set_trial_user_attr(frozen._trial_id, OWNER, owner())
-            storage.set_trial_user_attr(frozen._trial_id, ALIVE, time.time())
-            slot = frozen.user_attrs[SLOT]
-            study = study_of(job, storage, slot)
-            return study, Trial(study, frozen._trial_id), slot
+            try:
+                storage.set_trial_user_attr(frozen._trial_id, OWNER, owner())
+                storage.set_trial_user_attr(frozen._trial_id, ALIVE, time.time())
+                slot = frozen.user_attrs[SLOT]
+                study = study_of(job, storage, slot)
+                return study, Trial(study, frozen._trial_id), slot
+            except KeyboardInterrupt:
+                end(study, frozen.number, {})
+                raise
     return None
 
 

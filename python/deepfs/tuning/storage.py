@@ -44,7 +44,7 @@ def open_storage(given: Any) -> BaseStorage:
         raise TypeError(f"storage must be {FORMS}, got {shown(given)}")
     text = os.fspath(given)
     if "://" not in text:
-        path = Path(text).expanduser().absolute()
+        path = Path(text)
         if path.suffix not in DATABASE + JOURNAL:
             raise ValueError(f"storage must be {FORMS}, got {text!r}")
         if not path.parent.is_dir():
@@ -91,6 +91,13 @@ def name_of(given: Any) -> str:
     return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", str(given))
 
 
+def absolute(given: Any) -> Any:
+    """Return a storage that also a process in another folder opens."""
+    if isinstance(given, (str, os.PathLike)) and "://" not in os.fspath(given):
+        return str(Path(given).expanduser().absolute())
+    return given
+
+
 @contextlib.contextmanager
 def in_words(name: str) -> Iterator[None]:
     """Say in words what is wrong with a storage, in place of errors of databases."""
@@ -121,8 +128,9 @@ def in_words(name: str) -> Iterator[None]:
                 f"storage {name!r} is a database that Optuna {version} cannot read: {first}"
             ) from error
         raise OSError(f"storage {name!r} cannot be opened: {first}") from error
-    except (KeyError, ValueError, AssertionError) as error:
-        if isinstance(error, KeyError) or "JSON" in type(error).__name__:
+    except (KeyError, TypeError, ValueError, AssertionError) as error:
+        foreign = not isinstance(error, ValueError) or "Decode" in type(error).__name__
+        if foreign or "log format" in str(error):
             raise ValueError(
                 f"storage {name!r} is no journal that Optuna {version} can read: {error!r}"
             ) from error

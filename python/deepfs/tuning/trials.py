@@ -121,8 +121,6 @@ def run(job: Job, trial: Trial, slot: int, params: Params) -> Outcome:
         outcome.verdict = f"stopped by the pruner after epoch {training.epochs()}"
     except FloatingPointError as error:
         outcome = Outcome(TrialState.PRUNED, verdict=f"diverged: {one_line(error)}")
-    except MemoryError as error:
-        outcome = failed(error)
     except Exception as error:  # whatever the user's function raises belongs to this trial
         outcome = failed(error)
     outcome.curve = training.curve()
