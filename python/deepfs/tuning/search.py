@@ -141,13 +141,13 @@ def search(
     >>> import deepfs as dfs
     >>> x = np.random.default_rng(0).normal(size=(80, 2))
     >>> def build(params):
-    ...     rule = dfs.optimizers.SGD(params["lr"])
+    ...     rule = dfs.optimizers.Adam(params["lr"])
     ...     return dfs.Model(dfs.layers.Dense(2), "cross_entropy", rule)
     >>> space = {"lr": [1e-6, 1e-1]}
     >>> data = x, (x[:, 0] > 0).astype(int)
-    >>> found = dfs.search(build, space, data, "grid", epochs=5, seed=0, verbose=False)
+    >>> found = dfs.search(build, space, data, "grid", epochs=20, seed=0, verbose=False)
     >>> found.best_params, found.best_model.steps
-    ({'lr': 0.1}, 15)
+    ({'lr': 0.1}, 60)
     """
     need_optuna()
     from .run import Plan, Run, quiet_optuna, storage_of
