@@ -109,7 +109,12 @@ def test_a_job_travels_with_its_arrays_apart(tmp_path):
 
 def test_trials_of_other_machines_are_left_alone_until_they_are_silent(monkeypatch):
     mine = {owners.OWNER: owners.owner(), owners.ALIVE: 0}
-    assert owners.is_alive(mine)
+    assert not owners.is_alive(mine, 3)
+    monkeypatch.setattr(owners, "_at_work", {3})
+    assert owners.is_alive(mine, 3)
+    if sys.platform != "win32":
+        parent = [owners.machine(), os.getppid(), owners.started(os.getppid())]
+        assert owners.is_alive({owners.OWNER: parent})
     with subprocess.Popen([sys.executable, "-c", ""]) as ended:
         pass
     assert not owners.is_alive({owners.OWNER: [owners.machine(), ended.pid, "1"]})
@@ -126,6 +131,19 @@ def test_trials_of_other_machines_are_left_alone_until_they_are_silent(monkeypat
     assert owners.is_alive(there)
     assert not owners.is_alive(there | {owners.ALIVE: time.time() - owners.SILENT - 1})
     assert not owners.is_alive({})
+
+
+def test_a_trial_that_an_error_left_behind_is_repeated(tmp_path, monkeypatch):
+    """Of this process: `SystemExit` in `build` is no failure of a trial, and ends the search."""
+
+    def leaving(params):
+        raise SystemExit
+
+    settings = {"storage": tmp_path / "search.log", **SETTINGS}
+    with pytest.raises(SystemExit):
+        dfs.search(leaving, SPACE, data(), "random", 2, **settings)
+    search = dfs.search(build, SPACE, data(), "random", 2, **settings)
+    assert [entry.state for entry in search.log] == ["", ""]
 
 
 def test_signs_of_life_are_given_during_a_trial(tmp_path, monkeypatch):

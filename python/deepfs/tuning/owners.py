@@ -19,6 +19,7 @@ from optuna.storages import BaseStorage
 BEAT = 10.0  # seconds between two signs of life
 SILENT = 120.0  # seconds without any after which a process of another machine counts as ended
 OWNER, ALIVE = "owner", "alive"  # attributes of a trial
+_at_work: set[int] = set()  # trials of this process
 
 
 def machine() -> str:
@@ -46,9 +47,11 @@ def owner() -> list[Any]:
     return [machine(), os.getpid(), started()]
 
 
-def is_alive(attributes: dict[str, Any]) -> bool:
-    """Return whether the process that has a trial is still there."""
+def is_alive(attributes: dict[str, Any], trial_id: int = -1) -> bool:
+    """Return whether the process that has a trial is still there, and at work on it."""
     where, pid, begin = attributes.get(OWNER, ["", 0, ""])
+    if [where, pid, begin] == owner():  # an earlier call may have ended by an error
+        return trial_id in _at_work
     if where != machine() or sys.platform == "win32":  # a signal 0 would end it there
         return time.time() - float(attributes.get(ALIVE, 0)) < SILENT
     try:
@@ -64,6 +67,7 @@ def is_alive(attributes: dict[str, Any]) -> bool:
 def beating(storage: BaseStorage, trial_id: int) -> Iterator[None]:
     """Give signs of life of a trial inside a ``with`` block."""
     end = threading.Event()
+    _at_work.add(trial_id)
 
     def beat() -> None:
         while not end.wait(BEAT):
@@ -77,3 +81,4 @@ def beating(storage: BaseStorage, trial_id: int) -> Iterator[None]:
     finally:
         end.set()
         thread.join()
+        _at_work.discard(trial_id)

@@ -67,7 +67,7 @@ def release(study: optuna.Study) -> None:
     """End the trials whose process is gone."""
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if OWNER in trial.user_attrs:
-            gone = not is_alive(trial.user_attrs)
+            gone = not is_alive(trial.user_attrs, trial._trial_id)
         else:  # it may be between two lines of `take`
             begin = trial.datetime_start or datetime.datetime.now()
             gone = abs((datetime.datetime.now() - begin).total_seconds()) > GRACE
