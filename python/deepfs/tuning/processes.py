@@ -123,7 +123,7 @@ class Processes:
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             if trial.user_attrs.get(OWNER, [])[:2] == [machine(), process.pid]:
                 noted = Outcome(TrialState.FAIL, verdict=ending(process.returncode)).as_dict()
-                with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
+                with contextlib.suppress(RuntimeError):  # it has ended
                     self.storage.set_trial_user_attr(trial._trial_id, LOG, noted)
                 end(study, trial.number, noted)
                 return True

@@ -93,7 +93,7 @@ def take(job: Job, storage: Any) -> tuple[optuna.Study, Trial, int] | None:
     for frozen in trials:
         if frozen.state != TrialState.WAITING:
             continue
-        with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
+        with contextlib.suppress(RuntimeError):  # another process took and ended it
             if not storage.set_trial_state_values(frozen._trial_id, TrialState.RUNNING):
                 continue
             if frozen.number not in valid:  # two searches began at once
@@ -124,12 +124,11 @@ def work(job: Job, storage: Any, done: Any = None) -> None:
         try:
             with beating(storage, trial._trial_id):
                 outcome = tried(job, trial, slot)
+            with contextlib.suppress(RuntimeError):  # it was taken for lost
                 trial.set_user_attr(LOG, outcome.as_dict())
         except KeyboardInterrupt:
             end(study, trial.number, {})
             raise
-        except optuna.exceptions.UpdateFinishedTrialError:  # it was taken for lost
-            continue
         end(study, trial.number, outcome.as_dict())
         if done is not None:
             done()
