@@ -83,11 +83,13 @@ def killed(path: Path, method: str, jobs: int, trials: int, draw: random.Random)
     while True:
         process = started(path, method, jobs, trials)
         wanted, line = draw.randrange(4), ""
-        for _ in range(wanted):
+        early = wanted == 0
+        while wanted > 0:  # lines of trials; others tell the ranges of a round
             line = process.stdout.readline().strip()
             if line in ("done", ""):
                 break
-        time.sleep(draw.uniform(0, 2) if wanted == 0 else draw.uniform(0, 0.1))
+            wanted -= line.startswith("trial")
+        time.sleep(draw.uniform(0, 2) if early else draw.uniform(0, 0.1))
         if line == "done" or process.poll() is not None:
             rest = process.stdout.read()
             process.wait()
