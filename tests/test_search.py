@@ -30,11 +30,6 @@ def found(search):
     return [(entry.params, entry.value) for entry in search.log]
 
 
-@pytest.fixture
-def waits_little(monkeypatch):
-    monkeypatch.setattr("deepfs.tuning.run.WATCH", 0.02)
-
-
 def test_a_grid_has_all_combinations():
     search = run("grid", None, {"lr": [0.1, 0.3], "units": range(2, 7, 2)})
     assert [entry.params for entry in search.log] == [
@@ -163,7 +158,7 @@ def test_equal_values_are_won_by_the_first():
     ]
     search.get_trials = lambda: trials
     for direction, slot in (("maximize", 1), ("minimize", 0)):
-        search.wanted = direction
+        search._direction = direction
         assert search.best_trial.user_attrs == {"slot": slot}
 
 
@@ -192,7 +187,7 @@ def test_coarse_to_fine_narrows_ranges_around_the_best():
 
 def test_the_end_of_a_range_is_said():
     search = run("random", 3, {"lr": (0.001, 0.002)})
-    search.space.distributions["lr"] = FloatDistribution(1e-6, search.best_params["lr"])
+    search._space.distributions["lr"] = FloatDistribution(1e-6, search.best_params["lr"])
     assert "is at the upper end of its range" in search.advice()
 
 

@@ -71,7 +71,7 @@ def beating(storage: BaseStorage, trial_id: int) -> Iterator[None]:
 
     def beat() -> None:
         while not end.wait(BEAT):
-            with contextlib.suppress(OptunaError, RuntimeError, OSError):  # the next one may get through
+            with contextlib.suppress(OptunaError, RuntimeError, OSError):  # the next may succeed
                 storage.set_trial_user_attr(trial_id, ALIVE, time.time())
 
     thread = threading.Thread(target=beat, daemon=True)

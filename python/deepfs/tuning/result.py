@@ -122,12 +122,12 @@ class Search(optuna.Study):
 
     def __init__(self, study_name: str, storage: Any, space: Space, direction: str) -> None:
         super().__init__(study_name, storage)
-        self.space, self.wanted, self.rounds = space, direction, []
+        self._space, self._direction, self.rounds = space, direction, []
 
     @property
     def best_trial(self) -> FrozenTrial:
         """The best of the complete trials; of equal ones, that with the least number."""
-        found = best_first(self.get_trials(), self.wanted)
+        found = best_first(self.get_trials(), self._direction)
         if not found:
             raise ValueError("no trial of this search is complete")
         return found[0]
@@ -135,18 +135,18 @@ class Search(optuna.Study):
     @property
     def best_settings(self) -> Params:
         """Settings of the best trial as ``build`` gets them; ``best_params`` is what is stored."""
-        return self.space.values(self.best_trial.params)
+        return self._space.values(self.best_trial.params)
 
     @property
     def log(self) -> Log:
         """The trials in words."""
         trials = by_slot(self.get_trials(deepcopy=False))
-        return Log(entry_of(slot, trial, self.space) for slot, trial in trials.items())
+        return Log(entry_of(slot, trial, self._space) for slot, trial in trials.items())
 
     def advice(self) -> str:
         """Return which of the best settings lie at the end of their range, in words; or ""."""
         best, words = self.best_trial.params, []
-        for name, each in self.space.distributions.items():
+        for name, each in self._space.distributions.items():
             end = at_end(each, best[name])
             if end:
                 words.append(f"{name}={short(best[name])} is at the {end} end of its range, "
@@ -169,7 +169,7 @@ class Search(optuna.Study):
         lines.append(f"best: {metric} {best.value:.4g} of trial {slot}, {settings}")
         lines += [each for each in [self.advice()] if each]
         for number, ranges in enumerate(self.rounds):
-            shown = ", ".join(f"{name} {in_words(each)}" for name, each in ranges.items())
+            shown = ", ".join(f"{name} {range_in_words(each)}" for name, each in ranges.items())
             lines.append(f"round {number + 1}: {shown}")
         return "\n".join(
             textwrap.fill(line, WIDTH, subsequent_indent="    ", break_on_hyphens=False)
@@ -177,7 +177,7 @@ class Search(optuna.Study):
         )
 
 
-def in_words(given: Any) -> str:
+def range_in_words(given: Any) -> str:
     """Return a range for the report of a round."""
     if isinstance(given, tuple):
         low, high = given[-2:]

@@ -34,7 +34,7 @@ from .methods import (
     seed_of,
 )
 from .processes import Processes, on_cluster
-from .result import Search, why_none
+from .result import Search, range_in_words, why_none
 from .slots import SLOT, best_first, by_slot, fill, study_of, work
 from .space import Params, Space
 from .storage import in_words, name_of, open_storage
@@ -42,6 +42,8 @@ from .trials import Job
 
 ABOUT = "search"  # attribute of a study: which search it is
 WATCH = 1.0  # seconds between two looks at trials of other machines
+WAITS = ("running", "waiting")  # states of a trial that has not ended
+LINE = 200  # letters of the line of a trial
 
 
 @dataclass
@@ -218,10 +220,6 @@ class Run:
         return model
 
 
-WAITS = ("running", "waiting")  # states of a trial that has not ended
-LINE = 200  # letters of the line of a trial
-
-
 def described(job: Job, plan: Plan) -> dict[str, Any]:
     """Return what makes two searches the same, to be kept with the study."""
     fit = {name: shown(value) for name, value in sorted(job.fit.items())
@@ -249,9 +247,8 @@ def check_same(about: Mapping[str, Any], there: Mapping[str, Any], job: Job) -> 
 
 def round_in_words(number: int, ranges: Mapping[str, Any]) -> str:
     """Return the ranges of a round as a line."""
-    from .result import in_words as words
-
-    return f"round {number + 1}: " + ", ".join(f"{n} {words(r)}" for n, r in ranges.items())
+    words = (f"{name} {range_in_words(each)}" for name, each in ranges.items())
+    return f"round {number + 1}: {', '.join(words)}"
 
 
 @contextlib.contextmanager
