@@ -254,6 +254,7 @@ def test_spaces_that_are_refused(entry, message):
         ({"method": "grid"}, 'write "lr": numpy.geomspace(0.001, 1, 4)'),
         ({"pruner": "medain"}, "a pruner of Optuna, got 'medain': did you mean 'median'?"),
         ({"among": {}}, "space must be a dict with an entry for each setting"),
+        ({"epochs": 0}, "epochs must be at least 1, got 0"),
         ({"cv": 1}, "cv must be at least 2, got 1"),
         ({"cv": 3, "validation_split": 0.1}, "cv validates on its folds"),
         ({"epoch": 3}, "search has no argument 'epoch': did you mean 'epochs'?"),

@@ -235,6 +235,7 @@ def fit_of(fit: dict[str, Any], space: Collection[str], cv: Any) -> dict[str, An
         raise TypeError(f"{twice[0]} is in space and an argument, too: leave one out")
     if cv is not None and not {"validation_data", "validation_split"}.isdisjoint(fit):
         raise TypeError("cv validates on its folds: leave out validation_data, validation_split")
+    whole(fit.get("epochs", 1), "epochs")
     fit = {"verbose": 0, **fit}
     if cv is None and fit.get("validation_data") is None:
         split = fit.get("validation_split")
