@@ -61,7 +61,8 @@ ORDER = """
     exporter
     inspector
     model
-    _load _command compress cross_validation recipes sklearn tuning
+    _load _command compress cross_validation recipes sklearn
+    tuning
     __init__
     book
     lab

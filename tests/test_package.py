@@ -41,6 +41,8 @@ def test_examples_run(name):
         pytest.importorskip("sklearn")
     if name.startswith("deepfs.onnx."):
         pytest.importorskip("onnx")
+    if name.startswith("deepfs.tuning."):
+        pytest.importorskip("optuna")
     module = importlib.import_module(name)
     if name.startswith("deepfs.plots."):
         pytest.importorskip("matplotlib")

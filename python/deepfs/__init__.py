@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from .testing.numerical import numerical_gradient
     from .training.history import History
     from .training.lsuv import lsuv
+    from .tuning.search import search
 
 __all__ = [
     "CheckpointError",
@@ -98,6 +99,7 @@ __all__ = [
     "reference",
     "regularizers",
     "schedules",
+    "search",
     "set_num_threads",
     "set_seed",
     "show_config",
@@ -120,6 +122,7 @@ _HOME = {
     "load": "_load",
     "lsuv": "training.lsuv",
     "numerical_gradient": "testing.numerical",
+    "search": "tuning.search",
     "set_num_threads": "config",
     "set_seed": "random",
     "show_config": "config",

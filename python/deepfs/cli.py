@@ -1,4 +1,4 @@
-"""The command line interface ``deepfs``: train, evaluate, predict, plan, diagnose, lab, info."""
+"""The command line interface ``deepfs``: train, search, evaluate, predict, plan and others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ._command import INTERRUPTED, Parser, in_options, in_words, say, streams
 from ._pictures import read_image
 from ._version import __version__
 from .commands import _values as values
-from .commands import bench_layer, book, check_layer, export, lab, new_layer
+from .commands import bench_layer, book, check_layer, export, lab, new_layer, search
 from .commands._augment import AUGMENTATIONS
 from .commands._model_of import add_model
 from .commands._recipe import COLORS, NETWORKS, NO_CLASSIFIERS, OPTIMIZERS, PREPROCESS, SCHEDULES
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 if all went well; 2 after an error, which is one line; 130 after Ctrl-C.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    with streams(goes_on=given[:1] == ["train"]) as lost:
+    with streams(goes_on=given[:1] in (["train"], ["search"])) as lost:
         parser = _parser()
         if not given:
             parser.print_help()
@@ -140,6 +140,7 @@ def _parser() -> Parser:
     bench_layer.add_parser(commands)
     check_layer.add_parser(commands)
     lab.add_parser(commands)
+    search.add_parser(commands)
     return parser
 
 

@@ -1,0 +1,1 @@
+"""Hyper-parameter search on Optuna, for `deepfs.search`: ``pip install 'deepfs[search]'``."""
