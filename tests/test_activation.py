@@ -19,6 +19,7 @@ KINDS = [
     ("elu", L.ELU(), "elu", {}),
     ("elu", L.ELU(2.5), "elu", {"alpha": 2.5}),
     ("selu", L.SELU(), "selu", {}),
+    ("elu", L.SELU(2.0, 3.0), "selu", {"alpha": 2.0, "scale": 3.0}),
     ("sigmoid", L.Sigmoid(), "sigmoid", {}),
     ("tanh", L.Tanh(), "tanh", {}),
     ("softplus", L.Softplus(), "softplus", {}),
@@ -44,6 +45,8 @@ def test_known_values():
         (L.SELU(), 1, 1.0507009873554805),
         (L.SELU(), -1e9, -1.7580993408473766),
         (L.SELU(), -1, -1.1113307378125625),
+        (L.SELU(2, 3), -1, 6 * np.expm1(-1.0)),
+        (L.SELU(2, 3), 2, 6),
         (L.Softplus(), 0, np.log(2)),
         (L.Softplus(), -600, np.exp(-600.0)),
     ]:
@@ -160,6 +163,8 @@ def test_settings_out_of_range():
         (lambda: L.LeakyReLU(np.nan), r"slope must be in \(-inf, inf\), got nan"),
         (lambda: L.ELU(-1), r"alpha must be in \[0, inf\), got -1"),
         (lambda: L.ELU(alpha=np.inf), r"alpha must be in \[0, inf\), got inf"),
+        (lambda: L.SELU(alpha=-1), r"alpha must be in \[0, inf\), got -1"),
+        (lambda: L.SELU(scale=0), r"scale must be in \(0, inf\), got 0"),
     ]:
         with pytest.raises(ValueError, match=text):
             make()
@@ -167,16 +172,18 @@ def test_settings_out_of_range():
         (lambda: L.LeakyReLU("0.1"), r"slope must be a number in \(-inf, inf\), got '0.1'"),
         (lambda: L.LeakyReLU(None), r"slope must be a number in \(-inf, inf\), got None"),
         (lambda: L.ELU(True), r"alpha must be a number in \[0, inf\), got True"),
+        (lambda: L.SELU(scale="x"), r"scale must be a number in \(0, inf\), got 'x'"),
+        (lambda: L.SELU(gamma=3), "SELU has no argument 'gamma': it is called 'scale' here"),
     ]:
         with pytest.raises(TypeError, match=text):
             make()
 
 
 def test_settings_must_fit_the_dtype():
-    for layer in (L.LeakyReLU(-1e39), L.ELU(1e39)):
+    for layer in (L.LeakyReLU(-1e39), L.ELU(1e39), L.SELU(1e39), L.SELU(scale=1e39)):
         with pytest.raises(ValueError, match=r"LU computes in float32, which cannot hold -?1e"):
             layer(np.ones((2, 3), np.float32))
-        assert_array_equal(layer(np.ones((2, 3))), 1)
+        assert_array_equal(layer(np.ones((2, 3))), getattr(layer, "scale", 1))
 
 
 def test_kernels_refuse_what_would_crash():

@@ -491,9 +491,12 @@ def test_no_window_of_max_pooling_lies_in_the_padding(settings, size, out):
 
 
 def test_padding_never_wins_a_maximum():
-    with pytest.raises(ValueError, match="at most half the window"):
+    with pytest.raises(ValueError, match="padding must be less than the window 2x2"):
         L.MaxPool2D(2, padding=2)(np.ones((1, 1, 2, 2)))
+    with pytest.raises(ValueError, match="must contain a pixel everywhere"):
+        L.MaxPool2D(2, 1, "same", dilation=4)(np.ones((1, 1, 2, 2)))
     lowest = np.full((1, 1, 2, 2), -3e38, np.float32)
+    assert (L.MaxPool2D(3, 1, padding=2)(lowest) == lowest[0, 0, 0, 0]).all()
     assert L.MaxPool2D(3, padding=1)(lowest).item() == lowest[0, 0, 0, 0]
 
 

@@ -24,6 +24,8 @@ def max_pool2d_forward(
     sw: int,
     top: int,
     left: int,
+    dh: int = 1,
+    dw: int = 1,
 ) -> None: ...
 def max_pool2d_backward(
     dy: _Array,
@@ -35,6 +37,8 @@ def max_pool2d_backward(
     sw: int,
     top: int,
     left: int,
+    dh: int = 1,
+    dw: int = 1,
     y: _Array | None = None,
 ) -> None: ...
 def avg_pool2d_forward(
@@ -49,6 +53,8 @@ def avg_pool2d_forward(
     bottom: int,
     right: int,
     mean: int,
+    dh: int = 1,
+    dw: int = 1,
 ) -> None: ...
 def avg_pool2d_backward(
     dy: _Array,
@@ -62,4 +68,6 @@ def avg_pool2d_backward(
     bottom: int,
     right: int,
     mean: int,
+    dh: int = 1,
+    dw: int = 1,
 ) -> None: ...

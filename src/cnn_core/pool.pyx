@@ -8,7 +8,10 @@ the one before it: it repeats some channels, and no code for a remainder is need
 
     n, h, w, c   images, height, width, channels      kh, kw   window height, width
     oh, ow       output height, width                 sh, sw   step from window to window
-    top, left, bottom, right   padding, never read: -inf to a maximum, nothing to a mean
+    top, left, bottom, right   padding, never read    dh, dw   step from entry to entry of a window
+
+Padding is -inf to a maximum, nothing to a mean. A window has kh kw entries, dh rows and dw pixels
+apart; the bounds of the loops skip those that lie in the padding.
 
 Windows of a mean may also *share out* the image, sh = sw = 0: of ``oh`` windows number i covers the
 rows from floor(i h / oh) to ceil((i + 1) h / oh), so that the size of the output can be chosen.
@@ -25,8 +28,8 @@ from cnn_core.argmax_pack cimport log2_windows_of_word, no_pixel, shifted, store
 from cnn_core.argmax_pack cimport where_argmax
 from cnn_core.pool_2x2 cimport avg_2x2_backward, avg_2x2_forward, max_2x2_backward, max_2x2_forward
 from cnn_core.pool_windows cimport MEAN_OF_PIXELS, MEAN_UNDIVIDED, MEAN_WITH_PADDING, Pooling
-from cnn_core.pool_windows cimport divisor, first_pixel, first_window, past_pixel, past_window
-from cnn_core.pool_windows cimport tiled
+from cnn_core.pool_windows cimport divisor, first_pixel, first_tap, first_window, holds_argmax
+from cnn_core.pool_windows cimport past_tap, past_window, taps_of, tiled
 from cnn_core.simd cimport MAX_LANES, VBYTES, oned, onef, shortd, shortf, vadd, vand_bits, vecd
 from cnn_core.simd cimport vecf, vector, vfill, vfill_bits, vload, vmultiply, vstore
 from cnn_core.threads cimport FloatMode, flush_denormals, threads_for
@@ -40,7 +43,7 @@ cdef enum:
 
 cdef enum:
     CHAIN = 128             # pixels and rows of a mean that are added one after the other
-    MAX_EXTENT = 1 << 30    # of a window, a step, the padding: below it, no index overflows
+    MAX_EXTENT = 1 << 30    # of window, step, dilation, padding: below it, no index overflows
 
 mean_of_pixels = MEAN_OF_PIXELS
 mean_with_padding = MEAN_WITH_PADDING
@@ -69,28 +72,31 @@ cdef inline void max_row_forward(
 ) noexcept nogil:
     """y = largest pixel of each window; of equals the first wins, of NaNs the last."""
     cdef dim size = sizeof(vector) // sizeof(real), c = p.c, w = p.w, kw = p.kw, sw = p.sw
+    cdef dim dh = p.dh, dw = p.dw, across = dw * c, begin
     cdef dim ow = p.ow, log2_windows = p.log2_windows, y0 = i * p.sh - p.top, x0 = -p.left
-    cdef dim a0 = max(0, y0), a1 = least(p.h, y0 + p.kh), b0, b1, a, b, j, q, k, bit, number
+    cdef dim a0 = first_tap(y0, dh), a1 = past_tap(y0, p.kh, dh, p.h)
+    cdef dim b0, b1, a, b, j, q, k, bit, number
     cdef bint empty
     cdef const real* pixel
     cdef real* word
     cdef vector best, at
     for j in range(ow):
-        b0, b1 = max(0, x0), least(w, x0 + kw)
+        b0, b1 = first_tap(x0, dw), past_tap(x0, kw, dw, w)
+        begin = x0 + b0 * dw
         bit = first_bit(j, log2_windows)
         word = argmax + (j >> log2_windows) * c
         for q in range(blocks_of(c, size)):
             k = least(q * size, c - size)
-            number = (a0 - y0) * kw - x0
+            number = a0 * kw
             vfill(best, -INFINITY)
             empty = a0 >= a1 or b0 >= b1
             vfill_bits(at, no_pixel(bit, log2_windows) if empty else shifted(number + b0, bit))
             for a in range(a0, a1):
-                pixel = x + (a * w + b0) * c + k
+                pixel = x + ((y0 + a * dh) * w + begin) * c + k
                 for b in range(b0, b1):
                     keep_larger[real, vector](pixel, shifted(number + b, bit), argmax != NULL,
                                               &best, &at)
-                    pixel += c
+                    pixel += across
                 number += kw
             vstore(y + j * c + k, best)
             if argmax != NULL:
@@ -104,10 +110,11 @@ cdef inline void max_row_backward(
 ) noexcept nogil:
     """dx = sum of dy over the windows whose argmax is the pixel; with y, where that is above 0."""
     cdef dim size = sizeof(vector) // sizeof(real), c = p.c, w = p.w, kw = p.kw, sw = p.sw
+    cdef dim dh = p.dh, dw = p.dw, across = dw * c
     cdef dim ow = p.ow, left = p.left, log2_windows = p.log2_windows, words = p.words
-    cdef dim i0 = first_window(a, p.kh, p.sh, p.top, p.h, p.oh)
+    cdef dim i0 = first_window(a, p.kh, p.sh, dh, p.top, p.h, p.oh)
     cdef dim i1 = past_window(a, p.sh, p.top, p.h, p.oh)
-    cdef dim i, j, q, k, b, b0, b1, bit, number
+    cdef dim i, j, q, k, b, b0, b1, x0, bit, number, line
     cdef bint once = i1 - i0 == 1 and tiled(p)
     cdef real masks[2 * MAX_LANES]
     cdef real* pixel
@@ -116,10 +123,17 @@ cdef inline void max_row_backward(
     if not once:
         memset(dx, 0, w * c * sizeof(real))
     for i in range(i0, i1):
+        line = a - i * p.sh + p.top
+        if dh > 1:
+            if line % dh != 0:
+                continue
+            line //= dh
+        number = line * kw
         for j in range(ow):
-            b0, b1 = max(0, j * sw - left), least(w, j * sw - left + kw)
+            x0 = j * sw - left
+            b0, b1 = first_tap(x0, dw), past_tap(x0, kw, dw, w)
+            x0 += b0 * dw
             bit = first_bit(j, log2_windows)
-            number = (a - i * p.sh + p.top) * kw - j * sw + left
             for q in range(blocks_of(c, size)):
                 k = least(q * size, c - size)
                 load_drelu[real, vector](dy + (i * ow + j) * c + k,
@@ -128,59 +142,60 @@ cdef inline void max_row_backward(
                     drop_repeated[real, vector](masks, q * size - k, &g)
                 load_argmax[real, vector](argmax + (i * words + (j >> log2_windows)) * c + k, bit,
                                           log2_windows, &at)
-                pixel = dx + b0 * c + k
+                pixel = dx + x0 * c + k
                 for b in range(b0, b1):
                     where_argmax[vector](at, shifted(number + b, bit), g, &v)
                     if not once:
                         vload(before, pixel)
                         vadd(v, v, before)
                     vstore(pixel, v)
-                    pixel += c
+                    pixel += across
 
 
-cdef void add_pixels(const real* pixel, dim count, dim c, vector* total) noexcept nogil:
+cdef void add_pixels(const real* pixel, dim count, dim across, vector* total) noexcept nogil:
     """total = sum of pixels; of more than a chain, the sum of two halves, which errs less."""
     cdef dim half = blocks_of(blocks_of(count, 2), CHAIN) * CHAIN, _b
     cdef vector v
     if count > CHAIN:
-        add_pixels[real, vector](pixel, half, c, total)
-        add_pixels[real, vector](pixel + half * c, count - half, c, &v)
+        add_pixels[real, vector](pixel, half, across, total)
+        add_pixels[real, vector](pixel + half * across, count - half, across, &v)
         vadd(total[0], total[0], v)
         return
     vfill(total[0], 0)
     for _b in range(count):
         vload(v, pixel)
         vadd(total[0], total[0], v)
-        pixel += c
+        pixel += across
 
 
 cdef void add_lines(
-    const real* pixel, dim lines, dim count, dim step, dim c, vector* total,
+    const real* pixel, dim lines, dim count, dim down, dim across, vector* total,
 ) noexcept nogil:
     """total = sum of the sums of ``count`` pixels of each line, in halves likewise."""
     cdef dim half = blocks_of(blocks_of(lines, 2), CHAIN) * CHAIN, _a
     cdef vector v
     if lines > CHAIN:
-        add_lines[real, vector](pixel, half, count, step, c, total)
-        add_lines[real, vector](pixel + half * step, lines - half, count, step, c, &v)
+        add_lines[real, vector](pixel, half, count, down, across, total)
+        add_lines[real, vector](pixel + half * down, lines - half, count, down, across, &v)
         vadd(total[0], total[0], v)
         return
     vfill(total[0], 0)
     for _a in range(lines):
-        add_pixels[real, vector](pixel, count, c, &v)
+        add_pixels[real, vector](pixel, count, across, &v)
         vadd(total[0], total[0], v)
-        pixel += step
+        pixel += down
 
 
 cdef void long_mean(
-    const real* pixel, real* y, dim lines, dim count, dim w, dim c, real weight, vector* tag,
+    const real* pixel, real* y, dim lines, dim count, dim down, dim across, dim c, real weight,
+    vector* tag,
 ) noexcept nogil:
-    """y = weight times the sum of a window, whose rows are ``w`` pixels apart."""
+    """y = weight times the sum of a window; ``down`` from row to row, ``across`` within a row."""
     cdef dim size = sizeof(vector) // sizeof(real), q, k
     cdef vector total, v
     for q in range(blocks_of(c, size)):
         k = least(q * size, c - size)
-        add_lines[real, vector](pixel + k, lines, count, w * c, c, &total)
+        add_lines[real, vector](pixel + k, lines, count, down, across, &total)
         vfill(v, weight)
         vmultiply(total, total, v)
         vstore(y + k, total)
@@ -192,33 +207,36 @@ cdef inline void avg_row_forward(
 ) noexcept nogil:
     """y = mean of each window, row by row: two short sums err less than a long one."""
     cdef dim size = sizeof(vector) // sizeof(real), c = p.c, w = p.w, kw = p.kw, sw = p.sw
-    cdef dim ow = p.ow, left = p.left, right = p.right, a, b0, b1, _b, j, q, k
-    cdef dim a0 = first_pixel(i, p.sh, p.top, p.h, p.oh)
-    cdef dim a1 = past_pixel(i, p.kh, p.sh, p.top, p.h, p.oh)
-    cdef dim high = divisor(p.mean, a0, a1, p.h, p.bottom)
+    cdef dim dh = p.dh, dw = p.dw, across = dw * c
+    cdef dim ow = p.ow, left = p.left, right = p.right, a, b0, b1, x0, _b, j, q, k
+    cdef dim y0 = first_pixel(i, p.sh, p.top, p.h, p.oh)
+    cdef dim lines = taps_of(i, y0, p.kh, p.sh, p.h, p.oh), taps
+    cdef dim a0 = first_tap(y0, dh), a1 = past_tap(y0, lines, dh, p.h)
+    cdef dim high = divisor(p.mean, y0, lines, dh, p.h, p.bottom)
     cdef int mean = p.mean
     cdef const real* pixel
     cdef real weight
     cdef vector total, line, v
-    a0, a1 = max(0, a0), least(p.h, a1)
     for j in range(ow):
-        b0, b1 = first_pixel(j, sw, left, w, ow), past_pixel(j, kw, sw, left, w, ow)
-        weight = <real> 1 / max(1, high * divisor(mean, b0, b1, w, right))
-        b0, b1 = max(0, b0), least(w, b1)
+        x0 = first_pixel(j, sw, left, w, ow)
+        taps = taps_of(j, x0, kw, sw, w, ow)
+        weight = <real> 1 / max(1, high * divisor(mean, x0, taps, dw, w, right))
+        b0, b1 = first_tap(x0, dw), past_tap(x0, taps, dw, w)
+        x0 += b0 * dw
         if max(a1 - a0, b1 - b0) > CHAIN:
-            long_mean[real, vector](x + (a0 * w + b0) * c, y + j * c, a1 - a0, b1 - b0, w, c,
-                                    weight, tag)
+            long_mean[real, vector](x + ((y0 + a0 * dh) * w + x0) * c, y + j * c, a1 - a0, b1 - b0,
+                                    dh * w * c, across, c, weight, tag)
             continue
         for q in range(blocks_of(c, size)):
             k = least(q * size, c - size)
             vfill(total, 0)
             for a in range(a0, a1):
-                pixel = x + (a * w + b0) * c + k
+                pixel = x + ((y0 + a * dh) * w + x0) * c + k
                 vfill(line, 0)
                 for _b in range(b0, b1):
                     vload(v, pixel)
                     vadd(line, line, v)
-                    pixel += c
+                    pixel += across
                 vadd(total, total, line)
             vfill(v, weight)
             vmultiply(total, total, v)
@@ -231,10 +249,11 @@ cdef inline void avg_row_backward(
 ) noexcept nogil:
     """dx = sum of weight dy over the windows that cover the pixel."""
     cdef dim size = sizeof(vector) // sizeof(real), c = p.c, w = p.w, kw = p.kw, sw = p.sw
+    cdef dim dh = p.dh, dw = p.dw, across = dw * c
     cdef dim ow = p.ow, left = p.left, right = p.right
-    cdef dim i0 = first_window(a, p.kh, p.sh, p.top, p.h, p.oh)
+    cdef dim i0 = first_window(a, p.kh, p.sh, dh, p.top, p.h, p.oh)
     cdef dim i1 = past_window(a, p.sh, p.top, p.h, p.oh)
-    cdef dim high, i, j, q, k, _b, b0, b1
+    cdef dim high, i, j, q, k, _b, b0, b1, y0, x0, taps
     cdef int mean = p.mean
     cdef bint once = i1 - i0 == 1 and tiled(p)
     cdef real masks[2 * MAX_LANES]
@@ -245,18 +264,22 @@ cdef inline void avg_row_backward(
     if not once:
         memset(dx, 0, w * c * sizeof(real))
     for i in range(i0, i1):
-        high = divisor(mean, first_pixel(i, p.sh, p.top, p.h, p.oh),
-                       past_pixel(i, p.kh, p.sh, p.top, p.h, p.oh), p.h, p.bottom)
+        y0 = first_pixel(i, p.sh, p.top, p.h, p.oh)
+        if dh > 1 and (a - y0) % dh != 0:
+            continue
+        high = divisor(mean, y0, taps_of(i, y0, p.kh, p.sh, p.h, p.oh), dh, p.h, p.bottom)
         for j in range(ow):
-            b0, b1 = first_pixel(j, sw, left, w, ow), past_pixel(j, kw, sw, left, w, ow)
-            weight = <real> 1 / max(1, high * divisor(mean, b0, b1, w, right))
-            b0, b1 = max(0, b0), least(w, b1)
+            x0 = first_pixel(j, sw, left, w, ow)
+            taps = taps_of(j, x0, kw, sw, w, ow)
+            weight = <real> 1 / max(1, high * divisor(mean, x0, taps, dw, w, right))
+            b0, b1 = first_tap(x0, dw), past_tap(x0, taps, dw, w)
+            x0 += b0 * dw
             for q in range(blocks_of(c, size)):
                 k = least(q * size, c - size)
                 vload(g, dy + (i * ow + j) * c + k)
                 vfill(v, weight)
                 vmultiply(g, g, v)
-                pixel = dx + b0 * c + k
+                pixel = dx + x0 * c + k
                 if once:
                     for _b in range(b0, b1):
                         vstore(pixel, g)
@@ -267,7 +290,7 @@ cdef inline void avg_row_backward(
                     vload(v, pixel)
                     vadd(v, v, g)
                     vstore(pixel, v)
-                    pixel += c
+                    pixel += across
 
 
 cdef inline void forward_row(
@@ -344,32 +367,30 @@ cdef void rows(
 cdef bint describe(
     Pooling* p, dim itemsize,
     const dim* image, const dim* windows,       # shapes  (n, h, w, c), (n, oh, ow, c)
-    dim kh, dim kw, dim sh, dim sw, dim top, dim left, dim bottom, dim right, int mean,
+    dim kh, dim kw, dim sh, dim sw, dim dh, dim dw,
+    dim top, dim left, dim bottom, dim right, int mean,
 ) noexcept nogil:
     """Fill in p; return whether it is a pooling in which no index can overflow."""
     cdef bint adaptive = kh == 0 and kw == 0 and sh == 0 and sw == 0
     if (image[0] != windows[0] or image[3] != windows[3]
             or not MEAN_OF_PIXELS <= mean <= MEAN_UNDIVIDED
-            or min(top, left, bottom, right) < 0 or max(top, left, bottom, right) >= MAX_EXTENT):
+            or min(top, left, bottom, right) < 0 or max(top, left, bottom, right) >= MAX_EXTENT
+            or min(dh, dw) < 1 or max(dh, dw) >= MAX_EXTENT):
         return False
     if adaptive:
-        if (max(top, left, bottom, right) > 0 or min(windows[1], windows[2]) < 1
+        if (max(top, left, bottom, right) > 0 or max(dh, dw) > 1 or min(windows[1], windows[2]) < 1
                 or max(image[1], image[2], windows[1], windows[2]) >= MAX_EXTENT):
             return False
     elif min(kh, kw, sh, sw) < 1 or max(kh, kw, sh, sw) >= MAX_EXTENT:
         return False
     p.n, p.h, p.w, p.c, p.oh, p.ow = image[0], image[1], image[2], image[3], windows[1], windows[2]
-    p.kh, p.kw, p.sh, p.sw = kh, kw, sh, sw
+    p.kh, p.kw, p.sh, p.sw, p.dh, p.dw = kh, kw, sh, sw, dh, dw
     p.top, p.left, p.bottom, p.right, p.mean = top, left, bottom, right, mean
     p.log2_windows = log2_windows_of_word(kh, kw, itemsize)
     p.words = blocks_of(p.ow, 1 << p.log2_windows)
-    p.tiled_2x2 = (min(kh, kw, sh, sw) == 2 and max(kh, kw, sh, sw) == 2 and max(top, left) == 0
-                   and 2 * p.oh <= p.h and 2 * p.ow <= p.w)
+    p.tiled_2x2 = (min(kh, kw, sh, sw) == 2 and max(kh, kw, sh, sw) == 2 and max(dh, dw) == 1
+                   and max(top, left) == 0 and 2 * p.oh <= p.h and 2 * p.ow <= p.w)
     return True
-
-
-cdef bint holds_argmax(const Pooling* p, const dim* shape) noexcept nogil:
-    return shape[0] == p.n and shape[1] == p.oh and shape[2] == p.words and shape[3] == p.c
 
 
 def argmax_words(dim ow, dim kh, dim kw, dim itemsize):
@@ -381,13 +402,14 @@ def max_pool2d_forward(
     const real[:, :, :, ::1] x,         # in   (n, h, w, c)
     real[:, :, :, ::1] y,               # out  (n, oh, ow, c)
     real[:, :, :, ::1] argmax,          # out  (n, oh, argmax_words, c), or None
-    dim kh, dim kw, dim sh, dim sw, dim top, dim left,
+    dim kh, dim kw, dim sh, dim sw, dim top, dim left, dim dh=1, dim dw=1,
 ):
     """Write the largest value of each window of ``x`` to ``y``, and which it was."""
     cdef FloatMode _mode = flush_denormals()
     cdef Pooling p
     cdef real* at = NULL
-    if (not describe(&p, sizeof(real), &x.shape[0], &y.shape[0], kh, kw, sh, sw, top, left, 0, 0, 0)
+    if (not describe(&p, sizeof(real), &x.shape[0], &y.shape[0], kh, kw, sh, sw, dh, dw, top, left,
+                     0, 0, 0)
             or sh == 0 or kh * kw > MAX_PIXELS
             or (argmax is not None and not holds_argmax(&p, &argmax.shape[0]))):
         raise ValueError("x, y, argmax and the window do not belong to one pooling")
@@ -405,7 +427,7 @@ def max_pool2d_backward(
     const real[:, :, :, ::1] dy,        # in   (n, oh, ow, c)
     const real[:, :, :, ::1] argmax,    # in   (n, oh, argmax_words, c), as forward wrote it
     real[:, :, :, ::1] dx,              # out  (n, h, w, c), overwritten
-    dim kh, dim kw, dim sh, dim sw, dim top, dim left,
+    dim kh, dim kw, dim sh, dim sw, dim top, dim left, dim dh=1, dim dw=1,
     const real[:, :, :, ::1] y=None,    # in   (n, oh, ow, c), the output: dy counts where y > 0
 ):
     """Write the gradient of ``max_pool2d_forward`` with respect to ``x`` to ``dx``.
@@ -416,8 +438,8 @@ def max_pool2d_backward(
     cdef FloatMode _mode = flush_denormals()
     cdef Pooling p
     cdef const real* value = NULL
-    if (not describe(&p, sizeof(real), &dx.shape[0], &dy.shape[0], kh, kw, sh, sw, top, left, 0, 0,
-                     0)
+    if (not describe(&p, sizeof(real), &dx.shape[0], &dy.shape[0], kh, kw, sh, sw, dh, dw, top,
+                     left, 0, 0, 0)
             or sh == 0 or kh * kw > MAX_PIXELS
             or not holds_argmax(&p, &argmax.shape[0])
             or (y is not None and not same_shape(&y.shape[0], &dy.shape[0], 4))):
@@ -440,12 +462,13 @@ def avg_pool2d_forward(
     dim kh, dim kw, dim sh, dim sw,     # all 0: the windows share out the image
     dim top, dim left, dim bottom, dim right,
     int mean,                           # mean_of_pixels, mean_with_padding or mean_undivided
+    dim dh=1, dim dw=1,
 ):
     """Write the mean of each window of ``x`` to ``y``, or the sum."""
     cdef FloatMode _mode = flush_denormals()
     cdef Pooling p
-    if not describe(&p, sizeof(real), &x.shape[0], &y.shape[0], kh, kw, sh, sw, top, left, bottom,
-                    right, mean):
+    if not describe(&p, sizeof(real), &x.shape[0], &y.shape[0], kh, kw, sh, sw, dh, dw, top, left,
+                    bottom, right, mean):
         raise ValueError("x, y and the window do not belong to one pooling")
     if min(p.n, p.oh, p.ow, p.c) == 0:
         return
@@ -459,13 +482,13 @@ def avg_pool2d_backward(
     const real[:, :, :, ::1] dy,        # in   (n, oh, ow, c)
     real[:, :, :, ::1] dx,              # out  (n, h, w, c), overwritten
     dim kh, dim kw, dim sh, dim sw, dim top, dim left, dim bottom, dim right,
-    int mean,
+    int mean, dim dh=1, dim dw=1,
 ):
     """Write the gradient of ``avg_pool2d_forward`` with respect to ``x`` to ``dx``."""
     cdef FloatMode _mode = flush_denormals()
     cdef Pooling p
-    if not describe(&p, sizeof(real), &dx.shape[0], &dy.shape[0], kh, kw, sh, sw, top, left,
-                    bottom, right, mean):
+    if not describe(&p, sizeof(real), &dx.shape[0], &dy.shape[0], kh, kw, sh, sw, dh, dw, top,
+                    left, bottom, right, mean):
         raise ValueError("dy, dx and the window do not belong to one pooling")
     if min(p.n, p.h, p.w, p.c) == 0:
         return

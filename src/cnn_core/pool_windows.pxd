@@ -1,10 +1,10 @@
 # cython: cdivision=True, language_level=3
 """How the windows of a pooling lie on an image: which pixels each covers, and which cover a pixel.
 
-All functions here look along one axis: ``size`` pixels with padding of ``before`` in front of them,
-``count`` windows of ``extent`` pixels, ``step`` from one window to the next. With step 0 the
-windows share out the pixels: number i covers those from floor(i size / count) to
-ceil((i + 1) size / count).
+Most functions here look along one axis: ``size`` pixels with padding of ``before`` in front of
+them, ``count`` windows, ``step`` from one window to the next. A window has ``taps`` entries, one
+every ``dilation`` pixels, of which those in the padding are left out. With step 0 the windows share
+out the pixels: number i covers those from floor(i size / count) to ceil((i + 1) size / count).
 """
 from cnn_core.types cimport blocks_of, dim, least
 
@@ -14,7 +14,7 @@ cdef enum:                  # what the sum under a window is divided by
     MEAN_UNDIVIDED          # nothing: it stays a sum
 
 cdef struct Pooling:
-    dim n, h, w, c, oh, ow, kh, kw, sh, sw, top, left, bottom, right
+    dim n, h, w, c, oh, ow, kh, kw, sh, sw, dh, dw, top, left, bottom, right
     int mean                # what a sum is divided by
     dim log2_windows, words     # of argmax: 2^log2_windows windows in a word; words of a row
     bint tiled_2x2          # windows of 2 x 2 side by side, within the image
@@ -25,17 +25,28 @@ cdef inline dim first_pixel(dim window, dim step, dim before, dim size, dim coun
     return window * step - before if step > 0 else window * size // count
 
 
-cdef inline dim past_pixel(
-    dim window, dim extent, dim step, dim before, dim size, dim count,
+cdef inline dim taps_of(
+    dim window, dim begin, dim taps, dim step, dim size, dim count,
 ) noexcept nogil:
-    """Return the pixel after the last of a window; in the padding that is above ``size``."""
-    return window * step - before + extent if step > 0 else blocks_of((window + 1) * size, count)
+    """Return how many entries a window has that begins at ``begin``, those in the padding too."""
+    return taps if step > 0 else blocks_of((window + 1) * size, count) - begin
+
+
+cdef inline dim first_tap(dim begin, dim dilation) noexcept nogil:
+    """Return the first entry at pixel 0 or after it, of a window that begins at pixel ``begin``."""
+    return max(0, -begin) if dilation == 1 else blocks_of(max(0, -begin), dilation)
+
+
+cdef inline dim past_tap(dim begin, dim taps, dim dilation, dim end) noexcept nogil:
+    """Return the entry after the last before pixel ``end``; at most 0 if there is none."""
+    return least(taps, end - begin if dilation == 1 else blocks_of(max(0, end - begin), dilation))
 
 
 cdef inline dim first_window(
-    dim pixel, dim extent, dim step, dim before, dim size, dim count,
+    dim pixel, dim taps, dim step, dim dilation, dim before, dim size, dim count,
 ) noexcept nogil:
-    """Return the first window that covers a pixel, or a later one."""
+    """Return the first window that reaches a pixel, or a later one."""
+    cdef dim extent = dilation * (taps - 1) + 1
     if step == 0:
         return pixel * count // size
     pixel += before
@@ -43,26 +54,33 @@ cdef inline dim first_window(
 
 
 cdef inline dim past_window(dim pixel, dim step, dim before, dim size, dim count) noexcept nogil:
-    """Return the window after the last that covers a pixel."""
+    """Return the window after the last that begins at a pixel or in front of it."""
     if step == 0:
         return blocks_of((pixel + 1) * count, size)
     return least(count, (pixel + before) // step + 1)
 
 
 cdef inline dim divisor(
-    int mean, dim begin, dim end, dim size,     # a window covers the pixels from begin to end
+    int mean, dim begin, dim taps, dim dilation, dim size,
     dim after,                                  # padding behind the image
 ) noexcept nogil:
     """Return the factor of one axis in the divisor of a mean."""
     if mean == MEAN_UNDIVIDED:
         return 1
     if mean == MEAN_WITH_PADDING:
-        return least(end, size + after) - begin
-    return max(0, least(end, size) - max(0, begin))
+        return past_tap(begin, taps, dilation, size + after)
+    return max(0, past_tap(begin, taps, dilation, size) - first_tap(begin, dilation))
 
 
 cdef inline bint tiled(const Pooling* p) noexcept nogil:
     """Return whether every pixel of a row is in exactly one window of a row of windows."""
     if p.sw == 0:
         return p.w % p.ow == 0
+    if max(p.dh, p.dw) > 1:
+        return False
     return (p.sw == p.kw or p.ow == 1) and (p.ow - 1) * p.sw + p.kw - p.left >= p.w
+
+
+cdef inline bint holds_argmax(const Pooling* p, const dim* shape) noexcept nogil:
+    """Return whether an array of this shape holds the argmax of each window."""
+    return shape[0] == p.n and shape[1] == p.oh and shape[2] == p.words and shape[3] == p.c

@@ -173,8 +173,9 @@ def pooling_settings(rng):
 
 def max_pool(rng):
     kernel, stride, padding, ceil = pooling_settings(rng)
-    theirs = nn.MaxPool2d(kernel, stride, padding, ceil_mode=ceil)
-    return L.MaxPool2D(kernel, stride, padding, ceil_mode=ceil), theirs, image(rng)
+    dilation = pair(rng, 1, 3)
+    theirs = nn.MaxPool2d(kernel, stride, padding, dilation, ceil_mode=ceil)
+    return L.MaxPool2D(kernel, stride, padding, ceil, dilation), theirs, image(rng)
 
 
 def avg_pool(rng):
@@ -206,8 +207,9 @@ def pool1d_settings(rng):
 
 def max_pool1d(rng):
     kernel, stride, padding, ceil = pool1d_settings(rng)
-    theirs = nn.MaxPool1d(kernel, stride, padding, ceil_mode=ceil)
-    return L.MaxPool1D(kernel, stride, padding, ceil), theirs, sequence(rng)
+    dilation = int(rng.integers(1, 4))
+    theirs = nn.MaxPool1d(kernel, stride, padding, dilation, ceil_mode=ceil)
+    return L.MaxPool1D(kernel, stride, padding, ceil, dilation), theirs, sequence(rng)
 
 
 def avg_pool1d(rng):

@@ -90,7 +90,7 @@ TWINS: dict[type[L.Layer], Twin] = {
         last_in_df=True,
     ),
     L.ELU: Plain(r.elu, r.elu_backward, lambda layer, shape: (layer.alpha,)),
-    L.SELU: Plain(r.selu, r.selu_backward),
+    L.SELU: Plain(r.selu, r.selu_backward, lambda layer, shape: (layer.alpha, layer.scale)),
     L.Softplus: Plain(r.softplus, r.softplus_backward),
     L.SiLU: Plain(r.silu, r.silu_backward),
     L.GELU: Plain(r.gelu, r.gelu_backward, lambda layer, shape: (layer.approximate,)),

@@ -13,12 +13,10 @@ Sides = tuple[int, int, int, int]
 
 def placed(layer: Any, shape: Shape) -> Placement:
     """Return where the windows of a layer lie on images or sequences of a shape."""
-    window = layer.kernel_size, layer.stride, layer.padding, getattr(layer, "dilation", 1)
+    window = layer.kernel_size, layer.stride, layer.padding, layer.dilation
     ceil = getattr(layer, "ceil_mode", False)
     if len(shape) == 3:
         return place_on_sequence(layer.label, shape[2], *window, ceil)
-    if not hasattr(layer, "dilation"):
-        window = *window[:3], (1, 1)
     return place_window(layer.label, shape[2:], *window, ceil)
 
 
@@ -30,9 +28,9 @@ def sides(place: Placement) -> Sides:
 def beyond(place: Placement, shape: Shape) -> Sides:
     """Return what the last windows need beyond the padding: 0, but where sizes are rounded up."""
     h, w = (1, shape[2]) if len(shape) == 3 else shape[2:]
-    (kh, kw), (sh, sw) = place.kernel_size, place.stride
-    rows = (place.oh - 1) * sh + kh - (h + place.top + place.bottom)
-    columns = (place.ow - 1) * sw + kw - (w + place.left + place.right)
+    (kh, kw), (sh, sw), (dh, dw) = place.kernel_size, place.stride, place.dilation
+    rows = (place.oh - 1) * sh + dh * (kh - 1) + 1 - (h + place.top + place.bottom)
+    columns = (place.ow - 1) * sw + dw * (kw - 1) + 1 - (w + place.left + place.right)
     return 0, max(rows, 0), 0, max(columns, 0)
 
 
@@ -70,32 +68,37 @@ def transposed_forward(layer: Any, shape: Shape) -> tuple[Any, ...]:
 def max_pool(layer: Any, shape: Shape) -> tuple[Any, ...]:
     place = placed(layer, shape)
     padding = tuple(a + b for a, b in zip(sides(place), beyond(place, shape), strict=True))
-    return layer.kernel_size, layer.stride, padding if len(shape) == 4 else padding[2:]
+    if len(shape) == 3:
+        padding = padding[2:]
+    return layer.kernel_size, layer.stride, padding, layer.dilation
 
 
 def avg_pool(layer: Any, shape: Shape) -> tuple[Any, ...]:
     place = placed(layer, shape)
-    return place.kernel_size, place.stride, sides(place), beyond(place, shape), (
-        layer.count_include_pad
-    )  # fmt: skip
+    window = place.kernel_size, place.stride, place.dilation
+    return *window, sides(place), beyond(place, shape), layer.count_include_pad
 
 
-def avg_pool2d(x: Array, kernel: Any, stride: Any, pad: Sides, more: Sides, count: bool) -> Array:
+def avg_pool2d(
+    x: Array, kernel: Any, stride: Any, dilation: Any, pad: Sides, more: Sides, count: bool
+) -> Array:
     """Return the mean of each window, of which only the padding may count, not what is beyond."""
-    if not count:
-        pad, more = added(pad, more), (0, 0, 0, 0)
-    return reference.avg_pool2d(reference.zero_pad2d(x, pad) if count else x, kernel, stride,
-                                more if count else pad)  # fmt: skip
+    if count:
+        x = reference.zero_pad2d(x, pad)
+    around = more if count else added(pad, more)
+    return reference.avg_pool2d(x, kernel, stride, around, dilation=dilation)
 
 
 def avg_pool2d_backward(
-    x: Array, dy: Array, kernel: Any, stride: Any, pad: Sides, more: Sides, count: bool
-) -> Array:
+    x: Array, dy: Array, kernel: Any, stride: Any, dilation: Any, pad: Sides, more: Sides,
+    count: bool,
+) -> Array:  # fmt: skip
     """Return dx."""
     if not count:
-        return reference.avg_pool2d_backward(x, dy, kernel, stride, added(pad, more))
+        around = added(pad, more)
+        return reference.avg_pool2d_backward(x, dy, kernel, stride, around, dilation=dilation)
     padded = reference.zero_pad2d(x, pad)
-    dpadded = reference.avg_pool2d_backward(padded, dy, kernel, stride, more)
+    dpadded = reference.avg_pool2d_backward(padded, dy, kernel, stride, more, dilation=dilation)
     return reference.zero_pad2d_backward(x, dpadded, pad)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
@@ -60,20 +61,22 @@ def place_window(
     padding: Padding,
     dilation: Pair = (1, 1),
     ceil_mode: bool = False,
+    needs_pixels: bool = False,
 ) -> Placement:
     """Return the output size of a window, and its padding.
 
     oh = floor((h + top + bottom - dh (kh - 1) - 1) / sh) + 1, and ow likewise. ``"same"`` pads by
     max((ceil(h / sh) - 1) sh + dh (kh - 1) + 1 - h, 0) rows in total, an odd row at the bottom (as
     TensorFlow). ``ceil_mode`` rounds up, but drops a window that would begin beyond the image and
-    its leading padding (as PyTorch and ONNX).
+    its leading padding (as PyTorch and ONNX). With ``needs_pixels`` no window may miss the image.
 
     Raises
     ------
     ValueError
-        If the window does not fit once.
+        If the window does not fit once, or if a window that needs pixels has none.
     """
     out, before, after = [], [], []
+    wide = f" dilated by {dilation[0]}x{dilation[1]}" if dilation != (1, 1) else ""
     for axis in (0, 1):
         windows, first, last = _along(
             image[axis], kernel[axis], stride[axis],
@@ -82,10 +85,16 @@ def place_window(
         )  # fmt: skip
         if windows < 1:
             padded = f" padded to {image[0]}x{image[1]} + {padding}" if padding != "valid" else ""
-            wide = f" dilated by {dilation[0]}x{dilation[1]}" if dilation != (1, 1) else ""
             raise ValueError(
                 f"{who} window {kernel[0]}x{kernel[1]}{wide} exceeds the image, "
                 f"{image[0]}x{image[1]}{padded if first or last else ''}"
+            )
+        if needs_pixels and _misses(
+            windows, image[axis], kernel[axis], stride[axis], first, dilation[axis]
+        ):
+            raise ValueError(
+                f"{who} window {kernel[0]}x{kernel[1]}{wide} must contain a pixel everywhere, but "
+                f"somewhere has only padding of the image, {image[0]}x{image[1]} + {padding}"
             )
         out.append(windows)
         before.append(first)
@@ -103,20 +112,26 @@ def place_on_sequence(
     padding: str | Pair,
     dilation: int = 1,
     ceil_mode: bool = False,
+    needs_entries: bool = False,
 ) -> Placement:
     """Return the same for a window over a sequence, as one over an image of height 1.
 
     Raises
     ------
     ValueError
-        If the window does not fit once.
+        If the window does not fit once, or if a window that needs entries has none.
     """
     windows, left, right = _along(length, kernel, stride, padding, dilation, ceil_mode)
+    wide = f" dilated by {dilation}" if dilation > 1 else ""
     if windows < 1:
         padded = f" padded by {left} and {right}" if left or right else ""
-        wide = f" dilated by {dilation}" if dilation > 1 else ""
         raise ValueError(
             f"{who} window {kernel}{wide} exceeds the sequence, {length} entries{padded}"
+        )
+    if needs_entries and _misses(windows, length, kernel, stride, left, dilation):
+        raise ValueError(
+            f"{who} window {kernel}{wide} must contain an entry everywhere, but somewhere has only "
+            f"padding of the sequence, {length} entries padded by {left} and {right}"
         )
     return Placement(1, windows, 0, 0, left, right, (1, kernel), (1, stride), (1, dilation))
 
@@ -139,6 +154,25 @@ def _along(
     if ceil_mode and free % step and windows * step < size + first:
         windows += 1
     return max(windows, 0) if size > 0 else 0, first, last
+
+
+def _misses(windows: int, size: int, kernel: int, step: int, first: int, dilation: int) -> bool:
+    """Return whether a window along an axis has no entry on ``size`` pixels, only in the padding.
+
+    Of those that begin in front of the pixels, the first entry at pixel 0 or after it decides.
+    """
+    for begin in range(-first, min(0, windows * step - first), step):
+        entry = -(begin // dilation)
+        if entry >= kernel or begin + entry * dilation >= size:
+            return True
+    return (windows - 1) * step - first >= size
+
+
+def past_extent(padding: Padding | Pair, extents: Sequence[int]) -> bool:
+    """Return whether a padding is as wide as the window, which then lies in it."""
+    if isinstance(padding, str):
+        return False
+    return any(max(padding[2 * i : 2 * i + 2]) >= extents[i] for i in range(len(extents)))
 
 
 def ends(value: Any) -> str | Pair:

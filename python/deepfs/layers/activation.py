@@ -7,7 +7,7 @@ passes the one, and the other does nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,11 +18,14 @@ from .._arrays import Array, Shape, empty, logical, physical
 from .._check import number
 from ._base import Layer
 
+SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772  # as published
+
 
 class Elementwise(Layer):
     """Base of element-wise activations. The kernel says whether the gradient needs x or y."""
 
     kind: int  # number of the function in the kernel
+    _factor: float = 1.0  # by which the function is multiplied, in a second pass
 
     def _out_shape(self, in_shape: Shape) -> Shape:
         return in_shape
@@ -32,7 +35,9 @@ class Elementwise(Layer):
         return None
 
     def _build(self, in_shape: Shape, dtype: np.dtype[Any]) -> None:
-        setting = self._setting() or 0.0
+        self._check_holds(self._setting() or 0.0, dtype)
+
+    def _check_holds(self, setting: float, dtype: np.dtype[Any]) -> None:
         if abs(setting) > float(np.finfo(dtype).max):
             raise ValueError(f"{self.label} computes in {dtype}, which cannot hold {setting}")
 
@@ -45,7 +50,8 @@ class Elementwise(Layer):
         x = physical(x)
         y = empty(x.shape, x.dtype)
         activation.forward(self.kind, x.reshape(-1), y.reshape(-1), self._array(x.dtype))
-        return logical(y), x if self.kind in activation.takes_input else y
+        cache = x if self.kind in activation.takes_input else y
+        return logical(y if self._factor == 1 else y * self._factor), cache
 
     def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
         if not need_dx:
@@ -55,7 +61,7 @@ class Elementwise(Layer):
             self.kind, cache.reshape(-1), physical(dy).reshape(-1), dx.reshape(-1),
             self._array(cache.dtype),
         )  # fmt: skip
-        return logical(dx)
+        return logical(dx if self._factor == 1 else dx * self._factor)
 
 
 @dataclass(eq=False)
@@ -297,11 +303,24 @@ class SELU(Elementwise):
         y = \lambda x \text{ where } x > 0, \text{ else } \lambda \alpha (e^x - 1), \quad
         dx = \lambda\, dy \text{ where } x > 0, \text{ else } dy\, (y + \lambda \alpha)
 
+    Parameters
+    ----------
+    alpha : float
+        :math:`\alpha`, at least 0.
+    scale : float
+        :math:`\lambda`, above 0; ONNX calls it gamma.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is not a finite number in its range, or, on the first call, too large for
+        float32.
+
     Notes
     -----
-    Shapes: any, unchanged. :math:`\lambda = 1.0507009873554805`,
-    :math:`\alpha = 1.6732632423543772`: an input of mean 0 and variance 1 keeps both. Weights of
-    the layers before must have mean 0 and variance 1 / fan_in: `deepfs.initializers.LecunNormal`.
+    Shapes: any, unchanged. With the constants of the paper, the default, an input of mean 0 and
+    variance 1 keeps both. Weights of the layers before must have mean 0 and variance 1 / fan_in:
+    `deepfs.initializers.LecunNormal`. Other constants are as in ONNX; they take a second pass.
     NumPy reference: `deepfs.reference.selu`.
 
     References
@@ -315,7 +334,32 @@ class SELU(Elementwise):
     array([-1.7581,  1.0507])
     """
 
-    kind = activation.selu
+    alpha: float = field(default=SELU_ALPHA, metadata={"omitted": SELU_ALPHA})
+    scale: float = field(default=SELU_SCALE, metadata={"omitted": SELU_SCALE})
+
+    def __post_init__(self) -> None:
+        self.alpha = number(self.alpha, "alpha", "[0, inf)")
+        self.scale = number(self.scale, "scale", "(0, inf)")
+
+    @property
+    def _published(self) -> bool:
+        """Whether the constants are those in the kernel; otherwise it is a multiple of ELU."""
+        return (self.alpha, self.scale) == (SELU_ALPHA, SELU_SCALE)
+
+    @property
+    def kind(self) -> int:  # type: ignore[override]
+        return activation.selu if self._published else activation.elu
+
+    def _setting(self) -> float | None:
+        return None if self._published else self.alpha
+
+    def _build(self, in_shape: Shape, dtype: np.dtype[Any]) -> None:
+        super()._build(in_shape, dtype)
+        self._check_holds(self.scale, dtype)
+
+    @property
+    def _factor(self) -> float:  # type: ignore[override]
+        return 1.0 if self._published else self.scale
 
 
 @dataclass(eq=False)

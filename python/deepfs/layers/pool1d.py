@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from numpy.typing import ArrayLike
 
 from cnn_core import pool
 
@@ -11,8 +13,8 @@ from .._arrays import Array, Shape, channels_first, channels_last, empty
 from .._check import MAX_EXTENT, flag, whole
 from ._base import Layer
 from ._fusion import PLAIN, Epilogue
-from ._window import Placement, ends, place_on_sequence
-from .pool import max_pool_backward, max_pool_forward, max_window, mean_window
+from ._window import Placement, ends, past_extent, place_on_sequence
+from .pool import indices_of, max_pool_backward, max_pool_forward, max_window, mean_window
 
 
 class _Pool1D(Layer):
@@ -24,6 +26,7 @@ class _Pool1D(Layer):
     stride: Any
     padding: Any
     ceil_mode: bool
+    dilation: Any
 
     def __post_init__(self) -> None:
         self.kernel_size = whole(self.kernel_size, "kernel_size", most=MAX_EXTENT)
@@ -31,9 +34,12 @@ class _Pool1D(Layer):
         self.stride = whole(stride, "stride", most=MAX_EXTENT)
         self.padding = ends(self.padding)
         self.ceil_mode = flag(self.ceil_mode, "ceil_mode")
-        if not isinstance(self.padding, str) and max(self.padding) > self.kernel_size // 2:
+        self.dilation = whole(self.dilation, "dilation", most=MAX_EXTENT)
+        extent = self.dilation * (self.kernel_size - 1) + 1
+        if past_extent(self.padding, (extent,)):
+            wide = "" if self.dilation == 1 else f", which covers {extent}"
             raise ValueError(
-                f"{self.label} padding must be at most half the window {self.kernel_size}, "
+                f"{self.label} padding must be less than the window {self.kernel_size}{wide}, "
                 f"got {self.padding}"
             )
 
@@ -41,15 +47,15 @@ class _Pool1D(Layer):
         return in_shape[0], self._place(in_shape[1]).ow
 
     def _place(self, length: int) -> Placement:
-        window = self.kernel_size, self.stride, self.padding
-        return place_on_sequence(self.label, length, *window, ceil_mode=self.ceil_mode)
+        window = self.kernel_size, self.stride, self.padding, self.dilation
+        return place_on_sequence(self.label, length, *window, self.ceil_mode, True)
 
 
 @dataclass(eq=False)
 class MaxPool1D(_Pool1D):
     r"""1D max pooling: the largest value of each window of a sequence.
 
-    .. math:: y_{c,i} = \max_a x_{c,\; i s + a - p_{left}}
+    .. math:: y_{c,i} = \max_a x_{c,\; i s + a d - p_{left}}
 
     A sequence is pooled as an image of height 1, by the kernels of `MaxPool2D`.
 
@@ -60,19 +66,21 @@ class MaxPool1D(_Pool1D):
     stride : int, optional
         Step from window to window. By default ``kernel_size``: windows tile the sequence.
     padding : int, (left, right), "same" or "valid"
-        Entries of -inf at both ends, at most half the window.
+        Entries of -inf at both ends, fewer than the window covers.
     ceil_mode : bool
         Round the output length up, as PyTorch does with it.
+    dilation : int
+        Step from entry to entry of the window; 1 is an ordinary window.
 
     Raises
     ------
     TypeError, ValueError
         If a setting is of the wrong kind or out of range; ValueError on call, if the window exceeds
-        the sequence.
+        the sequence or contains no entry of it somewhere.
 
     Notes
     -----
-    Shapes: ``(n, c, l)`` to ``(n, c, (l + left + right - k) // s + 1)``.
+    Shapes: ``(n, c, l)`` to ``(n, c, (l + left + right - d (k - 1) - 1) // s + 1)``.
     Of equal values in a window, the first gets the gradient. NaN counts as the largest value.
     NumPy reference: `deepfs.reference.max_pool1d`.
 
@@ -91,6 +99,7 @@ class MaxPool1D(_Pool1D):
     stride: int | None = None
     padding: str | int | tuple[int, int] = 0
     ceil_mode: bool = False
+    dilation: int = field(default=1, metadata={"omitted": 1})
 
     fuses_backward = frozenset({"drelu"})
 
@@ -108,6 +117,28 @@ class MaxPool1D(_Pool1D):
         y, _ = max_pool_forward(x[:, :, None], 1, place.ow, max_window(place), False)
         return channels_first(y)[:, :, 0]
 
+    def with_indices(self, x: ArrayLike) -> tuple[Array, Array]:
+        """Return the output for the batch ``x``, and which entries its numbers come from.
+
+        The indices are int64, in the shape of the output. They count the entries of a sequence, in
+        each channel, as with PyTorch's ``return_indices``. ONNX numbers all entries of ``x``:
+        channel k of sequence m adds (m c + k) l.
+
+        Examples
+        --------
+        >>> from deepfs.layers import MaxPool1D
+        >>> y, indices = MaxPool1D(2).with_indices(np.array([[[1.0, 3, 2, 0, 5, 4]]]))
+        >>> indices
+        array([[[1, 2, 4]]])
+        """
+        x = self.prepare(x)
+        self.check_shape(x)
+        place = self._place(x.shape[2])
+        window = max_window(place)
+        y, argmax = max_pool_forward(x[:, :, None], 1, place.ow, window, True)
+        indices = indices_of(argmax, place.ow, x.shape[2], window)
+        return channels_first(y)[:, :, 0], channels_first(indices)[:, :, 0]
+
     def _backward(
         self, dy: Array, cache: Any, need_dx: bool, end: Epilogue = PLAIN
     ) -> Array | None:
@@ -120,7 +151,7 @@ class MaxPool1D(_Pool1D):
 class AvgPool1D(_Pool1D):
     r"""1D average pooling: the mean of each window of a sequence.
 
-    .. math:: y_{c,i} = \frac{1}{N} \sum_a x_{c,\; i s + a - p_{left}}
+    .. math:: y_{c,i} = \frac{1}{N} \sum_a x_{c,\; i s + a d - p_{left}}
 
     A sequence is pooled as an image of height 1, by the kernels of `AvgPool2D`.
 
@@ -131,22 +162,24 @@ class AvgPool1D(_Pool1D):
     stride : int, optional
         Step from window to window. By default ``kernel_size``: windows tile the sequence.
     padding : int, (left, right), "same" or "valid"
-        Entries at both ends, at most half the window.
+        Entries at both ends, fewer than the window covers.
     ceil_mode : bool
         Round the output length up, as PyTorch does with it.
     count_include_pad : bool
         Count the padding as entries of value 0 and divide by the size of the window (PyTorch's
         default). Otherwise divide by the number of entries of the sequence in the window.
+    dilation : int
+        Step from entry to entry of the window; 1 is an ordinary window.
 
     Raises
     ------
     TypeError, ValueError
         If a setting is of the wrong kind or out of range; ValueError on call, if the window exceeds
-        the sequence.
+        the sequence or contains no entry of it somewhere.
 
     Notes
     -----
-    Shapes: ``(n, c, l)`` to ``(n, c, (l + left + right - k) // s + 1)``.
+    Shapes: ``(n, c, l)`` to ``(n, c, (l + left + right - d (k - 1) - 1) // s + 1)``.
     Each entry of a window gets an equal share of the window's gradient.
     NumPy reference: `deepfs.reference.avg_pool1d`.
 
@@ -166,6 +199,7 @@ class AvgPool1D(_Pool1D):
     padding: str | int | tuple[int, int] = 0
     ceil_mode: bool = False
     count_include_pad: bool = False
+    dilation: int = field(default=1, metadata={"omitted": 1})
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -117,8 +117,20 @@ from .optimizers import (
     soft_threshold,
     weight_decay,
 )
-from .pool import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
-from .pool1d import avg_pool1d, avg_pool1d_backward, max_pool1d, max_pool1d_backward
+from .pool import (
+    avg_pool2d,
+    avg_pool2d_backward,
+    max_pool2d,
+    max_pool2d_backward,
+    max_pool2d_indices,
+)
+from .pool1d import (
+    avg_pool1d,
+    avg_pool1d_backward,
+    max_pool1d,
+    max_pool1d_backward,
+    max_pool1d_indices,
+)
 from .prelu import prelu, prelu_backward
 from .random import philox
 from .reshape import reshape, reshape_backward
@@ -232,8 +244,10 @@ __all__ = [
     "max_norm",
     "max_pool1d",
     "max_pool1d_backward",
+    "max_pool1d_indices",
     "max_pool2d",
     "max_pool2d_backward",
+    "max_pool2d_indices",
     "maxout",
     "maxout_backward",
     "mean_absolute_error",

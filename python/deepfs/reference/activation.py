@@ -59,14 +59,16 @@ def elu_backward(x: Array, dy: Array, alpha: float = 1.0) -> Array:
     return np.where(x > 0, dy, dy * alpha * np.exp(np.minimum(x, 0)))
 
 
-def selu(x: Array) -> Array:
-    """Return the ELU that keeps mean 0 and variance 1."""
-    return SELU_SCALE * elu(x, SELU_ALPHA)
+def selu(x: Array, alpha: float = SELU_ALPHA, scale: float = SELU_SCALE) -> Array:
+    """Return the multiple of ELU that, by default, keeps mean 0 and variance 1."""
+    return scale * elu(x, alpha)
 
 
-def selu_backward(x: Array, dy: Array) -> Array:
+def selu_backward(
+    x: Array, dy: Array, alpha: float = SELU_ALPHA, scale: float = SELU_SCALE
+) -> Array:
     """Return the gradient of x."""
-    return SELU_SCALE * elu_backward(x, dy, SELU_ALPHA)
+    return scale * elu_backward(x, dy, alpha)
 
 
 def sigmoid(x: Array) -> Array:

@@ -62,7 +62,8 @@ def to_config(value: Any, seen: list[layers.Layer] | None = None) -> Any:
     """Return settings in a form for JSON: a dataclass is its kind and its fields.
 
     A layer that occurs several times is described once; later ones refer to it by its number among
-    the layers described (``seen``).
+    the layers described (``seen``). A setting that a class got later is left out where it has the
+    value that was there before, the ``omitted`` of its field: files stay equal to older ones.
 
     Examples
     --------
@@ -76,8 +77,12 @@ def to_config(value: Any, seen: list[layers.Layer] | None = None) -> Any:
                 return {"kind": SAME, "number": number}
         check_class(type(value))
         config: dict[str, Any] = {"kind": kind_of(type(value))}
+        omitted = {f.name: f.metadata["omitted"] for f in dataclasses.fields(value)
+                   if "omitted" in f.metadata}  # fmt: skip
         for name in setting_names(type(value)):
             setting = getattr(value, name)
+            if name in omitted and setting == omitted[name]:
+                continue
             own = callable(setting) and not dataclasses.is_dataclass(setting)
             if name in INITIALIZERS and own:  # a function: the weights are in the file anyway
                 setting = "zeros"
