@@ -12,6 +12,7 @@ from functools import cache, wraps
 from types import TracebackType
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
+from ..config import get_num_threads, set_num_threads
 from .world import ONE, World
 
 P = ParamSpec("P")
@@ -19,6 +20,8 @@ T = TypeVar("T")
 
 # set for each process by MPICH and Intel MPI, Open MPI, MVAPICH, and any launcher with PMIx
 MARKS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK", "PMIX_RANK")
+
+BESIDE = ("MPI_LOCALNRANKS", "OMPI_COMM_WORLD_LOCAL_SIZE", "MV2_COMM_WORLD_LOCAL_SIZE")
 
 _alone = 0  # `with alone()` blocks that this process is in
 
@@ -133,10 +136,9 @@ def together(function: Callable[P, T]) -> Callable[P, T]:
 
 def _ended(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """End all ranks after an error that nobody caught: MPI would wait for this one for ever."""
-    group = _world() if _started_mpi() else None
-    if group is None or group.error is not error or group.mine:
+    if not told_by_another(error):
         sys.__excepthook__(kind, error, trace)
-    if group is None or group.error is not error:
+    if not _started_mpi() or _world().error is not error:  # the others do not know it
         end_all(130 if kind is KeyboardInterrupt else 1)
 
 
@@ -147,7 +149,7 @@ def _started_mpi() -> bool:
 def end_all(status: int) -> NoReturn:
     """End the processes of all ranks."""
     number = next((os.environ[mark] for mark in MARKS if mark in os.environ), "?")
-    print(f"deepfs: rank {number} has failed, so all ranks end", file=sys.stderr, flush=True)
+    print(f"deepfs: rank {number} has failed, so all ranks end", file=sys.__stderr__, flush=True)
     if _started_mpi():
         _mpi().COMM_WORLD.Abort(status)
     # Others may wait for this rank in MPI_Init. A launcher ends all after a signal, and not, if it
@@ -157,7 +159,22 @@ def end_all(status: int) -> NoReturn:
     os._exit(status)
 
 
+def told_by_another(error: BaseException) -> bool:
+    """Return whether another rank is the one to print an error."""
+    group = _world() if _started_mpi() else ONE
+    return group.error is error and not group.mine
+
+
 def watch() -> None:
-    """End all ranks if this one ends by an error that nobody catches, from now on."""
-    if started() and sys.excepthook is sys.__excepthook__:
+    """Prepare a process for others beside it: it has its share of the processors.
+
+    And if it ends by an error that nobody catches, all ranks end.
+    """
+    if not started():
+        return
+    if sys.excepthook is sys.__excepthook__:
         sys.excepthook = _ended
+    beside = next((int(os.environ[name]) for name in BESIDE if name in os.environ), 1)
+    every = os.cpu_count() or 1
+    if get_num_threads() == every and "OMP_NUM_THREADS" not in os.environ:  # not bound to some
+        set_num_threads(max(1, every // beside))

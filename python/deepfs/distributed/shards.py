@@ -91,7 +91,7 @@ class Shards:
         if count % size:
             raise ValueError(
                 f"shards must be a multiple of the {size} ranks of mpiexec, got shards={count}; "
-                f"fit(shards={-(-count // size) * size}), or mpiexec -n {gcd(count, size)}"
+                f"give shards={-(-count // size) * size}, or mpiexec -n {gcd(count, size)}"
             )
         if batch_size is not None and count > batch_size:
             raise ValueError(

@@ -106,7 +106,7 @@ class World:
         kind = type(error).__name__
         text = f"{kind}: {error}" if str(error) else kind
         print(f"deepfs: rank {self.rank} has failed, so all ranks end: {text}",
-              file=sys.stderr, flush=True)  # fmt: skip
+              file=sys.__stderr__, flush=True)  # fmt: skip
         self.given.Abort(130 if isinstance(error, KeyboardInterrupt) else 1)
 
     def _any(self, bits: int) -> int:
