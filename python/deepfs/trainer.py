@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from .data.batches import Batch, DataSet, ended
 from .data.facts import DataFacts
 from .distributed.rounds import rounds
 from .distributed.shards import Buffers, Cut, GradientSum, Part, Shard, Shards
+from .distributed.sync import in_step
 from .distributed.world import ONE, World
 from .layers import Layer
 from .layers._container import Container, walk
@@ -273,11 +275,15 @@ class Trainer:
             buffers.begin()
             mine: list[Shard] = []
             with shards.world.guard():
-                for part in cut.parts:
-                    buffers.enter(part.shard)
+                if shards.sync and cut.parts:
                     grads.fill(0)
-                    mine.append(self._shard(part, learns, buffers))
-                    sums.put(part.shard)
+                    tasks = [
+                        partial(self._shard, part, learns, buffers, sums) for part in cut.parts
+                    ]
+                    mine = in_step(shards.world, self.network, tasks, [grads, *self._buffers])
+                for part in () if shards.sync else cut.parts:
+                    grads.fill(0)
+                    mine.append(self._shard(part, learns, buffers, sums))
             found = shards.share(cut, mine)
             for shard in found:
                 for each in (own, means):
@@ -291,9 +297,10 @@ class Trainer:
         sums.finish()
         return total
 
-    def _shard(self, part: Part, learns: bool, buffers: Buffers) -> Shard:
+    def _shard(self, part: Part, learns: bool, buffers: Buffers, sums: GradientSum) -> Shard:
         """Run one shard forward and backward; return what all ranks must know of it."""
         batch = part.batch
+        buffers.enter(part.shard)
         outputs, cache = self.network.forward(batch.x, training=learns)
         value, loss_cache = self.loss.forward(outputs, batch.y, batch.weight)
         self._check_loss(value, batch, part.first)
@@ -301,6 +308,7 @@ class Trainer:
         if learns:
             dy = self.loss.backward(loss_cache, share)
             self.network.backward(dy, cache, need_dx=False)
+        sums.put(part.shard)
         totals = self.loss.totals(loss_cache)
         return Shard(len(batch), share, *totals, outputs, batch.y, buffers.leave())
 
