@@ -19,6 +19,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from ._launched import RANK as _RANK
+from ._launched import number_of as _number_of
 from ._version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -119,6 +121,11 @@ _HOME = {
     "threads": "config",
     "use_reference": "_use_reference",
 }
+
+if _number_of(_RANK) is not None:  # one of several processes, which must not wait for each other
+    from .distributed.launch import watch as _watch
+
+    _watch()
 
 
 if not TYPE_CHECKING:  # type checkers shall report wrong names

@@ -15,7 +15,7 @@ from ._trees import Tree
 from .callbacks import Callback
 from .data.batches import DataSet, Stream
 from .data.loader import as_loader
-from .distributed.launch import together, watch
+from .distributed.launch import together
 from .distributed.shards import Shards
 from .inspector import Inspector
 from .layers import Layer
@@ -39,8 +39,6 @@ from .training.inputs import (
 from .training.limits import Limits
 from .training.prepare import training_data
 from .training.progress import Progress
-
-watch()
 
 
 class Model(Inspector):

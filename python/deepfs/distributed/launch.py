@@ -12,16 +12,12 @@ from functools import cache, wraps
 from types import TracebackType
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
+from .._launched import BESIDE, RANK, number_of
 from ..config import get_num_threads, set_num_threads
 from .world import ONE, World
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-# set for each process by MPICH and Intel MPI, Open MPI, MVAPICH, and any launcher with PMIx
-MARKS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK", "PMIX_RANK")
-
-BESIDE = ("MPI_LOCALNRANKS", "OMPI_COMM_WORLD_LOCAL_SIZE", "MV2_COMM_WORLD_LOCAL_SIZE")
 
 _alone = 0  # `with alone()` blocks that this process is in
 
@@ -29,8 +25,7 @@ _alone = 0  # `with alone()` blocks that this process is in
 @cache
 def started() -> bool:
     """Return whether a launcher of MPI started this process; a child of it does not take part."""
-    mine = multiprocessing.parent_process() is None
-    return mine and any(mark in os.environ for mark in MARKS)
+    return number_of(RANK) is not None and multiprocessing.parent_process() is None
 
 
 @cache
@@ -148,8 +143,11 @@ def _started_mpi() -> bool:
 
 def end_all(status: int) -> NoReturn:
     """End the processes of all ranks."""
-    number = next((os.environ[mark] for mark in MARKS if mark in os.environ), "?")
-    print(f"deepfs: rank {number} has failed, so all ranks end", file=sys.__stderr__, flush=True)
+    print(
+        f"deepfs: rank {number_of(RANK)} has failed, so all ranks end",
+        file=sys.__stderr__,
+        flush=True,
+    )
     if _started_mpi():
         _mpi().COMM_WORLD.Abort(status)
     # Others may wait for this rank in MPI_Init. A launcher ends all after a signal, and not, if it
@@ -174,7 +172,7 @@ def watch() -> None:
         return
     if sys.excepthook is sys.__excepthook__:
         sys.excepthook = _ended
-    beside = next((int(os.environ[name]) for name in BESIDE if name in os.environ), 1)
+    beside = number_of(BESIDE) or 1
     every = os.cpu_count() or 1
     if get_num_threads() == every and "OMP_NUM_THREADS" not in os.environ:  # not bound to some
         set_num_threads(max(1, every // beside))
