@@ -19,8 +19,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from ._launched import RANK as _RANK
-from ._launched import number_of as _number_of
+from ._launched import several as _several
 from ._version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -122,7 +121,7 @@ _HOME = {
     "use_reference": "_use_reference",
 }
 
-if _number_of(_RANK) is not None:  # one of several processes, which must not wait for each other
+if _several():  # processes that must not wait for ever for one that has failed
     from .distributed.launch import watch as _watch
 
     _watch()

@@ -33,6 +33,7 @@ from .random import Streams, using
 from .schedules import Schedule
 from .schedules._base import restart_for
 
+OF_SHARDS = ("_shard_buffers", "_sums")  # attributes that a copy does not have
 PER_STEP = ("penalty", "gradient_norm")  # numbers that a step has one of
 
 
@@ -82,6 +83,7 @@ class Trainer:
         self._buffers: list[Array] = []
         self._buffer_names: tuple[str, ...] = ()
         self._shard_buffers: Buffers | None = None
+        self._sums: GradientSum | None = None
         self._held: list[Layer] = []  # layers with buffers that a `Group` freezes
         self._seen: tuple[object, ...] = ()  # network, optimizer and version these belong to
         self._ends: list[Layer] | None = None  # that made the outputs when these were checked
@@ -123,7 +125,7 @@ class Trainer:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state for a copy, whose arrays lie elsewhere, without what refers to them."""
-        return vars(self) | {"_seen": (), "_cleared": -1, "_plan": None, "_shard_buffers": None}
+        return vars(self) | {"_seen": (), "_cleared": -1, "_plan": None} | dict.fromkeys(OF_SHARDS)
 
     def build(self, x: Tree) -> None:
         """Build the network for inputs, with random numbers of the model's own seed, if any."""
@@ -270,7 +272,10 @@ class Trainer:
         """
         if self._shard_buffers is None:
             self._shard_buffers = Buffers(self.network, self._buffers)
-        buffers, sums, total = self._shard_buffers, GradientSum(shards, grads), 0.0
+        if self._sums is None or self._sums.grads is not grads or self._sums.shards is not shards:
+            self._sums = GradientSum(shards, grads)
+        buffers, sums, total = self._shard_buffers, self._sums, 0.0
+        sums.begin()
         for cut in cuts:
             buffers.begin()
             mine: list[Shard] = []

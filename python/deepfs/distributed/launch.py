@@ -12,7 +12,7 @@ from functools import cache, wraps
 from types import TracebackType
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
-from .._launched import BESIDE, RANK, number_of
+from .._launched import BESIDE, RANK, number_of, several
 from ..config import get_num_threads, set_num_threads
 from .world import ONE, World
 
@@ -25,7 +25,7 @@ _alone = 0  # `with alone()` blocks that this process is in
 @cache
 def started() -> bool:
     """Return whether a launcher of MPI started this process; a child of it does not take part."""
-    return number_of(RANK) is not None and multiprocessing.parent_process() is None
+    return several() and multiprocessing.parent_process() is None
 
 
 @cache

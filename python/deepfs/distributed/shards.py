@@ -172,6 +172,7 @@ class GradientSum:
     """The sum of the gradients of shards, in their order, whichever rank computes them.
 
     Each rank adds one piece of the gradients of all shards, and gets the other pieces of the sum.
+    Its arrays serve all steps: to allocate large ones takes longer than to send them.
 
     Parameters
     ----------
@@ -182,45 +183,50 @@ class GradientSum:
     """
 
     def __init__(self, shards: Shards, grads: Array) -> None:
-        self.shards, self.grads = shards, grads
-        ranks = shards.world.size
-        self.piece = max(1, -(-grads.size // ranks))
-        self.total: Array | None = None
-        self.parts: Array | None = None
-        if ranks > 1:
-            self.parts = np.zeros((ranks, shards.each, self.piece), grads.dtype)
+        self.shards, self.grads, self.begun = shards, grads, False
+        ranks, rank = shards.world.size, shards.world.rank
+        piece = -(-grads.size // ranks)
+        self.counts = [max(0, min(piece, grads.size - at * piece)) for at in range(ranks)]
+        self.total = np.empty(self.counts[rank], grads.dtype)
+        # the gradients of this rank's shards; of a single one, they are sent from where they are
+        self.own = [grads]
+        if ranks > 1 and shards.each > 1:
+            self.own = [np.empty_like(grads) for _ in range(shards.each)]
+        # of each of their numbers, the pieces of all ranks
+        rows = shards.each if ranks > 1 else 0
+        self.pieces = np.empty((rows, ranks, self.counts[rank]), grads.dtype)
+
+    def begin(self) -> None:
+        """Start the sum of a step."""
+        self.begun = False
 
     def put(self, shard: int) -> None:
         """Take the gradient of a shard."""
-        if self.parts is None:
+        if not len(self.pieces):
             self._add(self.grads)
-            return
-        rows = self.parts[:, shard - self.shards.own.start]
-        whole = self.grads.size // self.piece
-        rows[:whole] = self.grads[: whole * self.piece].reshape(whole, self.piece)
-        if rest := self.grads.size - whole * self.piece:
-            rows[whole, :rest] = self.grads[-rest:]
+        elif len(self.own) > 1:
+            self.own[shard - self.shards.own.start][...] = self.grads
 
     def exchange(self, shards: int) -> None:
         """Add the gradients of one batch, whose first so many shards have samples."""
-        if self.parts is not None:
-            found = self.shards.world.deal(self.parts)
-            for gradient in found.reshape(-1, self.piece)[:shards]:
-                self._add(gradient)
+        for own, found in zip(self.own, self.pieces, strict=False):
+            self.shards.world.deal(own, self.counts, found)
+        for shard in range(shards if len(self.pieces) else 0):
+            rank, number = divmod(shard, self.shards.each)
+            self._add(self.pieces[number, rank])
 
     def _add(self, gradient: Array) -> None:
-        if self.total is None:
-            self.total = gradient.copy()
-        else:
+        if self.begun:
             np.add(self.total, gradient, out=self.total)
+        else:
+            self.total[...], self.begun = gradient, True
 
     def finish(self) -> None:
         """Put the sum where the gradient of each shard was."""
-        assert self.total is not None
-        if self.parts is None:
-            self.grads[...] = self.total
+        if len(self.pieces):
+            self.shards.world.collect(self.total, self.counts, self.grads)
         else:
-            self.grads[...] = self.shards.world.collect(self.total).reshape(-1)[: self.grads.size]
+            self.grads[...] = self.total
 
 
 class Buffers:

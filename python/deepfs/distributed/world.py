@@ -124,21 +124,17 @@ class World:
         self.busy = False
         return found
 
-    def deal(self, parts: Array) -> Array:
-        """Return what all ranks have for this one: of ``parts[i]``, what is for rank i."""
-        found = np.empty_like(parts)
+    def deal(self, whole: Array, counts: list[int], pieces: Array) -> None:
+        """Send each rank its piece of an array; write theirs of this rank to rows of ``pieces``."""
         self.busy = True
-        self.comm.Alltoall(parts, found)
+        self.comm.Alltoallv([whole, counts], [pieces, [pieces.shape[1]] * self.size])
         self.busy = False
-        return found
 
-    def collect(self, part: Array) -> Array:
-        """Return the parts of all ranks, one after the other."""
-        found = np.empty((self.size, *part.shape), part.dtype)
+    def collect(self, piece: Array, counts: list[int], whole: Array) -> None:
+        """Write the pieces of all ranks to an array, one after the other."""
         self.busy = True
-        self.comm.Allgather(part, found)
+        self.comm.Allgatherv(piece, [whole, counts])
         self.busy = False
-        return found
 
     def of_first(self, value: Any) -> Any:
         """Return the value that rank 0 has."""
