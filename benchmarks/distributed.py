@@ -52,7 +52,7 @@ def messages(repeats: int) -> dict[str, Any]:
 
     comm, found = world().comm, {}
     for size in SIZES:
-        grads = np.ones(size // 4, np.float32)
+        grads = np.zeros(size // 4, np.float32)
         total = np.empty_like(grads)
         row = {"plain": least(lambda g=grads, t=total: comm.Allreduce(g, t, MPI.SUM), repeats)}
         for each in (1, 2, 4):
@@ -144,7 +144,7 @@ def main() -> None:
         network = getattr(dfs.networks, name)()
         network.prepare(np.zeros((1, 3, 32, 32), np.float32))
         nbytes = sum(each.size for each in network.parameters().values()) * 4
-        links = {"this machine's messages": (latency, 2 * rate * (1 / 2))} | LINKS
+        links = {"this machine's messages": (latency, rate)} | LINKS
         for link, (delay, speed) in links.items():
             row = [f"{n}: {times[1] / forecast(times[1], nbytes, n, delay, speed):.0%}"
                    for n in (2, 8, 64)]  # fmt: skip

@@ -84,6 +84,16 @@ def ranks_of(process: Any) -> list[int]:
             if pid in below and command.startswith(sys.executable)]  # fmt: skip
 
 
+def alive(processes: list[int]) -> list[int]:
+    """Return those of some processes that still run."""
+    found = []
+    for pid in processes:
+        with contextlib.suppress(OSError):
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+            found += [pid] if state != "Z" else []
+    return found
+
+
 def hashes() -> tuple[int, int]:
     """Return how many runs gave the bits of one process, and how many there were."""
     held = tried = 0
@@ -133,9 +143,10 @@ def stopped(rng: random.Random, wanted: str, ctrl_c: bool) -> tuple[bool, int]:
                 os.killpg(process.pid, signal.SIGKILL)
                 print(f"{ranks} ranks did not end within {WITHIN} s after {number.name}")
                 return False, stops
+            while (left := alive(victims)) and time.monotonic() - began < WITHIN:
+                time.sleep(0.05)
             took = time.monotonic() - began
             print(f"  {number.name} after {wait:.1f} s on {ranks} ranks: ended in {took:.1f} s")
-            left = [pid for pid in victims if Path(f"/proc/{pid}").exists()]
             if left or not (err or lines):
                 print(f"no message, or processes are left: {err} {left}")
                 return False, stops

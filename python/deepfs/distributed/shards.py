@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._arrays import Array
+from .._arrays import Array, ignore_overflow
 from .._check import flag, whole
 from .._trees import Tree
 from ..data.batches import Batch, DataSet
@@ -217,7 +217,8 @@ class GradientSum:
 
     def _add(self, gradient: Array) -> None:
         if self.begun:
-            np.add(self.total, gradient, out=self.total)
+            with ignore_overflow():
+                np.add(self.total, gradient, out=self.total)
         else:
             self.total[...], self.begun = gradient, True
 
