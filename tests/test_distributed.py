@@ -201,6 +201,18 @@ def test_errors_that_another_process_cannot_read():
     assert type(portable(KeyError("a"))) is KeyError
 
 
+def test_a_launcher_of_another_mpi():
+    """All processes would train the same and write over each other's files."""
+    environment = os.environ | {"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "4"}
+    code = "import deepfs as dfs; dfs.distributed.rank()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                          env=environment)  # fmt: skip
+    assert done.returncode
+    assert "RuntimeError: the launcher started 4 processes, and mpi4py finds 1: it is of" in (
+        done.stderr
+    )
+
+
 def test_without_mpi4py():
     code = "import sys; sys.modules['mpi4py'] = None; import deepfs as dfs; dfs.distributed.rank()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,

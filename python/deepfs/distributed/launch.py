@@ -6,13 +6,14 @@ import multiprocessing
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, wraps
 from types import TracebackType
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
-from .._launched import BESIDE, RANK, number_of, several
+from .._launched import BESIDE, RANK, SIZE, number_of, several
 from ..config import get_num_threads, set_num_threads
 from .world import ONE, World
 
@@ -38,6 +39,12 @@ def _mpi() -> Any:
             "a training under mpiexec needs mpi4py: pip install deepfs[distributed]",
             name="mpi4py",
         ) from error
+    wanted, found = number_of(SIZE), MPI.COMM_WORLD.Get_size()
+    if wanted not in (None, found):
+        raise RuntimeError(
+            f"the launcher started {wanted} processes, and mpi4py finds {found}: it is of another "
+            f"MPI, start them with the mpiexec of {MPI.Get_library_version().split()[0]}"
+        )
     return MPI
 
 
@@ -117,13 +124,16 @@ def alone() -> Iterator[None]:
 
 
 def together(function: Callable[P, T]) -> Callable[P, T]:
-    """Let an error of one rank be raised on all: the others would wait for it for ever."""
+    """Let an error of one rank be raised on all, which would wait for it; rank 0 warns for all."""
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        if not started() or _alone:
-            return function(*args, **kwargs)
-        with world().guard():
+        group = world()
+        if not group.rank:
+            with group.guard():
+                return function(*args, **kwargs)
+        with group.guard(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             return function(*args, **kwargs)
 
     return call
