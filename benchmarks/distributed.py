@@ -26,7 +26,7 @@ from deepfs.data.batches import Batch
 from deepfs.distributed.launch import world
 from deepfs.distributed.shards import GradientSum, Shards
 
-NETWORKS = {"vgg_small": 1, "resnet20": 2}  # samples of a batch, in units of --batch
+NETWORKS = ("vgg_small", "resnet20")
 SIZES = (8, 2**12, 2**20, 2**22, 2**25)  # bytes
 SMALL = 5  # small exchanges of a step: 2 agreements; what is measured, in 2; its own agreement
 LINKS = {  # latency of a message in seconds, bytes per second: figures of data sheets
@@ -137,18 +137,23 @@ def main() -> None:
           f"sum in order: {rate / 1e9:.2f} GB of gradients per second\n")  # fmt: skip
     print("time of a step, in milliseconds\n")
     print(f"{'':<12}{'batch':>6}{'1 x 1':>9}{'1 x 2':>9}{'2 x 1':>9}   (ranks x threads)")
+    links = {"this machine's messages": (latency, rate)} | LINKS
+    rows = []
     for name in NETWORKS:
-        common = ("--batch", options.batch, *asked, name)
-        times = [measured(r, *common, t) for r, t in ((1, 1), (1, 2), (2, 1))]
-        print(f"{name:<12}{options.batch:6}" + "".join(f"{1e3 * t:9.1f}" for t in times))
         network = getattr(dfs.networks, name)()
         network.prepare(np.zeros((1, 3, 32, 32), np.float32))
-        nbytes = sum(each.size for each in network.parameters().values()) * 4
-        links = {"this machine's messages": (latency, rate)} | LINKS
-        for link, (delay, speed) in links.items():
-            row = [f"{n}: {times[1] / forecast(times[1], nbytes, n, delay, speed):.0%}"
-                   for n in (2, 8, 64)]  # fmt: skip
-            print(f"  efficiency with {link} for machines {', '.join(row)}")
+        nbytes = 4 * sum(each.size for each in network.parameters().values())
+        for batch in (options.batch, options.batch // 8):
+            common = ("--batch", batch, *asked, name)
+            times = [measured(r, *common, t) for r, t in ((1, 1), (1, 2), (2, 1))]
+            print(f"{name:<12}{batch:6}" + "".join(f"{1e3 * t:9.1f}" for t in times))
+            step = min(times[:2])
+            for link, (delay, speed) in links.items():
+                shares = [step / forecast(step, nbytes, n, delay, speed) for n in (2, 8, 64)]
+                rows.append(f"{name:<12}{batch:6}  {link:<24}"
+                            + "".join(f"{share:8.0%}" for share in shares))  # fmt: skip
+    print("\nforecast: images per second of 2, 8, 64 machines, as a share of what as many single "
+          "ones do;\nbatch is that of each machine\n", *rows, sep="\n")  # fmt: skip
 
 
 if __name__ == "__main__":

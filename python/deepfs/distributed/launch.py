@@ -50,7 +50,8 @@ def _mpi() -> Any:
 
 @cache
 def _world() -> World:
-    return World(_mpi().COMM_WORLD) if size() > 1 else ONE
+    found = _mpi().COMM_WORLD
+    return World(found) if found.Get_size() > 1 else ONE
 
 
 def world() -> World:
