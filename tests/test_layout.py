@@ -34,7 +34,7 @@ RULES = [
 # Layers of modules, lowest first: a module imports from the lines above its own, and from its own
 # package. A folder stands for all that lies in it.
 ORDER = """
-    _compile _fields _html _public _repr
+    _compile _fields _html _launched _public _repr
     _compiler
     _load_kernel
     build

@@ -23,17 +23,6 @@ pytestmark = pytest.mark.filterwarnings(
 
 PAGE = Path(__file__).parents[1] / "docs" / "onnx_import.md"
 
-# Pooling that is widened at the moment: dilated windows, padding of more than half a window. These
-# may pass or be refused. TO SWITCH ON: once the layers do it, make the tuple empty, and take the
-# rows "dilated" and "at most half the window" out of docs/onnx_import.md.
-AWAITED = (
-    "test_averagepool_2d_pads*", "test_averagepool_2d_dilations", "test_maxpool_2d_pads",
-    "test_maxpool_2d_dilations",
-)  # fmt: skip
-# Likewise: MaxPool with Indices. The importer gives the first output; the layer's `with_indices`
-# gives the others. TO SWITCH ON: set this to True.
-INDICES = hasattr(dfs.layers.MaxPool2D, "with_indices")
-
 # Operators of which all inputs are data. Else the first one is, and the file has the others.
 SEVERAL = {"Add", "Concat", "Div", "Mean", "Mul", "Sub", "Sum"}
 # Operators whose first output alone is compared, in a file that has only that.
@@ -126,13 +115,11 @@ def test_node_tests_pass_or_are_refused_as_the_page_says(cases, tmp_path):
             and any(fnmatch(case.name, f"test_{name}") for name in names)
         ]  # fmt: skip
         used |= set(fitting)
-        if not fitting and not any(fnmatch(case.name, name) for name in AWAITED):
+        if not fitting:
             unknown.append(f"{op} {case.name}: {reason}")
     assert not unknown, "\n".join(unknown)
     assert passed >= PASSED
-    awaited = ("deepfs has no dilated", "at most half the window") if AWAITED else ()
-    unused = [row for i, row in enumerate(table) if i not in used]
-    assert [row for row in unused if not any(text in row[2] for text in awaited)] == []
+    assert [row for i, row in enumerate(table) if i not in used] == []
 
 
 def test_operators_that_deepfs_lacks_are_named(cases, tmp_path):
@@ -148,7 +135,6 @@ def test_operators_that_deepfs_lacks_are_named(cases, tmp_path):
     assert len(seen) > 80
 
 
-@pytest.mark.skipif(not INDICES, reason="the layers give no indices yet")
 def test_indices_of_max_pooling(cases, tmp_path):
     found = [case for case in cases if case.name.startswith("test_maxpool_with_argmax_2d")]
     assert len(found) == 2

@@ -19,6 +19,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from ._launched import several as _several
 from ._version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         config,
         data,
         datasets,
+        distributed,
         initializers,
         lab,
         layers,
@@ -80,6 +82,7 @@ __all__ = [
     "data",
     "datasets",
     "diagnose",
+    "distributed",
     "get_num_threads",
     "im2col",
     "initializers",
@@ -129,6 +132,11 @@ _HOME = {
     "threads": "config",
     "use_reference": "_use_reference",
 }
+
+if _several():  # processes that must not wait for ever for one that has failed
+    from .distributed.launch import watch as _watch
+
+    _watch()
 
 
 if not TYPE_CHECKING:  # type checkers shall report wrong names

@@ -25,6 +25,7 @@ from .commands.plan import plan
 from .commands.predict import predict
 from .commands.train import train
 from .config import show_config
+from .distributed.launch import told_by_another
 from .saving import CheckpointError
 
 __all__ = ["main", "read_image"]
@@ -60,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             except BrokenPipeError:  # whoever read has seen enough
                 return 0
             except ERRORS as error:
+                if told_by_another(error):
+                    return 2
                 say(f"{who}: error: {in_words(error)}")
                 return 2
             except KeyboardInterrupt as error:
@@ -208,6 +211,9 @@ def _add_train(train: argparse.ArgumentParser) -> None:
     options.add("--seed", values.whole, "N",
                 "seed of weights, shuffling, dropout and augmentation (default: 0)")  # fmt: skip
     _add_threads(options.group)
+    options.add("--shards", values.count, "N",
+                "parts of each batch, shared by the processes of mpiexec (default: their number)",
+                )  # fmt: skip
 
     options = _Group(train, "files")
     options.add("--out", values.text, "FOLDER|FILE",

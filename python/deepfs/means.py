@@ -44,9 +44,14 @@ class Means:
 
     def add(self, loss_cache: Any, outputs: Tree, targets: Tree) -> dict[str, float]:
         """Add a batch, given the cache of its loss; return what was measured beside the loss."""
+        return self.add_totals(*self.loss.totals(loss_cache), outputs, targets)
+
+    def add_totals(
+        self, sums: Array, divisors: Array, outputs: Tree, targets: Tree
+    ) -> dict[str, float]:
+        """Add a batch, given the totals of its loss, which another process may have computed."""
         logs: dict[str, float] = {}
         several = isinstance(self.loss, Combined)
-        sums, divisors = self.loss.totals(loss_cache)
         if several:
             logs = losses_of(self.loss, sums, divisors)
         if self.sums is None or self.divisors is None:
@@ -155,19 +160,29 @@ def share_of(loss: Loss, loss_cache: Any, means: Means, total: float, samples: i
 
     ``means`` has this batch already, ``total`` is the sum of the factors before it.
     """
+    share = factor_of(loss, loss_cache, samples)
+    if isinstance(loss, Combined) and averages(loss):
+        check_alike(loss, loss.totals(loss_cache)[1], means, total, samples)
+    return share
+
+
+def factor_of(loss: Loss, loss_cache: Any, samples: int) -> float:
+    """Return what `share_of` does, of a batch alone: several losses are not compared."""
     if not isinstance(loss, Combined):
         return loss.divisor(loss_cache)
-    if not averages(loss):
-        return 1.0
-    divisors, all_divisors = loss.totals(loss_cache)[1], means.divisors
+    return float(samples) if averages(loss) else 1.0
+
+
+def check_alike(loss: Combined, divisors: Array, means: Means, total: float, samples: int) -> None:
+    """Raise ValueError if several losses do not have one divisor for all batches of a step."""
+    all_divisors = means.divisors
     assert all_divisors is not None
     alike = np.allclose(divisors / samples, all_divisors / (total + samples), 1e-9, 0)
     if not alike or any(part.reduction == "sum" for _, part in loss.parts()):
         raise ValueError(
-            "gradient_accumulation_steps needs losses that all divide by the number of "
+            "gradient_accumulation_steps and shards need losses that all divide by the number of "
             "samples: with weights, ignored labels or sums, several losses do not"
         )
-    return float(samples)
 
 
 def averages(loss: Loss) -> bool:

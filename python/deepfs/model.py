@@ -15,6 +15,8 @@ from ._trees import Tree
 from .callbacks import Callback
 from .data.batches import DataSet, Stream
 from .data.loader import as_loader
+from .distributed.launch import together
+from .distributed.shards import Shards
 from .inspector import Inspector
 from .layers import Layer
 from .losses import Loss
@@ -152,6 +154,7 @@ class Model(Inspector):
     state = Delegated[dict[str, Array]]()
 
     @explain_arguments
+    @together
     def fit(
         self,
         x: Tree | Iterable[Any],
@@ -174,6 +177,8 @@ class Model(Inspector):
         validation_split: float | None = None,
         fast_dev_run: bool | int = False,
         overfit_batches: int = 0,
+        shards: int | None = None,
+        sync_batch_norm: bool = False,
     ) -> History:
         """Train on a data set for a number of epochs.
 
@@ -232,6 +237,12 @@ class Model(Inspector):
         overfit_batches : int
             Take only so many batches of the training data, the same in each epoch, and so many of
             the validation data: a network that learns at all overfits them. As in Lightning.
+        shards : int, optional
+            Parts of each batch whose gradients are computed apart and added in order: the bits do
+            not depend on the number of processes that share them, which must divide it. By default
+            that number, 1 without ``mpiexec``; see ``docs/distributed.md``.
+        sync_batch_norm : bool
+            Let batch norm take the statistics of the whole batch, and not of each shard.
 
         Returns
         -------
@@ -284,6 +295,7 @@ class Model(Inspector):
         if checkpoint_every is not None:
             checkpoint_every = whole(checkpoint_every, "checkpoint_every")
         stream = checked_stream(self.trainer, x, y, steps)
+        parts = Shards.of(shards, sync_batch_norm, size if stream is None else None)
         if stream is not None:
             if drop_last:
                 raise TypeError("an iterable makes its own batches: leave drop_last out")
@@ -299,7 +311,7 @@ class Model(Inspector):
             data, validation = training_data(
                 self.trainer, x, y, sample_weight, class_weight, validation_data, validation_split
             )
-            check_batches(self.trainer, data, size, drop_last)
+            check_batches(self.trainer, data, size, drop_last, parts)
         limits = Limits.of(fast_dev_run, overfit_batches, data)
         if limits.dev:
             checkpoint = checkpoint_every = None
@@ -308,7 +320,8 @@ class Model(Inspector):
             self.trainer, data, validation, size, epochs, steps,
             shuffle and (limits.dev or limits.batches is None), drop_last, accumulate, callbacks,
             checkpoints, checkpoint_every, Progress(
-                verbose, limits.epochs(epochs), limits.samples(data.samples, size)), limits,
+                verbose if not parts.world.rank else 0, limits.epochs(epochs),
+                limits.samples(data.samples, size)), limits, parts,
         )  # fmt: skip
         last = None if checkpoints is None else checkpoints.newest(resume)
         with contextlib.nullcontext() if last is None else last:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,18 +17,23 @@ from ._trees import Tree, leaves, map_tree
 from .augment import Views
 from .data.batches import Batch, DataSet, ended
 from .data.facts import DataFacts
+from .distributed.rounds import rounds
+from .distributed.shards import Buffers, Cut, GradientSum, Part, Shard, Shards
+from .distributed.sync import in_step
+from .distributed.world import ONE, World
 from .layers import Layer
 from .layers._container import Container, walk
 from .layers._parameter import gradients, structure
-from .losses import Loss
+from .losses import Combined, Loss
 from .losses._output_kinds import end_layers
-from .means import Means, averages, of_batch, share_of
+from .means import Means, averages, check_alike, factor_of, of_batch, share_of
 from .optimizers import Arena, Optimizer
 from .optimizers._plan import Plan
 from .random import Streams, using
 from .schedules import Schedule
 from .schedules._base import restart_for
 
+OF_SHARDS = ("_shard_buffers", "_sums")  # attributes that a copy does not have
 PER_STEP = ("penalty", "gradient_norm")  # numbers that a step has one of
 
 
@@ -76,6 +82,8 @@ class Trainer:
         self._plan_frozen: frozenset[str] = frozenset()
         self._buffers: list[Array] = []
         self._buffer_names: tuple[str, ...] = ()
+        self._shard_buffers: Buffers | None = None
+        self._sums: GradientSum | None = None
         self._held: list[Layer] = []  # layers with buffers that a `Group` freezes
         self._seen: tuple[object, ...] = ()  # network, optimizer and version these belong to
         self._ends: list[Layer] | None = None  # that made the outputs when these were checked
@@ -117,7 +125,7 @@ class Trainer:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state for a copy, whose arrays lie elsewhere, without what refers to them."""
-        return vars(self) | {"_seen": (), "_cleared": -1, "_plan": None}
+        return vars(self) | {"_seen": (), "_cleared": -1, "_plan": None} | dict.fromkeys(OF_SHARDS)
 
     def build(self, x: Tree) -> None:
         """Build the network for inputs, with random numbers of the model's own seed, if any."""
@@ -150,19 +158,26 @@ class Trainer:
                 restart_for(self.optimizer.lr, self._key)
         buffers = self.network.buffers()
         self._buffers, self._buffer_names = list(buffers.values()), tuple(buffers)
-        self._plan = None
+        self._plan = self._shard_buffers = None
         self._seen = self.network, self.optimizer, structure.number
         return self.arena
 
-    def step(self, batches: Sequence[Batch], means: Means | None = None) -> dict[str, float]:
+    def step(
+        self,
+        batches: Sequence[Any],
+        means: Means | None = None,
+        shards: Shards | None = None,
+    ) -> dict[str, float]:
         """Take one step on one or more batches, as if they were one; zero the gradients.
 
         Parameters
         ----------
-        batches : sequence of Batch
+        batches : sequence of Batch, or of Cut with ``shards``
             Inputs, targets, and sample weights or None.
         means : Means, optional
             Those of an epoch, to which loss and metrics are added.
+        shards : Shards, optional
+            How the batches are cut. The step is that of all shards of all ranks.
 
         Returns
         -------
@@ -189,12 +204,14 @@ class Trainer:
             arena.grads.fill(0)
         buffers = [(buffer, buffer.copy()) for buffer in self._buffers]
         done: list[int] = []
-        several, total = len(batches) > 1, 0.0
+        several, total = len(batches) > 1 or shards is not None, 0.0
         own = Means(self.loss, self.metrics) if several else means
         try:
             if self._held:
                 self._hold(True)
-            for batch in batches:
+            if shards is not None:
+                total = self._add_shards(batches, shards, learns, arena.grads, own, means)
+            for batch in batches if shards is None else ():
                 outputs, cache = self.network.forward(batch.x, training=learns)
                 value, loss_cache = self.loss.forward(outputs, batch.y, batch.weight)
                 self._check_loss(value, batch)
@@ -239,6 +256,66 @@ class Trainer:
         if means is not None:
             means.add_step({name: logs[name] for name in PER_STEP if name in logs})
         return logs
+
+    def _add_shards(
+        self,
+        cuts: Sequence[Cut],
+        shards: Shards,
+        learns: bool,
+        grads: Array,
+        own: Means | None,
+        means: Means | None,
+    ) -> float:
+        """Add up the gradients of all shards in their order, and what is measured.
+
+        Returns the sum of their shares, which divides the gradients.
+        """
+        if self._shard_buffers is None:
+            self._shard_buffers = Buffers(self.network, self._buffers)
+        if self._sums is None or self._sums.grads is not grads or self._sums.shards is not shards:
+            self._sums = GradientSum(shards, grads)
+        buffers, sums, total = self._shard_buffers, self._sums, 0.0
+        sums.begin()
+        for cut in cuts:
+            buffers.begin()
+            mine: list[Shard] = []
+            with shards.world.guard():
+                if shards.sync and cut.parts:
+                    grads.fill(0)
+                    tasks = [
+                        partial(self._shard, part, learns, buffers, sums) for part in cut.parts
+                    ]
+                    mine = in_step(shards.world, self.network, tasks, [grads, *self._buffers])
+                for part in () if shards.sync else cut.parts:
+                    grads.fill(0)
+                    mine.append(self._shard(part, learns, buffers, sums))
+            found = shards.share(cut, mine)
+            for shard in found:
+                for each in (own, means):
+                    if each is not None:
+                        each.add_totals(shard.sums, shard.divisors, shard.outputs, shard.targets)
+                if own is not None and isinstance(self.loss, Combined) and averages(self.loss):
+                    check_alike(self.loss, shard.divisors, own, total, shard.samples)
+                total += shard.share
+            buffers.end([(shard.samples, shard.buffers) for shard in found])
+            sums.exchange(len(found))
+        sums.finish()
+        return total
+
+    def _shard(self, part: Part, learns: bool, buffers: Buffers, sums: GradientSum) -> Shard:
+        """Run one shard forward and backward; return what all ranks must know of it."""
+        batch = part.batch
+        buffers.enter(part.shard)
+        outputs, cache = self.network.forward(batch.x, training=learns)
+        value, loss_cache = self.loss.forward(outputs, batch.y, batch.weight)
+        self._check_loss(value, batch, part.first)
+        share = factor_of(self.loss, loss_cache, len(batch))
+        if learns:
+            dy = self.loss.backward(loss_cache, share)
+            self.network.backward(dy, cache, need_dx=False)
+        sums.put(part.shard)
+        totals = self.loss.totals(loss_cache)
+        return Shard(len(batch), share, *totals, outputs, batch.y, buffers.leave())
 
     def _count(self, t: int) -> None:
         """Note that a step is taken and has cleared the gradients."""
@@ -295,7 +372,7 @@ class Trainer:
         groups = [g for g in self.optimizer.groups if g.frozen is not None and g.matches(name)]
         return bool(groups) and bool(groups[-1].frozen)
 
-    def _check_loss(self, value: float, batch: Batch) -> None:
+    def _check_loss(self, value: float, batch: Batch, first: int = 0) -> None:
         if math.isfinite(value):
             return
         for what, tree in (("inputs", batch.x), ("targets", batch.y)):
@@ -304,7 +381,7 @@ class Trainer:
                 if not good.all():
                     raise FloatingPointError(
                         f"the loss at step {self.steps + 1} is {value}: the {what} have NaN or "
-                        f"infinity in sample {int(good.argmin())} of the batch; "
+                        f"infinity in sample {first + int(good.argmin())} of the batch; "
                         "the weights are those of the step before"
                     )
         raise FloatingPointError(
@@ -328,22 +405,32 @@ class Trainer:
         batch_size: int,
         stopped: Callable[[], bool] = lambda: False,
         views: Views | None = None,
+        world: World = ONE,
     ) -> dict[str, float]:
         """Return loss and metrics over a data set, in inference mode.
 
         ``stopped`` is asked before each batch: if it returns True, the rest is left out. With
-        ``views``, outputs are the mean over views of the images.
+        ``views``, outputs are the mean over views of the images. All ranks of a ``world`` call it,
+        and share the work.
         """
         check_kinds(self.loss, "loss")
         self.check_ends()
         means = Means(self.loss, self.metrics)
+
+        def measure(batch: Batch) -> tuple[Array, Array, Tree, Tree]:
+            outputs = self.network(batch.x) if views is None else views(self.network, batch.x)
+            cache = self.loss.forward(outputs, batch.y, batch.weight)[1]
+            return *self.loss.totals(cache), outputs, batch.y
+
+        if world.size > 1:
+            for found in rounds(world, data, batch_size, stopped, measure):
+                means.add_totals(*found)
+            return means.values()
         with ended(data.parts(batch_size)) as parts:
             for batch in parts:
                 if stopped():
                     break
-                outputs = self.network(batch.x) if views is None else views(self.network, batch.x)
-                cache = self.loss.forward(outputs, batch.y, batch.weight)[1]
-                means.add(cache, outputs, batch.y)
+                means.add_totals(*measure(batch))
         return means.values()
 
     def end_epoch(self, logs: Mapping[str, float]) -> None:

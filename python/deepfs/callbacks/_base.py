@@ -19,6 +19,9 @@ class Callback(ExplainedSettings):
     model : Model
         The model that is trained, set before the first hook is called. ``model.stop_training =
         True`` ends the training after the current step.
+    rank_0_only : bool
+        Whether its hooks run on rank 0 only, under ``mpiexec``: True in a class that writes files
+        or prints. All others run on all ranks, see ``docs/distributed.md``.
 
     Notes
     -----
@@ -48,6 +51,7 @@ class Callback(ExplainedSettings):
     """
 
     model: Model
+    rank_0_only: ClassVar[bool] = False
 
     _instead: ClassVar = {"stop_training": "set self.model.stop_training"}
     _adds: ClassVar[tuple[str, ...]] = ()  # names that it adds to the logs of an epoch

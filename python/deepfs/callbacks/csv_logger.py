@@ -68,6 +68,7 @@ class CSVLogger(Callback):
     append: bool = False
 
     _left_out: ClassVar = True
+    rank_0_only: ClassVar = True
     _file: Any = field(default=None, init=False, repr=False)
     _columns: Sequence[str] = field(default=(), init=False, repr=False)
 

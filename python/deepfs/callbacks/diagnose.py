@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._check import flag, whole
 from ._base import Callback
@@ -64,6 +64,8 @@ class Diagnose(Callback):
     samples: int = 256
     steps: int = 20
     verbose: bool = True
+
+    rank_0_only: ClassVar = True
 
     reports: dict[int, Diagnosis] = field(default_factory=dict, init=False, repr=False)
 

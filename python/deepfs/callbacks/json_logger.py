@@ -57,6 +57,7 @@ class JSONLogger(Callback):
     append: bool = False
 
     _left_out: ClassVar = True
+    rank_0_only: ClassVar = True
     _file: Any = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -98,6 +98,7 @@ class ModelCheckpoint(Callback):
     best_k_models: dict[str, float] = field(default_factory=dict, init=False, repr=False)
 
     _left_out: ClassVar = True
+    rank_0_only: ClassVar = True
     _keeps_weights: ClassVar = True
 
     def __post_init__(self) -> None:

@@ -59,6 +59,7 @@ class TensorBoard(Callback):
     update_freq: str | int = "epoch"
 
     _left_out: ClassVar = True
+    rank_0_only: ClassVar = True
     _writers: Any = field(default=None, init=False, repr=False)
     _purge: Any = field(default=None, init=False, repr=False)
     _failed: bool = field(default=False, init=False, repr=False)

@@ -64,6 +64,7 @@ KEYS: dict[str, Callable[[Any], Any]] = {
     "log": values.file_of(".csv"),
     "seed": values.whole,
     "threads": values.count,
+    "shards": values.count,
     "out": values.text,
     "checkpoint": values.text,
     "optimizer": values.one_of(tuple(OPTIMIZERS)),

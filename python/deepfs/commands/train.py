@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import shlex
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from .._command import INTERRUPTED, printable, say
 from ..config import set_num_threads
 from ..data import Loader
 from ..data.splits import validation_numbers
+from ..distributed.launch import world
 from ..losses import CrossEntropy
 from ..model import Model
 from ..random import set_seed
@@ -33,7 +36,30 @@ HELD, HELD_TO_CHOOSE = 0.2, 0.1  # shares for validation: of a folder; beside te
 
 
 def train(options: argparse.Namespace, given: Sequence[str]) -> int:
-    """Run ``deepfs train``; return its exit status."""
+    """Run ``deepfs train``; return its exit status. Under ``mpiexec`` rank 0 prints and writes."""
+    group = world()
+    with group.guard(), quiet(group.rank):
+        status = on_rank(options, given)
+        group.agree(0)  # none ends before rank 0 has written the model
+    return status
+
+
+@contextlib.contextmanager
+def quiet(rank: int) -> Iterator[None]:
+    """Print nothing on ranks above 0; errors are told by whom they concern."""
+    if not rank:
+        yield
+        return
+    with (
+        open(os.devnull, "w") as nowhere,
+        contextlib.redirect_stdout(nowhere),
+        contextlib.redirect_stderr(nowhere),
+    ):
+        yield
+
+
+def on_rank(options: argparse.Namespace, given: Sequence[str]) -> int:
+    """Run ``deepfs train`` in this process, which may be one of several."""
     recipe = DEFAULTS | recipe_of(options)
     recipe["optimizer"] = DEFAULTS["optimizer"] | recipe["optimizer"]
     optimizer = optimizer_of(recipe)
@@ -64,11 +90,11 @@ def train(options: argparse.Namespace, given: Sequence[str]) -> int:
         history = model.fit(
             *data.given, recipe["batch_size"], recipe["epochs"], callbacks=hooks,
             validation_data=data.validation, validation_split=recipe["validation_split"] or None,
-            checkpoint=folder, resume=True,
+            checkpoint=folder, resume=True, shards=recipe.get("shards"),
         )  # fmt: skip
     except FloatingPointError as error:
         path = path.with_stem(f"{path.stem}-diverged")  # do not overwrite a good model
-        model.save(path)
+        save(model, path)
         remove(recipe, folder)
         raise FloatingPointError(f"{error}; saved as {path}") from error
     except (KeyboardInterrupt, OSError, MemoryError, ValueError) as error:
@@ -78,12 +104,12 @@ def train(options: argparse.Namespace, given: Sequence[str]) -> int:
     if history.interrupted and not model.steps:
         raise KeyboardInterrupt
     if history.interrupted:
-        model.save(path)
+        save(model, path)
         say(f"deepfs train: interrupted after {model.steps:,} steps, saved as {path}")
         say(how_to_go_on(given))  # a line of its own, to be copied
         return INTERRUPTED
     seconds = time.monotonic() - started
-    model.save(path)
+    save(model, path)
     remove(recipe, folder)
     which, x, y = data.measured()
     accuracy = model.evaluate(*x)["accuracy"]
@@ -107,6 +133,12 @@ def train(options: argparse.Namespace, given: Sequence[str]) -> int:
         lines.insert(0, command)
     print("\n".join(f"{'next:' if not i else '':<5}  {line}" for i, line in enumerate(lines)))
     return 0
+
+
+def save(model: Model, path: Path) -> None:
+    """Save a model, which all ranks have."""
+    if not world().rank:
+        model.save(path)
 
 
 def complete(recipe: Recipe, images: Images) -> None:
@@ -283,13 +315,14 @@ def checkpoints_of(options: argparse.Namespace, recipe: Recipe, path: Path) -> P
 
 def remove(recipe: Recipe, folder: Path) -> None:
     """Remove the checkpoints of a training that is over, unless the user named their folder."""
-    if "checkpoint" not in recipe:
+    if "checkpoint" not in recipe and not world().rank:
         Checkpoints(folder).remove()
 
 
 def how_to_go_on(given: Sequence[str]) -> str:
     """Return the command that goes on with a training."""
-    command = ["deepfs", *given]
+    ranks = world().size
+    command = [*(["mpiexec", "-n", str(ranks)] if ranks > 1 else []), "deepfs", *given]
     if "--resume" not in command:
         command.append("--resume")
     return f"to go on: {shlex.join(command)}"

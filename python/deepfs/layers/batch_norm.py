@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from .._arrays import Array, Shape, channels_first, channels_last, empty, ignore
 from .._check import flag, number, one_of
 from ._base import Layer
 from ._fusion import PLAIN, Epilogue
+from ._joint_moments import gradient, moments
 
 
 @dataclass(eq=False)
@@ -77,6 +78,8 @@ class BatchNorm(Layer):
 
     input_rank = (2, 3, 4)
     fuses_forward, fuses_backward = frozenset({"residual", "relu"}), frozenset({"drelu"})
+    across: ClassVar[Any] = None  # in a step whose shards have joint statistics: their exchange
+
     changeable = frozenset({"momentum", "eps", "running_variance", "statistics"})
 
     def __post_init__(self) -> None:
@@ -116,7 +119,7 @@ class BatchNorm(Layer):
     def _forward(self, x: Array, training: bool, end: Epilogue = PLAIN) -> tuple[Array, Any]:
         self.check_shape(x)
         training = training and not self.fixed
-        if training and x.size == x.shape[1]:
+        if training and x.size == x.shape[1] and self.across is None:
             self.check_training(x.shape)
         x = channels_last(x)
         rows = x.reshape(-1, x.shape[-1])
@@ -139,10 +142,15 @@ class BatchNorm(Layer):
             dgamma, dbeta = (self.learned[k].dstorage for k in ("gamma", "beta"))
         else:
             dgamma, dbeta = np.zeros_like(mean), np.zeros_like(mean)
-        batch_norm.batch_norm_backward(
-            rows, drows, mean, inv_std, self._affine(x.dtype)[0],
-            None if dx is None else dx.reshape(rows.shape), dgamma, dbeta, training, end.drelu,
-        )  # fmt: skip
+        gamma, out = self._affine(x.dtype)[0], None if dx is None else dx.reshape(rows.shape)
+        if training and self.across is not None:
+            gradient(
+                rows, drows, mean, inv_std, gamma, out, dgamma, dbeta, end.drelu, self.across
+            )  # fmt: skip
+        else:
+            batch_norm.batch_norm_backward(
+                rows, drows, mean, inv_std, gamma, out, dgamma, dbeta, training, end.drelu
+            )
         return None if dx is None else channels_first(dx)
 
     def _affine(self, dtype: np.dtype[Any]) -> tuple[Array, Array]:
@@ -174,8 +182,19 @@ class BatchNorm(Layer):
         batches = buffers["batches"]
         batches += 1
         keep = self.momentum if self.statistics == "moving" else 1 - 1 / int(batches[0])
+        if self.across is not None:
+            return self._joint_statistics(rows, keep)
         batch_norm.batch_moments(
             rows, mean, inv_std, buffers["running_mean"], buffers["running_var"], keep,
             self.running_variance == "unbiased", self.eps,
         )  # fmt: skip
         return mean, inv_std
+
+    def _joint_statistics(self, rows: Array, keep: float) -> tuple[Array, Array]:
+        """Do the same for the batch of which ``rows`` are one shard."""
+        m, mean, var = moments(rows, self.across)
+        running = var * m / (m - 1) if m > 1 and self.running_variance == "unbiased" else var
+        for name, found in {"running_mean": mean, "running_var": running}.items():
+            buffer = self.buffered[name]
+            buffer[...] = keep * buffer.astype(np.float64) + (1 - keep) * found
+        return mean.astype(rows.dtype), (1 / np.sqrt(var + self.eps)).astype(rows.dtype)

@@ -15,8 +15,10 @@ from .._arrays import Array
 from .._check import flag, whole
 from .._warn import warn
 from ..callbacks import Callback
-from ..data.batches import Batch, DataSet, Stream, ended
+from ..data.batches import DataSet, Stream, ended
 from ..data.loader import Loader
+from ..distributed.shards import Shards
+from ..distributed.world import ENDED, GOES_ON, INTERRUPTED, ONE, STOP
 from ..means import Means
 from ..random import Random
 from ..saving.checkpoints import Checkpoints
@@ -32,12 +34,14 @@ from .inputs import check_batch
 from .interrupt import Interrupt
 from .limits import Limits
 from .progress import Progress
+from .ranks import begin
 
 EVALUATED = 256  # samples at a time in validation
 LISTED = 64  # samples of a batch that a message lists
-# settings that files of 0.1.0 lack
+# settings that files of 0.1.0 lack, or of before they were added
 SINCE_0_1_0 = {
     "drop_last": False, "steps_per_epoch": None, "lr": None, "total": None, "loader": None,
+    "shards": 1, "sync_batch_norm": False,
 }  # fmt: skip
 
 
@@ -72,14 +76,18 @@ class Run:
         checkpoint_every: int | None,
         progress: Progress,
         limits: Limits = Limits(),  # noqa: B008  # a tuple, which does not change
+        shards: Shards = Shards(1, ONE),  # noqa: B008
     ) -> None:
         self.trainer, self.data, self.validation_data = trainer, data, validation_data
         self.batch_size, self.epochs, self.steps_per_epoch = batch_size, epochs, steps_per_epoch
         self.shuffle, self.drop_last, self.accumulate = shuffle, drop_last, accumulate
-        self.hooks, self.progress, self.limits = Hooks(callbacks, limits.dev), progress, limits
+        self.hooks = Hooks(callbacks, limits.dev, shards.world.rank)
+        self.progress, self.limits = progress, limits
         self.checkpoints, self.checkpoint_every = checkpoints, checkpoint_every
         with random.using(trainer.streams):
             self.random = Random()
+        self.shards, self.world = (shards if shards.count > 1 else None), shards.world
+        self.asked = False  # whether Ctrl-C was pressed, as far as all ranks know
         self.epoch, self.steps_done, self.samples_done = 0, 0, 0
         self.means, self.history = Means(trainer.loss, trainer.metrics), History()
         self.explosion = Explosion()
@@ -98,17 +106,32 @@ class Run:
             self._begin_schedule()
             self._warn_of_steps()
             self.epochs = self.limits.epochs(self.epochs)
+            begin(self, resume)
             self.hooks("on_train_begin", logs={})
             if resume is not None:
                 self._resume(resume)
             logs: dict[str, float] = {}
-            while self.epoch < self.epochs and not self.interrupt.asked:
+            while self.epoch < self.epochs and not self._interrupted():
                 if self._ended() and self.samples_done == 0:
                     break
                 logs = self._epoch()
             self.hooks("on_train_end", logs=logs)
-        self.history.interrupted = self.interrupt.asked
+            self.history.interrupted = self._interrupted()  # all ranks are done, and none failed
         return self.history
+
+    def _stops(self) -> bool:
+        """Return whether the run is to end after this step: whatever rank was asked to."""
+        asked = INTERRUPTED if self.interrupt.asked else 0
+        asked = self.world.agree(asked | (STOP if self.trainer.stop_training else 0))
+        if asked & STOP:
+            self.trainer.stop_training = True
+        self.asked = self.asked or bool(asked & INTERRUPTED)
+        return self.asked or self.trainer.stop_training
+
+    def _interrupted(self) -> bool:
+        """Return whether Ctrl-C was pressed, on whatever rank."""
+        self._stops()
+        return self.asked
 
     def _names(self) -> list[str]:
         """Return the names of the numbers that an epoch will have."""
@@ -167,14 +190,14 @@ class Run:
             self.means = Means(trainer.loss, trainer.metrics)  # callbacks may have exchanged them
             self.hooks("on_epoch_begin", self.epoch, logs={})
         with closing(self._steps()) as steps:  # a Loader's thread ends with them
-            while not (trainer.stop_training or self.interrupt.asked):
+            while not self._stops():
                 batches = self._next(steps)
                 if batches is None:
                     break
                 number = self.steps_done
                 self.hooks("on_train_batch_begin", number, logs={})
                 try:
-                    logs = trainer.step(batches, self.means)
+                    logs = trainer.step(batches, self.means, self.shards)
                 except FloatingPointError as error:
                     if not self.hooks.ends_on(error):
                         self._note_samples(error, batches)
@@ -196,9 +219,9 @@ class Run:
             self.progress.close()
             return {}
         logs = self.means.values()
-        if not self.interrupt.asked:
+        if not self._interrupted():
             logs |= self._validate()
-        if complete := not self.interrupt.asked:
+        if complete := not self._interrupted():
             try:
                 self.hooks("on_epoch_end", self.epoch, logs=logs)
             except BaseException:
@@ -214,7 +237,7 @@ class Run:
             self._save()
         return logs
 
-    def _note_samples(self, error: Exception, batches: list[Batch]) -> None:
+    def _note_samples(self, error: Exception, batches: list[Any]) -> None:
         """Note which samples a step had: what it could not take has an index in the batch."""
         if isinstance(self.data, DataSet):
             start, count = self.samples_done, sum(map(len, batches))
@@ -224,21 +247,26 @@ class Run:
             listed = ", ".join(map(str, numbers[:LISTED])) + ", ..." * (count > LISTED)
             error.add_note(f"the batch had the samples {listed}")
 
-    def _next(self, steps: Iterator[list[Batch]]) -> list[Batch] | None:
+    def _next(self, steps: Iterator[list[Any]]) -> list[Any] | None:
         """Return the batches of the next step; where they cannot be read, keep what is trained."""
         try:
-            return next(steps, None)
+            batches = next(steps, None)
         except Exception:
             self._save_for_retry()
             raise
+        if isinstance(self.data, Stream) and self.world.size > 1:
+            said = self.world.agree(ENDED if batches is None else GOES_ON)
+            if said == ENDED | GOES_ON:
+                self.world.refuse(ValueError("an iterable has ended on some ranks and not on all"))
+        return batches
 
     def _save_for_retry(self) -> None:
         """Save the position where data could not be read; that of an iterable is not known."""
         if isinstance(self.data, DataSet):
             self._save()
 
-    def _steps(self) -> Generator[list[Batch]]:
-        """Yield the batches of each remaining step of an epoch."""
+    def _steps(self) -> Generator[list[Any]]:
+        """Yield the batches of each remaining step of an epoch, cut if there are shards."""
         data = self.data
         if isinstance(data, Stream):
             batches = islice(data.epoch(), self.limits.batches)
@@ -246,7 +274,7 @@ class Run:
             while step := list(islice(batches, self.accumulate)):
                 for number, batch in enumerate(step, done + 1):
                     check_batch(self.trainer, batch, number)
-                yield step
+                yield step if self.shards is None else [*map(self.shards.cut, step)]
                 done += len(step)
             return
         order, size = self._order(), self.batch_size
@@ -255,11 +283,16 @@ class Run:
             samples = min(samples, self.steps_per_epoch * size * self.accumulate)
         samples = self.limits.samples(samples, size) or 0
         starts = range(self.samples_done, samples, size)
-        picks = (order[start : min(start + size, samples)] for start in starts)
+        picks: Iterator[Array] = (order[start : min(start + size, samples)] for start in starts)
+        if self.shards is not None:
+            picks = self.shards.picks(order[:samples], starts, size)
         # another fit of the same model has another stream, and other augmentations
         seed = (self.random.seed + (self.random.stream << 32)) % 2**63
         with ended(data.batches(picks, self.epoch, seed)) as read:
-            while step := list(islice(read, self.accumulate)):
+            given: Iterator[Any] = read
+            if self.shards is not None:
+                given = self.shards.cuts(read, samples, starts, size)
+            while step := list(islice(given, self.accumulate)):
                 yield step
 
     def _order(self) -> Array:
@@ -283,8 +316,9 @@ class Run:
             measured = self.trainer.evaluate(
                 self.validation_data, size,
                 lambda: self.interrupt.asked or (limit is not None and next(seen) >= limit),
+                world=self.world,
             )  # fmt: skip
-            if not self.interrupt.asked:
+            if not self._interrupted():
                 logs = {f"val_{name}": value for name, value in measured.items()}
         except Exception:
             self._save_for_retry()
@@ -306,10 +340,12 @@ class Run:
             "steps_per_epoch": self.steps_per_epoch,
             "lr": self.lr,
             "total": self.total,
+            "shards": 1 if self.shards is None else self.shards.count,
+            "sync_batch_norm": self.shards is not None and self.shards.sync,
         }
 
     def _save(self) -> None:
-        if self.checkpoints is None or self.trainer.steps == 0:
+        if self.checkpoints is None or self.trainer.steps == 0 or self.world.rank:
             return
         states, arrays = self.hooks.states()
         numbers, sums = self.means.state()

@@ -141,8 +141,8 @@ def adds_numbers(callback: Callback) -> bool:
 class Hooks:
     """The callbacks of one run."""
 
-    def __init__(self, callbacks: Sequence[Callback], dev: bool = False) -> None:
-        self.given = callbacks
+    def __init__(self, callbacks: Sequence[Callback], dev: bool = False, rank: int = 0) -> None:
+        self.given, self.rank = callbacks, rank
         self.callbacks = [each for each in callbacks if not (dev and each._left_out)]
         self.sets_rate = any(each._sets_rate for each in self.callbacks)
 
@@ -181,13 +181,19 @@ class Hooks:
 
     def __call__(self, hook: str, *number: int, logs: dict[str, float]) -> None:
         for callback in self.callbacks:
-            function = getattr(callback, hook)
-            if function is not None:  # of a `LambdaCallback`
+            function = self._function(callback, hook)
+            if function is not None:
                 try:
                     function(*number, logs)
                 except Exception as error:
                     self._name(error, callback, hook, number)
                     raise
+
+    def _function(self, callback: Callback, hook: str) -> Any:
+        """Return a hook of a callback; None where there is none, or not on this rank."""
+        if self.rank and callback.rank_0_only:
+            return None
+        return getattr(callback, hook)  # None, of a `LambdaCallback`
 
     def all_of(self, hook: str, logs: dict[str, float]) -> None:
         """Call a hook of all callbacks, also after one has raised.
@@ -203,7 +209,7 @@ class Hooks:
                 stack.callback(self._one, callback, hook, logs)
 
     def _one(self, callback: Callback, hook: str, logs: dict[str, float]) -> None:
-        function = getattr(callback, hook)
+        function = self._function(callback, hook)
         try:
             if function is not None:
                 function(logs)

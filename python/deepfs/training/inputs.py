@@ -24,6 +24,7 @@ from ..data.batches import (
 from ..data.containers import Lazy, as_data
 from ..data.facts import check_same_names
 from ..data.loader import Loader, as_loader
+from ..distributed.shards import Shards
 from ..layers import Dense, Flatten, Graph, Layer
 from ..layers._container import Container, walk
 from ..losses import Combined
@@ -192,19 +193,23 @@ def way_out(outputs: Tree, y: Tree) -> str:
     return ""
 
 
-def check_batches(trainer: Trainer, data: DataSet, batch_size: int, drop_last: bool) -> None:
+def check_batches(
+    trainer: Trainer, data: DataSet, batch_size: int, drop_last: bool, shards: Shards
+) -> None:
     """Raise ValueError if there is no batch, or the network cannot train on the last one."""
     if drop_last and data.samples < batch_size:
         raise ValueError(f"drop_last leaves no batch of {batch_size}, got {data.samples} samples")
     last = 0 if drop_last else data.samples % batch_size
-    samples = last or min(data.samples, batch_size)
+    whole = last or min(data.samples, batch_size)
+    where = "the last batch of an epoch; drop_last=True leaves it out"
+    if shards.count > 1:
+        where = f"a shard of {where}" if last else "a shard; larger batches or fewer shards help"
     try:
+        samples = shards.least(whole)
         shapes = map_tree(lambda leaf: (samples, *leaf.shape[1:]), data.first())
         trainer.network.check_training(shapes)
     except ValueError as error:
-        raise ValueError(
-            f"{error}: that would be the last batch of an epoch; drop_last=True leaves it out"
-        ) from None
+        raise ValueError(f"{error}: that would be {where}") from None
 
 
 def warn_of_images(network: Layer, x: Tree) -> None:
