@@ -175,7 +175,7 @@ X = "(float[n, 3, 6, 5] x) => (float y)"
          "m = Constant<value_ints = [-1]>()  s = Concat<axis = 0>(n, m)  y = Reshape(x, s)}",
          "Flatten"),
         (f"{X} {{s = Constant<value_ints = [0, 2, 9, 5]>()  y = Reshape(x, s)}}", "Reshape"),
-        (f"{X} {{y = Selu<alpha = 2.0, gamma = 3.0>(x)}}", "ELU BatchNorm"),
+        (f"{X} {{y = Selu<alpha = 2.0, gamma = 3.0>(x)}}", "SELU"),
         (f"{X} {{y = Selu(x)}}", "SELU"),
         (f"{X} {{p = Constant<value_ints = [0, 0, 1, 0, 0, 0, 2, 1]>()  y = Pad(x, p)}}",
          "ZeroPad2D"),

@@ -59,4 +59,5 @@ def test_the_end_of_the_last_window_decides_about_padding():
     pool = L.MaxPool1D(3, 2, padding=1, ceil_mode=True)
     assert pads_of((8,), pool._place(8)) == [1, 2]
     assert pads_of((7,), pool._place(7)) == [1, 1]
-    np.testing.assert_array_equal(shares(8, 1, 1, 5, 2, 3), [1, 1, 1, 1, 1.5])
+    np.testing.assert_array_equal(shares(8, 1, 1, 5, 2, 3, 1, 1), [1, 1, 1, 1, 1.5])
+    np.testing.assert_array_equal(shares(4, 1, 0, 2, 3, 3, 2, 0), [1.5, 3])

@@ -6,8 +6,6 @@ from .. import layers as L
 from .._arrays import Shape
 from ._export_graph import OnnxGraph, Value, writes
 
-SELU_ALPHA, SELU_GAMMA = 1.6732632423543772, 1.0507009873554805  # ONNX's are float32's
-
 ALONE: dict[type, str] = {
     L.ReLU: "Relu",
     L.Sigmoid: "Sigmoid",
@@ -52,7 +50,7 @@ def elu(graph: OnnxGraph, layer: L.ELU, x: Value) -> Value:
 
 @writes(L.SELU)
 def selu(graph: OnnxGraph, layer: L.SELU, x: Value) -> Value:
-    return graph.node("Selu", x, alpha=SELU_ALPHA, gamma=SELU_GAMMA)
+    return graph.node("Selu", x, alpha=layer.alpha, gamma=layer.scale)
 
 
 @writes(L.SiLU)

@@ -108,20 +108,40 @@ def pads_of(size: Shape, place: Placement) -> list[int]:
 
     The end of the last window decides. So no runtime has to round up, which they do differently.
     """
-    oh, ow, top, _, left, _, (kh, kw), (sh, sw), _ = place
-    right = reach(size[-1], left, ow, sw, kw)
-    return [left, right] if len(size) == 1 else [top, left, reach(size[0], top, oh, sh, kh), right]
+    oh, ow, top, _, left, _, (kh, kw), (sh, sw), (dh, dw) = place
+    right = reach(size[-1], left, ow, sw, dw * (kw - 1) + 1)
+    if len(size) == 1:
+        return [left, right]
+    return [top, left, reach(size[0], top, oh, sh, dh * (kh - 1) + 1), right]
 
 
-def reach(size: int, before: int, out: int, step: int, kernel: int) -> int:
+def reach(size: int, before: int, out: int, step: int, extent: int) -> int:
     """Return by how many entries the last window exceeds a sequence."""
-    return max((out - 1) * step + kernel - before - size, 0)
+    return max((out - 1) * step + extent - before - size, 0)
+
+
+def pool(graph: OnnxGraph, operator: str, x: Value, size: Shape, place: Placement,
+         outside: float, **attributes: Any) -> tuple[Value, bool]:  # fmt: skip
+    """Add a pooling; return its output, and whether the padding is a node of its own.
+
+    It is where it reaches a whole window or more, as beside dilated ones: onnxruntime refuses that.
+    """
+    pads, kernel = pads_of(size, place), place.kernel_size[-len(size) :]
+    apart = any(pad >= extent for pad, extent in zip(pads, kernel * 2, strict=True))
+    if apart:
+        sides = [0, 0, *pads[: len(size)], 0, 0, *pads[len(size) :]]
+        value = graph.constant(np.array(outside, graph.dtype), "outside")
+        x = graph.node("Pad", x, graph.constant(sides, "padding"), value)
+        pads = [0] * len(pads)
+    dilation = place.dilation[-len(size) :]
+    if set(dilation) != {1}:
+        attributes |= {"dilations": dilation, "opset": 19}  # of average pooling since then
+    return graph.node(operator, x, pads=pads, **along(place, len(size)), **attributes), apart
 
 
 @writes(L.MaxPool1D, L.MaxPool2D)
 def max_pool(graph: OnnxGraph, layer: Any, x: Value) -> Value:
-    size, place = place_of(graph, layer, x)
-    return graph.node("MaxPool", x, pads=pads_of(size, place), **along(place, len(size)))
+    return pool(graph, "MaxPool", x, *place_of(graph, layer, x), outside=-np.inf)[0]
 
 
 @writes(L.AvgPool1D, L.AvgPool2D)
@@ -129,21 +149,30 @@ def avg_pool(graph: OnnxGraph, layer: Any, x: Value) -> Value:
     """Divide by counted entries alone: ONNX counts what `pads_of` adds as padding."""
     size, place = place_of(graph, layer, x)
     counted = layer.count_include_pad
-    y = graph.node("AveragePool", x, pads=pads_of(size, place), count_include_pad=int(counted),
-                   **along(place, len(size)))  # fmt: skip
-    if not counted:
+    y, apart = pool(graph, "AveragePool", x, size, place, 0.0, count_include_pad=int(counted))
+    if not (counted or apart):
         return y
-    oh, ow, top, bottom, left, right, (kh, kw), (sh, sw), _ = place
-    factor = shares(size[-1], left, right, ow, sw, kw)
-    if len(size) == 2:
-        factor = np.multiply.outer(shares(size[0], top, bottom, oh, sh, kh), factor)
+    ends = [(place.left, place.right, place.ow), (place.top, place.bottom, place.oh)]
+    factors = [
+        shares(
+            size[-axis], before, after if counted else 0, out, place.stride[-axis],
+            place.kernel_size[-axis], place.dilation[-axis], before if counted else 0,
+        )
+        for axis, (before, after, out) in enumerate(ends[: len(size)], 1)
+    ]  # fmt: skip
+    factor = factors[0] if len(size) == 1 else np.multiply.outer(factors[1], factors[0])
     return y if (factor == 1).all() else graph.node("Mul", y, graph.constant(factor, "shares"))
 
 
-def shares(size: int, before: int, after: int, out: int, step: int, kernel: int) -> Array:
-    """Return for each window its length by how much of it lies in the sequence or its padding."""
-    starts = np.arange(out) * step - before
-    return kernel / (np.minimum(starts + kernel, size + after) - starts)
+def shares(size: int, before: int, after: int, out: int, step: int, kernel: int, dilation: int,
+           counted: int) -> Array:  # fmt: skip
+    """Return for each window its entries by how many of them count.
+
+    The windows begin ``before`` entries ahead of a sequence; of these the last ``counted`` count,
+    and so do ``after`` entries behind it.
+    """
+    places = np.arange(out)[:, None] * step - before + dilation * np.arange(kernel)
+    return kernel / ((places >= -counted) & (places < size + after)).sum(axis=1)
 
 
 @writes(L.GlobalAvgPool1D, L.GlobalAvgPool2D)

@@ -64,7 +64,7 @@ def with_setting(net: Importer, node: Node) -> Value:
     gamma = settings.get("gamma", SELU_GAMMA)
     if abs(alpha - SELU_ALPHA) < 1e-6 and abs(gamma - SELU_GAMMA) < 1e-6:
         return through(L.SELU())
-    return scaled(net, through(L.ELU(alpha)), gamma)
+    return through(L.SELU(alpha, gamma))
 
 
 @reads("Sign")

@@ -29,15 +29,11 @@ def pool(net: Importer, node: Node) -> Value:
     stride, dilation = (numbers(node, key, pixels, 1) for key in ("strides", "dilations"))
     ceil_mode = bool(settings.get("ceil_mode", 0))
     more: dict[str, Any] = {}
-    if set(dilation) != {1}:
-        if not hasattr(kind, "dilation"):
-            raise Refused(f"deepfs has no dilated {kind.__name__}")
-        more["dilation"] = each(dilation)
     if node.op == "AveragePool":
         more["count_include_pad"] = bool(settings.get("count_include_pad", 0))
     layer = kind(
         each(kernel), each(stride), padding(node, x.shape, kernel, stride, dilation),
-        ceil_mode=ceil_mode, **more,
+        ceil_mode=ceil_mode, dilation=each(dilation), **more,
     )  # fmt: skip
     made = net.call(layer, x)
     return Value(made, made.shape)

@@ -10,12 +10,15 @@ import numpy as np
 
 from ._import_file import Node, OnnxFile
 
+LOWEST = -3.4e38  # of float32, which some write for -inf
+
 
 def rewritten(file: OnnxFile) -> list[Node]:
-    """Return the nodes that outputs need, GELU and softplus as one node each.
+    """Return the nodes that outputs need, GELU, softplus and padded maxima as one node each.
 
     Before operator set 20, exporters write x (1 + erf(x / sqrt(2))) / 2 as five nodes, in several
-    orders. PyTorch's softplus is x itself above a threshold, 2e-9 less.
+    orders. PyTorch's softplus is x itself above a threshold, 2e-9 less. Padding of a whole window
+    is a node of its own for runtimes that refuse it as an attribute.
     """
     made_by = {node.outputs[0]: node for node in file.nodes}
     numbers = constants(file)
@@ -30,6 +33,8 @@ def rewritten(file: OnnxFile) -> list[Node]:
             last = replace(last, op="Gelu", inputs=[x], attributes={})
         elif soft is not None:
             last = replace(soft, outputs=last.outputs)
+        elif last.op == "MaxPool":
+            last = padded_max_pool(last, made_by, numbers, file) or last
         kept.append(last)
         needed.update(last.inputs)
     return kept[::-1]
@@ -54,6 +59,27 @@ def softplus(last: Node, made_by: dict[str, Node], numbers: dict[str, float]) ->
         return None
     alike = test.inputs[0] == last.inputs[1] == soft.inputs[0]
     return soft if alike and numbers.get(test.inputs[1], 0) >= 20 else None
+
+
+def padded_max_pool(
+    last: Node, made_by: dict[str, Node], numbers: dict[str, float], file: OnnxFile
+) -> Node | None:
+    """Return a max pooling with the padding of -inf before it as its own, None if there is none."""
+    pad = made_by.get(last.inputs[0])
+    if pad is None or pad.op != "Pad" or len(pad.inputs) != 3:
+        return None
+    outside, given = numbers.get(pad.inputs[2], 0.0), file.arrays.get(pad.inputs[1])
+    plain = pad.attributes.get("mode", "constant") == "constant" and not (
+        last.attributes.get("ceil_mode", 0) or last.attributes.get("auto_pad", "NOTSET") != "NOTSET"
+    )
+    if given is None or not plain or outside > LOWEST:
+        return None
+    sides = np.asarray(given, np.int64).reshape(2, -1)
+    if sides[:, :2].any() or (sides < 0).any():
+        return None
+    own = last.attributes.get("pads", [0] * (sides.size - 4))
+    pads = [int(a + b) for a, b in zip(sides[:, 2:].reshape(-1), own, strict=True)]
+    return replace(last, inputs=[pad.inputs[0]], attributes=last.attributes | {"pads": pads})
 
 
 def products(
