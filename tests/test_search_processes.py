@@ -50,10 +50,11 @@ def children(pid):
 
 
 @pytest.mark.parametrize(("name", "jobs"), [("search.db", 1), ("search.log", 2)])
-def test_a_killed_search_goes_on(tmp_path, name, jobs):
+def test_a_killed_search_goes_on(tmp_path, monkeypatch, name, jobs):
     storage, whole = tmp_path / name, tmp_path / f"whole-{name}"
     with start(whole, "random", 1, TRIALS) as process:
         process.communicate()
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     with start(storage, "random", jobs, TRIALS) as process:
         for _ in range(3):  # lines of trials
             process.stdout.readline()
@@ -67,6 +68,8 @@ def test_a_killed_search_goes_on(tmp_path, name, jobs):
             time.sleep(0.1)
         else:
             pytest.fail("a process goes on without the one that started it")
+    if own:
+        assert not list(tmp_path.glob("deepfs-search-*"))  # copies of the data
     kept = results(storage)
     assert 3 <= len(kept) < TRIALS
     with start(storage, "random", jobs, TRIALS) as process:
