@@ -11,6 +11,7 @@ import contextlib
 import mmap
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -181,15 +182,16 @@ def opened(job: Job) -> Any:
     return optuna.Study(job.study_name, open_storage(job.storage))._storage
 
 
-def watch_parent() -> None:
+def watch_parent(folder: Path) -> None:
     """End this process when the one that started it has ended, or says so."""
     os.read(0, 1)  # not by sys.stdin, whose lock would be held at the end
+    shutil.rmtree(folder, ignore_errors=True)  # a killed one has left it
     os._exit(1)
 
 
 def main(folder: Path, threads: int) -> int:
     """Run trials until none waits; return an exit status."""
-    threading.Thread(target=watch_parent, daemon=True).start()
+    threading.Thread(target=watch_parent, args=(folder,), daemon=True).start()
     set_num_threads(threads)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
