@@ -420,6 +420,10 @@ def test_the_page_has_the_operators_of_every_layer(tmp_path):
     rows += [(layer, ((2,), (2,))) for layer in MERGES] + [(L.Step(), (3,))]
     rows += [(L.Resize2D(9), (1, 99, 99)), (L.AdaptiveAvgPool1D(2), (1, 8))]
     rows += [(L.AvgPool2D(3, 2, 1, True, True), (1, 8, 8))]
+    rows += [
+        (L.AvgPool1D(2, 1, 3, dilation=4), (1, 9)),
+        (L.AvgPool2D(2, 1, 3, dilation=4), (1, 9, 9)),
+    ]
     found = {}
     for layer, shape in rows:
         names = found.setdefault(type(layer).__name__, set())
