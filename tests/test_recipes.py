@@ -83,6 +83,18 @@ def test_the_first_filters_whiten_what_the_network_gets_and_stay():
     assert recipe.preprocess.fitted is False  # of the recipe, which may be fitted to other images
 
 
+def test_rates_of_groups():
+    """Of Jordan's recipe: biases learn 64 times as fast, whitening and factors not at all."""
+    found = {
+        name: [g for g in cifar10().optimizer.groups if g.matches(name)]
+        for name in ("whiten.weight", "whiten.bias", "batchnorm_1.gamma", "batchnorm_1.beta")
+    }
+    assert [[g.lr_scale for g in groups] for groups in found.values()] == [
+        [None], [64], [None], [64]
+    ]  # fmt: skip
+    assert [groups[0].frozen for groups in found.values()] == [True, None, True, None]
+
+
 def test_slow_weights_lead_less_and_less():
     recipe = cifar10()
     (callback,) = recipe.callbacks(100)
