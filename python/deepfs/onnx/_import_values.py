@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import prod
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -137,13 +137,14 @@ def parted(shape: Shape, whole: Shape) -> list[list[int]] | None:
 
 Known: TypeAlias = Value | Array
 Reader: TypeAlias = Callable[["Importer", "Node"], Value]
+R = TypeVar("R", bound=Reader)
 READERS: dict[str, Reader] = {}  # by operator; the modules `_import_*` fill it
 
 
-def reads(*operators: str) -> Callable[[Reader], Reader]:
+def reads(*operators: str) -> Callable[[R], R]:
     """Register a function that makes layers of nodes of these operators."""
 
-    def register(reader: Reader) -> Reader:
+    def register(reader: R) -> R:
         READERS.update(dict.fromkeys(operators, reader))
         return reader
 
