@@ -410,3 +410,22 @@ def test_starts_without_what_trains_and_forks(model, tmp_path, how):
     assert done.returncode == 0, done.stderr
     wanted = model.predict(np.cos(np.arange(216.0)).reshape(1, 3, 9, 8))
     assert done.stdout == f"{wanted.tolist()}\n"
+
+
+def test_plans_hand_out_arrays_of_their_own():
+    x, y = images(n=4)
+    predictor = trained(convolutions(), x, y).predictor()
+    first = predictor(x)
+    kept = first.copy()
+    assert (predictor(-x) != kept).any()
+    np.testing.assert_array_equal(first, kept)
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf])
+def test_plans_refuse_what_is_not_finite(odd):
+    x, y = images(n=4)
+    predictor = trained(convolutions(), x, y).predictor()
+    predictor(x)  # makes the plan
+    x[2, 1, 0, 0] = odd
+    with pytest.raises(ValueError, match="NaN or infinity in sample 2"):
+        predictor(x)

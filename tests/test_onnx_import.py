@@ -428,3 +428,17 @@ def test_what_save_writes_is_read_back(make, shape, tmp_path):
     want, got = layer(x), dfs.onnx.load(path)(x)
     assert got.shape == want.shape
     assert np.abs(got - want).max() <= 3e-5 * np.abs(want).max()
+
+
+@pytest.mark.parametrize(("outside", "kinds"), [("0", ["ZeroPad2D", "MaxPool2D"]),
+                                                ("-3.4028235e38", ["MaxPool2D"])])  # fmt: skip
+def test_padding_before_a_maximum_is_its_own_if_it_never_wins(outside, kinds, tmp_path):
+    """Zeros win over negative numbers, so that they stay a layer."""
+    text = f"""<ir_version: 8, opset_import: ["": 17]> g {X}
+    <float[1] v = {{{outside}}}, int64[8] p = {{0, 0, 1, 2, 0, 0, 1, 2}}>
+    {{z = Pad(x, p, v) y = MaxPool<kernel_shape = [3, 3], strides = [2, 2]>(z)}}"""
+    model, path = parse_model(text), tmp_path / "m.onnx"
+    onnx.save(model, path)
+    net, x = load(path), -np.random.default_rng(0).random((2, 3, 6, 5)).astype(np.float32) - 1
+    assert [type(layer).__name__ for layer in net.layers] == kinds
+    assert_array_equal(net(x), run(model, x=x))

@@ -339,3 +339,10 @@ def test_storages_of_others_are_refused_in_words(tmp_path):
         run("random", 1, storage=tmp_path / "no" / "search.db")
     with pytest.raises(OSError, match="cannot be opened"):
         run("random", 1, storage="postgresql://nobody@127.0.0.1:1/nothing")
+
+
+def test_every_trial_draws_its_own_settings():
+    among = {"a": FloatDistribution(0, 1)}
+    drawn = [methods.draw(among, seed, slot)["a"] for seed in (0, 1) for slot in range(5)]
+    assert len(set(drawn)) == 10
+    assert methods.draw(among, 1, 3)["a"] == drawn[8]

@@ -224,3 +224,11 @@ def test_alone_without_mpiexec():
     assert (dfs.distributed.rank(), dfs.distributed.size()) == (0, 1)
     with dfs.distributed.alone():
         assert dfs.distributed.size() == 1
+
+
+def test_the_first_shards_have_a_sample_more():
+    from deepfs.distributed.shards import Shards
+
+    shards = Shards.of(3, False, None)
+    assert shards.bounds(8) == [(0, 3), (3, 6), (6, 8)]
+    assert shards.bounds(2) == [(0, 1), (1, 2), (2, 2)]
