@@ -1,7 +1,7 @@
 """Seconds that a recipe takes to its accuracy, and those of PyTorch with the same recipe.
 
     python benchmarks/time_to_accuracy.py mnist                         # target 0.99, five seeds
-    python benchmarks/time_to_accuracy.py cifar10 --target 0.93 --seeds 0 1 2
+    python benchmarks/time_to_accuracy.py cifar10 --seeds 0 1 2
     python benchmarks/time_to_accuracy.py cifar10 --peer-epochs 2       # PyTorch: 2 epochs, scaled
 
 Each training is a process of its own; the frameworks take turns. The time is that of `fit`:

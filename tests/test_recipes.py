@@ -38,9 +38,7 @@ def test_digits_in_one_epoch(digits):
     assert model.epochs == 1
 
 
-@pytest.mark.parametrize(
-    "recipe", [mnist(0.993), mnist(0.995), fashion_mnist(), fashion_mnist(0.935)]
-)
+@pytest.mark.parametrize("recipe", [mnist(0.993), fashion_mnist()])
 def test_grey_images_train(recipe, digits):
     x, y, *_ = digits
     recipe.epochs, recipe.batch_size = 2, 20
@@ -60,12 +58,11 @@ def test_colour_images_train():
     assert model.evaluate(*colours(100), views=recipe.views)["accuracy"] > 0.6
 
 
-@pytest.mark.parametrize(("target", "parameters"), [(0.9, 569_656), (0.93, 1_972_792)])
-def test_size_of_the_networks_for_colour_images(target, parameters):
+def test_size_of_the_network_for_colour_images():
     x = np.random.default_rng(0).random((2, 3, 32, 32), np.float32)
-    net = cifar10(target).network(x)
+    net = cifar10().network(x)
     assert net(x).shape == (2, 10)
-    assert sum(p.value.size for p in net.parameters().values()) == parameters
+    assert sum(p.value.size for p in net.parameters().values()) == 569_656
 
 
 def test_the_first_filters_whiten_what_the_network_gets_and_stay():
@@ -142,9 +139,9 @@ def test_settings_by_name():
 @pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10"])
 def test_targets(name):
     make = getattr(recipes, name)
-    epochs = [make(target).epochs for target in (0.5, 0.9)]
+    epochs = [make(target).epochs for target in (0.5, 0.88)]
     assert epochs[0] == epochs[1] == make().epochs
-    with pytest.raises(ValueError, match=rf"^{name} has recipes for 0.9.*, got target=0.999$"):
+    with pytest.raises(ValueError, match=rf"^{name} has recipes for 0\.\d+.*, got target=0.999$"):
         make(0.999)
     with pytest.raises(TypeError, match=r"target must be a number in \(0, 1\), got '99 %'"):
         make("99 %")
