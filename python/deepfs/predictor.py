@@ -17,6 +17,7 @@ from .augment import Views
 from .data.batches import Batch, DataSet, ended, unprepared
 from .data.loader import Loader, as_loader
 from .data.summary import what_is_far
+from .inference._plan import AT_ONCE
 from .inspection.inner import Watched, joined
 from .losses import OutputKind
 from .losses._output_kinds import BINARY_LOGITS
@@ -28,7 +29,6 @@ from .training.finite import forms
 from .training.inputs import checked_data, checked_inputs
 from .training.loaders import check_inputs
 
-AT_ONCE = 256  # samples of arrays
 # inputs of a call that are compared with those of the training: of arrays, of what may be files
 COMPARED, COMPARED_OF_SET = 256, 32
 

@@ -35,7 +35,7 @@ from ..layers._container import Container
 from ..layers._fusion import PLAIN, Epilogue
 from ..layers.pool import max_window
 
-AT_ONCE = 256  # samples, as of `Model.predict`: the bits depend on it
+AT_ONCE = 256  # samples of arrays, here and in `Model.predict`: the bits depend on it
 MOST_BYTES = 2**22  # of the arrays of a plan: beyond, kernels take all the time
 MOST_SHAPES = 16  # with plans: each keeps its memory
 PLANNED = Sequential._infer  # another function while `deepfs.use_reference` is open

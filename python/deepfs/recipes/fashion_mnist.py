@@ -6,8 +6,7 @@ from ..augment import RandomHorizontalFlip, Views
 from ..losses import CrossEntropy
 from ..optimizers import Adam
 from ..schedules import OneCycle
-from ._blocks import checked_target
-from .mnist import wide
+from ._blocks import checked_target, four_convolutions
 from .recipe import Recipe
 
 TARGETS = (0.92,)
@@ -47,7 +46,7 @@ def fashion_mnist(target: float = 0.92) -> Recipe:
     """
     checked_target(target, TARGETS, "fashion_mnist")
     return Recipe(
-        wide,
+        lambda x: four_convolutions(32),
         Adam(OneCycle(1e-2)),
         4,
         batch_size=128,

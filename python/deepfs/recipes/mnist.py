@@ -8,7 +8,7 @@ from ..augment import RandomCrop
 from ..losses import CrossEntropy
 from ..optimizers import Adam
 from ..schedules import OneCycle
-from ._blocks import checked_target, conv_block
+from ._blocks import checked_target, conv_block, four_convolutions
 from .recipe import Recipe
 
 TARGETS = 0.99, 0.993
@@ -77,24 +77,3 @@ def halved(x: Array) -> L.Sequential:
 def narrow(x: Array) -> L.Sequential:
     """Return a network of four convolutions, with 24 filters in the first."""
     return four_convolutions(24)
-
-
-def wide(x: Array) -> L.Sequential:
-    """Return a network of four convolutions, with 32 filters in the first."""
-    return four_convolutions(32)
-
-
-def four_convolutions(filters: int) -> L.Sequential:
-    """Return a network whose filters double wherever the images are halved."""
-    return L.Sequential(
-        [
-            *conv_block(filters),
-            L.MaxPool2D(2),
-            *conv_block(2 * filters),
-            *conv_block(2 * filters),
-            L.MaxPool2D(2),
-            *conv_block(4 * filters),
-            L.GlobalMaxPool2D(),
-            L.Dense(10),
-        ]
-    )
