@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Build the kernels for aarch64 and run tests on them, on an x86-64 machine with Debian 12.
 #
-#     tools/emulate_aarch64.sh                                # some test files, about 15 minutes
+#     tools/emulate_aarch64.sh                                # some test files, about 11 minutes
 #     tools/emulate_aarch64.sh tests/test_gemm.py -k float32  # or what these arguments of pytest name
 #
 # Debian's Python for aarch64 is unpacked, not installed, and runs under qemu-user; GCC for aarch64
