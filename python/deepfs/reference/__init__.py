@@ -29,6 +29,7 @@ from .activation import (
 from .augment import affine, affine_matrix, cutout, draws, flip, jitter, mix, shift, views
 from .batch_norm import batch_norm, batch_norm_backward
 from .branches import branches, branches_backward
+from .checkpoint import checkpoint, checkpoint_backward
 from .conv import conv2d, conv2d_backward
 from .conv1d import conv1d, conv1d_backward
 from .conv_transpose import conv_transpose2d, conv_transpose2d_backward
@@ -169,6 +170,8 @@ __all__ = [
     "binary_cross_entropy_backward",
     "branches",
     "branches_backward",
+    "checkpoint",
+    "checkpoint_backward",
     "class_targets",
     "clip_norm",
     "col2im",
