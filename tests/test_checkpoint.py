@@ -211,7 +211,7 @@ def test_memory_is_that_of_the_inputs_and_of_one_body():
     plain, less = same(make, taken)
     each = 64 * 8 * 16 * 16 * 4  # bytes of the output of one layer
     assert plain > 24 * each  # what 36 layers keep
-    assert 6 * each < less < 14 * each  # 6 inputs, and one body with its gradients
+    assert 6 * each < less < 18 * each  # 6 inputs, and one body with its gradients
 
 
 class Token:
