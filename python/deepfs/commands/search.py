@@ -88,7 +88,7 @@ def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
         recipe.setdefault("validation_split", HELD if images.is_folder else HELD_TO_CHOOSE)
     own_split = recipe.get("validation_split") or None
     complete(recipe, images)
-    augment = augmentations_of(recipe["augment"], images.shape)
+    augment = augmentations_of(recipe["augment"], images.shape, recipe["epochs"])
     if "threads" in recipe:
         set_num_threads(recipe["threads"])
     set_seed(recipe["seed"])

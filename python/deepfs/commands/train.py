@@ -65,7 +65,7 @@ def on_rank(options: argparse.Namespace, given: Sequence[str]) -> int:
     optimizer = optimizer_of(recipe)
     images = images_of(recipe["dataset"], recipe)
     complete(recipe, images)
-    augment = augmentations_of(recipe["augment"], images.shape)
+    augment = augmentations_of(recipe["augment"], images.shape, recipe["epochs"])
     if options.dump_config:
         print(as_toml(recipe))
         return 0

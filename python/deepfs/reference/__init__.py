@@ -26,7 +26,7 @@ from .activation import (
     tanh,
     tanh_backward,
 )
-from .augment import affine, affine_matrix, cutout, draws, flip, jitter, mix, shift, views
+from .augment import affine, affine_matrix, cutout, draws, flip, jitter, mix, shift, shrink, views
 from .batch_norm import batch_norm, batch_norm_backward
 from .branches import branches, branches_backward
 from .checkpoint import checkpoint, checkpoint_backward
@@ -290,6 +290,7 @@ __all__ = [
     "sequential_backward",
     "sgd",
     "shift",
+    "shrink",
     "sigmoid",
     "sigmoid_backward",
     "silu",
