@@ -80,7 +80,8 @@ class ProgressiveResizing(ExplainedSettings):
 
     def sizes(self, shape: Shape) -> list[Shape]:
         """Return the shapes that images (c, h, w) of this shape get, each once, without that."""
-        found = [(shape[0], *self.size(*shape[1:], epoch)) for epoch in range(self.epochs)]
+        c, h, w = shape
+        found = [(c, *self.size(h, w, epoch)) for epoch in range(self.epochs)]
         return [each for each in dict.fromkeys(found) if each != tuple(shape)]
 
     def resized(self, x: Array, epoch: int) -> Array:
