@@ -123,6 +123,11 @@ def test_it_goes_on_where_it_was_interrupted(monkeypatch, capsys):
     assert main([*options, "part.safetensors", "--resume"]) == 0
     assert "epoch 1/2" not in capsys.readouterr().out
     assert_array_equal(weights("whole.safetensors"), weights("part.safetensors"))
+    recipe = dfs.recipes.cifar10()
+    recipe.epochs, recipe.batch_size = 2, 20
+    dfs.set_seed(0)
+    model = recipe.fit(*colours()[0], verbose=0)
+    assert_array_equal(weights("whole.safetensors"), model.arena.values)
 
 
 def broken_in_the_second(self, epoch, logs):
