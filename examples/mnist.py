@@ -3,7 +3,7 @@
     python examples/mnist.py           60,000 images, downloaded once
     python examples/mnist.py --quick   5,000 images that come with deepfs
 
-Network, optimizer, schedule and number of epochs are those of a recipe, whose accuracy is known: see
+Network, optimizer, schedule and number of epochs are those of a recipe whose accuracy is known, see
 python/deepfs/recipes/mnist.py. `fashion_mnist.py` puts all of that together by hand.
 
 The file has all that is needed to read other digits: `deepfs predict digits.safetensors three.png`.
