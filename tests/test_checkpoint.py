@@ -16,6 +16,7 @@ from deepfs.inference._plan import Plan
 from deepfs.inspection.attribution import Traced
 from deepfs.inspection.plan import measured
 from deepfs.inspection.trial import copy_of
+from deepfs.plots._network_graph import boxes_of
 
 IMAGES = np.random.default_rng(1).standard_normal((6, 3, 8, 8)).astype(np.float32)
 LABELS = np.arange(6) % 4
@@ -313,6 +314,28 @@ def test_use_reference_and_profile():
     first, inside = rows["conv2d_1"], rows["checkpoint_1.body.conv2d_1"]
     assert first.forward.multiply_adds == 6 * 64 * 6 * 27
     assert inside.forward.multiply_adds == 2 * 6 * 64 * 6 * 54  # it runs twice
+
+
+def test_shrinking_and_pictures_look_through_it():
+    def make(wrap):
+        return L.Sequential([
+            wrap([L.Conv2D(8, 3), L.ReLU(), L.Conv2D(6, 3)]), L.GlobalAvgPool2D(), L.Dense(4),
+        ])  # fmt: skip
+
+    def shrunk(net):
+        net(IMAGES)
+        first = next(iter(net.parameters().values()))
+        first.value[[1, 5]] = 0  # two filters do nothing
+        model = dfs.Model(net, "cross_entropy", "sgd")
+        smaller, _ = dfs.compress.shrink(model)
+        shapes = [each.shape for each in smaller.network.parameters().values()]
+        return shapes, [box.kinds for box in boxes_of(net)], type(smaller.network[0])
+
+    plain, again = same(make, shrunk)
+    assert again[0][0] == (6, 3, 3, 3)
+    assert again[0] == plain[0]
+    assert again[1] == plain[1]
+    assert again[2] is L.Checkpoint
 
 
 def test_matches_the_reference(rng):

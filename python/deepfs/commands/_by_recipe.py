@@ -89,7 +89,8 @@ class ByRecipe:
         recipe, preprocess = self.recipe, copy.deepcopy(self.recipe.preprocess)
         images = np.asarray(training.x[:SAMPLES])
         if preprocess is not None:
-            preprocess.fit(training.x)
+            if not preprocess.fitted:
+                preprocess.fit(training.x)
             images = preprocess(images)
         return Model(
             recipe.network(images), copy.deepcopy(recipe.loss), recipe.optimizer,

@@ -139,10 +139,11 @@ def on_rank(options: argparse.Namespace, given: Sequence[str]) -> int:
     by_views = None if standard is None else standard.accuracy_by_views(model, x)
     print(f"{by_views}\n" if by_views else "")
     if guesses(accuracy, y):
+        rate = recipe.get("optimizer", {}).get("lr")
+        other = "another --lr" + ("" if rate is None else f" than {rate:g}")
         say(
             f"deepfs train: warning: {accuracy:.2%} is no better than guessing: the network has "
-            f"learned nothing; try another --lr than {model.optimizer.rate(1, 0):g}, or more "
-            "--epochs"
+            f"learned nothing; try {other}, or more --epochs"
         )
     file = shlex.quote(printable(path))
     lines = [f"deepfs predict {file} IMAGE.png"]
