@@ -3,6 +3,9 @@
     python examples/mnist.py           60,000 images, downloaded once
     python examples/mnist.py --quick   5,000 images that come with deepfs
 
+Network, optimizer, schedule and number of epochs are those of a recipe whose accuracy is known, see
+python/deepfs/recipes/mnist.py. `fashion_mnist.py` puts all of that together by hand.
+
 The file has all that is needed to read other digits: `deepfs predict digits.safetensors three.png`.
 """
 
@@ -11,29 +14,15 @@ import tempfile
 from pathlib import Path
 
 import deepfs as dfs
-from deepfs import layers as L
 
 quick = "--quick" in sys.argv
 (x, y), (x_test, y_test) = dfs.datasets.mnist_mini() if quick else dfs.datasets.mnist()
 
-network = L.Sequential(
-    [
-        L.Conv2D(16, 3, padding="same"),
-        L.BatchNorm(),
-        L.ReLU(),
-        L.MaxPool2D(2),
-        L.Conv2D(32, 3, padding="same"),
-        L.BatchNorm(),
-        L.ReLU(),
-        L.MaxPool2D(2),
-        L.Flatten(),
-        L.Dropout(0.3),
-        L.Dense(10),  # logits: the loss contains the softmax
-    ]
-)
-optimizer = dfs.optimizers.Adam(dfs.schedules.OneCycle(1e-2))
-model = dfs.Model(network, loss="cross_entropy", optimizer=optimizer, seed=0)
-model.fit(x, y, batch_size=100, epochs=5, validation_data=(x_test, y_test))
+recipe = dfs.recipes.mnist(target=0.99)
+if quick:
+    recipe.epochs = 4  # of the few images
+model = recipe.fit(x, y, seed=0, validation_data=(x_test, y_test))
+model.summary()
 accuracy = model.evaluate(x_test, y_test)["accuracy"]
 print(f"{accuracy:.2%} of {len(y_test)} test images are right")
 

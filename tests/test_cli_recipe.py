@@ -33,7 +33,7 @@ def test_defaults(capsys):
         "epochs": 10, "batch_size": 50, "validation_split": 0.0, "seed": 0,
         "optimizer": {"name": "adam", "lr": 0.001},
     }  # fmt: skip
-    found = dumped(capsys, "cifar10", "--early-stopping", 2)
+    found = dumped(capsys, "cifar100", "--early-stopping", 2)
     assert found["network"] == "resnet20"
     assert found["preprocess"] == "standardize"
     assert found["validation_split"] == 0.1  # not by the images of the result

@@ -415,7 +415,7 @@ def operators(layer, shape, path):
 
 def test_the_page_has_the_operators_of_every_layer(tmp_path):
     """Those of all its rows; a container has those of its parts."""
-    containers = {"Sequential", "Residual", "Branches", "Graph"}
+    containers = {"Sequential", "Residual", "Branches", "Checkpoint", "Graph"}
     rows = [(make(), shape[1:]) for _, make, shape in CASES]
     rows += [(layer, ((2,), (2,))) for layer in MERGES] + [(L.Step(), (3,))]
     rows += [(L.Resize2D(9), (1, 99, 99)), (L.AdaptiveAvgPool1D(2), (1, 8))]

@@ -16,6 +16,7 @@ from ._version import __version__
 from .commands import _values as values
 from .commands import bench_layer, book, check_layer, export, lab, new_layer, search
 from .commands._augment import AUGMENTATIONS
+from .commands._by_recipe import RECIPES
 from .commands._model_of import add_model
 from .commands._recipe import COLORS, NETWORKS, NO_CLASSIFIERS, OPTIMIZERS, PREPROCESS, SCHEDULES
 from .commands._sets import DATASETS, images_name
@@ -191,14 +192,21 @@ def _add_train(train: argparse.ArgumentParser) -> None:
                 "are validated on)")  # fmt: skip
 
     options = _Group(train, "network and steps")
-    options.add("--network", values.one_of(NETWORKS, NO_CLASSIFIERS), "NAME",
-                f"{', '.join(NETWORKS)} (default: by the images)")  # fmt: skip
-    options.add("--epochs", values.count, "N", "passes over the training images (default: 10)")
-    options.add("--batch-size", values.count, "N",
-                "images per step (default: 50 for mnist_mini, 32 for a folder, else 100)",
+    options.add("--target", values.number, "ACCURACY",
+                f"for {', '.join(RECIPES)} without --network: the least recipe that reaches it, "
+                "such as 0.99; what is not given is the recipe's (default: the quickest)",
                 )  # fmt: skip
+    options.add("--network", values.one_of(NETWORKS, NO_CLASSIFIERS), "NAME",
+                f"{', '.join(NETWORKS)} (default: that of a recipe, or by the images)",
+                )  # fmt: skip
+    options.add("--epochs", values.count, "N",
+                "passes over the training images (default: the recipe's, or 10)")  # fmt: skip
+    options.add("--batch-size", values.count, "N",
+                "images per step (default: the recipe's; 50 for mnist_mini, 32 for a folder, else "
+                "100)")  # fmt: skip
     options.add("--optimizer", None, "NAME",
-                f"{', '.join(OPTIMIZERS)} (default: adam)", tuple(OPTIMIZERS))  # fmt: skip
+                f"{', '.join(OPTIMIZERS)} (default: the recipe's, or adam)",
+                tuple(OPTIMIZERS))  # fmt: skip
     options.add("--lr", values.number, "RATE", "learning rate (default: that of the optimizer)")
     options.add("--weight-decay", values.number, "RATE",
                 "weight decay (default: that of the optimizer)")  # fmt: skip

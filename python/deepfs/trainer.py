@@ -24,6 +24,7 @@ from .distributed.world import ONE, World
 from .layers import Layer
 from .layers._container import Container, walk
 from .layers._parameter import gradients, structure
+from .layers.sequential import used_once
 from .losses import Combined, Loss
 from .losses._output_kinds import end_layers
 from .means import Means, averages, check_alike, factor_of, of_batch, share_of
@@ -227,6 +228,7 @@ class Trainer:
                     if means is not None:
                         means.add(loss_cache, outputs, batch.y)
                 if learns:
+                    used_once(cache)
                     dy = self.loss.backward(loss_cache, share)
                     self.network.backward(dy, cache, need_dx=False)
             if several and own is not None:
@@ -311,6 +313,7 @@ class Trainer:
         self._check_loss(value, batch, part.first)
         share = factor_of(self.loss, loss_cache, len(batch))
         if learns:
+            used_once(cache)
             dy = self.loss.backward(loss_cache, share)
             self.network.backward(dy, cache, need_dx=False)
         sums.put(part.shard)

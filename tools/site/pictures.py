@@ -157,6 +157,7 @@ def _example(name: str) -> tuple[Callable[[], Any], tuple[Array, ...], bool]:
         "Graph": (lambda: L.Graph([a, b], L.MaxPool2D(2)(L.Add()([a, b]))), (x, x[..., ::-1]), False),
         "Sequential": (lambda: L.Sequential([_edges(L.Conv2D(1, 3), x), L.ReLU(), L.MaxPool2D(2)]), (x,), False),
         "Residual": (lambda: L.Residual(tile), (x,), False),
+        "Checkpoint": (lambda: L.Checkpoint([_edges(L.Conv2D(1, 3), x), L.ReLU()]), (x,), False),
         "Branches": (lambda: L.Branches([L.Identity(), L.MaxPool2D(3, stride=1, padding=1)]), (small,), False),
         "Conv2D": (lambda: _edges(L.Conv2D(2, 3, padding=1), x), (x,), False),
         "DepthwiseConv2D": (lambda: _edges(L.DepthwiseConv2D(3, padding=1), three), (three,), False),

@@ -14,6 +14,7 @@ from .. import reference
 from .._arrays import Array
 from .._trees import Tree, leaves, map_tree
 from ..layers._base import Layer
+from ..layers.checkpoint import buffers_as
 from .plain import Twin
 
 
@@ -90,6 +91,27 @@ class Branches(Twin):
         for part, cache, share in zip(layer.parts, caches, shares, strict=True):
             part._backward(share, cache, False)
         return None
+
+
+class Checkpoint(Twin):
+    """Of `deepfs.layers.Checkpoint`."""
+
+    def forward(self, layer: Any, x: Array, training: bool) -> tuple[Array, Any]:
+        before = [buffer.copy() for buffer in layer.body.buffers().values()]
+        y = reference.checkpoint(x, lambda x: layer.body._forward(x, training))
+        return y, (x, training, before)
+
+    def backward(self, layer: Any, dy: Array, kept: Any, need_dx: bool) -> Array | None:
+        x, training, before = kept
+
+        def again(x: Array) -> tuple[Array, Any]:
+            with buffers_as(layer.body, before):
+                made: tuple[Array, Any] = layer.body._forward(x, training)
+                return made
+
+        return reference.checkpoint_backward(
+            dy, x, again, lambda dy, cache: layer.body._backward(dy, cache, need_dx)
+        )
 
 
 class Graph(Twin):

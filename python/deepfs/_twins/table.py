@@ -126,6 +126,7 @@ TWINS: dict[type[L.Layer], Twin] = {
     L.Sequential: containers.Sequential(),
     L.Residual: containers.Residual(),
     L.Branches: containers.Branches(),
+    L.Checkpoint: containers.Checkpoint(),
     L.Graph: containers.Graph(),
     L.Add: containers.ADD,
     L.Subtract: containers.SUBTRACT,

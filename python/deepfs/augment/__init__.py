@@ -2,7 +2,8 @@
 
 Names follow ``torchvision.transforms.v2``. A list of transforms is what a loader takes as
 ``augment``; each changes what the one before it has returned. A function ``f(image, rng)`` is a
-transform, too. `MixUp` and `CutMix` mix the finished images of a batch and stand at the end.
+transform, too. `ProgressiveResizing`, `MixUp` and `CutMix` take the finished images of a batch and
+stand at the end.
 
 What happens to an image is a function of the seed, the epoch and the number of the sample alone:
 neither threads nor batches nor an interruption of the training change it.
@@ -17,6 +18,7 @@ from .crop import RandomCrop
 from .cutout import Cutout
 from .flips import AlternatingFlip, RandomHorizontalFlip, RandomVerticalFlip
 from .mixing import CutMix, MixUp
+from .resizing import ProgressiveResizing
 from .views import Views
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "Cutout",
     "MixUp",
     "Pipeline",
+    "ProgressiveResizing",
     "RandomAffine",
     "RandomCrop",
     "RandomHorizontalFlip",

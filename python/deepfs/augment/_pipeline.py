@@ -18,10 +18,12 @@ from .._settings import ExplainedSettings
 from ._base import VALUES, Transform
 from ._random import draw, generator
 from .mixing import Mixing
+from .resizing import ProgressiveResizing
 
 Own: TypeAlias = Callable[[Array, np.random.Generator], Array]  # a function f(image, rng)
 
 RAW = ("uint8", "float32", "float64")  # dtypes that the kernel reads
+AT_END = (ProgressiveResizing, Mixing)  # they change finished images
 
 
 def pipeline(given: Any) -> Pipeline:
@@ -58,7 +60,7 @@ class Pipeline(ExplainedSettings):
     Parameters
     ----------
     transforms : None, a transform, a function f(image, rng), or a list of these
-        See `pipeline`. `MixUp` and `CutMix` must be the last.
+        See `pipeline`. `MixUp` and `CutMix` must be the last, `ProgressiveResizing` before them.
 
     Raises
     ------
@@ -91,6 +93,15 @@ class Pipeline(ExplainedSettings):
                 f"{first} mixes finished images, so it must stand at the end of the list, got "
                 f"{name_of(behind)} behind it"
             )
+        resizing = [isinstance(each, ProgressiveResizing) for each in self.transforms]
+        if resizing.count(True) > 1:
+            raise ValueError("ProgressiveResizing may stand in the list once, got it twice")
+        if True in resizing[: len(mixing) - mixing.count(True) - 1]:
+            behind = self.transforms[resizing.index(True) + 1]
+            raise ValueError(
+                "ProgressiveResizing resizes finished images, so it must stand at the end of the "
+                f"list, before MixUp and CutMix, got {name_of(behind)} behind it"
+            )
 
     def __len__(self) -> int:
         return len(self.transforms)
@@ -99,6 +110,12 @@ class Pipeline(ExplainedSettings):
     def mixes(self) -> bool:
         """Whether there is something to do for `mix`."""
         return any(isinstance(transform, Mixing) for transform in self.transforms)
+
+    @property
+    def resizing(self) -> ProgressiveResizing | None:
+        """What changes the size of images by the epoch, or None."""
+        found = [each for each in self.transforms if isinstance(each, ProgressiveResizing)]
+        return found[0] if found else None
 
     def check(self, shape: Shape) -> None:
         """Raise ValueError if samples of this shape cannot be changed.
@@ -109,12 +126,12 @@ class Pipeline(ExplainedSettings):
             That of a sample, without the batch axis.
         """
         for transform in self.transforms:
+            if isinstance(transform, (Transform, ProgressiveResizing)) and len(shape) != 3:
+                raise ValueError(
+                    f"{type(transform).__name__} takes images (c, h, w), got samples of shape "
+                    f"{tuple(shape)}" + ("; for grey ones, x[:, None]" * (len(shape) == 2))
+                )
             if isinstance(transform, Transform):
-                if len(shape) != 3:
-                    raise ValueError(
-                        f"{type(transform).__name__} takes images (c, h, w), got samples of shape "
-                        f"{tuple(shape)}" + ("; for grey ones, x[:, None]" * (len(shape) == 2))
-                    )
                 transform.check(shape)
                 transform.fills(shape[0])
 
@@ -129,7 +146,7 @@ class Pipeline(ExplainedSettings):
         shift: ArrayLike | None = None,
         dtype: DTypeLike = "float32",
     ) -> Array:
-        """Return samples of a source, changed by all transforms but those that mix, and scaled.
+        """Return samples of a source, changed by all transforms of single images, and scaled.
 
         Parameters
         ----------
@@ -187,7 +204,7 @@ class Pipeline(ExplainedSettings):
         for position, transform in enumerate(self.transforms):
             if isinstance(transform, Transform):
                 operations.append((position, transform))
-            elif not isinstance(transform, Mixing):
+            elif not isinstance(transform, AT_END):
                 yield operations, transform, position
                 operations = []
         yield operations, None, len(self.transforms)
@@ -212,6 +229,18 @@ class Pipeline(ExplainedSettings):
         x, out = (a if a.ndim == 4 else a.reshape(*spread(a.shape)) for a in (source, y))
         image.augment(x, index, kinds, values, fill, factors[0], factors[1], out)
         return y
+
+    def resize(self, x: Array, epoch: int) -> Array:
+        """Return images of the size that `ProgressiveResizing` gives them, or as they are.
+
+        Parameters
+        ----------
+        x : array (n, c, h, w) of float32 or float64
+        epoch : int
+            Counted from 0.
+        """
+        resizing = self.resizing
+        return x if resizing is None else resizing.resized(x, whole(epoch, "epoch", 0))
 
     def mix(
         self,
@@ -269,7 +298,7 @@ def flat(given: Any) -> Iterator[Any]:
     elif isinstance(given, Sequence) and not isinstance(given, str):
         for entry in given:
             yield from flat(entry)
-    elif isinstance(given, (Transform, Mixing)):
+    elif isinstance(given, (Transform, *AT_END)):
         yield given
     elif isinstance(given, type):
         raise TypeError(f"augment takes transforms, not their classes: {given.__name__}()")

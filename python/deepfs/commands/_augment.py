@@ -21,6 +21,7 @@ AUGMENTATIONS: dict[str, Callable[..., Any]] = {
     ),
     # half: 16 of 32, as DeVries and Taylor 2017
     "cutout": lambda side, **own: augment.Cutout(**{"size": max(1, side // 2)} | own),
+    "progressive_resizing": lambda side, **own: augment.ProgressiveResizing(**own),
     "mixup": lambda side, **own: augment.MixUp(**own),
     "cutmix": lambda side, **own: augment.CutMix(**own),
 }
@@ -31,6 +32,7 @@ ALIASES = {  # the names of the classes, in small letters
     "randomcrop": "crop",
     "randomaffine": "affine",
     "colorjitter": "color_jitter",
+    "progressiveresizing": "progressive_resizing",
 }
 
 
@@ -41,12 +43,17 @@ def augmentation_name(name: str) -> str | None:
     return name if name in AUGMENTATIONS else None
 
 
-def augmentations_of(names: Sequence[Any], shape: Sequence[int]) -> list[Any]:
-    """Return the augmentations of names, or of tables of a name and settings."""
+def augmentations_of(names: Sequence[Any], shape: Sequence[int], epochs: int = 2) -> list[Any]:
+    """Return the augmentations of names, or of tables of a name and settings.
+
+    ``epochs`` are those of the training: images grow over the first half of them.
+    """
     side, made = min(shape[1:]), []
     for each in names:
         table: dict[str, Any] = dict(each) if isinstance(each, dict) else {"name": each}
         own = {key: tuple(value) if isinstance(value, list) else value
                for key, value in table.items() if key != "name"}  # fmt: skip
+        if table["name"] == "progressive_resizing":
+            own.setdefault("epochs", max(1, epochs // 2))
         made.append(AUGMENTATIONS[table["name"]](side, **own))
     return made

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .. import networks, optimizers, schedules
+from .. import networks, optimizers, preprocessing, schedules
 from .._command import near
 from . import _values as values
 from ._sets import images_name
@@ -50,6 +50,7 @@ COLORS = ("rgb", "grayscale")
 # The settings and what checks them, in the order in which they are printed.
 KEYS: dict[str, Callable[[Any], Any]] = {
     "dataset": images_name,
+    "target": values.number,
     "data": values.text,
     "image_size": values.size,
     "color_mode": values.one_of(COLORS),
@@ -166,11 +167,23 @@ def optimizer_of(recipe: Recipe) -> Any:
     if "lr" not in table:
         table["lr"] = made.lr
     if "schedule" in recipe:
-        settings = dict(recipe["schedule"])
-        if "name" not in settings:
-            raise ValueError(f"schedule needs a name: {', '.join(SCHEDULES)}")
-        made.lr = SCHEDULES[settings.pop("name")](table["lr"], recipe["epochs"], **settings)
+        made.lr = scheduled(recipe["schedule"], table["lr"], recipe["epochs"])
     return made
+
+
+def scheduled(table: Recipe, lr: float, epochs: int) -> schedules.Schedule:
+    """Return the schedule of a table that begins at a rate, or has it as its maximum."""
+    settings = dict(table)
+    if "name" not in settings:
+        raise ValueError(f"schedule needs a name: {', '.join(SCHEDULES)}")
+    return SCHEDULES[settings.pop("name")](lr, epochs, **settings)
+
+
+def preprocess_of(name: str) -> Any:
+    """Return the preprocessing of a name, by channel."""
+    if name == "standardize":
+        return preprocessing.Standardize(per="channel")
+    return preprocessing.ZeroCenter(per="channel") if name == "zero_center" else None
 
 
 def toml_value(given: str) -> Any:

@@ -20,7 +20,7 @@ from ..random import set_seed
 from ..tuning.search import need_optuna, search
 from . import _values as values
 from ._augment import augmentations_of
-from ._recipe import KEYS, TABLES, Recipe, Source, as_toml, optimizer_of
+from ._recipe import KEYS, TABLES, Recipe, Source, as_toml, optimizer_of, preprocess_of
 from ._sets import Images, images_of
 from .train import (
     DEFAULTS,
@@ -30,7 +30,6 @@ from .train import (
     built,
     check_writable,
     complete,
-    preprocess_of,
 )
 
 RANGES = ("log", "uniform", "int")
@@ -88,7 +87,7 @@ def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
         recipe.setdefault("validation_split", HELD if images.is_folder else HELD_TO_CHOOSE)
     own_split = recipe.get("validation_split") or None
     complete(recipe, images)
-    augment = augmentations_of(recipe["augment"], images.shape)
+    augment = augmentations_of(recipe["augment"], images.shape, recipe["epochs"])
     if "threads" in recipe:
         set_num_threads(recipe["threads"])
     set_seed(recipe["seed"])
@@ -147,6 +146,8 @@ def read(file: str) -> tuple[Recipe, dict[str, Any], dict[str, Any]]:
     for name in NONE_HERE:
         if name in recipe:
             raise ValueError(f"{file}: {name} is for one training, deepfs search has many")
+    if "target" in recipe:
+        raise ValueError(f"{file}: target chooses a recipe of deepfs train, leave it out")
     recipe = DEFAULTS | recipe
     recipe["optimizer"] = DEFAULTS["optimizer"] | recipe["optimizer"]
     return recipe, settings_of(tables["search"], file), space_of(tables["space"], file)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import callbacks, networks, preprocessing
+from .. import callbacks, networks
 from .._arrays import Array
 from .._command import INTERRUPTED, printable, say
 from ..config import set_num_threads
@@ -26,7 +26,8 @@ from ..model import Model
 from ..random import set_seed
 from ..saving.checkpoints import Checkpoints, paths_in
 from ._augment import augmentations_of
-from ._recipe import Recipe, as_toml, optimizer_of, recipe_of
+from ._by_recipe import ByRecipe, by_recipe
+from ._recipe import Recipe, as_toml, optimizer_of, preprocess_of, recipe_of
 from ._sets import Images, by, images_of
 
 # Defaults of what does not depend on the images.
@@ -60,13 +61,23 @@ def quiet(rank: int) -> Iterator[None]:
 
 def on_rank(options: argparse.Namespace, given: Sequence[str]) -> int:
     """Run ``deepfs train`` in this process, which may be one of several."""
-    recipe = DEFAULTS | recipe_of(options)
-    recipe["optimizer"] = DEFAULTS["optimizer"] | recipe["optimizer"]
-    optimizer = optimizer_of(recipe)
+    recipe = recipe_of(options)
+    standard = by_recipe(recipe, DEFAULTS["dataset"])
+    if standard is None:
+        recipe = DEFAULTS | recipe
+        recipe["optimizer"] = DEFAULTS["optimizer"] | recipe["optimizer"]
+        optimizer = optimizer_of(recipe)
+    recipe.setdefault("seed", DEFAULTS["seed"])
     images = images_of(recipe["dataset"], recipe)
-    complete(recipe, images)
-    augment = augmentations_of(recipe["augment"], images.shape)
+    complete(recipe, images, standard is not None)
+    augment: Any = None
+    if "augment" in recipe:
+        augment = augmentations_of(recipe["augment"], images.shape, recipe["epochs"])
+    if standard is not None:
+        augment = standard.augment(augment)
     if options.dump_config:
+        if standard is not None:
+            print(f"# {standard.in_words()}")
         print(as_toml(recipe))
         return 0
     path = saved_as(recipe, images)
@@ -74,23 +85,31 @@ def on_rank(options: argparse.Namespace, given: Sequence[str]) -> int:
     if "threads" in recipe:
         set_num_threads(recipe["threads"])
     set_seed(recipe["seed"])
-    network = built(recipe["network"], images)
-    images.load(recipe.get("data"))
-    model = Model(
-        network, CrossEntropy(), optimizer, class_names=images.class_names,
-        preprocess=preprocess_of(recipe["preprocess"]),
-    )  # fmt: skip
-    data = Data(images, recipe, augment)
-    print(f"{recipe['network']} on {printable(recipe['dataset'])}: {data.in_words()}\n")
+    name, hooks = printable(recipe["dataset"]), callbacks_of(recipe)
+    if standard is None:
+        network = built(recipe["network"], images)  # refused before the images are read
+        images.load(recipe.get("data"))
+        data = Data(images, recipe, augment)
+        model = Model(
+            network, CrossEntropy(), optimizer, class_names=images.class_names,
+            preprocess=preprocess_of(recipe["preprocess"]),
+        )  # fmt: skip
+        what = f"{recipe['network']} on {name}"
+    else:
+        images.load(recipe.get("data"))
+        data = Data(images, recipe, augment, standard)
+        model = standard.model(data.part, images.class_names)
+        hooks = [*standard.callbacks(data.part.samples), *hooks]
+        what = f"{name} {standard.in_words()}"
+    print(f"{what}: {data.in_words()}\n")
     model.summary(images.shape)
     print()
-    hooks = callbacks_of(recipe)
     started = time.monotonic()
     try:
         history = model.fit(
             *data.given, recipe["batch_size"], recipe["epochs"], callbacks=hooks,
             validation_data=data.validation, validation_split=recipe["validation_split"] or None,
-            checkpoint=folder, resume=True, shards=recipe.get("shards"),
+            drop_last=data.drop_last, checkpoint=folder, resume=True, shards=recipe.get("shards"),
         )  # fmt: skip
     except FloatingPointError as error:
         path = path.with_stem(f"{path.stem}-diverged")  # do not overwrite a good model
@@ -116,12 +135,15 @@ def on_rank(options: argparse.Namespace, given: Sequence[str]) -> int:
     print()
     for hook in hooks:
         tell(hook)
-    print(f"{which} accuracy {accuracy:.2%} after {seconds:.1f} s, saved as {printable(path)}\n")
+    print(f"{which} accuracy {accuracy:.2%} after {seconds:.1f} s, saved as {printable(path)}")
+    by_views = None if standard is None else standard.accuracy_by_views(model, x)
+    print(f"{by_views}\n" if by_views else "")
     if guesses(accuracy, y):
+        rate = recipe.get("optimizer", {}).get("lr")
+        other = "another --lr" + ("" if rate is None else f" than {rate:g}")
         say(
             f"deepfs train: warning: {accuracy:.2%} is no better than guessing: the network has "
-            f"learned nothing; try another --lr than {recipe['optimizer']['lr']:g}, or more "
-            "--epochs"
+            f"learned nothing; try {other}, or more --epochs"
         )
     file = shlex.quote(printable(path))
     lines = [f"deepfs predict {file} IMAGE.png"]
@@ -141,8 +163,11 @@ def save(model: Model, path: Path) -> None:
         model.save(path)
 
 
-def complete(recipe: Recipe, images: Images) -> None:
-    """Write down the settings that were not given, which follow from the images."""
+def complete(recipe: Recipe, images: Images, by_recipe: bool = False) -> None:
+    """Write down the settings that were not given, which follow from the images.
+
+    Those of a recipe of `deepfs.recipes` are left out.
+    """
     mini = images.name == "mnist_mini"
     colors = images.shape[0] == 3
     chooses = "early_stopping" in recipe or "best" in recipe
@@ -153,10 +178,11 @@ def complete(recipe: Recipe, images: Images) -> None:
         held = 0.0 if "validation" in images.parts else HELD
     elif chooses:  # by images that are not those of the result
         held = HELD_TO_CHOOSE
-    recipe.setdefault("preprocess", "standardize" if images.is_folder or colors else "none")
-    recipe.setdefault("augment", [])
-    recipe.setdefault("network", default_network(images))
-    recipe.setdefault("batch_size", 50 if mini else 32 if images.is_folder else 100)
+    if not by_recipe:
+        recipe.setdefault("preprocess", "standardize" if images.is_folder or colors else "none")
+        recipe.setdefault("augment", [])
+        recipe.setdefault("network", default_network(images))
+        recipe.setdefault("batch_size", 50 if mini else 32 if images.is_folder else 100)
     recipe.setdefault("validation_split", held)
     if recipe["validation_split"] and "validation" in images.parts:
         raise ValueError(
@@ -190,27 +216,23 @@ def built(name: str, images: Images) -> Any:
     return network
 
 
-def preprocess_of(name: str) -> Any:
-    """Return the preprocessing of a name, by channel."""
-    if name == "standardize":
-        return preprocessing.Standardize(per="channel")
-    return preprocessing.ZeroCenter(per="channel") if name == "zero_center" else None
-
-
 class Data:
     """The images as `Model.fit` and `evaluate` take them."""
 
-    def __init__(self, images: Images, recipe: Recipe, augment: list[Any]) -> None:
+    def __init__(
+        self, images: Images, recipe: Recipe, augment: Any, standard: ByRecipe | None = None
+    ) -> None:
+        self.drop_last = standard is not None and standard.recipe.drop_last
         self.parts, size, share = images.parts, recipe["batch_size"], recipe["validation_split"]
         source, self.names = images.parts["training"], images.class_names
-        self.training = Loader(source, size, augment=augment)
+        self.training = Loader(source, size, augment=augment, drop_last=self.drop_last)
         self.given: tuple[Any, Any] = (self.training, None)
-        if not images.is_folder and not augment:
+        if not images.is_folder and not augment and standard is None:
             self.given = source
-        self.rest: Loader | None = None
+        self.part, self.rest = self.training, None  # what is trained on; what is held back
         if share:
-            _, numbers, _ = validation_numbers(self.training, share, True, self.names)
-            self.rest = self.training.subset(numbers)
+            trained, numbers, _ = validation_numbers(self.training, share, True, self.names)
+            self.part, self.rest = self.training.subset(trained), self.training.subset(numbers)
         known = [self.of(part) for part in ("validation", "test") if part in self.parts]
         self.validation = known[0] if known and not share else None
 
@@ -248,7 +270,7 @@ def saved_as(recipe: Recipe, images: Images) -> Path:
     if out.suffix == ".safetensors" and not out.is_dir():
         path, out = out, out.parent
     else:
-        path = out / f"{images.stem}-{recipe['network']}.safetensors"
+        path = out / f"{images.stem}-{recipe.get('network', 'recipe')}.safetensors"
     if not out.is_dir():
         raise FileNotFoundError(f"--out must be a folder that exists, got {str(out)!r}")
     check_writable(out, "--out must be a folder to write in", out)

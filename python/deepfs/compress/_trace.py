@@ -156,6 +156,8 @@ class Trace:
             for part_name, part in layer.named_parts().items():
                 x = self._run(part, inner(name, part_name), x)
             return x
+        if isinstance(layer, L.Checkpoint) and kind is L.Checkpoint:
+            return self._run(layer.body, inner(name, "body"), x)
         if isinstance(layer, L.Residual) and kind is L.Residual:
             body = self._run(layer.body, inner(name, "body"), x)
             past = x

@@ -282,6 +282,8 @@ class Loader(ExplainedSettings, DataSet):
         x, y, weight = self._inputs(raw, numbers, epoch, seed), raw.y, raw.weight
         if self.factors is not None:
             weight = self.factors[numbers] if weight is None else weight * self.factors[numbers]
+        if epoch is not None and self.pipeline.resizing is not None:
+            x = self.pipeline.resize(x, epoch)
         if epoch is not None and self.pipeline.mixes:
             x, y, weight = self.pipeline.mix(
                 x, y, weight, numbers, epoch, seed, self.classes or self._number_of_classes()

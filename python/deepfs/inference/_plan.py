@@ -21,6 +21,7 @@ from .. import config
 from .._arrays import Array, Shape, channels_first, empty, logical
 from ..layers import (
     BatchNorm,
+    Checkpoint,
     Conv2D,
     Dense,
     Dropout,
@@ -243,6 +244,10 @@ def plan_residual(planner: Planner, part: Any, x: Array, end: Epilogue) -> Array
     return logical(y)
 
 
+def plan_checkpoint(planner: Planner, part: Any, x: Array, end: Epilogue) -> Array:
+    return planner.plan(part.body, x, end)
+
+
 def plan_batch_norm(planner: Planner, part: Any, x: Array, end: Epilogue) -> Array:
     if x.ndim == 3:
         return planner.unplanned(part, x, end)
@@ -270,6 +275,7 @@ def plan_dropout(planner: Planner, part: Any, x: Array, end: Epilogue) -> Array:
 
 PLANS: dict[type[Layer], Callable[[Planner, Any, Array, Epilogue], Array]] = {
     BatchNorm: plan_batch_norm,
+    Checkpoint: plan_checkpoint,
     Conv2D: plan_conv,
     Dense: plan_dense,
     Dropout: plan_dropout,

@@ -47,6 +47,7 @@ class Traced:
         parts = parts_of(self.network)
         for part in parts.values():
             vars(part).update(fuses_forward=frozenset(), fuses_backward=frozenset())
+            vars(part)["recomputes"] = False  # a Checkpoint: each output is seen once
         self.outputs: dict[str, list[Any]] = {name: [] for name in names}
         self.gradients: dict[str, list[Any]] = {name: [] for name in names}
         for name in names:

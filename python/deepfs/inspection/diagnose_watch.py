@@ -155,6 +155,7 @@ def watch_layers(network: Layer, watch: Watch) -> list[LayerWatch]:
     """
     for part in parts_of(network).values():
         vars(part).update(fuses_forward=frozenset(), fuses_backward=frozenset())
+        vars(part)["recomputes"] = False  # a Checkpoint: each output is noted once
     found: dict[int, LayerWatch] = {}
     for name, layer, _ in walk(network, "", network.in_shape or ()):
         if id(layer) not in found:

@@ -32,6 +32,7 @@ from ._symbolic import Input
 from .activation import ELU, SELU, Identity, LeakyReLU, ReLU, Sigmoid, Softplus, Step, Tanh
 from .batch_norm import BatchNorm
 from .branches import Branches
+from .checkpoint import Checkpoint
 from .conv import Conv2D
 from .conv1d import Conv1D
 from .conv_transpose import ConvTranspose2D
@@ -78,6 +79,7 @@ __all__ = [
     "AvgPool2D",
     "BatchNorm",
     "Branches",
+    "Checkpoint",
     "Concat",
     "Conv1D",
     "Conv2D",

@@ -17,6 +17,23 @@ from .activation import ReLU
 RELU, DRELU = Epilogue(relu=True), Epilogue(drelu=True)
 
 
+class Caches(list[Any]):
+    """The caches of the parts of a Sequential.
+
+    If ``once`` is True, backward drops each as soon as it is used: gradients then take the memory
+    that activations had.
+    """
+
+    once: bool = False
+
+
+def used_once(cache: Any) -> None:
+    """Say that a cache is for one backward pass; it may hold others in a tuple, as a Residual's."""
+    for each in cache if type(cache) is tuple else (cache,):
+        if type(each) is Caches:
+            each.once = True
+
+
 class Step(NamedTuple):
     """How a part of a Sequential runs."""
 
@@ -137,7 +154,7 @@ class Sequential(Indexed):
 
     def _forward(self, x: Array, training: bool, end: Epilogue = PLAIN) -> tuple[Array, Any]:
         self.check_shape(x)
-        steps, caches = self._planned().steps, []
+        steps, caches = self._planned().steps, Caches()
         for step in steps:
             given = end if step is steps[-1] else step.end
             if step.done:  # keep the cache of the ReLU, unless the part after it computes dx
@@ -168,8 +185,12 @@ class Sequential(Indexed):
                 break
             if i == first:  # nothing is before it, or nothing that learns
                 given = end if i == 0 else PLAIN
+            own = cache[i]
+            if cache.once:
+                cache[i] = None
+                used_once(own)
             if given is PLAIN:
-                dx = part._backward(dx, cache[i], need_dx or i > first)
+                dx = part._backward(dx, own, need_dx or i > first)
             else:
-                dx = part._backward(dx, cache[i], need_dx or i > first, given)
+                dx = part._backward(dx, own, need_dx or i > first, given)
         return dx if need_dx else None

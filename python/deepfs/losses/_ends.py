@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._fields import is_built_in
-from ..layers import Branches, Layer, Sequential
+from ..layers import Branches, Checkpoint, Layer, Sequential
 
 # Layers whose outputs are some of their inputs, by name.
 KEEPING = frozenset(
@@ -51,6 +51,8 @@ def _through(layer: Any, passing: frozenset[str]) -> list[Layer] | None:
             if found is not None:
                 return found
         return None
+    if isinstance(layer, Checkpoint):
+        return _through(layer.body, passing)
     if isinstance(layer, Branches):
         if layer.merge != "concat":
             return []
@@ -120,6 +122,6 @@ def outputs_of(network: Any) -> int | None:
 
 def _joins(network: Any) -> bool:
     """Return whether a network ends with `Branches`, whose outputs lie side by side."""
-    while isinstance(network, Sequential):
-        network = network.layers[-1]
+    while isinstance(network, Sequential | Checkpoint):
+        network = network.layers[-1] if isinstance(network, Sequential) else network.body
     return isinstance(network, Branches)

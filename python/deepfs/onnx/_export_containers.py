@@ -29,6 +29,11 @@ def sequential(graph: OnnxGraph, layer: L.Sequential, x: Value) -> Value:
     return x
 
 
+@writes(L.Checkpoint)
+def checkpoint(graph: OnnxGraph, layer: L.Checkpoint, x: Value) -> Value:
+    return graph.layer(layer.body, x, "body")
+
+
 @writes(L.Residual)
 def residual(graph: OnnxGraph, layer: L.Residual, x: Value) -> Value:
     past = x if layer.shortcut is None else graph.layer(layer.shortcut, x, "shortcut")

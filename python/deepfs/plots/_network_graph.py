@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._trees import is_shape, leaves
-from ..layers import Branches, Graph, Identity, Residual, Sequential
+from ..layers import Branches, Checkpoint, Graph, Identity, Residual, Sequential
 
 # Layers that are written into the box of the layer before them.
 JOINED = {
@@ -63,7 +63,7 @@ def boxes_of(network: Any) -> list[Box]:
 
 def add(layer: Any, in_shape: Any, inputs: list[int], boxes: list[Box]) -> list[int]:
     """Append the boxes of a layer; return the numbers of those with its outputs."""
-    if isinstance(layer, Sequential):
+    if isinstance(layer, Sequential | Checkpoint):
         for _, part, shape in layer._calls(in_shape):
             inputs = add(part, shape, inputs, boxes)
         return inputs

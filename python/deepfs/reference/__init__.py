@@ -26,9 +26,10 @@ from .activation import (
     tanh,
     tanh_backward,
 )
-from .augment import affine, affine_matrix, cutout, draws, flip, jitter, mix, shift, views
+from .augment import affine, affine_matrix, cutout, draws, flip, jitter, mix, shift, shrink, views
 from .batch_norm import batch_norm, batch_norm_backward
 from .branches import branches, branches_backward
+from .checkpoint import checkpoint, checkpoint_backward
 from .conv import conv2d, conv2d_backward
 from .conv1d import conv1d, conv1d_backward
 from .conv_transpose import conv_transpose2d, conv_transpose2d_backward
@@ -169,6 +170,8 @@ __all__ = [
     "binary_cross_entropy_backward",
     "branches",
     "branches_backward",
+    "checkpoint",
+    "checkpoint_backward",
     "class_targets",
     "clip_norm",
     "col2im",
@@ -287,6 +290,7 @@ __all__ = [
     "sequential_backward",
     "sgd",
     "shift",
+    "shrink",
     "sigmoid",
     "sigmoid_backward",
     "silu",

@@ -26,6 +26,17 @@ def shift(x: Array, rows: int, columns: int, fill: Array | None = None) -> Array
     return padded[:, high + rows : high + rows + h, wide + columns : wide + columns + w]
 
 
+def shrink(x: Array, size: Pair) -> Array:
+    """Return images (n, c, h, w) of a smaller size; triangular weights as wide as two pixels."""
+    weights = []
+    for extent, out in zip(x.shape[2:], size, strict=True):
+        scale = extent / out
+        centres = (np.arange(out) + 0.5) * scale - 0.5
+        each = np.maximum(0, 1 - abs(centres[:, None] - np.arange(extent)) / scale)
+        weights.append(each / each.sum(axis=1, keepdims=True))
+    return weights[0] @ x @ weights[1].T
+
+
 def views(x: Array, mirror: bool, pixels: int) -> list[tuple[float, Array]]:
     """Return weight and image of each view of an image, for the mean of their outputs."""
     moved = [(1.0, x)]

@@ -53,6 +53,31 @@ def check_inputs(trainer: Trainer, loader: Loader) -> None:
             check_finite(leaf, what, trainer.network if source.scale is None else None)
 
 
+def check_sizes(trainer: Trainer, data: DataSet) -> None:
+    """Raise ValueError if a network does not take images of all sizes that it is to be trained on.
+
+    The network is built, for images of full size.
+    """
+    resizing = data.pipeline.resizing if isinstance(data, Loader) else None
+    if resizing is None:
+        return
+    network, shape = trainer.network, data.first().shape[1:]
+    who, outputs = "ProgressiveResizing needs a network for images of any size", None
+    for size in resizing.sizes(shape):
+        try:
+            outputs = network.out_shape(size)
+        except ValueError as error:
+            raise ValueError(
+                f"{who}: smaller ones, {size}, are refused ({error}): put GlobalAvgPool2D() before "
+                "the first Dense, or take a larger initial_scale"
+            ) from None
+        if outputs != network.out_shape(shape):
+            raise ValueError(
+                f"{who} with the same outputs, got {outputs} for images {size} and "
+                f"{network.out_shape(shape)} for {shape}: put GlobalAvgPool2D() at their end"
+            )
+
+
 def with_known_targets(data: DataSet) -> DataSet:
     """Return targets and weights alone, if they are known without reading inputs.
 

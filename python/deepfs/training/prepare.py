@@ -17,6 +17,7 @@ from ..losses._output_kinds import BINARY_LOGITS
 from ..trainer import Trainer
 from .class_names import check_names
 from .inputs import checked_data, checked_validation, raw_data, ready
+from .loaders import check_sizes
 
 FITTED = 256  # samples at a time that a preprocessing is fitted to
 
@@ -62,6 +63,7 @@ def training_data(
             fitted_here = preprocess
             preprocess.fit(lambda: (batch.x for batch in raw.parts(FITTED)))
         data = ready(trainer, data)
+        check_sizes(trainer, data)
         check_names(trainer, facts.class_names)
         if validation is not None:
             validation = ready(trainer, validation)
