@@ -1,0 +1,48 @@
+// Pictures of filters, feature maps and units: bytes, where 128 is 0, in rows of tiles.
+const NARROW = 480; // pixels, below which fewer tiles stand in a row
+
+/** Draw tiles {shape: [n, h, w], pixels} on a canvas, as many in a row as suits the width. */
+export function drawTiles(canvas, { shape: [count, high, wide], pixels }, room = 1000, size = 44) {
+  const small = high * wide === 1, narrow = room < NARROW;
+  const most = small ? (narrow ? 32 : 64) : narrow && high > 8 ? 8 : 16;
+  const columns = Math.min(count, most), rows = Math.ceil(count / columns);
+  const gap = count > 1 && !small ? 1 : 0;
+  const width = columns * (wide + gap) - gap, height = rows * (high + gap) - gap;
+  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+  const pen = canvas.getContext("2d"), image = pen.createImageData(width, height);
+  const colors = palette(canvas);
+  for (let k = 0; k < count; k++) {
+    const left = (k % columns) * (wide + gap), top = Math.floor(k / columns) * (high + gap);
+    for (let i = 0; i < high; i++) {
+      for (let j = 0; j < wide; j++) {
+        const from = 3 * pixels[(k * high + i) * wide + j], to = 4 * ((top + i) * width + left + j);
+        image.data.set(colors.subarray(from, from + 3), to);
+        image.data[to + 3] = 255;
+      }
+    }
+  }
+  pen.putImageData(image, 0, 0);
+  return { width: columns * (small ? 11 : size), shown: count };
+}
+
+let known = { key: "" };
+
+/** Return red, green and blue of each byte, from the colors of the page. */
+function palette(canvas) {
+  const style = getComputedStyle(canvas);
+  const names = ["--minus", "--zero", "--plus"].map((name) => style.getPropertyValue(name).trim());
+  if (known.key !== names.join()) {
+    const [minus, zero, plus] = names.map(parts), colors = new Uint8Array(3 * 256);
+    for (let byte = 0; byte < 256; byte++) {
+      const part = Math.min(1, Math.abs(byte - 128) / 127), full = byte < 128 ? minus : plus;
+      for (let c = 0; c < 3; c++) colors[3 * byte + c] = zero[c] + part * (full[c] - zero[c]);
+    }
+    known = { key: names.join(), colors };
+  }
+  return known.colors;
+}
+
+function parts(color) {
+  const digits = color.length === 4 ? color.replace(/[^#]/g, "$&$&") : color;
+  return [1, 3, 5].map((k) => parseInt(digits.slice(k, k + 2), 16));
+}
