@@ -41,6 +41,7 @@ def assemble(out: Path, wheel: Path, runtime: Path | None, site: bool) -> dict[s
         copied = copy_runtime(runtime, out / "runtime")
         size = (sum(path.stat().st_size for path in copied) + wheel.stat().st_size) / 1e6
         settings |= {"runtime": "runtime/", "size": round(size, 1)}
+        settings["matplotlib"] = copy_package("matplotlib", runtime, out / "runtime")
     (out / "settings.json").write_text(json.dumps(settings) + "\n", "utf-8")
     return settings
 
@@ -52,6 +53,23 @@ def copy_runtime(runtime: Path, to: Path) -> list[Path]:
         raise SystemExit(f"{runtime} lacks {', '.join(lacks)}: a release of Pyodide has them")
     to.mkdir(exist_ok=True)
     return [Path(shutil.copy(path, to)) for paths in found.values() for path in paths]
+
+
+def copy_package(name: str, runtime: Path, to: Path) -> bool:
+    """Copy a package of Pyodide and what it needs, if all of it is there; return whether it is."""
+    packages = json.loads((runtime / "pyodide-lock.json").read_text("utf-8"))["packages"]
+    wanted, names = [name], set[str]()
+    while wanted:
+        key = wanted.pop().lower()
+        if key not in names:
+            names.add(key)
+            wanted += packages[key]["depends"] if key in packages else ()
+    paths = [runtime / packages[key]["file_name"] for key in names if key in packages]
+    if names - {*packages} or not all(path.is_file() for path in paths):
+        return False
+    for path in paths:
+        shutil.copy(path, to)
+    return True
 
 
 def experiments() -> list[dict[str, Any]]:

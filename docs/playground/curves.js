@@ -36,7 +36,8 @@ export class Curve {
     pen.scale(scale, scale);
     pen.font = `12px ${style.fontFamily}`;
     const [left, right, above, below] = [44, width - 8, 8, height - 20];
-    const top = this.top ?? nice(Math.max(0.1, ...this.line.map((p) => p[1]), ...this.dots.map((p) => p[1])));
+    const points = [...this.line, ...this.dots].map((point) => point[1]);
+    const top = this.top ?? nice(points.length ? Math.max(0.01, ...points) : 3);
     const end = Math.max(this.last, 100);
     const at = ([x, y]) => [left + (x / end) * (right - left), below - (Math.min(y, top) / top) * (below - above)];
     pen.strokeStyle = color("--line");
@@ -70,8 +71,8 @@ export class Curve {
   }
 }
 
-/** Return the next of 1, 2, 5, 10, ... times a power of ten. */
+/** Return the next number whose half is short, too. */
 function nice(most) {
   const power = 10 ** Math.floor(Math.log10(most));
-  return [1, 2, 5, 10].find((step) => step * power >= most) * power;
+  return [1, 1.6, 2, 3, 4, 6, 8, 10].find((step) => step * power >= most) * power;
 }

@@ -21,9 +21,9 @@ const curves = {
   accuracy: new Curve(at("accuracy"), { top: 1, format: (v) => `${100 * v} %` }),
 };
 const pad = new Pad(at("pad"), (digit) => (digit ? send("digit", digit) : send("example", 0)));
-const shown = { status: ["starting"], epochs: [], dead: {}, outside: [] };
+const shown = { status: ["starting"], epochs: [], dead: {}, };
 const codes = {}; // of each choice, with what the reader changed
-let lang = language(), phase = "loading", worker, settings, templates, timer, started = 0, step = 0, cost = 0;
+let lang = language(), phase = "loading", worker, settings, templates, timer, step = 0;
 
 const t = (key, values) => say(lang, key, values);
 const percent = (share) => (share == null || Number.isNaN(share) ? "–" : `${(100 * share).toFixed(1)} %`);
@@ -138,7 +138,7 @@ function insides() {
     element.querySelector("code").textContent = row.name;
     element.querySelector("span").textContent = words.join(" · ");
     canvas.setAttribute("aria-label", `${row.name}: ${words.join(", ")}`);
-    canvas.style.width = `${drawTiles(canvas, row, room).width}px`;
+    canvas.style.width = `${drawTiles(canvas, row, room)}px`;
   });
 }
 
@@ -156,9 +156,12 @@ function result() {
     for (const text of row) line.insertCell().textContent = text;
     return line;
   }));
-  const picture = at("result-picture"), address = `${settings.pictures}${found.name.replaceAll("_", "-")}.png`;
+  const picture = at("result-picture");
+  found.address ??= found.picture ? URL.createObjectURL(new Blob([found.picture], { type: "image/png" }))
+    : `${settings.pictures}${found.name.replaceAll("_", "-")}.png`;
   picture.alt = title;
-  if (picture.getAttribute("src") !== address) picture.src = address;
+  if (picture.getAttribute("src") !== found.address) picture.src = found.address;
+  at("result-source").hidden = Boolean(found.picture);
 }
 
 function output(text, bad = false) {
@@ -178,6 +181,7 @@ const told = {
     at("progress").value = Math.min(1, bytes / 1e6 / settings.size);
   },
   starting: () => status("starting"),
+  drawing: () => status("drawing"),
   ready: (facts) => {
     phase = "ready";
     at("progress").hidden = true;
@@ -187,7 +191,7 @@ const told = {
     if (!shown.restarted) status(at("choice").value.startsWith("lab.") ? "readyLab" : "ready");
     buttons();
   },
-  failed: ({ reason }) => failed("failed", reason),
+  failed: ({ reason, lost }) => failed(lost ? "failed" : "unstarted", reason),
   output: ({ text, cut }) => output(cut ? `${t("cut")}\n` : text),
   rate: ({ rate }) => {
     shown.scheduled = rate === null;
@@ -216,6 +220,7 @@ const told = {
     shown.insides = found;
     soon();
   },
+  broken: ({ reason }) => restart("broken", { reason }),
   result: (found) => {
     shown.result = found;
     result();
@@ -264,13 +269,20 @@ function open() {
     if (phase === "loading") failed("failed", reason);
     else restart("broken", { reason });
   };
-  send("start", { runtime: new URL(settings.runtime, location).href, wheel: new URL(settings.wheel, location).href });
+  send("start", { runtime: new URL(settings.runtime, location).href, wheel: new URL(settings.wheel, location).href,
+    matplotlib: settings.matplotlib });
   buttons();
 }
 
-function restart(key, values) {
+/** End the worker, and what it may still say. */
+function close() {
   clearTimeout(timer);
-  worker.terminate();
+  if (worker) worker.onmessage = worker.onerror = null;
+  worker?.terminate();
+}
+
+function restart(key, values) {
+  close();
   shown.insides = undefined;
   shown.restarted = true;
   status(key, values, true);
@@ -279,7 +291,7 @@ function restart(key, values) {
 }
 
 function failed(key, reason) {
-  worker?.terminate();
+  close();
   phase = "failed";
   at("progress").hidden = true;
   status(key, { reason }, true);

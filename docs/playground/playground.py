@@ -11,7 +11,9 @@ from __future__ import annotations
 import ast
 import asyncio
 import inspect
+import io
 import linecache
+import os
 import platform
 import time
 import traceback
@@ -95,7 +97,8 @@ class Page(dfs.callbacks.Callback):
             for lang in ("en", "zh")
         }
         rows = [list(row) for row in result.rows()]
-        self.send("result", {"name": result.name, "rows": rows, "found": result.found, **words})
+        message = {"name": result.name, "rows": rows, "found": result.found, **words}
+        self.send("result", message | {"picture": picture(result)})
 
     def on_train_begin(self, logs: dict[str, float]) -> None:
         if self.watched is not self.model:
@@ -117,8 +120,10 @@ class Page(dfs.callbacks.Callback):
         elif kind == "stop":
             self.stopped = True
         elif kind == "rate" and self.watched is not None:
-            self.watched.optimizer.lr = float(value)
-            self.send("rate", {"rate": float(value)})
+            try:
+                self.watched.optimizer.lr = float(value)
+            except (TypeError, ValueError) as error:  # an optimizer without a rate to set
+                print(f"The learning rate stays as it is: {error}")
         elif kind == "digit":
             self.drawn = np.array(value, "f4").reshape(1, insides.SIDE, insides.SIDE)
             self.show()
@@ -184,6 +189,7 @@ class Page(dfs.callbacks.Callback):
 
 
 page = Page()
+os.environ.setdefault("MPLBACKEND", "agg")  # where there is Matplotlib: a worker has no window
 
 
 async def run(code: str) -> dict[str, Any]:
@@ -212,6 +218,17 @@ def own_traceback(error: BaseException) -> str:
     while trace is not None and trace.tb_frame.f_code.co_filename != NAME:
         trace = trace.tb_next
     return "".join(traceback.format_exception(type(error), error, trace))
+
+
+def picture(result: dfs.lab.Result) -> np.ndarray | None:
+    """Return the picture of an experiment as the bytes of a PNG; None without Matplotlib."""
+    try:
+        figure = result.plot()
+    except ImportError:
+        return None
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=110)
+    return np.frombuffer(file.getvalue(), np.uint8)
 
 
 def connect(send: Callable[[str, dict[str, Any]], None]) -> None:

@@ -1,28 +1,31 @@
 // Pictures of filters, feature maps and units: bytes, where 128 is 0, in rows of tiles.
+const SIDE = 28; // pixels of a tile, about: those of small ones are drawn as blocks
 const NARROW = 480; // pixels, below which fewer tiles stand in a row
 
-/** Draw tiles {shape: [n, h, w], pixels} on a canvas, as many in a row as suits the width. */
+/** Draw tiles {shape: [n, h, w], pixels} on a canvas, as many in a row as suits the room; return the width. */
 export function drawTiles(canvas, { shape: [count, high, wide], pixels }, room = 1000, size = 44) {
   const small = high * wide === 1, narrow = room < NARROW;
   const most = small ? (narrow ? 32 : 64) : narrow && high > 8 ? 8 : 16;
   const columns = Math.min(count, most), rows = Math.ceil(count / columns);
-  const gap = count > 1 && !small ? 1 : 0;
-  const width = columns * (wide + gap) - gap, height = rows * (high + gap) - gap;
+  const gap = count > 1 ? 2 : 0, block = small ? 8 : Math.max(1, Math.round(SIDE / high));
+  const [w, h] = [wide * block + gap, high * block + gap];
+  const width = columns * w - gap, height = rows * h - gap;
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
   const pen = canvas.getContext("2d"), image = pen.createImageData(width, height);
   const colors = palette(canvas);
   for (let k = 0; k < count; k++) {
-    const left = (k % columns) * (wide + gap), top = Math.floor(k / columns) * (high + gap);
-    for (let i = 0; i < high; i++) {
-      for (let j = 0; j < wide; j++) {
-        const from = 3 * pixels[(k * high + i) * wide + j], to = 4 * ((top + i) * width + left + j);
+    const left = (k % columns) * w, top = Math.floor(k / columns) * h;
+    for (let i = 0; i < high * block; i++) {
+      for (let j = 0; j < wide * block; j++) {
+        const from = 3 * pixels[(k * high + Math.floor(i / block)) * wide + Math.floor(j / block)];
+        const to = 4 * ((top + i) * width + left + j);
         image.data.set(colors.subarray(from, from + 3), to);
         image.data[to + 3] = 255;
       }
     }
   }
   pen.putImageData(image, 0, 0);
-  return { width: columns * (small ? 11 : size), shown: count };
+  return columns * (small ? 11 : size);
 }
 
 let known = { key: "" };

@@ -8,14 +8,19 @@ const post = (kind, message = {}) => self.postMessage({ kind, ...message });
 const plain = (proxy) => proxy.toJs({ dict_converter: Object.fromEntries });
 
 self.onmessage = async ({ data: { kind, value } }) => {
-  if (kind === "start") await start(value).catch((error) => post("failed", { reason: error.message }));
-  else if (kind === "run") await runCode(value);
-  else hear?.(kind, value);
+  if (kind === "start") await start(value).catch(({ message, lost }) => post("failed", { reason: message, lost }));
+  else {
+    try {
+      await (kind === "run" ? runCode(value) : hear?.(kind, value));
+    } catch (error) { // not the reader's: those end a run by their traceback
+      post("broken", { reason: error.message });
+    }
+  }
 };
 
-async function start({ runtime, wheel }) {
+async function start({ runtime, wheel, matplotlib }) {
   const began = performance.now(), lost = failures();
-  const { loadPyodide, version } = await import(`${runtime}pyodide.mjs`);
+  const { loadPyodide, version } = await import(`${runtime}pyodide.mjs`).catch(({ message }) => { throw missing(message); });
   const python = await Promise.race([lost, loadPyodide({
     indexURL: runtime, packages: ["numpy", wheel], stdout: print, stderr: print,
   })]);
@@ -27,9 +32,19 @@ async function start({ runtime, wheel }) {
   const module = python.pyimport("playground");
   module.connect((kind, message) => post(kind, plain(message)));
   hear = (kind, value) => module.page.hear(kind, value && python.toPy(value));
-  run = (code) => module.run(code);
+  run = async (code) => {
+    if (matplotlib && code.includes("dfs.lab.")) {
+      post("drawing");
+      await python.loadPackage("matplotlib", { messageCallback() {}, errorCallback() {} }).catch(() => {});
+    }
+    return module.run(code);
+  };
   self.fetch = plainFetch;
   post("ready", { pyodide: version, seconds: (performance.now() - began) / 1000, ...plain(module.versions()) });
+}
+
+function missing(reason) {
+  return Object.assign(new Error(reason), { lost: true });
 }
 
 /** Count what is loaded, and return a promise that is rejected when a file cannot be. */
@@ -43,7 +58,7 @@ function failures() {
       const count = new TransformStream({ transform(chunk, out) { tell(chunk.byteLength); out.enqueue(chunk); } });
       return response.body ? new Response(response.body.pipeThrough(count), response) : response;
     } catch (error) {
-      const named = new Error(`${address}: ${error.message}`);
+      const named = missing(`${address}: ${error.message}`);
       refuse(named); // Pyodide itself may wait for ever
       throw named;
     }
