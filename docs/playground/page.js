@@ -6,6 +6,7 @@ import { drawTiles } from "./tiles.js";
 
 const NETWORKS = ["mini_convnet", "simple_convnet", "mlp", "lenet5", "deep_convnet"];
 const PATIENCE = 3000; // milliseconds after which code that does not stop is ended with its worker
+const PAUSE = 1000; // milliseconds after which the page says that code does not pause
 const RATE = /(optimizers\.\w+\()([\d.e-]+)/; // the learning rate in the code
 // A module of one function with a vector instruction: is it valid here?
 const SIMD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11];
@@ -198,6 +199,11 @@ const told = {
     at("rate").disabled = shown.scheduled;
     showRate(rate);
   },
+  paused: () => {
+    if (phase !== "paused") return;
+    clearTimeout(timer);
+    status("paused");
+  },
   points: ({ points }) => {
     for (let k = 0; k < points.length; k += 3) {
       step = points[k];
@@ -228,7 +234,10 @@ const told = {
   ended: ({ ended, seconds, traceback }) => {
     clearTimeout(timer);
     phase = "ready";
-    if (traceback) output(traceback, true);
+    if (traceback) {
+      output(traceback, true);
+      at("output").scrollIntoView({ block: "nearest" });
+    }
     if (ended === "error") status("wrong", {}, true);
     else status(ended, { seconds: seconds.toFixed(1) });
     at("rate").disabled = false;
@@ -322,6 +331,8 @@ function pause() {
   phase = going ? "running" : "paused";
   status(going ? "running" : "paused");
   send(going ? "go" : "pause");
+  clearTimeout(timer);
+  if (!going) timer = setTimeout(() => status("pausing"), PAUSE);
   buttons();
 }
 
@@ -329,6 +340,7 @@ function stop() {
   phase = "stopping";
   status("stopping");
   send("stop");
+  clearTimeout(timer);
   timer = setTimeout(() => restart("restarted"), PATIENCE);
   buttons();
 }
@@ -359,6 +371,7 @@ function choose(anew = false) {
   codes[chosen] ??= lab ? templates.experiment.replace("difference_errors", chosen.slice(4))
     : templates.train.replace("mini_convnet", chosen);
   at("code").value = codes[chosen];
+  at("code").rows = codes[chosen].split("\n").length + 1;
   const rate = codes[chosen].match(RATE);
   if (rate && phase !== "running" && phase !== "paused") showRate(Number(rate[2]));
   network(!lab);

@@ -13,6 +13,7 @@ import asyncio
 import inspect
 import io
 import linecache
+import logging
 import os
 import platform
 import time
@@ -153,6 +154,8 @@ class Page(dfs.callbacks.Callback):
         """Let the worker read its messages; wait where they say so."""
         since = time.perf_counter()
         await asyncio.sleep(0)
+        if self.paused:
+            self.send("paused", {})
         while self.paused and not self.stopped:
             await asyncio.sleep(0.03)
         self.since += time.perf_counter() - since
@@ -222,6 +225,7 @@ def own_traceback(error: BaseException) -> str:
 
 def picture(result: dfs.lab.Result) -> np.ndarray | None:
     """Return the picture of an experiment as the bytes of a PNG; None without Matplotlib."""
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # it tells of its cache
     try:
         figure = result.plot()
     except ImportError:
