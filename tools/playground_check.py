@@ -17,10 +17,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
-
 from http.server import ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
 from site_check import DESK, PHONE, Quiet, chromium, too_wide
 
 READY, EPOCH, CLICK = 10.0, 4.0, 0.1  # seconds
@@ -40,7 +40,7 @@ CLICKED = """id => new Promise(done => {
 class Missing(Quiet):
     """Serve files, but answer 404 for those whose name is in `names`."""
 
-    names: set[str] = set()
+    names: ClassVar[set[str]] = set()
 
     def send_head(self) -> Any:
         if Path(self.path).name in self.names:
@@ -101,6 +101,7 @@ class Reader:
 
     def draw(self, points: Any) -> None:
         """Draw a stroke by the mouse."""
+        self.page.locator("#pad").scroll_into_view_if_needed()
         box = self.page.locator("#pad").bounding_box()
         places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
         self.page.mouse.move(*places[0])
@@ -122,7 +123,7 @@ class Reader:
 
 
 def trains(reader: Reader) -> None:
-    """Ready, 90 % on the digits, a seven drawn while it trains; pause, rate, stop."""
+    """Train to 90 % on the digits; pause, draw a seven, change the rate, go on, stop."""
     began = time.monotonic()
     reader.open()
     reader.phase("ready")
@@ -170,7 +171,7 @@ def trains(reader: Reader) -> None:
 
 
 def draws_by_keys(reader: Reader) -> None:
-    """A one drawn by the keyboard alone, after the training."""
+    """Draw a one by the keyboard alone, after the training."""
     reader.page.click("#clear")
     reader.page.focus("#pad")
     for key in ("ArrowUp",) * 8 + (" ",) + ("ArrowDown",) * 16 + (" ",):
@@ -180,7 +181,7 @@ def draws_by_keys(reader: Reader) -> None:
 
 
 def runs_own_code(reader: Reader) -> None:
-    """Code that raises shows its traceback, code that never ends is stopped; the page lives on."""
+    """Run code that raises, and code that never ends and prints; the page lives on."""
     reader.run(RAISES)
     reader.until("#output", "ZeroDivisionError")
     for part in ("before", 'File "code.py", line 5', "share(0)", "return 1 / n"):
@@ -200,7 +201,7 @@ def runs_own_code(reader: Reader) -> None:
 
 
 def runs_the_lab(reader: Reader) -> None:
-    """An experiment of the lab, in both languages, with its picture."""
+    """Run an experiment of the lab and see its picture, in both languages."""
     reader.page.select_option("#choice", "lab.difference_errors")
     reader.page.click("#run")
     reader.until("#result", "The finding holds.")
@@ -213,7 +214,7 @@ def runs_the_lab(reader: Reader) -> None:
 
 
 def fits_a_phone(reader: Reader) -> None:
-    """Chinese on a phone: before, while and after it trains."""
+    """Train on a phone, in both languages."""
     reader.open("?lang=zh", PHONE)
     reader.phase("ready")
     reader.picture("phone-zh-ready")
@@ -221,7 +222,7 @@ def fits_a_phone(reader: Reader) -> None:
     reader.page.click("#run")
     reader.until("#numbers", "测试集")
     reader.draw(SEVEN)
-    reader.until("#verdict", "预测：7")
+    reader.until("#verdict", "预测：7")  # noqa: RUF001
     reader.picture("phone-zh-mlp")
     reader.page.click("#stop")
     reader.phase("ready")
@@ -233,7 +234,7 @@ def fits_a_phone(reader: Reader) -> None:
 
 
 def says_what_lacks(reader: Reader) -> None:
-    """Browsers that cannot, and a download that fails: said in words, and tried again."""
+    """Open the page in browsers that cannot run it; let downloads fail, and try again."""
     for name, before, part in (
         ("no-wasm", "delete window.WebAssembly", "cannot run WebAssembly"),
         ("no-simd", "WebAssembly.validate = () => false", "no vector instructions"),

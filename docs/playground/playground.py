@@ -34,8 +34,8 @@ SHARE = 0.1  # of the time, which neither of these may exceed
 PROBES = 100  # images by which dead units are counted
 
 
-class Stopped(BaseException):  # noqa: N818 (no error: `except Exception` of the reader lets it pass)
-    """The reader has pressed Stop."""
+class Stopped(BaseException):
+    """The reader has pressed Stop. It is no Exception, which code of the reader may catch."""
 
 
 class Due:
