@@ -2,6 +2,7 @@
 
     python tools/playground.py OUT --wheel WHEEL --runtime FOLDER   # asks no other server
     python tools/playground.py OUT --wheel WHEEL                    # Pyodide comes from its CDN
+    python tools/playground.py build/site/playground --site --wheel WHEEL    # in the built site
     python tools/playground.py --experiments                        # write experiments.json anew
 
 ``tools/wasm.sh`` builds the wheel. FOLDER holds Pyodide and NumPy for it: files of a release of
@@ -40,7 +41,7 @@ def assemble(out: Path, wheel: Path, runtime: Path | None, site: bool) -> dict[s
     if runtime is not None:
         copied = copy_runtime(runtime, out / "runtime")
         size = (sum(path.stat().st_size for path in copied) + wheel.stat().st_size) / 1e6
-        settings |= {"runtime": "runtime/", "size": round(size, 1)}
+        settings |= {"runtime": "runtime/", "megabytes": round(size, 1)}
         settings["matplotlib"] = copy_package("matplotlib", runtime, out / "runtime")
     (out / "settings.json").write_text(json.dumps(settings) + "\n", "utf-8")
     return settings

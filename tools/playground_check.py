@@ -205,7 +205,7 @@ def runs_the_lab(reader: Reader) -> None:
     reader.page.select_option("#choice", "lab.difference_errors")
     reader.page.click("#run")
     reader.until("#result", "The finding holds.")
-    reader.page.wait_for_function("document.querySelector('#result-picture').naturalWidth > 400")
+    reader.page.wait_for_function("document.querySelector('#result-picture img').naturalWidth > 400")
     reader.picture("lab")
     reader.page.click("button[lang=zh]")
     reader.until("#result", "结论成立。")

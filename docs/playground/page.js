@@ -157,7 +157,8 @@ function result() {
     for (const text of row) line.insertCell().textContent = text;
     return line;
   }));
-  const picture = at("result-picture");
+  const picture = at("result-picture").querySelector("img") ?? document.createElement("img");
+  at("result-picture").prepend(picture);
   found.address ??= found.picture ? URL.createObjectURL(new Blob([found.picture], { type: "image/png" }))
     : `${settings.pictures}${found.name.replaceAll("_", "-")}.png`;
   picture.alt = title;
@@ -179,7 +180,7 @@ const told = {
   loading: ({ bytes }) => {
     status("loading", { done: (bytes / 1e6).toFixed(1) });
     at("progress").hidden = false;
-    at("progress").value = Math.min(1, bytes / 1e6 / settings.size);
+    at("progress").value = Math.min(1, bytes / 1e6 / settings.megabytes);
   },
   starting: () => status("starting"),
   drawing: () => status("drawing"),
@@ -438,7 +439,7 @@ async function main() {
     phase = "failed";
     status(lacks, {}, true);
   } else if (host !== location.host) {
-    settings.outside = { host, size: settings.size };
+    settings.outside = { host, size: settings.transfer };
     at("load").textContent = t("consent", settings.outside);
     at("load").hidden = false;
     status("consentHint");
