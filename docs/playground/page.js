@@ -27,7 +27,7 @@ const codes = {}; // of each choice, with what the reader changed
 let lang = language(), phase = "loading", worker, settings, templates, timer, step = 0;
 
 const t = (key, values) => say(lang, key, values);
-const percent = (share) => (share == null || Number.isNaN(share) ? "–" : `${(100 * share).toFixed(1)} %`);
+const percent = (share) => (share == null || Number.isNaN(share) ? "–" : `${(100 * share).toFixed(1)}\u00a0%`);
 
 function language() {
   const asked = new URLSearchParams(location.search).get("lang") ?? navigator.language;
@@ -372,7 +372,7 @@ function choose(anew = false) {
   codes[chosen] ??= lab ? templates.experiment.replace("difference_errors", chosen.slice(4))
     : templates.train.replace("mini_convnet", chosen);
   at("code").value = codes[chosen];
-  at("code").rows = codes[chosen].split("\n").length + 1;
+  at("code").rows = codes[chosen].split("\n").length;
   const rate = codes[chosen].match(RATE);
   if (rate && phase !== "running" && phase !== "paused") showRate(Number(rate[2]));
   network(!lab);

@@ -134,7 +134,7 @@ export const TEXT = {
     layers: "各层看到什么",
     layersHint: "橙色为正，蓝色为负；每一行的比例各自独立。最多显示 16 个特征图或 128 个单元。如果 ReLU 的某个单元对 100 张测试数字都输出 0，它就是死亡的。",
     weights: "第一层的滤波器",
-    dead: "{all} 个中死亡 {dead} 个",
+    dead: "{all} 个单元中 {dead} 个死亡",
     code: "背后的 Python 代码",
     codeHint: "改一改，再运行。Ctrl+Enter 运行；Tab 键离开输入框。",
     again: "运行这段代码",

@@ -7,6 +7,9 @@ let run, hear, printed = 0, loaded = 0, told = 0;
 const post = (kind, message = {}) => self.postMessage({ kind, ...message });
 const plain = (proxy) => proxy.toJs({ dict_converter: Object.fromEntries });
 
+// A download that failed is told by `start`; Pyodide forgets a promise of it.
+self.addEventListener("unhandledrejection", (event) => event.reason?.lost && event.preventDefault());
+
 self.onmessage = async ({ data: { kind, value } }) => {
   if (kind === "start") await start(value).catch(({ message, lost }) => post("failed", { reason: message, lost }));
   else {
