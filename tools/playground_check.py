@@ -28,7 +28,6 @@ PATIENCE = 30_000  # milliseconds
 SEVEN = ((0.25, 0.22), (0.75, 0.22), (0.62, 0.45), (0.48, 0.8))  # of the width and the height
 RAISES = "def share(n):\n    return 1 / n\n\nprint('before')\nshare(0)\n"
 ENDLESS = "while True:\n    print('again')\n"
-HIDDEN = "document.querySelector('{}').hidden"
 # Press a button and wait until what it changes is painted.
 CLICKED = """id => new Promise(done => {
   const began = performance.now();
@@ -205,7 +204,8 @@ def runs_the_lab(reader: Reader) -> None:
     reader.page.select_option("#choice", "lab.difference_errors")
     reader.page.click("#run")
     reader.until("#result", "The finding holds.")
-    reader.page.wait_for_function("document.querySelector('#result-picture img').naturalWidth > 400")
+    width = "document.querySelector('#result-picture img').naturalWidth"
+    reader.page.wait_for_function(f"{width} > 400")
     reader.picture("lab")
     reader.page.click("button[lang=zh]")
     reader.until("#result", "结论成立。")
