@@ -5,8 +5,9 @@ import { say } from "./text.js";
 import { drawTiles } from "./tiles.js";
 
 const NETWORKS = ["mini_convnet", "simple_convnet", "mlp", "lenet5", "deep_convnet"];
-const PATIENCE = 3000; // milliseconds after which code that does not stop is ended with its worker
+const PATIENCE = 5000; // milliseconds after which code that does not stop is ended with its worker
 const PAUSE = 1000; // milliseconds after which the page says that code does not pause
+const OFTEN = 100; // milliseconds between two digits that are sent while one is drawn
 const RATE = /(optimizers\.\w+\()([\d.e-]+)/; // the learning rate in the code
 // A module of one function with a vector instruction: is it valid here?
 const SIMD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11];
@@ -21,10 +22,10 @@ const curves = {
   loss: new Curve(at("loss"), { format: (v) => v.toPrecision(2) }),
   accuracy: new Curve(at("accuracy"), { top: 1, format: (v) => `${100 * v} %` }),
 };
-const pad = new Pad(at("pad"), (digit) => (digit ? send("digit", digit) : send("example", 0)));
+const pad = new Pad(at("pad"), tryDigit);
 const shown = { status: ["starting"], epochs: [], dead: {}, };
 const codes = {}; // of each choice, with what the reader changed
-let lang = language(), phase = "loading", worker, settings, templates, timer, step = 0;
+let lang = language(), phase = "loading", worker, settings, templates, timer, next, step = 0;
 
 const t = (key, values) => say(lang, key, values);
 const percent = (share) => (share == null || Number.isNaN(share) ? "–" : `${(100 * share).toFixed(1)}\u00a0%`);
@@ -36,6 +37,12 @@ function language() {
 
 function send(kind, value) {
   worker?.postMessage({ kind, value });
+}
+
+/** Send the digit that is being drawn, or let a test image take its place where there is none. */
+function tryDigit(digit) {
+  if (!next) setTimeout(() => { send(...next); next = undefined; }, OFTEN);
+  next = digit ? ["digit", digit] : ["example", 0];
 }
 
 // What the page says.
@@ -62,6 +69,7 @@ function speak() {
     curves[kind].draw();
   }
   if (settings?.outside) at("load").textContent = t("consent", settings.outside);
+  if (shown.scheduled) showRate(null);
   status(...shown.status);
   about();
   numbers();
@@ -178,11 +186,10 @@ function output(text, bad = false) {
 
 const told = {
   loading: ({ bytes }) => {
-    status("loading", { done: (bytes / 1e6).toFixed(1) });
     at("progress").hidden = false;
     at("progress").value = Math.min(1, bytes / 1e6 / settings.megabytes);
   },
-  starting: () => status("starting"),
+  starting: () => shown.restarted || status("starting"),
   drawing: () => status("drawing"),
   ready: (facts) => {
     phase = "ready";
@@ -279,6 +286,7 @@ function open() {
     if (phase === "loading") failed("failed", reason);
     else restart("broken", { reason });
   };
+  if (!shown.restarted) status("loading", { size: settings.megabytes });
   send("start", { runtime: new URL(settings.runtime, location).href, wheel: new URL(settings.wheel, location).href,
     matplotlib: settings.matplotlib });
   buttons();
@@ -293,8 +301,8 @@ function close() {
 
 function restart(key, values) {
   close();
-  shown.insides = undefined;
-  shown.restarted = true;
+  Object.assign(shown, { insides: undefined, rows: undefined, restarted: true });
+  at("layers").replaceChildren();
   status(key, values, true);
   verdict();
   open();
@@ -406,6 +414,7 @@ function unsupported() {
 
 async function main() {
   at("run").onclick = at("again").onclick = start;
+  at("load").onclick = () => (settings?.wheel ? open() : location.reload());
   at("pause").onclick = pause;
   at("stop").onclick = stop;
   at("rate").oninput = changeRate;
@@ -433,7 +442,6 @@ async function main() {
   choose();
   speak();
   const lacks = unsupported() ?? (settings.wheel ? null : "noWheel");
-  at("load").onclick = open;
   const host = new URL(settings.runtime, location).host;
   if (lacks) {
     phase = "failed";
