@@ -220,7 +220,8 @@ def test_languages_have_the_same_texts():
 
 
 def test_each_text_is_used_and_each_used_one_is_there():
-    page, keys = (PAGE / "page.js").read_text("utf-8"), texts()["en"].keys()
+    page = "".join((PAGE / name).read_text("utf-8") for name in ("page.js", "parts.js"))
+    keys = texts()["en"].keys()
     html = (PAGE / "index.html").read_text("utf-8")
     named = {*re.findall(r'data-(?:text|label)="(\w+)"', html)}
     named |= {*re.findall(r'(?:\bt|status|restart|failed)\((?:\w+ \? )?"(\w+)"', page)}

@@ -1,6 +1,7 @@
 // The page: what the reader does goes to the worker, what the worker tells is shown.
 import { Curve } from "./curves.js";
 import { Pad } from "./draw.js";
+import { drawClasses, drawLayers, drawResult } from "./parts.js";
 import { say } from "./text.js";
 import { drawTiles } from "./tiles.js";
 
@@ -23,7 +24,7 @@ const curves = {
   accuracy: new Curve(at("accuracy"), { top: 1, format: (v) => `${100 * v} %` }),
 };
 const pad = new Pad(at("pad"), tryDigit);
-const shown = { status: ["starting"], epochs: [], dead: {}, };
+const shown = { status: ["starting"], epochs: [], dead: {} };
 const codes = {}; // of each choice, with what the reader changed
 let lang = language(), phase = "loading", worker, settings, templates, timer, next, step = 0;
 
@@ -114,64 +115,18 @@ function verdict() {
     const best = classes.indexOf(Math.max(...classes));
     at("verdict").textContent = t("predicted", { digit: best, share: percent(classes[best]) });
   }
-  const bars = classes ?? Array(10).fill(0);
-  if (at("classes").children.length !== bars.length) {
-    at("classes").replaceChildren(...bars.map((_, k) => {
-      const item = document.createElement("li"), box = document.createElement("i");
-      box.append(document.createElement("b"));
-      item.append(box, String(k));
-      return item;
-    }));
-  }
-  bars.forEach((share, k) => (at("classes").children[k].querySelector("b").style.height = `${100 * share}%`));
+  drawClasses(at("classes"), classes ?? Array(10).fill(0));
 }
 
 function insides() {
-  const found = shown.insides;
-  if (!found) return;
-  drawTiles(at("seen"), found.image);
-  const rows = [...(found.filters ? [{ ...found.filters, says: t("weights") }] : []), ...(found.layers ?? [])];
-  const room = at("layers").clientWidth;
-  if (rows.map((row) => row.name).join() !== shown.rows) {
-    shown.rows = rows.map((row) => row.name).join();
-    at("layers").replaceChildren(...rows.map(() => {
-      const row = document.createElement("div");
-      row.innerHTML = '<h3><code></code> <span></span></h3><canvas class="tiles" role="img"></canvas>';
-      return row;
-    }));
-  }
-  rows.forEach((row, k) => {
-    const element = at("layers").children[k], canvas = element.querySelector("canvas");
-    const dead = shown.dead[row.name];
-    const words = [row.says ?? row.of.join(" × "), ...(dead ? [t("dead", { dead: dead[0], all: dead[1] })] : [])];
-    element.querySelector("code").textContent = row.name;
-    element.querySelector("span").textContent = words.join(" · ");
-    canvas.setAttribute("aria-label", `${row.name}: ${words.join(", ")}`);
-    canvas.style.width = `${drawTiles(canvas, row, room)}px`;
-  });
+  if (!shown.insides) return;
+  drawTiles(at("seen"), shown.insides.image);
+  drawLayers(at("layers"), shown.insides, shown.dead, t);
 }
 
 function result() {
-  const found = shown.result;
-  at("result").hidden = !found;
-  if (!found) return;
-  const { title, see, verdict: words } = found[lang];
-  at("result-title").textContent = title;
-  at("result-see").textContent = see;
-  at("result-verdict").textContent = words;
-  at("result-verdict").className = found.found ? "good" : "bad";
-  at("result-rows").replaceChildren(...found.rows.map((row) => {
-    const line = document.createElement("tr");
-    for (const text of row) line.insertCell().textContent = text;
-    return line;
-  }));
-  const picture = at("result-picture").querySelector("img") ?? document.createElement("img");
-  at("result-picture").prepend(picture);
-  found.address ??= found.picture ? URL.createObjectURL(new Blob([found.picture], { type: "image/png" }))
-    : `${settings.pictures}${found.name.replaceAll("_", "-")}.png`;
-  picture.alt = title;
-  if (picture.getAttribute("src") !== found.address) picture.src = found.address;
-  at("result-source").hidden = Boolean(found.picture);
+  at("result").hidden = !shown.result;
+  if (shown.result) drawResult(at, shown.result, lang, settings.pictures);
 }
 
 function output(text, bad = false) {
@@ -301,7 +256,7 @@ function close() {
 
 function restart(key, values) {
   close();
-  Object.assign(shown, { insides: undefined, rows: undefined, restarted: true });
+  Object.assign(shown, { insides: undefined, restarted: true });
   at("layers").replaceChildren();
   status(key, values, true);
   verdict();
