@@ -1,9 +1,12 @@
 """Every setting of every public class and of every built layer, through good and bad values."""
 
+import _thread
 import copy
 import dataclasses
 import inspect
 import pickle
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -231,3 +234,24 @@ def test_no_setting_can_change_unchecked():
     }
     lists = {name for name, value in settings.items() if isinstance(value, (list, set))}
     assert not lists
+
+
+def test_attributes_where_no_python_calls(monkeypatch):
+    """A new thread, a browser and a program in C call without a frame of Python below."""
+    made, texts = L.Dropout(), []
+    monkeypatch.setattr(sys, "unraisablehook", lambda args: texts.append(str(args.exc_value)))
+
+    def in_thread(function, arguments, ended):
+        _thread.start_new_thread(function, arguments)
+        end = time.monotonic() + 20
+        while not ended() and time.monotonic() < end:
+            time.sleep(1e-3)
+
+    in_thread(setattr, (made, "p", 0.25), lambda: made.p == 0.25)
+    in_thread(setattr, (made, "rate", 0.25), lambda: len(texts) > 0)
+    in_thread(getattr, (L, "Dropuot"), lambda: len(texts) > 1)
+    assert made.p == 0.25
+    assert texts == [
+        "Dropout has no attribute 'rate': it is called 'p' here",
+        "module 'deepfs.layers' has no attribute 'Dropuot': did you mean 'Dropout'?",
+    ]

@@ -350,12 +350,13 @@ def absent(module: str, name: str, known: Collection[str]) -> Exception:
     Call it in the ``__getattr__`` of the module. It is an AttributeError, and in the statement
     ``from module import name`` an ImportError, because that statement drops the text of the other.
     """
-    frame = sys._getframe(2)
+    frame = sys._getframe(1).f_back  # None if C calls, such as a new thread
     message = f"module {module!r} has no attribute {name!r}"
-    if name[0] == "_" or frame.f_globals.get("__name__", "").startswith("importlib."):
+    asks = frame.f_globals.get("__name__", "") if frame else ""
+    if name[0] == "_" or asks.startswith("importlib."):
         return AttributeError(message)  # Python looks whether it is there
     message += found_elsewhere(module, name) or hint(name, known)
-    return (ImportError if imports_from(frame) else AttributeError)(message)
+    return (ImportError if frame and imports_from(frame) else AttributeError)(message)
 
 
 def explain_absent(module: str) -> None:

@@ -40,8 +40,13 @@ def has_setter(cls: type, name: str) -> bool:
     return hasattr(type(getattr(cls, name, None)), "__set__")
 
 
-def in_method(made: object, frame: FrameType) -> bool:
-    """Return whether a frame runs a method of the object's class, on this object."""
+def in_method(made: object, frame: FrameType | None) -> bool:
+    """Return whether a frame runs a method of the object's class, on this object.
+
+    There is no frame if C calls, such as a new thread or a browser.
+    """
+    if frame is None:
+        return False
     code, module = frame.f_code, frame.f_globals.get("__name__", "builtins")
     if not code.co_argcount or frame.f_locals.get(code.co_varnames[0]) is not made:
         return False

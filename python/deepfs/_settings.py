@@ -94,7 +94,7 @@ class Settings(metaclass=SettingsMeta):
                 self._set(name, value)
             elif has_setter(cls, name):
                 super().__setattr__(name, value)
-            elif in_method(self, sys._getframe(1)):
+            elif in_method(self, sys._getframe().f_back):
                 refuse_misnomer(self, name)
                 self._set_own(name, value)
             elif not is_built_in(cls) and (name in vars(self) or name[0] == "_"):
