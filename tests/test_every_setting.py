@@ -35,7 +35,7 @@ NEEDED = {  # arguments without which there is none
     "start": 2, "size": 2, "cropping": 1, "losses": (losses.Huber(),),
     "scale": 2.0, "mean": 0.5, "steps": [preprocessing.Rescale(2)], "transforms": augment.Cutout(2),
     "function": abs, "inputs": ROW, "filepath": "m", "filename": "log", "schedule": abs,
-    "outputs": L.Dense(3)(ROW), "x": np.eye(2),
+    "outputs": L.Dense(3)(ROW), "x": np.eye(2), "min_value": -1, "max_value": 6,
 }  # fmt: skip
 MODULES = (
     *(layers, losses, optimizers, schedules, regularizers, initializers, callbacks, augment),

@@ -29,7 +29,7 @@ from ._fusion import PLAIN as PLAIN
 from ._fusion import Epilogue as Epilogue
 from ._parameter import Parameter
 from ._symbolic import Input
-from .activation import ELU, SELU, Identity, LeakyReLU, ReLU, Sigmoid, Softplus, Step, Tanh
+from .activation import ELU, SELU, Clip, Identity, LeakyReLU, ReLU, Sigmoid, Softplus, Step, Tanh
 from .batch_norm import BatchNorm
 from .branches import Branches
 from .conv import Conv2D
@@ -78,6 +78,7 @@ __all__ = [
     "AvgPool2D",
     "BatchNorm",
     "Branches",
+    "Clip",
     "Concat",
     "Conv1D",
     "Conv2D",
