@@ -266,7 +266,7 @@ def test_spaces_that_are_refused(entry, message):
         ({"made": lambda: None}, "build must take one argument, the dict of settings"),
         ({"storage": "trials.txt"}, 'storage must be "search.db" (SQLite)'),
         ({"storage": 3}, 'storage must be "search.db" (SQLite)'),
-        ({"client": 1}, "client= needs a storage that all workers of the cluster reach"),
+        ({"client": 1}, "client must be a distributed.Client, such as Client(cluster), got 1"),
         ({"method": "coarse_to_fine", "n_trials": 2}, "needs at least as many trials"),
         ({"metric": "auc"}, "search has metric='val_auc', but an epoch has loss, accuracy"),
     ],

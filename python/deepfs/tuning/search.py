@@ -100,8 +100,8 @@ def search(
     study_name : str
         Name of the search in its storage.
     client : distributed.Client, optional
-        A Dask cluster, whose workers run the trials in place of processes; they must reach
-        ``storage``.
+        A Dask cluster, whose workers run the trials in place of processes. If some are on other
+        machines, it needs a ``storage`` that all reach.
     verbose : bool
         Print a line for each trial.
     **fit
@@ -150,6 +150,7 @@ def search(
     ({'lr': 0.1}, 60)
     """
     need_optuna()
+    from .processes import check_client
     from .run import Plan, Run, quiet_optuna, storage_of
     from .space import space_of
     from .storage import absolute
@@ -161,16 +162,12 @@ def search(
         refuse_unknown(fit, known, "search")
     check_build(build)
     jobs = jobs_of(n_jobs)
-    if client is not None and storage is None:
-        raise ValueError(
-            "client= needs a storage that all workers of the cluster reach, such as "
-            'storage="postgresql://user@host/name", or "search.log" in a folder of all machines'
-        )
     if not isinstance(study_name, str) or not study_name:
         raise TypeError(f"study_name must be text, got {shown(study_name)}")
     metric, direction = metric_of(metric, mode)
     seed = get_seed() if seed is None else whole(seed, "seed", 0, 2**63 - 1)
     among = space_of(space)
+    check_client(client, storage)
     plan = Plan(
         method, among, None if n_trials is None else whole(n_trials, "n_trials"), seed,
         whole(rounds, "rounds"),
