@@ -278,8 +278,28 @@ def test_what_is_refused(settings, message):
 
 
 def test_data_that_are_refused():
-    with pytest.raises(TypeError, match="data must be \\(x, y\\), or a data set such as"):
+    with pytest.raises(TypeError, match="data must be \\(x, y\\), a data set such as"):
         dfs.search(build, SPACE, data()[0], "random", 2)
+
+
+def test_data_may_be_a_function_of_the_settings(rng):
+    """Such as augmentations: each trial and the refit have their own."""
+    x, y = data()
+    given = []
+
+    def noisy(params):
+        given.append(params["noise"])
+        params["noise"] = None  # a copy
+        return (x + given[-1] * rng.standard_normal(x.shape)).astype(x.dtype), y
+
+    space = {"lr": 0.5, "noise": [0.0, 100.0]}
+    for settings in ({}, {"cv": 2}):
+        given.clear()
+        found = dfs.search(build, space, noisy, "grid", seed=0, epochs=2, verbose=False, **settings)
+        assert given == [0.0, 100.0, found.best_params["noise"]] == [0.0, 100.0, 0.0]
+    failed = dfs.search(build, space, lambda p: x if p["noise"] else (x, y), "grid", seed=0,
+                        epochs=1, verbose=False)  # fmt: skip
+    assert "data must be (x, y), a data set such as" in failed.log[1].verdict
 
 
 def test_cmaes_needs_two_ranges():

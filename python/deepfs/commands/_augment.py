@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .. import augment
@@ -45,8 +45,31 @@ def augmentations_of(names: Sequence[Any], shape: Sequence[int]) -> list[Any]:
     """Return the augmentations of names, or of tables of a name and settings."""
     side, made = min(shape[1:]), []
     for each in names:
-        table: dict[str, Any] = dict(each) if isinstance(each, dict) else {"name": each}
-        own = {key: tuple(value) if isinstance(value, list) else value
-               for key, value in table.items() if key != "name"}  # fmt: skip
-        made.append(AUGMENTATIONS[table["name"]](side, **own))
+        table = table_of(each)
+        made.append(augmentation_of(table.pop("name"), side, table))
     return made
+
+
+def augmentation_of(name: str, side: int, settings: Mapping[str, Any]) -> Any:
+    """Return the augmentation of a short name, with settings of its own."""
+    own = {key: tuple(value) if isinstance(value, list) else value
+           for key, value in settings.items()}  # fmt: skip
+    return AUGMENTATIONS[name](side, **own)
+
+
+def table_of(each: Any) -> dict[str, Any]:
+    """Return an augmentation of a recipe as a table, a copy."""
+    return dict(each) if isinstance(each, dict) else {"name": each}
+
+
+def with_setting(names: Sequence[Any], name: str, setting: str, value: Any) -> list[Any]:
+    """Return augmentations of a recipe, those of a name with a setting.
+
+    Examples
+    --------
+    >>> with_setting(["flip", "crop"], "crop", "padding", 2)
+    ['flip', {'name': 'crop', 'padding': 2}]
+    """
+    tables = map(table_of, names)
+    return [table | {setting: value} if table["name"] == name else each
+            for each, table in zip(names, tables, strict=True)]  # fmt: skip

@@ -65,8 +65,9 @@ def search(
         list of values, or one value; a `range`; or a distribution of Optuna. Two ints are a range
         of ints, both ends included. ``"batch_size"`` and ``"epochs"`` are given to `Model.fit`,
         too.
-    data : (x, y) or DataSet
-        Inputs and targets, or a data set such as a `Loader`. Test data do not belong here.
+    data : (x, y), DataSet or function
+        Inputs and targets, or a data set such as a `Loader`; or a function from settings to one of
+        them, to search augmentations, for instance. Test data do not belong here.
     method : {"grid", "random", "tpe", "gp", "cmaes", "coarse_to_fine"}
         All combinations of lists; at random; Bayesian optimisation by a tree-structured Parzen
         estimator or, with torch, a Gaussian process; an evolution strategy; or rounds at random,
@@ -173,7 +174,8 @@ def search(
         whole(rounds, "rounds"),
     )  # fmt: skip
     job = Job(
-        build, among, data_of(data), fit_of(fit, among.distributions, cv), metric, direction,
+        build, among, data if is_function(data) else data_of(data),
+        fit_of(fit, among.distributions, cv), metric, direction,
         None if cv is None else whole(cv, "cv", 2), plan.sampler, seed, checked_pruner(pruner),
         flag(diagnose, "diagnose"), study_name, absolute(storage), jobs > 1 or client is not None,
         str(uuid.uuid4()),
@@ -210,14 +212,20 @@ def check_build(build: Any) -> None:
         pass
 
 
+def is_function(data: Any) -> bool:
+    """Return whether data are those that a function makes of the settings of a trial."""
+    return callable(data) and not isinstance(data, DataSet)
+
+
 def data_of(data: Any) -> tuple[Any, Any]:
     """Return inputs and targets; or a data set and None."""
     if isinstance(data, DataSet):
         return data, None
     if not isinstance(data, (tuple, list)) or len(data) != 2:
         raise TypeError(
-            "data must be (x, y), or a data set such as deepfs.data.Loader, got "
-            f"{shown(type(data).__name__)}: data to validate on are validation_data="
+            "data must be (x, y), a data set such as deepfs.data.Loader, or a function from "
+            f"settings to one of them, got {shown(type(data).__name__)}: data to validate on are "
+            "validation_data="
         )
     return data[0], data[1]
 
