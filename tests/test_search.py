@@ -289,7 +289,7 @@ def test_data_may_be_a_function_of_the_settings(rng):
 
     def noisy(params):
         given.append(params["noise"])
-        params["noise"] = None  # a copy
+        params.clear()  # a copy
         return (x + given[-1] * rng.standard_normal(x.shape)).astype(x.dtype), y
 
     space = {"lr": 0.5, "noise": [0.0, 100.0]}
