@@ -15,9 +15,9 @@ from cnn_core.threads import usable_cpus
 from .._check import flag, one_of, shown, whole
 from .._names import hint, refuse_unknown
 from ..callbacks._monitor import MODES, sign_of
-from ..data.batches import DataSet
 from ..model import Model
 from ..random import get_seed
+from .given_data import data_of, is_function
 
 if TYPE_CHECKING:
     from .result import Search
@@ -210,24 +210,6 @@ def check_build(build: Any) -> None:
         ) from None
     except ValueError:  # a builtin without a signature
         pass
-
-
-def is_function(data: Any) -> bool:
-    """Return whether data are those that a function makes of the settings of a trial."""
-    return callable(data) and not isinstance(data, DataSet)
-
-
-def data_of(data: Any) -> tuple[Any, Any]:
-    """Return inputs and targets; or a data set and None."""
-    if isinstance(data, DataSet):
-        return data, None
-    if not isinstance(data, (tuple, list)) or len(data) != 2:
-        raise TypeError(
-            "data must be (x, y), a data set such as deepfs.data.Loader, or a function from "
-            f"settings to one of them, got {shown(type(data).__name__)}: data to validate on are "
-            "validation_data="
-        )
-    return data[0], data[1]
 
 
 def fit_of(fit: dict[str, Any], space: Collection[str], cv: Any) -> dict[str, Any]:

@@ -20,8 +20,8 @@ from ..cross_validation import folds_of, fresh, part, samples_of
 from ..inspection.diagnose import diagnose
 from ..model import Model
 from ..random import Streams, using
+from .given_data import data_of
 from .methods import WEIGHTS, seed_of
-from .search import data_of
 from .space import Params, Space
 
 SAMPLES, STEPS = 256, 10  # that the doctor looks at
