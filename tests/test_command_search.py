@@ -96,7 +96,11 @@ def test_a_trial_that_fails_is_said(capsys):
             "no trial has crop, write augment",
         ),
         ("batch_size = [100, 250]", "augment.corp.padding = [1]", "'corp': did you mean crop?"),
-        ("batch_size = [100, 250]", "augment.crop.paddings = [1]", "'paddings': did you mean 'paddi"),
+        (
+            "batch_size = [100, 250]",
+            "augment.crop.paddings = [1]",
+            "'paddings': did you mean 'padd",
+        ),
         (
             "batch_size = [100, 250]",
             "augment.crop.padding = [-1]",
