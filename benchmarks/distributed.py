@@ -89,6 +89,46 @@ def step_time(name: str, batch: int, threads: int, repeats: int) -> float:
     return least(lambda: model.trainer.step([data], None, shards), repeats)
 
 
+def overlap(name: str, batch: int, repeats: int) -> list[float]:
+    """Return the times of a step of a rank alone, and with an exchange of gradients after or in it.
+
+    The one in the step is started before it and waited for after it: more cannot be gained by
+    sending gradients while others are still computed.
+    """
+    dfs.set_num_threads(1)
+    dfs.set_seed(0)
+    x = np.random.default_rng(0).random((batch // world().size, 3, 32, 32), np.float32)
+    data = Batch(x, np.arange(len(x)) % 10)
+    model = dfs.Model(getattr(dfs.networks, name)(), dfs.losses.CrossEntropy(),
+                      dfs.optimizers.Momentum(1e-3))  # fmt: skip
+    model.train_on_batch(data.x, data.y)
+    comm, send = world().comm, np.zeros(gradient_bytes(name) // 4, np.float32)
+    send = send[: len(send) // world().size * world().size]
+    received = np.empty_like(send)
+
+    def step() -> None:
+        model.trainer.step([data], None, None)
+
+    def after() -> None:
+        step()
+        comm.Alltoall(send, received)
+
+    def during() -> None:
+        request = comm.Ialltoall(send, received)
+        step()
+        request.Wait()
+
+    times = [[least(each, 1) for each in (step, after, during)] for _ in range(repeats)]
+    return [min(each) for each in zip(*times, strict=True)]
+
+
+def gradient_bytes(name: str) -> int:
+    """Return the bytes of the gradients of a network."""
+    network = getattr(dfs.networks, name)()
+    network.prepare(np.zeros((1, 3, 32, 32), np.float32))
+    return 4 * sum(each.size for each in network.parameters().values())
+
+
 def measured(ranks: int, *arguments: object) -> Any:
     """Return what this script finds on some ranks."""
     with tempfile.TemporaryDirectory() as folder:
@@ -120,6 +160,8 @@ def main() -> None:
         what, *rest = options.what
         if what == "messages":
             found: Any = messages(options.repeats)
+        elif what == "overlap":
+            found = overlap(rest[0], options.batch, options.repeats)
         else:
             found = step_time(what, options.batch, int(rest[0]), options.repeats)
         if world().rank == 0:
@@ -141,9 +183,7 @@ def main() -> None:
     links = {"this machine's messages": (latency, rate)} | LINKS
     rows = []
     for name in NETWORKS:
-        network = getattr(dfs.networks, name)()
-        network.prepare(np.zeros((1, 3, 32, 32), np.float32))
-        nbytes = 4 * sum(each.size for each in network.parameters().values())
+        nbytes = gradient_bytes(name)
         for batch in (options.batch, options.batch // 8):
             common = ("--batch", batch, *asked, name)
             times = [measured(r, *common, t) for r, t in ((1, 1), (1, 2), (2, 1))]
@@ -153,6 +193,11 @@ def main() -> None:
                 shares = [step / forecast(step, nbytes, n, delay, speed) for n in (2, 8, 64)]
                 rows.append(f"{name:<12}{batch:6}  {link:<24}"
                             + "".join(f"{share:8.0%}" for share in shares))  # fmt: skip
+    print("\na step of each of 2 ranks, in milliseconds: alone, then an exchange, with it inside\n")
+    for name in NETWORKS:
+        for batch in (options.batch, options.batch // 8):
+            times = measured(2, "--batch", batch, *asked, "overlap", name)
+            print(f"{name:<12}{batch:6}" + "".join(f"{1e3 * t:9.2f}" for t in times))
     print("\nforecast: images per second of 2, 8, 64 machines, as a share of what as many single "
           "ones do;\nbatch is that of each machine\n", *rows, sep="\n")  # fmt: skip
 

@@ -13,7 +13,8 @@ EXTENDED = np.finfo(np.longdouble).eps < 1e-18  # are the exact results exact?
 
 def setting(name, dtype):
     """Return what the kernel takes besides the arrays."""
-    return (np.array([0.3], dtype),) if name in ("elu", "leaky_relu") else ()
+    numbers = {"elu": [0.3], "leaky_relu": [0.3], "clip": [-0.7, 6], "scaled_elu": [1.25, 2.5]}
+    return (np.array(numbers[name], dtype),) if name in numbers else ()
 
 
 def forward(name, x):

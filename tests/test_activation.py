@@ -14,12 +14,15 @@ KINDS = [
     (None, L.Step(), "step", {}),
     (None, L.Identity(), "identity", {}),
     ("relu", L.ReLU(), "relu", {}),
+    ("clip", L.Clip(0, 6), "clip", {"min_value": 0, "max_value": 6}),
+    ("clip", L.Clip(-0.7, None), "clip", {"min_value": -0.7}),
+    ("clip", L.Clip(None, 0.4), "clip", {"max_value": 0.4}),
     ("leaky_relu", L.LeakyReLU(), "leaky_relu", {}),
     ("leaky_relu", L.LeakyReLU(-0.7), "leaky_relu", {"slope": -0.7}),
     ("elu", L.ELU(), "elu", {}),
     ("elu", L.ELU(2.5), "elu", {"alpha": 2.5}),
     ("selu", L.SELU(), "selu", {}),
-    ("elu", L.SELU(2.0, 3.0), "selu", {"alpha": 2.0, "scale": 3.0}),
+    ("scaled_elu", L.SELU(2.0, 3.0), "selu", {"alpha": 2.0, "scale": 3.0}),
     ("sigmoid", L.Sigmoid(), "sigmoid", {}),
     ("tanh", L.Tanh(), "tanh", {}),
     ("softplus", L.Softplus(), "softplus", {}),
@@ -65,6 +68,7 @@ def test_selu_keeps_mean_and_variance(rng):
         ("tanh", np.tanh, 3),
         ("sigmoid", lambda x: 1 / (1 + np.exp(-x)), 3),
         ("selu", lambda x: SELU * np.where(x > 0, x, SELU_ALPHA * np.expm1(np.minimum(x, 0))), 2),
+        ("scaled_elu", lambda x: 1.25 * np.where(x > 0, x, 2 * np.expm1(np.minimum(x, 0))), 2),
         ("softplus", lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))), 3),
     ],
 )
@@ -82,8 +86,12 @@ SELU, SELU_ALPHA = np.longdouble("1.0507009873554804934"), np.longdouble("1.6732
         (L.Step(), [0, 0, 0, 0, 1, 1], 0),
         (L.Identity(), [-np.inf, -1e30, -0.0, 0, 1e30, np.inf], 1),
         (L.ReLU(), [0, 0, -0.0, 0, 1e30, np.inf], 0),
+        (L.Clip(0, 6), [0, 0, -0.0, 0, 6, 6], 0),
+        (L.Clip(-1, None), [-1, -1, -0.0, 0, 1e30, np.inf], 1),
+        (L.Clip(None, 2), [-np.inf, -1e30, -0.0, 0, 2, 2], 1),
         (L.LeakyReLU(0.5), [-np.inf, -5e29, -0.0, 0, 1e30, np.inf], 0.5),
         (L.PReLU(per_channel=False), [-np.inf, -2.5e29, -0.0, 0, 1e30, np.inf], 0.25),
+        (L.SELU(2, 3), [-6, -6, -0.0, 0, 3e30, np.inf], 6),
         (L.ELU(0.5), [-0.5, -0.5, -0.0, 0, 1e30, np.inf], 0.5),
         (L.Sigmoid(), [0, 0, 0.5, 0.5, 1, 1], 0.25),
         (L.Tanh(), [-1, -1, -0.0, 0, 1, 1], 1),
@@ -138,6 +146,21 @@ def test_relu_has_no_slope_at_zero():
     assert_array_equal(layer.backward(np.ones((1, 4)), cache), [[0, 0, 1, 0]])
 
 
+def test_clip_has_no_slope_at_its_limits_and_beyond(dtype):
+    layer = L.Clip(-1, 6)
+    x = np.array([[-2, -1, -0.5, 0, 5, 6, 7, np.nan]], dtype)
+    y, cache = layer.forward(x)
+    assert_array_equal(y, [[-1, -1, -0.5, 0, 5, 6, 6, np.nan]])
+    assert_array_equal(layer.backward(np.ones_like(x), cache), [[0, 0, 1, 1, 1, 0, 0, 0]])
+
+
+def test_an_activation_is_one_call_of_the_kernel(rng):
+    """SELU with constants of its own was a second pass in NumPy; its output is what it caches."""
+    for layer in (L.Clip(0, 6), L.SELU(2, 3)):
+        y, cache = layer._forward(rng.standard_normal((3, 5)), training=True)
+        assert np.shares_memory(y, cache)
+
+
 def test_step_has_no_gradient(dtype):
     """Not even for what is not a number; so `check_layer` rightly refuses it on its own."""
     layer = L.Step()
@@ -165,6 +188,9 @@ def test_settings_out_of_range():
         (lambda: L.ELU(alpha=np.inf), r"alpha must be in \[0, inf\), got inf"),
         (lambda: L.SELU(alpha=-1), r"alpha must be in \[0, inf\), got -1"),
         (lambda: L.SELU(scale=0), r"scale must be in \(0, inf\), got 0"),
+        (lambda: L.Clip(np.inf, 6), r"min_value must be in \(-inf, inf\), got inf"),
+        (lambda: L.Clip(6, 6), r"min_value must be below max_value, got 6.0 and 6.0"),
+        (lambda: L.Clip(None, None), "Clip must have min_value, max_value or both, got None and"),
     ]:
         with pytest.raises(ValueError, match=text):
             make()
@@ -173,6 +199,9 @@ def test_settings_out_of_range():
         (lambda: L.LeakyReLU(None), r"slope must be a number in \(-inf, inf\), got None"),
         (lambda: L.ELU(True), r"alpha must be a number in \[0, inf\), got True"),
         (lambda: L.SELU(scale="x"), r"scale must be a number in \(0, inf\), got 'x'"),
+        (lambda: L.Clip("0", 6), r"min_value must be a number in \(-inf, inf\), got '0'"),
+        (lambda: L.Clip(0, max_val=6), "no argument 'max_val': it is called 'max_value' here"),
+        (lambda: L.ReLU(max_value=6), r"no argument 'max_value': use the layer Clip\(0, max_value"),
         (lambda: L.SELU(gamma=3), "SELU has no argument 'gamma': it is called 'scale' here"),
     ]:
         with pytest.raises(TypeError, match=text):
@@ -180,10 +209,15 @@ def test_settings_out_of_range():
 
 
 def test_settings_must_fit_the_dtype():
-    for layer in (L.LeakyReLU(-1e39), L.ELU(1e39), L.SELU(1e39), L.SELU(scale=1e39)):
-        with pytest.raises(ValueError, match=r"LU computes in float32, which cannot hold -?1e"):
+    for layer in (
+        *(L.LeakyReLU(-1e39), L.ELU(1e39), L.SELU(1e39), L.SELU(scale=1e39), L.SELU(1e20, 1e20)),
+        *(L.Clip(-1e39, None), L.Clip(None, 1e39)),
+    ):
+        with pytest.raises(ValueError, match=r" computes in float32, which cannot hold -?1e"):
             layer(np.ones((2, 3), np.float32))
         assert_array_equal(layer(np.ones((2, 3))), getattr(layer, "scale", 1))
+    with pytest.raises(ValueError, match=r"Clip computes in float32, in which both limits are 1.0"):
+        L.Clip(1, 1 + 1e-12)(np.ones((2, 3), np.float32))
 
 
 def test_kernels_refuse_what_would_crash():
@@ -195,6 +229,10 @@ def test_kernels_refuse_what_would_crash():
             activation.backward(kind, x, x, y)
     with pytest.raises(ValueError, match="kind must be of this module, and x and y of one length"):
         activation.forward(activation.slope, x, x.copy())
+    for name, numbers in [("clip", 1), ("clip", 3), ("scaled_elu", None)]:
+        wrong = None if numbers is None else np.zeros(numbers)
+        with pytest.raises(ValueError, match="clip and scaled_elu take two parameters"):
+            activation.forward(getattr(activation, name), x, x.copy(), wrong)
     for name, numbers in [("elu", 0), ("leaky_relu", 2), ("elu", None), ("relu", 1), ("slope", 1)]:
         wrong = None if numbers is None else np.zeros(numbers)
         with pytest.raises(ValueError, match="elu and leaky_relu, and they alone, take a par"):

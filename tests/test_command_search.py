@@ -9,7 +9,8 @@ pytest.importorskip("optuna")
 
 import deepfs as dfs
 from deepfs.cli import main
-from deepfs.commands.search import space_of
+from deepfs.commands._sets import images_of
+from deepfs.commands.search import Build, TrialImages, space_of
 
 FILE = """
 dataset = "mnist_mini"
@@ -89,6 +90,25 @@ def test_a_trial_that_fails_is_said(capsys):
         ('"random"', '"rondom"', "got 'rondom': did you mean 'random'?"),
         ("epochs = 1", 'log = "a.csv"', "log is for one training, deepfs search has many"),
         ("[search]", "[search", "is no TOML file"),
+        (
+            "batch_size = [100, 250]",
+            "augment.crop.padding = [1]",
+            "no trial has crop, write augment",
+        ),
+        ("batch_size = [100, 250]", "augment.corp.padding = [1]", "'corp': did you mean crop?"),
+        (
+            "batch_size = [100, 250]",
+            "augment.crop.paddings = [1]",
+            "'paddings': did you mean 'padd",
+        ),
+        (
+            "batch_size = [100, 250]",
+            "augment.crop.padding = [-1]",
+            "augment.crop.padding: padding ",
+        ),
+        ("batch_size = [100, 250]", "augment.crop = [1]", "must name one setting of crop, such as"),
+        ("batch_size = [100, 250]", 'augment = ["corp"]', "no augmentation 'corp': did you mean c"),
+        ("batch_size", "augment.crop.padding = 1\naugment.RandomCrop.padding", "is given twice"),
     ],
 )
 def test_what_is_refused(capsys, old, new, message):
@@ -104,6 +124,31 @@ def test_files_and_folders_that_are_refused(capsys):
     assert main(["search", "run.txt"]) == 2
     assert "FILE must be a file with the ending .toml" in capsys.readouterr().err
     assert "--out must be a folder that exists" in run(capsys, FILE, "--out", "none")[2]
+
+
+def test_augmentations_are_searched(capsys):
+    """Lists of them, and a setting of those that have it; validation images stay as they are."""
+    given = "augment = [[], ['shift', 'cutout']]\n'augment.crop.padding' = ['int', 1, 3]"
+    text = FILE.replace("batch_size = [100, 250]", given.replace("shift", "RandomCrop"))
+    text = text.replace("n_trials = 2", "n_trials = 6").replace('network = "mlp"', "threads = 1")
+    status, out, error = run(capsys, text.replace("epochs = 1", "epochs = 1\nnetwork = 'mlp'"))
+    assert (status, error) == (0, "")
+    assert "augment=[]" in out
+    assert "augment=['RandomCrop', 'cutout'], augment.crop.padding=" in out
+    best = tomllib.loads(Path("mnist_mini-search.toml").read_text())["augment"]
+    assert best == [] or (best[0]["name"], best[1]) == ("crop", "cutout")
+
+
+def test_a_trial_has_images_with_its_augmentations():
+    images = images_of("mnist_mini", {})
+    images.load(None)
+    recipe = {"augment": ["flip", {"name": "crop"}], "batch_size": 5}
+    trial = TrialImages(Build(recipe, images), images)
+    found = [str(each) for each in trial({"augment.crop.padding": 2}).augment]
+    assert found == ["RandomHorizontalFlip()", "RandomCrop(padding=2)"]
+    assert recipe["augment"] == ["flip", {"name": "crop"}]
+    x, y = trial({"augment": []})
+    assert len(x) == len(y) == 5000
 
 
 def test_an_array_that_begins_with_a_scale_is_a_range():

@@ -39,6 +39,7 @@ NEEDED = {  # arguments without which there is none
     "scale": 2.0, "mean": 0.5, "steps": [preprocessing.Rescale(2)], "transforms": augment.Cutout(2),
     "function": abs, "inputs": ROW, "filepath": "m", "filename": "log", "schedule": abs,
     "outputs": L.Dense(3)(ROW), "x": np.eye(2), "epochs": 4,
+    "min_value": -1, "max_value": 6,
 }  # fmt: skip
 MODULES = (
     *(layers, losses, optimizers, schedules, regularizers, initializers, callbacks, augment),

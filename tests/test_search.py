@@ -266,7 +266,7 @@ def test_spaces_that_are_refused(entry, message):
         ({"made": lambda: None}, "build must take one argument, the dict of settings"),
         ({"storage": "trials.txt"}, 'storage must be "search.db" (SQLite)'),
         ({"storage": 3}, 'storage must be "search.db" (SQLite)'),
-        ({"client": 1}, "client= needs a storage that all workers of the cluster reach"),
+        ({"client": 1}, "client must be a distributed.Client, such as Client(cluster), got 1"),
         ({"method": "coarse_to_fine", "n_trials": 2}, "needs at least as many trials"),
         ({"metric": "auc"}, "search has metric='val_auc', but an epoch has loss, accuracy"),
     ],
@@ -278,8 +278,28 @@ def test_what_is_refused(settings, message):
 
 
 def test_data_that_are_refused():
-    with pytest.raises(TypeError, match="data must be \\(x, y\\), or a data set such as"):
+    with pytest.raises(TypeError, match="data must be \\(x, y\\), a data set such as"):
         dfs.search(build, SPACE, data()[0], "random", 2)
+
+
+def test_data_may_be_a_function_of_the_settings(rng):
+    """Such as augmentations: each trial and the refit have their own."""
+    x, y = data()
+    given = []
+
+    def noisy(params):
+        given.append(params["noise"])
+        params.clear()  # a copy
+        return (x + given[-1] * rng.standard_normal(x.shape)).astype(x.dtype), y
+
+    space = {"lr": 0.5, "noise": [0.0, 100.0]}
+    for settings in ({}, {"cv": 2}):
+        given.clear()
+        found = dfs.search(build, space, noisy, "grid", seed=0, epochs=2, verbose=False, **settings)
+        assert given == [0.0, 100.0, found.best_params["noise"]] == [0.0, 100.0, 0.0]
+    failed = dfs.search(build, space, lambda p: x if p["noise"] else (x, y), "grid", seed=0,
+                        epochs=1, verbose=False)  # fmt: skip
+    assert "data must be (x, y), a data set such as" in failed.log[1].verdict
 
 
 def test_cmaes_needs_two_ranges():

@@ -1,10 +1,13 @@
 """`deepfs.search` in processes: kill -9, resumption, databases, a cluster of Dask."""
 
+import concurrent.futures
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,6 +16,7 @@ import pytest
 pytest.importorskip("optuna")
 
 import optuna
+from optuna.storages import RDBStorage
 
 import deepfs as dfs
 from deepfs.tuning import owners, processes
@@ -192,6 +196,28 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path):
     assert time.monotonic() - begin < 5
 
 
+def test_only_one_process_takes_a_trial_of_an_sqlite_file(tmp_path, monkeypatch):
+    """Both had read that it waits before one wrote that it runs."""
+    storages = [open_storage(tmp_path / "search.db") for _ in range(2)]
+    made = optuna.create_study(storage=storages[0])
+    made.enqueue_trial({})
+    both, check = threading.Barrier(2), RDBStorage.check_trial_is_updatable
+
+    def checked(self, *arguments):
+        check(self, *arguments)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.3)
+
+    monkeypatch.setattr(RDBStorage, "check_trial_is_updatable", checked)
+
+    def take(storage):
+        with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
+            return storage.set_trial_state_values(1, optuna.trial.TrialState.RUNNING)
+
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(take, storages)) == [False, True]
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGINT")
 def test_ctrl_c_ends_a_search_and_keeps_what_is_finished(tmp_path, jobs):
@@ -207,22 +233,48 @@ def test_ctrl_c_ends_a_search_and_keeps_what_is_finished(tmp_path, jobs):
         assert trial.state.name != "RUNNING" or owners.OWNER not in trial.user_attrs
 
 
-def test_a_cluster_of_dask(tmp_path):
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    """Start a cluster of Dask with two workers; yield its client."""
     distributed = pytest.importorskip("distributed")
-    storage = tmp_path / "search.db"
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, local_directory=tmp_path
+            n_workers=2, threads_per_worker=1, dashboard_address=None,
+            local_directory=tmp_path_factory.mktemp("dask"),
         ) as cluster,
         distributed.Client(cluster) as client,
-    ):
-        search = dfs.search(
-            build, SPACE, data(), "random", 6, client=client, storage=storage, **SETTINGS
-        )
+    ):  # fmt: skip
+        yield client
+
+
+@pytest.mark.parametrize("where", ["nowhere", "a file", "the scheduler of Dask"])
+@pytest.mark.filterwarnings("ignore:DaskStorage is experimental")
+def test_a_cluster_of_dask(tmp_path, client, where):
+    storage = tmp_path / "search.db" if where == "a file" else None
+    if where == "the scheduler of Dask":
+        storage = pytest.importorskip("optuna_integration").DaskStorage(client=client)
+    search = dfs.search(
+        build, SPACE, data(), "random", 6, client=client, storage=storage, **SETTINGS
+    )
     alone = dfs.search(build, SPACE, data(), "random", 6, **SETTINGS)
     assert [entry.value for entry in search.log] == [entry.value for entry in alone.log]
     took = {tuple(trial.user_attrs[owners.OWNER]) for trial in search.trials}
     assert os.getpid() not in {pid for _, pid, _ in took}
+
+
+def test_workers_of_dask_on_other_machines_need_a_storage():
+    class Client:
+        def run(self, function):
+            return {"tcp://here:1": function(), "tcp://there:1": "there"}
+
+        def scatter(self, job, broadcast): ...
+
+    for client, error, text in [
+        (Client(), ValueError, r'other machines, so search needs a storage .*: storage="postgres'),
+        ("tcp://here:1", TypeError, "client must be a distributed.Client, such as .*got 'tcp://h"),
+    ]:
+        with pytest.raises(error, match=text):
+            dfs.search(build, SPACE, data(), "random", 6, client=client, **SETTINGS)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ SEQUENCE = (3, 4, 9)
 PARTS = {"layers": [L.Tanh()], "parts": [L.Tanh(), L.ReLU()], "body": L.Tanh()}
 SETTINGS = {"filters": 4, "kernel_size": 2, "units": 3, "p": 0.4, "pieces": 2, "shape": (6, -1),
             "factor": 2, "output_size": 2, "groups": 2, "std": 0.5, "padding": 1, "size": 2,
-            "cropping": 1}  # fmt: skip
+            "cropping": 1, "min_value": 0, "max_value": 6}  # fmt: skip
 KINDS = [getattr(L, name) for name in L.__all__ if isinstance(getattr(L, name), type)]
 LAYERS = [kind for kind in KINDS if issubclass(kind, L.Layer) and kind is not L.Layer
           and not issubclass(kind, Several)]  # fmt: skip

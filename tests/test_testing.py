@@ -152,6 +152,7 @@ def at_a_kink(report, name="x"):
         (L.ReLU(), np.zeros((2, 3))),
         (L.Maxout(3), np.ones((2, 6))),
         (L.HardSwish(), np.full((2, 3), 3.0)),
+        (L.Clip(0, 6), np.full((2, 3), 6.0)),
         (L.Residual(L.ReLU(), L.LeakyReLU(-1.0)), np.zeros((2, 3))),
         (L.Sequential([L.Step(), L.Dense(3)]), np.zeros((2, 4))),  # a jump
     ],

@@ -4,13 +4,14 @@
 
 - hashes: mini_convnet on mnist_mini, with and without joint statistics of batch norm, has the same
   weights and history with 1, 2 and 4 ranks and 1 and 2 threads each.
-- kills: a training of which a rank is stopped at a random moment, by SIGKILL, SIGTERM or SIGABRT,
-  ends with a message within 10 seconds on all ranks; its last checkpoint is read. Resumed with
-  1, 2 or 4 ranks until it is done, it ends in the same bits.
+- kills: a training of which a rank is stopped by SIGKILL, SIGTERM or SIGABRT ends with a message
+  within 10 seconds on all ranks, and its last checkpoint is whole. Resumed with 1, 2 or 4 ranks and
+  stopped again, then resumed until it is done, it ends in the same bits.
 - Ctrl-C: the same, by SIGINT to mpiexec or to one rank, which ends the training after a step.
 
-It needs mpi4py and the mpiexec of MPICH. The last line says how many of each held; the exit status
-is 1 if one did not.
+A training is stopped after a random number of its steps, so that each stop meets one that runs,
+however fast the machine is. It needs mpi4py and the mpiexec of MPICH. The last line says how many
+of each held; the exit status is 1 if one did not.
 """
 
 from __future__ import annotations
@@ -31,8 +32,22 @@ from typing import Any
 import deepfs as dfs
 
 WITHIN = 10  # seconds
-EPOCHS = 4
+EPOCHS, STEPS, EVERY, STOPS = 4, 80, 7, 2  # of a training; EVERY: steps between checkpoints
+SAID = {False: "BAD TERMINATION", True: "interrupted"}  # by mpiexec, by the ranks
 MPIEXEC = Path(sys.executable).with_name("mpiexec")
+
+
+class Steps(dfs.callbacks.Callback):
+    """Append a byte to a file at each step."""
+
+    rank_0_only = True
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+        with open(self.path, "ab") as file:
+            file.write(b".")
 
 
 def train(folder: Path | None, joint: bool) -> str:
@@ -42,7 +57,8 @@ def train(folder: Path | None, joint: bool) -> str:
     model = dfs.Model(dfs.networks.mini_convnet(), dfs.losses.CrossEntropy(), dfs.optimizers.Adam())
     kept: dict[str, Any] = {}
     if folder is not None:
-        kept = {"checkpoint": folder, "checkpoint_every": 7, "resume": True}
+        kept = {"checkpoint": folder, "checkpoint_every": EVERY, "resume": True,
+                "callbacks": [Steps(str(steps_of(folder)))]}  # fmt: skip
     history = model.fit(x[:1000], y[:1000], 50, EPOCHS, (xt[:200], yt[:200]), verbose=0, shards=4,
                         sync_batch_norm=joint, **kept)  # fmt: skip
     if history.interrupted:
@@ -52,6 +68,22 @@ def train(folder: Path | None, joint: bool) -> str:
         digest.update(array.tobytes())
     digest.update(repr(history.history).encode())
     return digest.hexdigest()
+
+
+def steps_of(folder: Path) -> Path:
+    """Return the file with a byte for each step since the last start."""
+    return folder.with_name("steps")
+
+
+def checkpoint_of(folder: Path) -> int:
+    """Return the step of the last checkpoint, which must be whole; 0 if there is none."""
+    found = sorted(folder.glob("step-*.safetensors"))
+    if not found:
+        return 0
+    step = int(found[-1].stem.removeprefix("step-"))
+    if dfs.load(found[-1]).steps != step:
+        raise ValueError(f"{found[-1]} is of another step")
+    return step
 
 
 def start(ranks: int, joint: bool, threads: int = 1, folder: Path | None = None) -> Any:
@@ -109,47 +141,50 @@ def hashes() -> tuple[int, int]:
     return held, tried
 
 
-def stopped(rng: random.Random, wanted: str, ctrl_c: bool) -> tuple[bool, int]:
-    """Stop a training at random moments until it is done: whether all held, and how often."""
+def stopped(rng: random.Random, wanted: str, ctrl_c: bool) -> bool:
+    """Stop a training twice, then let it end; return whether all held."""
     with tempfile.TemporaryDirectory() as name:
-        folder, stops = Path(name) / "run", 0
-        while True:
+        folder = Path(name) / "run"
+        for _ in range(STOPS):
+            begin = checkpoint_of(folder)
+            steps = rng.randint(1, (STEPS - begin) // 2)
+            steps_of(folder).write_bytes(b"")
             process = start(ranks := rng.choice((1, 2, 4)), False, folder=folder)
-            wait = rng.uniform(0.3, 4)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                status, lines, err = of_all(process, wait)
-                if status == 0 and lines != {"interrupted"}:
-                    return lines == {wanted}, stops
-                print(f"it ended by itself: {status} {lines} {err}")
-                return False, stops
+            while steps_of(folder).stat().st_size < steps and process.poll() is None:
+                time.sleep(0.002)
             victims = ranks_of(process)
-            if not victims:  # not started, or just done
-                process.send_signal(signal.SIGTERM)
-                process.communicate()
-                continue
+            time.sleep(rng.uniform(0, 0.02))  # to another place in the step
             number = signal.SIGINT
             if ctrl_c:
                 who = process.pid if rng.random() < 0.5 else rng.choice(victims)
             else:
                 who = rng.choice(victims)
                 number = rng.choice((signal.SIGKILL, signal.SIGTERM, signal.SIGABRT))
+            running = len(alive(victims)) == ranks
+            at = begin + steps_of(folder).stat().st_size
+            began = time.monotonic()
             with contextlib.suppress(ProcessLookupError):
                 os.kill(who, number)
-                stops += 1
-            began = time.monotonic()
             try:
-                status, lines, err = of_all(process, WITHIN)
+                out, err = process.communicate(timeout=WITHIN)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 print(f"{ranks} ranks did not end within {WITHIN} s after {number.name}")
-                return False, stops
+                return False
             while (left := alive(victims)) and time.monotonic() - began < WITHIN:
                 time.sleep(0.05)
-            took = time.monotonic() - began
-            print(f"  {number.name} after {wait:.1f} s on {ranks} ranks: ended in {took:.1f} s")
-            if left or not (err or lines):
-                print(f"no message, or processes are left: {err} {left}")
-                return False, stops
+            took, last = time.monotonic() - began, checkpoint_of(folder)
+            whom = "mpiexec" if who == process.pid else "a rank"
+            print(f"  {number.name} to {whom} of {ranks} after step {at}: ended in {took:.1f} s, "
+                  f"checkpoint of step {last}")  # fmt: skip
+            stands = last >= (at - 1) // EVERY * EVERY  # that of a step comes after its callbacks
+            if not running or left or not stands or SAID[ctrl_c] not in out + err:
+                print(f"running {running}, left {left}, checkpoint {last}, said: {out} {err}")
+                return False
+        status, lines, err = of_all(start(rng.choice((1, 2, 4)), False, folder=folder))
+        if status or lines != {wanted}:
+            print(f"other bits: {status} {lines} {err}")
+        return status == 0 and lines == {wanted}
 
 
 def main() -> int:
@@ -167,10 +202,9 @@ def main() -> int:
     said = [f"hashes {held} of {tried}"]
     wrong, rng, wanted = held != tried, random.Random(options.seed), train(None, False)
     for what, ctrl_c in (("kills", False), ("Ctrl-C", True)):
-        found = [stopped(rng, wanted, ctrl_c) for _ in range(options.kills)]
-        good = sum(same for same, _ in found)
-        wrong = wrong or good != len(found)
-        said.append(f"{what} {good} of {len(found)}, stopped {sum(n for _, n in found)} times")
+        good = sum(stopped(rng, wanted, ctrl_c) for _ in range(options.kills))
+        wrong = wrong or good != options.kills
+        said.append(f"{what} {good} of {options.kills}, each stopped {STOPS} times")
     print("; ".join(said))
     return int(wrong)
 

@@ -1,7 +1,8 @@
 """Activations, for other Cython modules; their formulas, of vectors, are in `activation_functions`.
 
 The kinds are those of `activation_functions`: ``RELU``, ``SILU`` and so on. `activate_part` reads
-the output y for kinds below LEAKY_RELU, the input x for others, and stays on its thread.
+the output y for kinds below LEAKY_RELU, CLIP and SCALED_ELU, the input x for others, and stays on
+its thread. A kind of two parameters takes tables of both, one after the other, with period 1.
 """
 from cnn_core.types cimport dim, real
 

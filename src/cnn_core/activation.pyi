@@ -16,6 +16,8 @@ silu: int
 gelu: int
 gelu_tanh: int
 slope: int
+clip: int
+scaled_elu: int
 takes_input: frozenset[int]
 
 def forward(

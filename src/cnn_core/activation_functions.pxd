@@ -24,6 +24,10 @@ cdef enum:
     KINDS
     SLOPE = KINDS       # of `backward` alone: LEAKY_RELU's derivative with respect to its slope
 
+cdef enum:              # of two parameters; other packages know the numbers above, so these follow
+    CLIP = SLOPE + 1    # derivative from the output y, or from the input x alike
+    SCALED_ELU          # derivative from the output y
+
 cdef extern from *:
     """
     #define SELU_ABOVE 1.0507009873554804934    /* lambda */
@@ -97,24 +101,36 @@ cdef inline vec tanh_gradient(vec y, vec dy) noexcept nogil:
     return dy * (one - y * y)
 
 
-cdef inline vec elu_value(vec x, double above, vec below) noexcept nogil:
+cdef inline vec scaled_elu_value(vec x, vec above, vec below) noexcept nogil:
     """Return above x where x >= 0, else below (exp(x) - 1); errs by 1.6 units."""
-    cdef vec zero, a, negative
+    cdef vec zero, negative
     vfill(zero, 0)
-    vfill(a, above)
     vgreater(negative, zero, x)
-    vselect(x, negative, below * exponential_less_1(x), a * x)
+    vselect(x, negative, below * exponential_less_1(x), above * x)
     return x
 
 
-cdef inline vec elu_gradient(vec y, vec dy, double above, vec below) noexcept nogil:
+cdef inline vec scaled_elu_gradient(vec y, vec dy, vec above, vec below) noexcept nogil:
     """Return above dy where y > 0, else dy (y + below), which is dy below exp(x)."""
-    cdef vec zero, a, positive
+    cdef vec zero, positive
     vfill(zero, 0)
-    vfill(a, above)
     vgreater(positive, y, zero)
-    vselect(y, positive, a, y + below)
+    vselect(y, positive, above, y + below)
     return dy * y
+
+
+cdef inline vec elu_value(vec x, double above, vec below) noexcept nogil:
+    """Return above x where x >= 0, else below (exp(x) - 1)."""
+    cdef vec a
+    vfill(a, above)
+    return scaled_elu_value(x, a, below)
+
+
+cdef inline vec elu_gradient(vec y, vec dy, double above, vec below) noexcept nogil:
+    """Return above dy where y > 0, else dy (y + below)."""
+    cdef vec a
+    vfill(a, above)
+    return scaled_elu_gradient(y, dy, a, below)
 
 
 cdef inline vec selu_value(vec x) noexcept nogil:
@@ -169,6 +185,23 @@ cdef inline vec slope_gradient(vec x, vec dy) noexcept nogil:
     vgreater(positive, x, zero)
     vselect(x, positive, zero, x * dy)
     return x
+
+
+cdef inline vec clip_value(vec x, vec low, vec high) noexcept nogil:
+    """Return min(max(x, low), high); NaN stays NaN."""
+    cdef vec beyond
+    vgreater(beyond, low, x)
+    vselect(x, beyond, low, x)
+    vgreater(beyond, x, high)
+    vselect(x, beyond, high, x)
+    return x
+
+
+cdef inline vec clip_gradient(vec x_or_y, vec dy, vec low, vec high) noexcept nogil:
+    """Return dy between the limits, 0 at and beyond them."""
+    vdrelu(dy, x_or_y, low)
+    vdrelu(dy, high, x_or_y)
+    return dy
 
 
 cdef inline vec hard_swish_value(vec x) noexcept nogil:
@@ -316,3 +349,14 @@ cdef inline vec element(
     if kind == GELU_TANH:
         return gelu_tanh_gradient(x_or_y, dy) if backward else gelu_tanh_value(x_or_y)
     return slope_gradient(x_or_y, dy)
+
+
+cdef inline vec element_of_two(
+    int kind, bint backward, vec x_or_y, vec dy, vec first, vec second,
+) noexcept nogil:
+    """Do the work of `element` for CLIP (low, high) and SCALED_ELU (above, below)."""
+    if kind == CLIP:
+        return (clip_gradient(x_or_y, dy, first, second) if backward
+                else clip_value(x_or_y, first, second))
+    return (scaled_elu_gradient(x_or_y, dy, first, second) if backward
+            else scaled_elu_value(x_or_y, first, second))

@@ -394,6 +394,8 @@ OPERATIONS = {
     "sigmoid": activation(L.Sigmoid, nn.Sigmoid),
     "tanh": activation(L.Tanh, nn.Tanh),
     "relu": activation(L.ReLU, nn.ReLU),
+    "clip": activation(lambda: L.Clip(0, 6), nn.ReLU6),
+    "clip, hard tanh": activation(lambda: L.Clip(-1, 1), nn.Hardtanh),
     "leaky relu": with_setting(L.LeakyReLU, nn.LeakyReLU, 0.001, 0.9),
     "prelu": prelu,
     "elu": with_setting(L.ELU, nn.ELU, 0.1, 3),

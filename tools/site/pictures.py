@@ -14,7 +14,7 @@ import deepfs as dfs
 from deepfs import layers as L
 
 Array = np.ndarray[Any, Any]
-CURVES = {"Step", "Identity", "ReLU", "LeakyReLU", "ELU", "SELU", "Sigmoid", "Tanh", "Softplus",
+CURVES = {"Step", "Identity", "ReLU", "Clip", "LeakyReLU", "ELU", "SELU", "Sigmoid", "Tanh", "Softplus",
           "SiLU", "GELU", "HardSwish", "PReLU"}  # fmt: skip
 SOBEL = np.array([[1.0, 0, -1], [2, 0, -2], [1, 0, -1]]) / 4
 # rates at which 40 steps show the character of a rule on the valley below; other rules: 0.15
@@ -204,7 +204,7 @@ def of_layer(name: str) -> str:
     dfs.set_seed(3)
     if name in CURVES:
         x = np.linspace(-4, 4, 161)[:, None] + 1e-9
-        layer = getattr(L, name)()
+        layer = L.Clip(-1, 2) if name == "Clip" else getattr(L, name)()
         y, cache = layer.forward(x, training=True)
         slope = layer.backward(np.ones_like(y), cache)
         return _curves(x[:, 0], y[:, 0], slope[:, 0], f"{name} and its derivative")

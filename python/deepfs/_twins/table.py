@@ -82,6 +82,7 @@ TWINS: dict[type[L.Layer], Twin] = {
     L.Tanh: Plain(r.tanh, r.tanh_backward),
     L.Step: Plain(r.step, r.step_backward),
     L.Identity: Plain(r.identity, r.identity_backward),
+    L.Clip: Plain(r.clip, r.clip_backward, lambda layer, shape: layer._numbers()),
     L.LeakyReLU: Plain(r.leaky_relu, r.leaky_relu_backward, lambda layer, shape: (layer.slope,)),
     L.PReLU: Learned(
         r.prelu,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .. import augment
@@ -21,7 +21,7 @@ AUGMENTATIONS: dict[str, Callable[..., Any]] = {
     ),
     # half: 16 of 32, as DeVries and Taylor 2017
     "cutout": lambda side, **own: augment.Cutout(**{"size": max(1, side // 2)} | own),
-    "progressive_resizing": lambda side, **own: augment.ProgressiveResizing(**own),
+    "progressive_resizing": lambda side, **own: augment.ProgressiveResizing(**{"epochs": 1} | own),
     "mixup": lambda side, **own: augment.MixUp(**own),
     "cutmix": lambda side, **own: augment.CutMix(**own),
 }
@@ -50,10 +50,34 @@ def augmentations_of(names: Sequence[Any], shape: Sequence[int], epochs: int = 2
     """
     side, made = min(shape[1:]), []
     for each in names:
-        table: dict[str, Any] = dict(each) if isinstance(each, dict) else {"name": each}
-        own = {key: tuple(value) if isinstance(value, list) else value
-               for key, value in table.items() if key != "name"}  # fmt: skip
-        if table["name"] == "progressive_resizing":
-            own.setdefault("epochs", max(1, epochs // 2))
-        made.append(AUGMENTATIONS[table["name"]](side, **own))
+        table = table_of(each)
+        name = table.pop("name")
+        if name == "progressive_resizing":
+            table.setdefault("epochs", max(1, epochs // 2))
+        made.append(augmentation_of(name, side, table))
     return made
+
+
+def augmentation_of(name: str, side: int, settings: Mapping[str, Any]) -> Any:
+    """Return the augmentation of a short name, with settings of its own."""
+    own = {key: tuple(value) if isinstance(value, list) else value
+           for key, value in settings.items()}  # fmt: skip
+    return AUGMENTATIONS[name](side, **own)
+
+
+def table_of(each: Any) -> dict[str, Any]:
+    """Return an augmentation of a recipe as a table, a copy."""
+    return dict(each) if isinstance(each, dict) else {"name": each}
+
+
+def with_setting(names: Sequence[Any], name: str, setting: str, value: Any) -> list[Any]:
+    """Return augmentations of a recipe, those of a name with a setting.
+
+    Examples
+    --------
+    >>> with_setting(["flip", "crop"], "crop", "padding", 2)
+    ['flip', {'name': 'crop', 'padding': 2}]
+    """
+    tables = map(table_of, names)
+    return [table | {setting: value} if table["name"] == name else each
+            for each, table in zip(names, tables, strict=True)]  # fmt: skip

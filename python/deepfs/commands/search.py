@@ -19,7 +19,14 @@ from ..model import Model
 from ..random import set_seed
 from ..tuning.search import need_optuna, search
 from . import _values as values
-from ._augment import augmentations_of
+from ._augment import (
+    AUGMENTATIONS,
+    augmentation_name,
+    augmentation_of,
+    augmentations_of,
+    table_of,
+    with_setting,
+)
 from ._recipe import KEYS, TABLES, Recipe, Source, as_toml, optimizer_of, preprocess_of
 from ._sets import Images, images_of
 from .train import (
@@ -39,7 +46,9 @@ SEARCH: dict[str, Callable[[Any], Any]] = {
     "storage": values.text, "study_name": values.text, "cv": values.count, "metric": values.text,
     "pruner": values.text, "rounds": values.count,
 }  # fmt: skip
-SPACE = ("network", "epochs", "batch_size", "lr", "weight_decay", *TABLES)  # may be searched
+# Settings that may be searched.
+SPACE = ("network", "epochs", "batch_size", "lr", "weight_decay", "augment", *TABLES)
+SIDE = 32  # pixels of images with which settings of augmentations are tried
 NONE_HERE = ("best", "log", "checkpoint")  # settings of train that are files of one training
 
 
@@ -105,9 +114,10 @@ def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
     if "early_stopping" in recipe:
         fit["callbacks"] = [callbacks.EarlyStopping(patience=recipe["early_stopping"])]
     build = Build(recipe, replace(images, parts={}))
-    x, y = data.given
+    augmented = any(name.partition(".")[0] == "augment" for name in space)
+    trained_on = TrialImages(build, images) if augmented else as_searched(data)
     print(f"search on {printable(recipe['dataset'])}: {data.in_words()}\n", flush=True)
-    found = search(build, space, x if y is None else (x, y), seed=recipe["seed"], **settings, **fit)
+    found = search(build, space, trained_on, seed=recipe["seed"], **settings, **fit)
     if found.interrupted or found.best_model is None:
         say(f"deepfs search: interrupted after {len(found.log)} trials")
         if "storage" in settings:
@@ -150,7 +160,9 @@ def read(file: str) -> tuple[Recipe, dict[str, Any], dict[str, Any]]:
         raise ValueError(f"{file}: target chooses a recipe of deepfs train, leave it out")
     recipe = DEFAULTS | recipe
     recipe["optimizer"] = DEFAULTS["optimizer"] | recipe["optimizer"]
-    return recipe, settings_of(tables["search"], file), space_of(tables["space"], file)
+    space = space_of(tables["space"], file)
+    check_augmented(recipe, space, file)
+    return recipe, settings_of(tables["search"], file), space
 
 
 def settings_of(table: Mapping[str, Any], file: str) -> dict[str, Any]:
@@ -178,10 +190,46 @@ def space_of(table: Mapping[str, Any], file: str) -> dict[str, Any]:
             raise ValueError(f"{file}: space.{name} {what}{way}")
         is_range = isinstance(value, list) and bool(value) and value[0] in RANGES
         tried = value[1:] if is_range else value if isinstance(value, list) else [value]
-        for each in tried:  # what is no value of this setting is said before the first trial
+        of_augment = first == "augment" and "." in name
+        key = augment_setting(name, tried, file) if of_augment else name
+        for each in () if of_augment else tried:  # said before the first trial
             Source({}, f"{file}: space").put(name, each)
-        found[name] = tuple(value) if is_range else value
+        if key in found:
+            raise ValueError(f"{file}: space.{key} is given twice")
+        found[key] = tuple(value) if is_range else value
     return found
+
+
+def augment_setting(name: str, tried: Sequence[Any], file: str) -> str:
+    """Return ``augment.crop.padding`` of a name that means it; refuse wrong names and values."""
+    _, kind, *setting = name.split(".")
+    known = augmentation_name(kind)
+    if known is None:
+        near_one = near(kind, [*AUGMENTATIONS])
+        raise ValueError(f"{file}: space.{name}: there is no augmentation {kind!r}{near_one}")
+    if len(setting) != 1:
+        raise ValueError(
+            f"{file}: space.{name} must name one setting of {known}, such as augment.crop.padding"
+        )
+    for each in tried:
+        try:
+            augmentation_of(known, SIDE, {setting[0]: each})
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{file}: space.{name}: {error}") from None
+    return f"augment.{known}.{setting[0]}"
+
+
+def check_augmented(recipe: Recipe, space: Mapping[str, Any], file: str) -> None:
+    """Refuse a setting of an augmentation that no trial has."""
+    lists = space.get("augment", [recipe.get("augment", [])])
+    lists = lists if isinstance(lists, list) else [lists]
+    names = {table_of(each)["name"] for one in lists for each in values.augmentations(one)}
+    for key in space:
+        kind = key.split(".")[1] if key.startswith("augment.") else ""
+        if kind and kind not in names:
+            raise ValueError(
+                f'{file}: space.{key}: no trial has {kind}, write augment = ["{kind}"] in the file'
+            )
 
 
 def flat(table: Mapping[str, Any]) -> dict[str, Any]:
@@ -206,7 +254,12 @@ class Build:
         recipe = copy.deepcopy(self.recipe)
         source = Source(recipe, "")
         for name, value in params.items():
-            source.put(name, value)
+            if not name.startswith("augment."):
+                source.put(name, value)
+        for name, value in params.items():
+            if name.startswith("augment."):
+                _, kind, setting = name.split(".")
+                recipe["augment"] = with_setting(recipe["augment"], kind, setting, value)
         return recipe
 
     def __call__(self, params: Mapping[str, Any]) -> Model:
@@ -215,3 +268,21 @@ class Build:
             built(recipe["network"], self.images), CrossEntropy(), optimizer_of(recipe),
             class_names=self.images.class_names, preprocess=preprocess_of(recipe["preprocess"]),
         )  # fmt: skip
+
+
+class TrialImages:
+    """Give the training images with the augmentations of a trial; it can be pickled."""
+
+    def __init__(self, build: Build, images: Images) -> None:
+        self.build, self.images = build, images
+
+    def __call__(self, params: Mapping[str, Any]) -> Any:
+        recipe = self.build.recipe_of(params)
+        augment = augmentations_of(recipe["augment"], self.images.shape, recipe["epochs"])
+        return as_searched(Data(self.images, recipe | {"validation_split": 0.0}, augment))
+
+
+def as_searched(data: Data) -> Any:
+    """Return the training images as `deepfs.search` takes them."""
+    x, y = data.given
+    return x if y is None else (x, y)

@@ -20,7 +20,7 @@ from ..layers._window import place_window
 APART = (
     L.Step, L.Identity, L.Sigmoid, L.Tanh, L.ReLU, L.LeakyReLU, L.PReLU, L.ELU, L.SELU, L.GELU,
     L.SiLU, L.Softplus, L.HardSwish, L.BatchNorm, L.InstanceNorm, L.Dropout, L.SpatialDropout,
-    L.GaussianNoise, L.MaxPool2D, L.AvgPool2D, L.MaxPool1D, L.AvgPool1D, L.GlobalAvgPool2D,
+    L.Clip, L.GaussianNoise, L.MaxPool2D, L.AvgPool2D, L.MaxPool1D, L.AvgPool1D, L.GlobalAvgPool2D,
     L.GlobalMaxPool2D, L.GlobalAvgPool1D, L.GlobalMaxPool1D, L.AdaptiveAvgPool2D,
     L.AdaptiveAvgPool1D, L.Upsample2D, L.Upsample1D, L.Resize2D, L.ZeroPad2D, L.ZeroPad1D,
     L.Crop2D, L.Crop1D, L.DepthwiseConv2D,

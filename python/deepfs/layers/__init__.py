@@ -29,7 +29,7 @@ from ._fusion import PLAIN as PLAIN
 from ._fusion import Epilogue as Epilogue
 from ._parameter import Parameter
 from ._symbolic import Input
-from .activation import ELU, SELU, Identity, LeakyReLU, ReLU, Sigmoid, Softplus, Step, Tanh
+from .activation import ELU, SELU, Clip, Identity, LeakyReLU, ReLU, Sigmoid, Softplus, Step, Tanh
 from .batch_norm import BatchNorm
 from .branches import Branches
 from .checkpoint import Checkpoint
@@ -80,6 +80,7 @@ __all__ = [
     "BatchNorm",
     "Branches",
     "Checkpoint",
+    "Clip",
     "Concat",
     "Conv1D",
     "Conv2D",

@@ -8,6 +8,7 @@ passes the one, and the other does nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -25,33 +26,33 @@ class Elementwise(Layer):
     """Base of element-wise activations. The kernel says whether the gradient needs x or y."""
 
     kind: int  # number of the function in the kernel
-    _factor: float = 1.0  # by which the function is multiplied, in a second pass
 
     def _out_shape(self, in_shape: Shape) -> Shape:
         return in_shape
 
-    def _setting(self) -> float | None:
-        """Return the parameter of the function, such as a slope; None if it has none."""
-        return None
+    def _numbers(self) -> tuple[float, ...]:
+        """Return the parameters that the kernel takes, such as a slope; none by default."""
+        return ()
 
     def _build(self, in_shape: Shape, dtype: np.dtype[Any]) -> None:
-        self._check_holds(self._setting() or 0.0, dtype)
+        self._check_holds(dtype, *self._numbers())
 
-    def _check_holds(self, setting: float, dtype: np.dtype[Any]) -> None:
-        if abs(setting) > float(np.finfo(dtype).max):
-            raise ValueError(f"{self.label} computes in {dtype}, which cannot hold {setting}")
+    def _check_holds(self, dtype: np.dtype[Any], *settings: float) -> None:
+        for setting in settings:
+            if abs(setting) > float(np.finfo(dtype).max):
+                raise ValueError(f"{self.label} computes in {dtype}, which cannot hold {setting}")
 
     def _array(self, dtype: np.dtype[Any]) -> Array | None:
-        """Return the parameter as an array of one entry, as kernels take it."""
-        setting = self._setting()
-        return None if setting is None else np.array([setting], dtype)
+        """Return the parameters as kernels take them."""
+        numbers = self._numbers()
+        return np.array(numbers, dtype) if numbers else None
 
     def _forward(self, x: Array, training: bool) -> tuple[Array, Any]:
         x = physical(x)
         y = empty(x.shape, x.dtype)
         activation.forward(self.kind, x.reshape(-1), y.reshape(-1), self._array(x.dtype))
         cache = x if self.kind in activation.takes_input else y
-        return logical(y if self._factor == 1 else y * self._factor), cache
+        return logical(y), cache
 
     def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
         if not need_dx:
@@ -61,7 +62,7 @@ class Elementwise(Layer):
             self.kind, cache.reshape(-1), physical(dy).reshape(-1), dx.reshape(-1),
             self._array(cache.dtype),
         )  # fmt: skip
-        return logical(dx if self._factor == 1 else dx * self._factor)
+        return logical(dx)
 
 
 @dataclass(eq=False)
@@ -203,6 +204,68 @@ class ReLU(Elementwise):
 
 
 @dataclass(eq=False)
+class Clip(Elementwise):
+    r"""Clip activation: limit numbers from below, from above or both; ReLU6 is ``Clip(0, 6)``.
+
+    .. math::
+        y = \min(\max(x, a), b), \quad dx = dy \text{ where } a < x < b, \text{ else } 0
+
+    Parameters
+    ----------
+    min_value, max_value : float or None
+        The limits :math:`a < b`, finite numbers; one of them may be None, which is no limit.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a limit is not a finite number, there is none, or ``min_value`` is not below
+        ``max_value``; on the first call, if float32 cannot hold a limit, or tell both apart.
+
+    Notes
+    -----
+    Shapes: any, unchanged. The derivative at a limit is 0, as in `ReLU`; NaN stays NaN. Keras's
+    ``ReLU(max_value=6)`` is ``Clip(0, 6)``, PyTorch's ``Hardtanh`` is ``Clip(-1, 1)``.
+    NumPy reference: `deepfs.reference.clip`.
+
+    References
+    ----------
+    Krizhevsky, "Convolutional deep belief networks on CIFAR-10", 2010 (ReLU6).
+
+    Examples
+    --------
+    >>> from deepfs.layers import Clip
+    >>> Clip(0, 6)(np.array([-1.0, 2.0, 8.0]))
+    array([0., 2., 6.])
+    """
+
+    min_value: float | None
+    max_value: float | None
+
+    kind = activation.clip
+
+    def __post_init__(self) -> None:
+        if self.min_value is not None:
+            self.min_value = number(self.min_value, "min_value", "(-inf, inf)")
+        if self.max_value is not None:
+            self.max_value = number(self.max_value, "max_value", "(-inf, inf)")
+        if self.min_value is None and self.max_value is None:
+            raise ValueError("Clip must have min_value, max_value or both, got None and None")
+        low, high = self._numbers()
+        if low >= high:
+            raise ValueError(f"min_value must be below max_value, got {low} and {high}")
+
+    def _numbers(self) -> tuple[float, ...]:
+        low, high = self.min_value, self.max_value
+        return -inf if low is None else low, inf if high is None else high
+
+    def _build(self, in_shape: Shape, dtype: np.dtype[Any]) -> None:
+        self._check_holds(dtype, *(limit for limit in self._numbers() if abs(limit) < inf))
+        low, high = np.array(self._numbers(), dtype)
+        if low == high:
+            raise ValueError(f"{self.label} computes in {dtype}, in which both limits are {low}")
+
+
+@dataclass(eq=False)
 class LeakyReLU(Elementwise):
     r"""Leaky rectified linear unit (LeakyReLU): a small slope for negative numbers.
 
@@ -243,8 +306,8 @@ class LeakyReLU(Elementwise):
     def __post_init__(self) -> None:
         self.slope = number(self.slope, "slope", "(-inf, inf)")
 
-    def _setting(self) -> float | None:
-        return self.slope
+    def _numbers(self) -> tuple[float, ...]:
+        return (self.slope,)
 
 
 @dataclass(eq=False)
@@ -291,8 +354,8 @@ class ELU(Elementwise):
     def __post_init__(self) -> None:
         self.alpha = number(self.alpha, "alpha", "[0, inf)")
 
-    def _setting(self) -> float | None:
-        return self.alpha
+    def _numbers(self) -> tuple[float, ...]:
+        return (self.alpha,)
 
 
 @dataclass(eq=False)
@@ -313,14 +376,14 @@ class SELU(Elementwise):
     Raises
     ------
     TypeError, ValueError
-        If a setting is not a finite number in its range, or, on the first call, too large for
-        float32.
+        If a setting is not a finite number in its range, or, on the first call, one of them or
+        their product is too large for float32.
 
     Notes
     -----
     Shapes: any, unchanged. With the constants of the paper, the default, an input of mean 0 and
     variance 1 keeps both. Weights of the layers before must have mean 0 and variance 1 / fan_in:
-    `deepfs.initializers.LecunNormal`. Other constants are as in ONNX; they take a second pass.
+    `deepfs.initializers.LecunNormal`. Other constants are as in ONNX.
     NumPy reference: `deepfs.reference.selu`.
 
     References
@@ -343,23 +406,18 @@ class SELU(Elementwise):
 
     @property
     def _published(self) -> bool:
-        """Whether the constants are those in the kernel; otherwise it is a multiple of ELU."""
+        """Whether the constants are those in the kernel, which has them to more digits."""
         return (self.alpha, self.scale) == (SELU_ALPHA, SELU_SCALE)
 
     @property
     def kind(self) -> int:  # type: ignore[override]
-        return activation.selu if self._published else activation.elu
+        return activation.selu if self._published else activation.scaled_elu
 
-    def _setting(self) -> float | None:
-        return None if self._published else self.alpha
+    def _numbers(self) -> tuple[float, ...]:
+        return () if self._published else (self.scale, self.scale * self.alpha)
 
     def _build(self, in_shape: Shape, dtype: np.dtype[Any]) -> None:
-        super()._build(in_shape, dtype)
-        self._check_holds(self.scale, dtype)
-
-    @property
-    def _factor(self) -> float:  # type: ignore[override]
-        return 1.0 if self._published else self.scale
+        self._check_holds(dtype, self.alpha, self.scale, self.scale * self.alpha)
 
 
 @dataclass(eq=False)

@@ -25,7 +25,7 @@ SAME_NUMBER = frozenset(
 ACTIVATIONS = frozenset(
     (
         *("ELU", "GELU", "HardSwish", "LeakyReLU", "LogSoftmax", "PReLU", "ReLU", "SELU", "SiLU"),
-        *("Sigmoid", "Softmax", "Softplus", "Step", "Tanh"),
+        *("Clip", "Sigmoid", "Softmax", "Softplus", "Step", "Tanh"),
     )
 )
 COUNTED = (KEEPING - {"Flatten", "Reshape"}) | POOLING | SAME_NUMBER | ACTIVATIONS

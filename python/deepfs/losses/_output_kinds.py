@@ -20,6 +20,7 @@ BOUNDS = {
     "ReLU": "at least 0",
     "Softplus": "above 0",
     "Tanh": "from -1 to 1",
+    "Clip": "limited",
     "Step": "0 or 1",
     "ELU": "bounded below",
     "SELU": "bounded below",

@@ -38,6 +38,15 @@ def step(graph: OnnxGraph, layer: L.Step, x: Value) -> Value:
     return graph.node("Sign", graph.node("Relu", x))
 
 
+@writes(L.Clip)
+def clip(graph: OnnxGraph, layer: L.Clip, x: Value) -> Value:
+    limits = [
+        None if limit is None else graph.constant(limit, name)
+        for name, limit in (("min", layer.min_value), ("max", layer.max_value))
+    ]
+    return graph.node("Clip", x, *limits)
+
+
 @writes(L.LeakyReLU)
 def leaky_relu(graph: OnnxGraph, layer: L.LeakyReLU, x: Value) -> Value:
     return graph.node("LeakyRelu", x, alpha=layer.slope)

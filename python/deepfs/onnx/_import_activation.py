@@ -88,19 +88,15 @@ def clip(net: Importer, node: Node) -> Value:
 
 
 def clipped(net: Importer, x: Value, low: float | None, high: float | None) -> Value:
-    """Return x limited from below and above, made of ReLU: deepfs has no ReLU with a maximum.
-
-    max(x, a) = ReLU(x - a) + a, and min(x, b) = b - ReLU(b - x).
-    """
-    if low is not None and low > -UNLIMITED:
-        x = scaled(net, relu(net, scaled(net, x, 1, -low)), 1, low)
-    if high is not None and high < UNLIMITED:
-        x = scaled(net, relu(net, scaled(net, x, -1, high)), -1, high)
-    return x
-
-
-def relu(net: Importer, x: Value) -> Value:
-    return x.of(net.call(L.ReLU(), x.tensor))
+    """Return x limited from below and above; where both cross, from below first, as in ONNX."""
+    low = None if low is None or low <= -UNLIMITED else low
+    high = None if high is None or high >= UNLIMITED else high
+    if low is not None and high is not None and low >= high:
+        x, low = clipped(net, x, low, None), None
+    if low is None and high is None:
+        return x
+    layer = L.ReLU() if (low, high) == (0, None) else L.Clip(low, high)
+    return x.of(net.call(layer, x.tensor))
 
 
 @reads("HardSigmoid")

@@ -48,7 +48,7 @@ def load(path: str | Path, input_shape: Shape | Mapping[str, Shape] | None = Non
     network takes and gives channels first, and the permutations are gone.
 
     Constants that a file multiplies or adds become a `BatchNorm` with fixed statistics, which
-    scales and shifts; a limit from above (ReLU6) becomes ReLUs and such layers.
+    scales and shifts.
 
     References
     ----------

@@ -12,7 +12,7 @@ from ..layers import Branches, Checkpoint, Graph, Identity, Residual, Sequential
 JOINED = {
     "BatchNorm", "GroupNorm", "InstanceNorm", "LayerNorm",
     "ReLU", "LeakyReLU", "PReLU", "ELU", "SELU", "GELU", "SiLU", "HardSwish", "Sigmoid", "Tanh",
-    "Softplus", "Softmax", "Step", "Dropout", "SpatialDropout", "GaussianNoise",
+    "Softplus", "Clip", "Softmax", "Step", "Dropout", "SpatialDropout", "GaussianNoise",
 }  # fmt: skip
 LINE = 24  # most characters of a line in a box, where kinds can be divided
 

@@ -18,7 +18,7 @@ from ._figure import font_for, grid, need_matplotlib, rounded, short
 
 ACTIVATIONS = (
     "ReLU", "LeakyReLU", "PReLU", "ELU", "SELU", "GELU", "SiLU", "HardSwish", "Sigmoid", "Tanh",
-    "Softplus", "Maxout", "Step",
+    "Softplus", "Clip", "Maxout", "Step",
 )  # fmt: skip
 BINS = 40
 BATCH = 32  # samples of a data set that has no batch size

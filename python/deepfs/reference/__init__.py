@@ -7,6 +7,8 @@ A file here has the stem of the layers it explains: `deepfs.layers.pool`, ``refe
 
 from .._public import public_names as _public_names
 from .activation import (
+    clip,
+    clip_backward,
     elu,
     elu_backward,
     identity,
@@ -173,6 +175,8 @@ __all__ = [
     "checkpoint",
     "checkpoint_backward",
     "class_targets",
+    "clip",
+    "clip_backward",
     "clip_norm",
     "col2im",
     "concat",

@@ -39,6 +39,18 @@ def relu_backward(x: Array, dy: Array) -> Array:
     return np.where(x > 0, dy, 0)
 
 
+def clip(x: Array, min_value: float = -np.inf, max_value: float = np.inf) -> Array:
+    """Return x, limited from below and above."""
+    return np.minimum(np.maximum(x, x.dtype.type(min_value)), x.dtype.type(max_value))
+
+
+def clip_backward(
+    x: Array, dy: Array, min_value: float = -np.inf, max_value: float = np.inf
+) -> Array:
+    """Return dy between the limits, 0 at and beyond them."""
+    return np.where((x > min_value) & (x < max_value), dy, 0)
+
+
 def leaky_relu(x: Array, slope: float = 0.01) -> Array:
     """Return x where x > 0, else slope x."""
     return np.where(x > 0, x, slope * x)

@@ -24,6 +24,7 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState
 
+from .._check import shown
 from ..config import set_num_threads
 from .owners import OWNER, machine
 from .slots import LOG, STOPPED, end, release, study_of, work
@@ -148,6 +149,26 @@ def end_of(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def check_client(client: Any, storage: Any) -> None:
+    """Raise an error if a client is none, or if its workers have no storage that all reach.
+
+    On one machine they share a temporary file, as processes do.
+    """
+    if client is None:
+        return
+    if not callable(getattr(client, "scatter", None)):
+        raise TypeError(
+            f"client must be a distributed.Client, such as Client(cluster), got {shown(client)}"
+        )
+    if storage is None and not {*client.run(machine).values()} <= {machine()}:
+        raise ValueError(
+            "client= has workers on other machines, so search needs a storage that all of them "
+            'reach: storage="postgresql://user@host/name", "search.log" in a folder of all '
+            "machines, or optuna_integration.DaskStorage(client=client) after "
+            "pip install optuna-integration[dask]"
+        )
 
 
 def on_cluster(client: Any, job: Job, storage: Any, done: Callable[[], None]) -> None:

@@ -215,7 +215,7 @@ class Run:
         slot = search.best_trial.user_attrs[SLOT]
         with using(Streams(seed_of(job.seed, slot, WEIGHTS))):
             model = fresh(partial(job.build, settings), [])
-            history = model.fit(*job.data, **fit)
+            history = model.fit(*job.data_of(settings), **fit)
         search.interrupted = history.interrupted
         return model
 
@@ -224,7 +224,9 @@ def described(job: Job, plan: Plan) -> dict[str, Any]:
     """Return what makes two searches the same, to be kept with the study."""
     fit = {name: shown(value) for name, value in sorted(job.fit.items())
            if isinstance(value, (int, float, str, bool))}  # fmt: skip
-    samples = job.data[0].samples if job.data[1] is None else len(job.data[1])
+    samples: Any = "of a function"
+    if not callable(job.data):
+        samples = job.data[0].samples if job.data[1] is None else len(job.data[1])
     count = plan.n_trials if plan.method in ("grid", "coarse_to_fine") else "any"
     return {
         "method": plan.method, "space": job.space.as_json(), "metric": job.metric,

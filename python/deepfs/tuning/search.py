@@ -15,9 +15,9 @@ from cnn_core.threads import usable_cpus
 from .._check import flag, one_of, shown, whole
 from .._names import hint, refuse_unknown
 from ..callbacks._monitor import MODES, sign_of
-from ..data.batches import DataSet
 from ..model import Model
 from ..random import get_seed
+from .given_data import data_of, is_function
 
 if TYPE_CHECKING:
     from .result import Search
@@ -65,8 +65,9 @@ def search(
         list of values, or one value; a `range`; or a distribution of Optuna. Two ints are a range
         of ints, both ends included. ``"batch_size"`` and ``"epochs"`` are given to `Model.fit`,
         too.
-    data : (x, y) or DataSet
-        Inputs and targets, or a data set such as a `Loader`. Test data do not belong here.
+    data : (x, y), DataSet or function
+        Inputs and targets, or a data set such as a `Loader`; or a function from settings to one of
+        them, to search augmentations, for instance. Test data do not belong here.
     method : {"grid", "random", "tpe", "gp", "cmaes", "coarse_to_fine"}
         All combinations of lists; at random; Bayesian optimisation by a tree-structured Parzen
         estimator or, with torch, a Gaussian process; an evolution strategy; or rounds at random,
@@ -100,8 +101,8 @@ def search(
     study_name : str
         Name of the search in its storage.
     client : distributed.Client, optional
-        A Dask cluster, whose workers run the trials in place of processes; they must reach
-        ``storage``.
+        A Dask cluster, whose workers run the trials in place of processes. If some are on other
+        machines, it needs a ``storage`` that all reach.
     verbose : bool
         Print a line for each trial.
     **fit
@@ -150,6 +151,7 @@ def search(
     ({'lr': 0.1}, 60)
     """
     need_optuna()
+    from .processes import check_client
     from .run import Plan, Run, quiet_optuna, storage_of
     from .space import space_of
     from .storage import absolute
@@ -161,22 +163,19 @@ def search(
         refuse_unknown(fit, known, "search")
     check_build(build)
     jobs = jobs_of(n_jobs)
-    if client is not None and storage is None:
-        raise ValueError(
-            "client= needs a storage that all workers of the cluster reach, such as "
-            'storage="postgresql://user@host/name", or "search.log" in a folder of all machines'
-        )
     if not isinstance(study_name, str) or not study_name:
         raise TypeError(f"study_name must be text, got {shown(study_name)}")
     metric, direction = metric_of(metric, mode)
     seed = get_seed() if seed is None else whole(seed, "seed", 0, 2**63 - 1)
     among = space_of(space)
+    check_client(client, storage)
     plan = Plan(
         method, among, None if n_trials is None else whole(n_trials, "n_trials"), seed,
         whole(rounds, "rounds"),
     )  # fmt: skip
     job = Job(
-        build, among, data_of(data), fit_of(fit, among.distributions, cv), metric, direction,
+        build, among, data if is_function(data) else data_of(data),
+        fit_of(fit, among.distributions, cv), metric, direction,
         None if cv is None else whole(cv, "cv", 2), plan.sampler, seed, checked_pruner(pruner),
         flag(diagnose, "diagnose"), study_name, absolute(storage), jobs > 1 or client is not None,
         str(uuid.uuid4()),
@@ -211,18 +210,6 @@ def check_build(build: Any) -> None:
         ) from None
     except ValueError:  # a builtin without a signature
         pass
-
-
-def data_of(data: Any) -> tuple[Any, Any]:
-    """Return inputs and targets; or a data set and None."""
-    if isinstance(data, DataSet):
-        return data, None
-    if not isinstance(data, (tuple, list)) or len(data) != 2:
-        raise TypeError(
-            "data must be (x, y), or a data set such as deepfs.data.Loader, got "
-            f"{shown(type(data).__name__)}: data to validate on are validation_data="
-        )
-    return data[0], data[1]
 
 
 def fit_of(fit: dict[str, Any], space: Collection[str], cv: Any) -> dict[str, Any]:

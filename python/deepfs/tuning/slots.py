@@ -79,7 +79,7 @@ def end(study: optuna.Study, number: int, noted: Mapping[str, Any]) -> None:
     """Tell Optuna how a trial has ended: as was noted, or that it was lost."""
     state = TrialState[noted.get("state", "FAIL")]
     value = noted["value"] if state == TrialState.COMPLETE else None
-    with contextlib.suppress(ValueError):  # another process has just ended it
+    with contextlib.suppress(ValueError, RuntimeError):  # another process has just ended it
         study.tell(number, value, state, skip_if_finished=True)
 
 

@@ -57,7 +57,10 @@ def open_storage(given: Any) -> BaseStorage:
     if text.startswith("sqlite"):
         settings["connect_args"] = {"timeout": WAIT}
     with in_words(name_of(given)):
-        return database(with_driver(text), settings)
+        storage = database(with_driver(text), settings)
+        if text.startswith("sqlite"):
+            begin_by_writing(storage)
+        return storage
 
 
 def database(url: str, settings: dict[str, Any]) -> RDBStorage:
@@ -73,6 +76,21 @@ def database(url: str, settings: dict[str, Any]) -> RDBStorage:
                 raise
             time.sleep(0.1 * (tries + 1))
     raise AssertionError
+
+
+def begin_by_writing(storage: RDBStorage) -> None:
+    """Let a transaction of SQLite hold the file from its beginning, not from its first change.
+
+    Optuna reads that a trial waits, then writes that it runs. Other databases lock the row between
+    the two; in SQLite two processes could both read it, and run the same trial.
+    """
+    from sqlalchemy import event
+
+    engine = storage.engine
+    # the driver would begin a transaction itself, at the first change
+    event.listen(engine, "connect", lambda made, _: setattr(made, "isolation_level", None))
+    event.listen(engine, "begin", lambda made: made.exec_driver_sql("BEGIN IMMEDIATE"))
+    engine.dispose()  # connections from before
 
 
 def with_driver(url: str) -> str:

@@ -20,6 +20,7 @@ from ..cross_validation import folds_of, fresh, part, samples_of
 from ..inspection.diagnose import diagnose
 from ..model import Model
 from ..random import Streams, using
+from .given_data import data_of
 from .methods import WEIGHTS, seed_of
 from .space import Params, Space
 
@@ -34,7 +35,7 @@ class Job:
 
     build: Callable[[Params], Model]
     space: Space
-    data: tuple[Any, Any]
+    data: tuple[Any, Any] | Callable[[Params], Any]
     fit: dict[str, Any]  # arguments of `Model.fit`
     metric: str
     direction: Literal["minimize", "maximize"]
@@ -47,6 +48,10 @@ class Job:
     storage: Any
     parallel: bool
     call: str  # which call of `search` the trials are run for
+
+    def data_of(self, params: Params) -> tuple[Any, Any]:
+        """Return inputs and targets, or a data set and None, for some settings."""
+        return data_of(self.data(copy.deepcopy(params))) if callable(self.data) else self.data
 
     def fit_of(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments of `fit` for some settings: `batch_size` may be one of them."""
@@ -160,11 +165,12 @@ class Training:
         streams, build = Streams(self.seed), partial(job.build, self.params)
         with using(streams):
             self.models.append(fresh(build, seen))
+            self.data = job.data_of(self.params)
             if job.cv is None:
-                self._fit(job.data, job.fit_of(self.params))
+                self._fit(self.data, job.fit_of(self.params))
                 return
             settings = job.fit_of(self.params)
-            data = samples_of(self.models[0], *job.data, settings)
+            data = samples_of(self.models[0], *self.data, settings)
             for number, (train, test) in enumerate(
                 folds_of(self.models[0], data, job.cv, None, True, job.seed)
             ):
@@ -212,7 +218,7 @@ class Training:
         try:
             size = self.job.fit_of(self.params).get("batch_size") or 32
             found = diagnose(
-                self.models[-1], *self.job.data, samples=SAMPLES, steps=STEPS, batch_size=size
+                self.models[-1], *self.data, samples=SAMPLES, steps=STEPS, batch_size=size
             )
         except Exception as error:  # a verdict less, but the trial stands
             return f"not diagnosed: {one_line(error)}"
