@@ -155,7 +155,7 @@ def test_the_command(capsys, monkeypatch):
     assert dfs.get_num_threads() == threads
 
 
-@pytest.mark.parametrize("shape", ["2", "2,", "2,x", "0,3", "", "2,-3", "2;3"])
+@pytest.mark.parametrize("shape", ["2", "2,", "2,x", "0,3", "", "2,-3", "2;3", f"{2**63},2"])
 def test_shapes_that_the_command_refuses(shape, capsys):
     with pytest.raises(SystemExit):
         main(["bench-layer", "deepfs.layers:Tanh", f"--input={shape}"])
@@ -170,6 +170,7 @@ def test_shapes_that_the_command_refuses(shape, capsys):
         ("deepfs.layers:Tan", ValueError, "has no Tan: did you mean deepfs.layers:Tanh?"),
         ("deepfs.layers:Dense", TypeError, "needs arguments: write a function without any"),
         ("deepfs.layers:empty", TypeError, "needs arguments"),
+        ("deepfs.layers:Layer", TypeError, "does not define _backward, _forward, _out_shape"),
         ("deepfs.losses:Hinge", TypeError, "must be a Layer, or make one; got Hinge"),
         ("no_such_module:Tanh", ImportError, "there is no module no_such_module here: run the"),
         ("deepfs.nothing:Tanh", ImportError, "there is no module deepfs.nothing here"),

@@ -347,6 +347,18 @@ def test_load_says_what_does_not_compile(tmp_path, capfd, text, words):
 
 
 @with_compiler
+def test_load_of_what_raises_may_be_tried_again(tmp_path):
+    text = "import os\nif os.environ.get('HALF') == '1':\n    raise KeyError('half')\n"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HALF", "1")
+        for _ in range(2):
+            with pytest.raises(KeyError, match="half"):
+                build.load(text, "halfway", tmp_path)
+        assert "halfway" not in sys.modules
+    assert build.load(text, "halfway", tmp_path).__name__ == "halfway"
+
+
+@with_compiler
 def test_load_needs_a_compiler(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(RuntimeError, match=r"not compile no_compiler\.pyx: deepfs\.build needs"):
@@ -366,6 +378,17 @@ def test_load_refuses(tmp_path):
         build.load("x = 1\n", "a b")
     with pytest.raises(ValueError, match="'json': another module is imported by that name"):
         build.load("x = 1\n", "json", tmp_path)
+    with pytest.raises(ValueError, match="'this': another module is imported by that name"):
+        build.load("x = 1\n", "this", tmp_path)  # not yet imported: it would never be found again
+    for wrong in (3, None, b"x = 1\n"):
+        with pytest.raises(TypeError, match=r"load takes the path of a \.pyx file, or .*, got"):
+            build.load(wrong, "x")
+    for wrong in (5, "class"):
+        with pytest.raises(ValueError, match="needs a name that can be imported, got"):
+            build.load("x = 1\n", wrong)
+    tmp_path.joinpath("latin.pyx").write_bytes(b"x = '\xe9'\n")
+    with pytest.raises(ValueError, match=r"reads text in UTF-8, and .*latin\.pyx is not"):
+        build.load(tmp_path / "latin.pyx")
     tmp_path.joinpath("file").touch()
     with pytest.raises(
         OSError, match=r"cannot write to its cache .*pass cache=, or set DEEPFS_CACHE"

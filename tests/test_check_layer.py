@@ -104,6 +104,9 @@ def test_an_input_that_the_layer_refuses(capsys):
     with pytest.raises(SystemExit):
         main(["check-layer", "mine:Double", "--level", "v9"])
     assert "invalid choice: 'v9'" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["check-layer", "mine:Double", "--seed", "-1"])
+    assert "--seed: must be an int of at least 0, got '-1'" in capsys.readouterr().err
 
 
 @pytest.mark.skipif("v2" not in levels() or len(levels()) < 2, reason="needs several levels")

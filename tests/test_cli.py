@@ -116,13 +116,17 @@ def test_info(capsys):
     assert rows["C interface"].startswith(f"version {cnn_core.API_VERSION}, ")
     openmp = f"on, {dfs.get_num_threads()} of " if has_openmp() else "OFF: "
     assert rows["OpenMP"].startswith(openmp)
+    if has_openmp() and sys.platform == "linux":
+        libraries = [path.rpartition("/")[2] for path in rows["OpenMP libraries"].split(", ")]
+        assert all(name.startswith(("libgomp", "libomp", "libiomp")) for name in libraries)
     assert rows["extra 'images'"] == "yes"
 
 
 def test_info_says_when_openmp_is_off(monkeypatch, capsys):
     monkeypatch.setattr("cnn_core.threads.has_openmp", lambda: False)
     assert main(["info"]) == 0
-    assert "OFF: built without it, kernels use one thread" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "OFF: built without it, kernels use one thread; install libgomp, or libomp on " in said
 
 
 @pytest.mark.parametrize(

@@ -208,12 +208,25 @@ def test_names_of_packages(name, package):
         ("Random", "and Python has that word or module itself; choose another name, such as My"),
         ("If", "and Python has that word or module itself"),
         ("Numpy", "there is a package numpy already, "),
+        ("Polynomial", "Polynomial is taken: deepfs has deepfs.schedules.Polynomial."),
+        ("Setup", "cannot use the name Setup: its folder has setup already; take MySetup"),
+        ("Benchmark", "its folder has benchmark already"),
+        ("Con", "Windows has no folder con; take MyCon"),
+        ("TestGate", "pytest takes such a class for tests; take MyTestGate"),
+        ("G" + 60 * "e", f"name G{19 * 'e'}: its package would have 61 letters, and 60 is the "),
     ],
 )
 def test_names_that_are_refused(name, said, tmp_path):
     with pytest.raises(ValueError, match=re.escape(said)):
         new_layer(name, folder=tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_names_that_the_kernel_of_an_optimizer_has(tmp_path):
+    for name in ("Run", "Rule", "Times", "Vec", "SignOf"):
+        with pytest.raises(ValueError, match=f"its kernel cimports .*; take My{name}"):
+            new_layer(name, "optimizer", tmp_path)
+    assert new_layer("Run", folder=tmp_path).name == "run"
 
 
 def test_nothing_is_overwritten(tmp_path):

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import importlib.util
 import io
+import keyword
 import os
 import sys
 import tempfile
@@ -23,6 +24,10 @@ def load_kernel(
     source: str | Path, name: str | None = None, cache: str | Path | None = None
 ) -> ModuleType:
     """Do the work of `deepfs.build.load`."""
+    if not isinstance(source, (str, Path)):
+        raise TypeError(
+            f"build.load takes the path of a .pyx file, or the text of one, got {source!r}"
+        )
     need_tools(setuptools="65")  # what venv brings is enough
     if isinstance(source, str) and "\n" in source:
         text, folder = source, None
@@ -34,15 +39,15 @@ def load_kernel(
             raise FileNotFoundError(
                 f"build.load takes the path of a .pyx file, or the text of one, got {str(source)!r}"
             )
-        text, folder = path.read_text("utf-8"), path.resolve().parent
+        text, folder = text_of(path), path.resolve().parent
         name = path.stem if name is None else name
-    if not name.isidentifier():
+    if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
         raise ValueError(f"build.load needs a name that can be imported, got {name!r}")
     where = cache_folder(cache) / f"{name}-{key_of(name, text, folder)}"
     module = _loaded.get(where)
     if module is None:
         others = sys.modules.get(name)
-        if others is not None and others not in _loaded.values():
+        if others not in _loaded.values() and (others is not None or is_importable(name)):
             raise ValueError(
                 f"build.load cannot name a module {name!r}: another module is imported by that "
                 f'name; pass name="my_{name}"'
@@ -52,6 +57,23 @@ def load_kernel(
         module = _loaded[where] = import_from(where, name)
     sys.modules[name] = module  # its functions and classes can be pickled
     return module
+
+
+def text_of(path: Path) -> str:
+    """Return the text of a file."""
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"build.load reads text in UTF-8, and {path} is not: {error}") from None
+
+
+def is_importable(name: str) -> bool:
+    """Return whether Python would find a module or a package by this name."""
+    try:
+        found = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return False
+    return found is not None and found.origin is not None  # a folder alone has none
 
 
 def cache_folder(cache: str | Path | None) -> Path:
@@ -143,5 +165,9 @@ def import_from(where: Path, name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
+    try:
+        loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(name, None)  # or a second try would find half a module
+        raise
     return module

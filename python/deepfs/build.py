@@ -165,8 +165,10 @@ def load(
     ------
     FileNotFoundError
         If there is no such file.
+    TypeError
+        If the source is neither a path nor text.
     ValueError
-        If the name cannot be imported, or another module has it.
+        If the name cannot be imported, or another module has it; if a file is not UTF-8.
     ImportError
         If setuptools or Cython is missing or too old.
     OSError

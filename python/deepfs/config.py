@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -103,7 +104,10 @@ def show_config() -> None:
     if _threads.has_openmp():
         openmp = f"on, {get_num_threads()} of {_threads.usable_cpus()} processors"
     else:
-        openmp = "OFF: built without it, kernels use one thread"
+        openmp = (
+            "OFF: built without it, kernels use one thread; install libgomp, or libomp on macOS, "
+            "and build deepfs again"
+        )
     rows = {
         "deepfs": __version__,
         "Python": f"{platform.python_version()} ({platform.platform()})",
@@ -112,12 +116,25 @@ def show_config() -> None:
         "C interface": f"version {cnn_core.API_VERSION}, for kernels of other packages",
         "OpenMP": openmp,
     }
+    libraries = _openmp_libraries()
+    if libraries:
+        rows["OpenMP libraries"] = ", ".join(libraries)  # those of other packages, too
     for extra, module in EXTRAS.items():
         found = importlib.util.find_spec(module) is not None
         rows[f"extra '{extra}'"] = "yes" if found else f"no: pip install 'deepfs[{extra}]'"
     width = max(map(len, rows))
     for name, value in rows.items():
         print(f"{name:<{width}}  {value}")
+
+
+def _openmp_libraries() -> list[str]:
+    """Return the paths of those in this process, of Linux; elsewhere nothing says so."""
+    try:
+        with open("/proc/self/maps", encoding="utf-8", errors="replace") as file:
+            paths = {line.split(maxsplit=5)[-1].strip() for line in file if "omp" in line}
+    except OSError:
+        return []
+    return sorted(p for p in paths if re.match(r"lib(g|i)?omp\d*\b", p.rpartition("/")[2]))
 
 
 def _version(name: str) -> str:

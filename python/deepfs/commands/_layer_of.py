@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import inspect
 import sys
 from difflib import get_close_matches
 from typing import Any
@@ -23,17 +24,21 @@ def layer_of(text: str) -> Layer:
     ImportError
         If the module cannot be imported.
     TypeError
-        If it is no layer, or its class needs settings.
+        If it is no layer, or its class needs settings or lacks a method.
     """
     found, name = named(text)
     if not isinstance(found, Layer) and callable(found):
+        if inspect.isabstract(found):
+            missing = ", ".join(sorted(found.__abstractmethods__))
+            raise TypeError(f"{text} cannot be made: its class does not define {missing}")
         try:
-            found = found()
+            inspect.signature(found).bind()
         except TypeError as error:
             raise TypeError(
                 f"{text} needs arguments: write a function without any that returns the layer, "
                 f"def example(): return {name}(...), and name that ({error})"
             ) from error
+        found = found()
     if not isinstance(found, Layer):
         raise TypeError(f"{text} must be a Layer, or make one; got {type(found).__name__}")
     return found
@@ -93,7 +98,8 @@ def shape_of(text: str) -> tuple[int, ...]:
     numbers = tuple(
         int(word) for word in words if word.strip().isascii() and word.strip().isdigit()
     )
-    if len(numbers) != len(words) or len(numbers) < 2 or 0 in numbers:
+    too_large = any(n > sys.maxsize for n in numbers)
+    if len(numbers) != len(words) or len(numbers) < 2 or 0 in numbers or too_large:
         raise argparse.ArgumentTypeError(
             f"must be the shape of a batch, such as 32,3,28,28 or 32,100, got {text!r}"
         )

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..config import get_num_threads, set_num_threads
 from ..testing import bench_layer
+from . import _values as values
 from ._layer_of import layer_of, shape_of
 
 
@@ -27,7 +28,7 @@ def add_parser(commands: Any) -> None:
                         help="another layer to time in the same rounds, such as "
                         "deepfs.layers:GELU (default: the nearest built-in one)")  # fmt: skip
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
-    parser.add_argument("--threads", type=int, choices=range(1, 1025), default=None, metavar="N",
+    parser.add_argument("--threads", type=values.count, default=None, metavar="N",
                         help="number of threads")  # fmt: skip
     parser.set_defaults(run=_run)
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import cnn_core
 from cnn_core import _cpu
 
 from ..testing import check_layer
+from . import _values as values
 from ._layer_of import layer_of, shape_of
 
 AT = "at level"  # begins the line that ends a failure
@@ -38,7 +40,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--level", choices=levels(), default=None, metavar="LEVEL",
                         help=f"one instruction-set level alone: {', '.join(levels())} (default: "
                         "all of these)")  # fmt: skip
-    parser.add_argument("--seed", type=int, default=0, metavar="N",
+    parser.add_argument("--seed", type=partial(values.count, least=0), default=0, metavar="N",
                         help="seed of the inputs (default: 0)")  # fmt: skip
     parser.set_defaults(run=_run)
 

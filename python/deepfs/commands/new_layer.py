@@ -50,6 +50,10 @@ FILES = {  # of a package: the template of each
     },
 }  # fmt: skip
 
+OF_A_PACKAGE = ("benchmark", "conftest", "setup", "src", "tests")
+DEVICES = ("aux", "con", "nul", "prn")
+LONGEST = 60  # letters of a package; files are named test_PACKAGE.py
+
 
 def new_layer(name: str, kind: str = "layer", folder: str | Path = ".") -> Path:
     """Write a package with a class of this name; return its folder.
@@ -66,7 +70,8 @@ def new_layer(name: str, kind: str = "layer", folder: str | Path = ".") -> Path:
     Raises
     ------
     ValueError
-        If the name cannot be that of a class, or deepfs or Python has it already.
+        If the name cannot be that of a class, or deepfs, Python or the package itself has it
+        already.
     FileExistsError
         If there is a folder of that name.
     FileNotFoundError
@@ -85,6 +90,7 @@ def new_layer(name: str, kind: str = "layer", folder: str | Path = ".") -> Path:
         raise FileNotFoundError(f"new-layer needs a folder that exists, got {str(folder)!r}")
     if where.exists() or where.is_symlink():
         raise FileExistsError(f"new-layer makes the folder {where}, which exists: nothing changed")
+    check_fits(name, package, kind)
     check_free(name, package)
     texts = {into: filled(source, name, package) for into, source in FILES[kind].items()}
     for into, text in texts.items():
@@ -117,9 +123,9 @@ def package_name(name: str) -> str:
 
 def check_free(name: str, package: str) -> None:
     """Raise ValueError if deepfs has a class of this name, or Python a module."""
-    from .. import layers, losses, optimizers, regularizers
+    from .. import layers, losses, optimizers, regularizers, schedules
 
-    for module in (layers, optimizers, losses, regularizers):
+    for module in (layers, optimizers, losses, regularizers, schedules):
         for known in dir(module):
             if known.lower() == name.lower() and isinstance(getattr(module, known), type):
                 raise ValueError(
@@ -140,6 +146,30 @@ def check_free(name: str, package: str) -> None:
             f"there is a package {package} already, {found.origin}; choose another name, such as "
             f"My{name}"
         )
+
+
+def check_fits(name: str, package: str, kind: str) -> None:
+    """Raise ValueError if a file of the package, a test or the kernel would take the name."""
+    why = ""
+    if package in OF_A_PACKAGE:
+        why = f"its folder has {package} already"
+    elif package in DEVICES:
+        why = f"Windows has no folder {package}"
+    elif name.startswith("Test"):
+        why = "pytest takes such a class for tests"
+    elif kind == "optimizer" and f" {package}," in f" {cimported()},":
+        why = f"its kernel cimports {package}"
+    elif len(package) > LONGEST:
+        why = f"its package would have {len(package)} letters, and {LONGEST} is the most"
+    if why:
+        another = f"My{name}" if len(package) <= LONGEST else "a shorter one"
+        raise ValueError(f"new-layer cannot use the name {name[:20]}: {why}; take {another}")
+
+
+def cimported() -> str:
+    """Return the names that the kernel of an optimizer cimports, with commas between."""
+    text = filled("optimizer-kernel.pyx", "", "")
+    return ", ".join(re.findall(r"^from .* cimport (.*)$", text, re.MULTILINE))
 
 
 def filled(template: str, name: str, package: str) -> str:
