@@ -43,7 +43,7 @@ def augmentation_name(name: str) -> str | None:
     return name if name in AUGMENTATIONS else None
 
 
-def augmentations_of(names: Sequence[Any], shape: Sequence[int], epochs: int = 2) -> list[Any]:
+def augmentations_of(names: Sequence[Any], shape: Sequence[int], epochs: int) -> list[Any]:
     """Return the augmentations of names, or of tables of a name and settings.
 
     ``epochs`` are those of the training: images grow over the first half of them.
