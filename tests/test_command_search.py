@@ -142,11 +142,13 @@ def test_augmentations_are_searched(capsys):
 def test_a_trial_has_images_with_its_augmentations():
     images = images_of("mnist_mini", {})
     images.load(None)
-    recipe = {"augment": ["flip", {"name": "crop"}], "batch_size": 5}
+    recipe = {"augment": ["flip", {"name": "crop"}], "batch_size": 5, "epochs": 4}
     trial = TrialImages(Build(recipe, images), images)
     found = [str(each) for each in trial({"augment.crop.padding": 2}).augment]
     assert found == ["RandomHorizontalFlip()", "RandomCrop(padding=2)"]
     assert recipe["augment"] == ["flip", {"name": "crop"}]
+    (grows,) = trial({"augment": ["progressive_resizing"]}).augment
+    assert grows.epochs == 2  # half of those of the training
     x, y = trial({"augment": []})
     assert len(x) == len(y) == 5000
 
