@@ -25,7 +25,7 @@ cdef enum:
 
 cdef inline dim log2_windows_of_word(dim kh, dim kw, dim itemsize) noexcept nogil:
     """Return the logarithm to base 2 of the number of windows in a word."""
-    if kh * kw > MAX_PIXELS_OF_BYTE:
+    if <int64_t> kh * kw > MAX_PIXELS_OF_BYTE:
         return 0
     return 2 if itemsize == 4 else 3
 

@@ -20,7 +20,9 @@ The *argmax* of a window says which of its pixels is the largest; `argmax_pack` 
 of several windows share an element of an array.
 """
 from cython.parallel cimport prange
+from cpython.pyport cimport PY_SSIZE_T_MAX
 from libc.math cimport INFINITY
+from libc.stdint cimport int64_t
 from libc.string cimport memset
 
 from cnn_core.argmax_pack cimport MAX_PIXELS, first_bit, keep_larger, load_argmax, load_drelu
@@ -43,7 +45,7 @@ cdef enum:
 
 cdef enum:
     CHAIN = 128             # pixels and rows of a mean that are added one after the other
-    MAX_EXTENT = 1 << 30    # of window, step, dilation, padding: below it, no index overflows
+    MAX_EXTENT = 1 << 30    # of window, step, dilation, padding
 
 mean_of_pixels = MEAN_OF_PIXELS
 mean_with_padding = MEAN_WITH_PADDING
@@ -364,6 +366,14 @@ cdef void rows(
                 row[real, oned](kind, r, p, source, y, argmax, target, <oned*> NULL)
 
 
+cdef inline bint countable(
+    dim count, dim step, dim taps, dim dilation, dim before, dim after,
+) noexcept nogil:
+    """Return whether no number of a pixel under the windows of an axis can overflow."""
+    cdef double span = <double> count * step + <double> taps * dilation + before + after
+    return span < PY_SSIZE_T_MAX / 4
+
+
 cdef bint describe(
     Pooling* p, dim itemsize,
     const dim* image, const dim* windows,       # shapes  (n, h, w, c), (n, oh, ow, c)
@@ -381,7 +391,9 @@ cdef bint describe(
         if (max(top, left, bottom, right) > 0 or max(dh, dw) > 1 or min(windows[1], windows[2]) < 1
                 or max(image[1], image[2], windows[1], windows[2]) >= MAX_EXTENT):
             return False
-    elif min(kh, kw, sh, sw) < 1 or max(kh, kw, sh, sw) >= MAX_EXTENT:
+    elif (min(kh, kw, sh, sw) < 1 or max(kh, kw, sh, sw) >= MAX_EXTENT
+            or not countable(windows[1], sh, kh, dh, top, bottom)
+            or not countable(windows[2], sw, kw, dw, left, right)):
         return False
     p.n, p.h, p.w, p.c, p.oh, p.ow = image[0], image[1], image[2], image[3], windows[1], windows[2]
     p.kh, p.kw, p.sh, p.sw, p.dh, p.dw = kh, kw, sh, sw, dh, dw
@@ -410,7 +422,7 @@ def max_pool2d_forward(
     cdef real* at = NULL
     if (not describe(&p, sizeof(real), &x.shape[0], &y.shape[0], kh, kw, sh, sw, dh, dw, top, left,
                      0, 0, 0)
-            or sh == 0 or kh * kw > MAX_PIXELS
+            or sh == 0 or <int64_t> kh * kw > MAX_PIXELS
             or (argmax is not None and not holds_argmax(&p, &argmax.shape[0]))):
         raise ValueError("x, y, argmax and the window do not belong to one pooling")
     if min(p.n, p.oh, p.ow, p.c) == 0:
@@ -440,7 +452,7 @@ def max_pool2d_backward(
     cdef const real* value = NULL
     if (not describe(&p, sizeof(real), &dx.shape[0], &dy.shape[0], kh, kw, sh, sw, dh, dw, top,
                      left, 0, 0, 0)
-            or sh == 0 or kh * kw > MAX_PIXELS
+            or sh == 0 or <int64_t> kh * kw > MAX_PIXELS
             or not holds_argmax(&p, &argmax.shape[0])
             or (y is not None and not same_shape(&y.shape[0], &dy.shape[0], 4))):
         raise ValueError("dy, argmax, dx, y and the window do not belong to one pooling")
