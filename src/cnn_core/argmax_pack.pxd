@@ -23,6 +23,11 @@ cdef enum:
     MAX_PIXELS = 0x7fffffff         # of any window: its argmax must fit into the bits of a float
 
 
+cdef inline bint has_argmax(dim kh, dim kw) noexcept nogil:
+    """Return whether the argmax of a window of kh x kw pixels can be stored."""
+    return <int64_t> kh * kw <= MAX_PIXELS
+
+
 cdef inline dim log2_windows_of_word(dim kh, dim kw, dim itemsize) noexcept nogil:
     """Return the logarithm to base 2 of the number of windows in a word."""
     if <int64_t> kh * kw > MAX_PIXELS_OF_BYTE:

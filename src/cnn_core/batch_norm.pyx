@@ -280,7 +280,8 @@ def batch_norm_backward(
     if rows == 0 or c == 0:
         return
     runs, wide = blocks_of(rows, run), wide_row(c, sizeof(real))
-    workspace = Buffer(<double> runs * 2 * c * sizeof(double) + (2.0 * runs + 4) * wide * sizeof(real))
+    workspace = Buffer(
+        <double> runs * 2 * c * sizeof(double) + (2.0 * runs + 4) * wide * sizeof(real))
     totals = <double*> workspace.memory             # (runs, 2, c)
     sums = <real*> (totals + runs * 2 * c)          # (runs, 2, wide)
     columns = sums + runs * 2 * wide                # (4, wide)

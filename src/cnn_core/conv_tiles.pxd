@@ -51,7 +51,8 @@ cdef inline Tiling plan_tiles(
         if tiling.rows * ow < TILE_PIXELS:
             break
     tiling.strip_h = (tiling.rows - 1) * sh + height
-    if not tiling.inside and line * tiling.images * tiling.strip_h > min(2.0 ** 40, PY_SSIZE_T_MAX / 16):
+    if (not tiling.inside
+            and line * tiling.images * tiling.strip_h > min(2.0 ** 40, PY_SSIZE_T_MAX / 16)):
         raise MemoryError("no memory for a convolution whose window reaches that far")
     return tiling
 

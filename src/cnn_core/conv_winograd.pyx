@@ -358,11 +358,6 @@ cdef double nanoseconds(dim tiles, dim c, dim co) noexcept nogil:
     return <double> tiles * (ENTRIES * c * co / 40.0 + 15.0 * (c + co))
 
 
-cdef inline double floats_of(dim c, dim co) noexcept nogil:
-    """Return `winograd_length`, also where that is more than any memory."""
-    return <double> ENTRIES * c * padded(co)
-
-
 cdef int winograd_forward(
     const float* x, dim n, dim h, dim w, dim c,
     const float* weight,                        # (3, 3, c, co)

@@ -20,18 +20,16 @@ The *argmax* of a window says which of its pixels is the largest; `argmax_pack` 
 of several windows share an element of an array.
 """
 from cython.parallel cimport prange
-from cpython.pyport cimport PY_SSIZE_T_MAX
 from libc.math cimport INFINITY
-from libc.stdint cimport int64_t
 from libc.string cimport memset
 
-from cnn_core.argmax_pack cimport MAX_PIXELS, first_bit, keep_larger, load_argmax, load_drelu
+from cnn_core.argmax_pack cimport first_bit, has_argmax, keep_larger, load_argmax, load_drelu
 from cnn_core.argmax_pack cimport log2_windows_of_word, no_pixel, shifted, store_argmax
 from cnn_core.argmax_pack cimport where_argmax
 from cnn_core.pool_2x2 cimport avg_2x2_backward, avg_2x2_forward, max_2x2_backward, max_2x2_forward
 from cnn_core.pool_windows cimport MEAN_OF_PIXELS, MEAN_UNDIVIDED, MEAN_WITH_PADDING, Pooling
-from cnn_core.pool_windows cimport divisor, first_pixel, first_tap, first_window, holds_argmax
-from cnn_core.pool_windows cimport past_tap, past_window, taps_of, tiled
+from cnn_core.pool_windows cimport countable, divisor, first_pixel, first_tap, first_window
+from cnn_core.pool_windows cimport holds_argmax, past_tap, past_window, taps_of, tiled
 from cnn_core.simd cimport MAX_LANES, VBYTES, oned, onef, shortd, shortf, vadd, vand_bits, vecd
 from cnn_core.simd cimport vecf, vector, vfill, vfill_bits, vload, vmultiply, vstore
 from cnn_core.threads cimport FloatMode, flush_denormals, threads_for
@@ -366,14 +364,6 @@ cdef void rows(
                 row[real, oned](kind, r, p, source, y, argmax, target, <oned*> NULL)
 
 
-cdef inline bint countable(
-    dim count, dim step, dim taps, dim dilation, dim before, dim after,
-) noexcept nogil:
-    """Return whether no number of a pixel under the windows of an axis can overflow."""
-    cdef double span = <double> count * step + <double> taps * dilation + before + after
-    return span < PY_SSIZE_T_MAX / 4
-
-
 cdef bint describe(
     Pooling* p, dim itemsize,
     const dim* image, const dim* windows,       # shapes  (n, h, w, c), (n, oh, ow, c)
@@ -422,7 +412,7 @@ def max_pool2d_forward(
     cdef real* at = NULL
     if (not describe(&p, sizeof(real), &x.shape[0], &y.shape[0], kh, kw, sh, sw, dh, dw, top, left,
                      0, 0, 0)
-            or sh == 0 or <int64_t> kh * kw > MAX_PIXELS
+            or sh == 0 or not has_argmax(kh, kw)
             or (argmax is not None and not holds_argmax(&p, &argmax.shape[0]))):
         raise ValueError("x, y, argmax and the window do not belong to one pooling")
     if min(p.n, p.oh, p.ow, p.c) == 0:
@@ -452,8 +442,7 @@ def max_pool2d_backward(
     cdef const real* value = NULL
     if (not describe(&p, sizeof(real), &dx.shape[0], &dy.shape[0], kh, kw, sh, sw, dh, dw, top,
                      left, 0, 0, 0)
-            or sh == 0 or <int64_t> kh * kw > MAX_PIXELS
-            or not holds_argmax(&p, &argmax.shape[0])
+            or sh == 0 or not has_argmax(kh, kw) or not holds_argmax(&p, &argmax.shape[0])
             or (y is not None and not same_shape(&y.shape[0], &dy.shape[0], 4))):
         raise ValueError("dy, argmax, dx, y and the window do not belong to one pooling")
     if min(p.n, p.h, p.w, p.c) == 0:

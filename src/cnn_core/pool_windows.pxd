@@ -6,6 +6,7 @@ them, ``count`` windows, ``step`` from one window to the next. A window has ``ta
 every ``dilation`` pixels, of which those in the padding are left out. With step 0 the windows share
 out the pixels: number i covers those from floor(i size / count) to ceil((i + 1) size / count).
 """
+from cpython.pyport cimport PY_SSIZE_T_MAX
 from libc.stdint cimport int64_t
 
 from cnn_core.types cimport blocks_of, dim, least
@@ -77,6 +78,14 @@ cdef inline dim divisor(
     if mean == MEAN_WITH_PADDING:
         return past_tap(begin, taps, dilation, size + after)
     return max(0, past_tap(begin, taps, dilation, size) - first_tap(begin, dilation))
+
+
+cdef inline bint countable(
+    dim count, dim step, dim taps, dim dilation, dim before, dim after,
+) noexcept nogil:
+    """Return whether no number of a pixel under the windows of an axis can overflow."""
+    cdef double span = <double> count * step + <double> taps * dilation + before + after
+    return span < PY_SSIZE_T_MAX / 4
 
 
 cdef inline bint tiled(const Pooling* p) noexcept nogil:
