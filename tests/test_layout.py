@@ -40,6 +40,7 @@ ORDER = """
     build
     _check _labels _names _version _warn reference
     _arrays _elsewhere _settings config random
+    _safetensors
     _pictures
     datasets
     _trees initializers preprocessing regularizers schedules

@@ -8,6 +8,7 @@ converts from the first to the second, and copies only if the array is not chann
 
 from __future__ import annotations
 
+import sys
 from math import prod
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
@@ -109,7 +110,7 @@ def empty(shape: Shape, dtype: DTypeLike) -> Array:
         except ValueError:  # no entries, but extents beyond what NumPy counts in
             raise MemoryError(f"no memory for an array of shape {shape}") from None
     size = count * np.dtype(dtype).itemsize
-    if size >= 2**63:
+    if size > sys.maxsize:
         raise MemoryError(f"no memory for an array of {size} bytes")
     memory: Any = Buffer(size)
     return np.ndarray(shape, dtype, memory)

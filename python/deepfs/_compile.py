@@ -47,8 +47,19 @@ def levels() -> dict[str, list[str]]:
     """Return the compiler flags of each level that is to be built."""
     if os.environ.get("DEEPFS_NATIVE") == "1":
         return {"native": flags_of("native")}
+    if for_wasm():
+        return {"wasm": flags_of("wasm")}
     x86 = platform.machine().lower() in ("x86_64", "amd64")
     return {level: flags_of(level) for level in (("v2", "v3", "v4") if x86 else ("baseline",))}
+
+
+def for_wasm() -> bool:
+    """Return whether the kernels are for WebAssembly: another machine compiles for that.
+
+    pyodide-build sets ``PYODIDE``; other tools that compile for another system say which to
+    sysconfig, by ``_PYTHON_HOST_PLATFORM``.
+    """
+    return os.environ.get("PYODIDE") == "1" or sysconfig.get_platform().endswith("wasm32")
 
 
 def flags_of(level: str) -> list[str]:
@@ -57,6 +68,8 @@ def flags_of(level: str) -> list[str]:
         # not tuned for it: GCC's tuning for some AMD processors takes a fused multiply-add apart in
         # one loop and not in another, and results would depend on how work is cut for threads
         return ["-march=native", "-mtune=generic"]
+    if level == "wasm":
+        return ["-msimd128"]  # every browser since 2023
     return [f"-march=x86-64-{level}"] if level[0] == "v" else []
 
 

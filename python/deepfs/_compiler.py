@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ._compile import STAMP, further_flags, stamp
+from ._compile import STAMP, for_wasm, further_flags, stamp
 
 # Compiler flags, linker flags: what turns OpenMP on with GCC and Clang, Apple's Clang, clang-cl.
 OPENMP = [
@@ -21,7 +21,7 @@ OPENMP = [
     (["-Xclang", "-fopenmp"], ["libomp.lib"]),
 ]
 PROBE = "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
-LEVEL_FOLDERS = ("_v2", "_v3", "_v4", "_baseline", "_native")
+LEVEL_FOLDERS = ("_v2", "_v3", "_v4", "_wasm", "_baseline", "_native")
 INSTALL = {
     "linux": "apt-get install gcc python3-dev (Debian, Ubuntu), dnf install gcc python3-devel "
     "(Fedora), apk add gcc musl-dev python3-dev (Alpine)",
@@ -124,6 +124,8 @@ def command() -> Any:
 
         def find_openmp(self) -> tuple[list[str], list[str]]:
             """Return the flags with which a program that uses OpenMP compiles, links and runs."""
+            if for_wasm():
+                return [], []  # one thread, in every browser
             with tempfile.TemporaryDirectory() as folder:
                 source = Path(folder, "probe.c")
                 source.write_text(PROBE)

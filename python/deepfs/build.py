@@ -32,6 +32,7 @@ variable            effect
 ``DEEPFS_DEBUG``    ``1``: bounds checks in the kernels, no optimisation, debug information
 ``DEEPFS_CFLAGS``   further compiler and linker flags (sanitizers, say)
 ``DEEPFS_CACHE``    folder of what `load` has compiled (and of downloads)
+``PYODIDE``         ``1``, as pyodide-build sets it: one build, for WebAssembly with simd128
 ==================  ===============================================================================
 
 This module needs setuptools and Cython, and imports them, NumPy and the kernels only when one of

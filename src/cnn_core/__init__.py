@@ -29,13 +29,13 @@ module              concept
 `image`             augmentation: images gathered, changed, converted and scaled
 ==================  ======================================================================
 
-Kernels are compiled for each instruction-set level, into ``_v2``, ``_v3`` and ``_v4`` on x86-64 and
-into ``_baseline`` elsewhere; ``_native`` is a local build (``DEEPFS_NATIVE=1``). The best folder
-for this processor comes first on the package's path, so ``import cnn_core.pool`` and another
-package's ``cimport cnn_core.pool`` both get it, and no kernel holds any dispatch code. A module
-that no instruction set makes faster is compiled once, for all levels: the first line of its source
-says so. The environment variable ``DEEPFS_ISA`` (``v2``, ``v3``, ``v4``) picks a lower level. See
-``docs/instruction_sets.md``.
+Kernels are compiled for each instruction-set level, into ``_v2``, ``_v3`` and ``_v4`` on x86-64,
+``_wasm`` for browsers and ``_baseline`` elsewhere; ``_native`` is a local build
+(``DEEPFS_NATIVE=1``). The best folder for this processor comes first on the package's path, so
+``import cnn_core.pool`` and another package's ``cimport cnn_core.pool`` both get it, and no kernel
+holds any dispatch code. A module that no instruction set makes faster is compiled once, for all
+levels: the first line of its source says so. The environment variable ``DEEPFS_ISA`` (``v2``,
+``v3``, ``v4``) picks a lower level. See ``docs/instruction_sets.md``.
 """
 
 import importlib

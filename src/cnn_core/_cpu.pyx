@@ -17,15 +17,21 @@ cdef extern from *:
     #else
     static int x86_level(void) { return 0; }
     #endif
+    #if defined(__wasm__)
+    #define OTHER_LEVEL "wasm"
+    #else
+    #define OTHER_LEVEL "baseline"
+    #endif
     """
     int x86_level()
+    const char *OTHER_LEVEL
     const unsigned long CYTHON_HEX_VERSION      # 0x030301F0 for 3.3.1
 
 
 def levels():
     """Return the instruction-set levels this processor runs, best first."""
     level = x86_level()
-    return [f"v{k}" for k in range(level, 1, -1)] if level else ["baseline"]
+    return [f"v{k}" for k in range(level, 1, -1)] if level else [OTHER_LEVEL.decode()]
 
 
 def cython():

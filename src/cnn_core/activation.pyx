@@ -155,7 +155,7 @@ cdef int run(
     if period < 1 or n % period != 0 or needed != (parameter is not None):
         raise ValueError("elu and leaky_relu, and they alone, take a parameter that divides x")
     if period > MAX_LANES:
-        workspace = Buffer((period + MAX_LANES) * sizeof(real))
+        workspace = Buffer((<double> period + MAX_LANES) * sizeof(real))
         table = <real*> workspace.memory
     for k in range(period + MAX_LANES if needed else 0):
         table[k] = parameter[k % period]

@@ -12,7 +12,7 @@ of them take a sixteenth of the image. In larger windows each has a word of its 
 Words are arrays of floats that no one reads as numbers: vectors of the images' type hold them, so
 that one comparison of bits tells, for a vector of channels, where a pixel is the largest.
 """
-from libc.stddef cimport size_t
+from libc.stdint cimport int64_t, uint64_t
 
 from cnn_core.simd cimport vand_bits, vector, vequal_bits, vfill, vfill_bits, vgreater, vload
 from cnn_core.simd cimport vor_bits, vselect, vstore, vunordered
@@ -23,9 +23,14 @@ cdef enum:
     MAX_PIXELS = 0x7fffffff         # of any window: its argmax must fit into the bits of a float
 
 
+cdef inline bint has_argmax(dim kh, dim kw) noexcept nogil:
+    """Return whether the argmax of a window of kh x kw pixels can be stored."""
+    return <int64_t> kh * kw <= MAX_PIXELS
+
+
 cdef inline dim log2_windows_of_word(dim kh, dim kw, dim itemsize) noexcept nogil:
     """Return the logarithm to base 2 of the number of windows in a word."""
-    if kh * kw > MAX_PIXELS_OF_BYTE:
+    if <int64_t> kh * kw > MAX_PIXELS_OF_BYTE:
         return 0
     return 2 if itemsize == 4 else 3
 
@@ -35,18 +40,18 @@ cdef inline dim first_bit(dim j, dim log2_windows) noexcept nogil:
     return 8 * (j & ((1 << log2_windows) - 1))
 
 
-cdef inline dim shifted(dim number, dim bit) noexcept nogil:
+cdef inline int64_t shifted(dim number, dim bit) noexcept nogil:
     """Return number << bit, of which bit 63 is one like the others."""
-    return <dim> (<size_t> number << bit)
+    return <int64_t> (<uint64_t> number << bit)
 
 
-cdef inline dim no_pixel(dim bit, dim log2_windows) noexcept nogil:
+cdef inline int64_t no_pixel(dim bit, dim log2_windows) noexcept nogil:
     """Return the argmax of a window without pixels, in the padding: all its bits are set."""
     return shifted(255, bit) if log2_windows > 0 else -1
 
 
 cdef inline void keep_larger(
-    const real* pixel, dim number, bint numbered, vector* best, vector* argmax,
+    const real* pixel, int64_t number, bint numbered, vector* best, vector* argmax,
 ) noexcept nogil:
     """Let a pixel win if it is larger than the best so far, or NaN; ``number`` is shifted."""
     cdef vector v, wins, nan, numbers
@@ -90,7 +95,7 @@ cdef inline void load_argmax(
     vand_bits(argmax[0], argmax[0], mask)
 
 
-cdef inline void where_argmax(vector argmax, dim number, vector dy, vector* dx) noexcept nogil:
+cdef inline void where_argmax(vector argmax, int64_t number, vector dy, vector* dx) noexcept nogil:
     """dx = dy where the argmax is ``number``, which is shifted, else 0."""
     cdef vector mask
     vfill_bits(mask, number)

@@ -174,7 +174,7 @@ def batch_moments(
     if c == 0:
         return
     runs, wide = blocks_of(rows, run), wide_row(c, sizeof(real))
-    workspace = Buffer(runs * (4 * c * sizeof(double) + 2 * wide * sizeof(real)))
+    workspace = Buffer(<double> runs * (4 * c * sizeof(double) + 2 * wide * sizeof(real)))
     moments = <double*> workspace.memory                # (runs, 2, c)
     totals = moments + runs * 2 * c                     # (runs, 2, c)
     sums = <real*> (totals + runs * 2 * c)              # (runs, wide)
@@ -234,7 +234,7 @@ def batch_norm_forward(
     if rows == 0 or c == 0:
         return
     wide = wide_row(c, sizeof(real))
-    workspace = Buffer(3 * wide * sizeof(real))
+    workspace = Buffer(3.0 * wide * sizeof(real))
     columns = <real*> workspace.memory              # (3, wide)
     scale = columns + wide
     repeat(&mean[0], c, columns, wide)
@@ -280,7 +280,8 @@ def batch_norm_backward(
     if rows == 0 or c == 0:
         return
     runs, wide = blocks_of(rows, run), wide_row(c, sizeof(real))
-    workspace = Buffer(runs * 2 * c * sizeof(double) + (2 * runs + 4) * wide * sizeof(real))
+    workspace = Buffer(
+        <double> runs * 2 * c * sizeof(double) + (2.0 * runs + 4) * wide * sizeof(real))
     totals = <double*> workspace.memory             # (runs, 2, c)
     sums = <real*> (totals + runs * 2 * c)          # (runs, 2, wide)
     columns = sums + runs * 2 * wide                # (4, wide)

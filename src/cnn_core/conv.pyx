@@ -21,7 +21,7 @@ from cnn_core.conv_one_channel cimport MAX_FILTERS
 from cnn_core.conv_winograd cimport transform_weights, winograd_backward_weight
 from cnn_core.conv_winograd cimport winograd_forward, winograd_length
 from cnn_core.gemm cimport CHAIN
-from cnn_core.im2col cimport Window, usable
+from cnn_core.im2col cimport Window, need_reach, usable
 from cnn_core.simd cimport VBYTES
 from cnn_core.threads cimport FloatMode, flush_denormals
 from cnn_core.types cimport blocks_of, dim, real, same_shape
@@ -183,6 +183,7 @@ def conv2d_forward(
     if (not belong(&x.shape[0], &weight.shape[0], &y.shape[0], window, groups, request)
             or (bias is not None and bias.shape[0] != co)):
         raise ValueError("x, weight, bias, y and the window do not belong to one convolution")
+    need_reach(window, oh, ow)
     if min(n, oh, ow) == 0:
         return
     if min(h, w, c) == 0:
@@ -258,6 +259,7 @@ def conv2d_backward_input(
             or (residual is not None and not same_shape(&residual.shape[0], &dx.shape[0], 4))):
         raise ValueError(
             "dy, weight, dx, drelu, residual and the window do not belong to one convolution")
+    need_reach(window, oh, ow)
     if min(n, h, w, c) == 0:
         return
     if drelu is not None:
@@ -292,6 +294,7 @@ def conv2d_backward_weight(
     if (not belong(&x.shape[0], &dweight.shape[0], &dy.shape[0], window, groups, request)
             or (dbias is not None and dbias.shape[0] != co)):
         raise ValueError("x, dy, dweight, dbias and the window do not belong to one convolution")
+    need_reach(window, oh, ow)
     if min(n, oh, ow, h, w, c) == 0:
         return
     if dbias is not None:

@@ -62,9 +62,9 @@ cdef int col2im_backward_input(
     cdef dim dcol = blocks_of(windows * ld * sizeof(real), CACHE_LINE) * CACHE_LINE
     cdef dim space = dcol + col2im_space(ow, w, window.kw, c // groups, sizeof(real))
     cdef int threads = threads_for(nanoseconds(n * oh * ow, k, co, sizeof(real)))
-    cdef Buffer tables = Buffer((2 * windows + group_co) * sizeof(dim))
-    cdef Buffer panels = Buffer(groups * size * sizeof(real))
-    cdef Buffer workspace = Buffer(threads * space)
+    cdef Buffer tables = Buffer((2.0 * windows + group_co) * sizeof(dim))
+    cdef Buffer panels = Buffer(<double> groups * size * sizeof(real))
+    cdef Buffer workspace = Buffer(<double> threads * space)
     cdef char* mine
     cdef dim* row = <dim*> tables.memory
     cdef dim* out = row + windows

@@ -72,7 +72,8 @@ cdef int convolve(
     cdef dim pixels = pixels_of(tiling), space = strip_size(tiling), tile
     cdef int threads = threads_for(
         nanoseconds(n * tiling.oh * tiling.ow, k, groups * group_co, sizeof(real)))
-    cdef Buffer workspace = Buffer(2 * pixels * sizeof(dim) + threads * space * sizeof(real))
+    cdef Buffer workspace = Buffer(
+        2.0 * pixels * sizeof(dim) + <double> threads * space * sizeof(real))
     cdef dim* windows = <dim*> workspace.memory
     cdef dim* out = windows + pixels
     cdef real* copies = <real*> (out + pixels)
@@ -96,8 +97,8 @@ cdef int indirect_forward(
     cdef Tiling tiling = plan_tiles(
         n, h, w, c, oh, ow, window.sh, window.sw, window.top, window.left,
         (window.kh - 1) * window.dh + 1, (window.kw - 1) * window.dw + 1, 2 * threads)
-    cdef Buffer tables = Buffer((window.kh + window.kw + k) * sizeof(dim))
-    cdef Buffer panels = Buffer(groups * size * sizeof(real))
+    cdef Buffer tables = Buffer((<double> window.kh + window.kw + k) * sizeof(dim))
+    cdef Buffer panels = Buffer(<double> groups * size * sizeof(real))
     cdef dim* down = <dim*> tables.memory
     cdef dim* across = down + window.kh
     cdef dim* taps = across + window.kw
@@ -139,7 +140,7 @@ cdef int backward_input_phase(
     """dx at every sh-th row and every sw-th column: a convolution of dy at stride 1."""
     cdef dim group_c = c // groups, group_co = co // groups, size, k, kh, kw, a, b, g, tap
     cdef dim pixels = n * blocks_of(h - y0, window.sh) * blocks_of(w - x0, window.sw)
-    cdef Buffer tables = Buffer(2 * (window.kh + window.kw) * sizeof(dim))
+    cdef Buffer tables = Buffer(2.0 * (window.kh + window.kw) * sizeof(dim))
     cdef dim* down = <dim*> tables.memory               # lowest last: taps run backwards
     cdef dim* across = down + window.kh
     cdef dim* rows = across + window.kw                 # of the window, that the phase sees
@@ -164,10 +165,10 @@ cdef int backward_input_phase(
         down[a] += top
     for b in range(kw):
         across[b] += left
-    steps = Buffer(k * sizeof(dim))
+    steps = Buffer(<double> k * sizeof(dim))
     list_taps(down, kh, across, kw, pitch(tiling), co, group_co, <dim*> steps.memory)
-    weights = Buffer(kh * kw * max(c, group_co * group_c) * sizeof(real))
-    panels = Buffer(groups * size * sizeof(real))
+    weights = Buffer(<double> kh * kw * max(c, group_co * group_c) * sizeof(real))
+    panels = Buffer(<double> groups * size * sizeof(real))
     phase_weight, packed = <real*> weights.memory, <real*> panels.memory
     if algorithm == DEPTHWISE:
         for a in range(kh):
@@ -280,10 +281,10 @@ cdef int indirect_backward_weight(
                        if algorithm == ONE_CHANNEL
                        else KC * packed_width(co // groups, sizeof(real)))
     cdef int threads = threads_for(nanoseconds(n * oh * ow, k, co, sizeof(real)))
-    cdef Buffer tables = Buffer((window.kh + window.kw + 2 * k + pixels) * sizeof(dim))
-    cdef Buffer sums = Buffer(runs * k * co * sizeof(real))
-    cdef Buffer columns = Buffer(runs * co * sizeof(double))
-    cdef Buffer workspace = Buffer(threads * (space + panels) * sizeof(real))
+    cdef Buffer tables = Buffer((window.kh + window.kw + 2.0 * k + pixels) * sizeof(dim))
+    cdef Buffer sums = Buffer(<double> runs * k * co * sizeof(real))
+    cdef Buffer columns = Buffer(<double> runs * co * sizeof(double))
+    cdef Buffer workspace = Buffer(<double> threads * (space + panels) * sizeof(real))
     cdef dim* down = <dim*> tables.memory
     cdef dim* across = down + window.kh
     cdef dim* taps = across + window.kw

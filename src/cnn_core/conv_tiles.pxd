@@ -9,6 +9,7 @@ second-level cache.
     n, h, w, c   images, height, width, channels          sh, sw   step from window to window
     oh, ow       output pixels, down and across           pitch    step from row to row of a strip
 """
+from cpython.pyport cimport PY_SSIZE_T_MAX
 from libc.string cimport memcpy, memset
 
 from cnn_core.types cimport blocks_of, dim, least, real
@@ -35,7 +36,7 @@ cdef inline Tiling plan_tiles(
     """Return how to cut the output into tiles. That decides who computes, never the results."""
     cdef Tiling tiling = Tiling(
         h, w, c, oh, ow, sh, sw, top, left, 0, 1, 0, (ow - 1) * sw + width, False)
-    cdef double line = <double> tiling.strip_w * c  # a double: beyond 2^63 it would overflow
+    cdef double line = <double> tiling.strip_w * c  # a double: it may be more than a dim holds
     tiling.inside = (top <= 0 and left <= 0 and (oh - 1) * sh - top + height <= h
                      and tiling.strip_w - left <= w)
     tiling.rows = least(oh, max(blocks_of(TILE_PIXELS, ow), <dim> (STRIP_NUMBERS / (line * sh))))
@@ -50,7 +51,8 @@ cdef inline Tiling plan_tiles(
         if tiling.rows * ow < TILE_PIXELS:
             break
     tiling.strip_h = (tiling.rows - 1) * sh + height
-    if not tiling.inside and line * tiling.images * tiling.strip_h > <double> (1 << 40):
+    if (not tiling.inside
+            and line * tiling.images * tiling.strip_h > min(2.0 ** 40, PY_SSIZE_T_MAX / 16)):
         raise MemoryError("no memory for a convolution whose window reaches that far")
     return tiling
 

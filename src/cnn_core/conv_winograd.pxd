@@ -16,6 +16,11 @@ cdef inline dim winograd_length(dim c, dim co) noexcept nogil:
     return ENTRIES * c * padded(co)
 
 
+cdef inline double floats_of(dim c, dim co) noexcept nogil:
+    """Return `winograd_length`, also where that is more than any memory."""
+    return <double> ENTRIES * c * padded(co)
+
+
 cdef void transform_weights(
     const float* weight, dim i, dim c, dim co, float* u,
 ) noexcept nogil

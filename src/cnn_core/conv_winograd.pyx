@@ -373,9 +373,10 @@ cdef int winograd_forward(
     cdef dim tiles = shared_out(all_tiles, tiles_of_block(c, co, MAX_TILES), threads)
     cdef dim size = 0 if transformed != NULL else winograd_length(c, co), b, i
     cdef dim space = tiles * (tile_length(c) + tile_length(co))
-    cdef Buffer tables = Buffer((2 * tiles + c) * sizeof(dim))
-    cdef Buffer weights = Buffer((size + (9 * c * co if adjoint else 0)) * 4)
-    cdef Buffer workspace = Buffer(threads * space * 4)
+    cdef Buffer tables = Buffer((2.0 * tiles + c) * sizeof(dim))
+    cdef Buffer weights = Buffer(
+        ((0.0 if transformed != NULL else floats_of(c, co)) + (9.0 * c * co if adjoint else 0)) * 4)
+    cdef Buffer workspace = Buffer(<double> threads * space * 4)
     cdef dim* row = <dim*> tables.memory
     cdef dim* out = row + tiles
     cdef dim* step = out + tiles
@@ -455,14 +456,15 @@ cdef int winograd_backward_weight(
     cdef dim block = least(all_tiles, tiles_of_block(c, co, MAX_GRADIENT_TILES))
     cdef dim size = ENTRIES * c * padded(co)
     cdef dim blocks = blocks_of(all_tiles, block)
-    cdef dim run = blocks_of(blocks, max(2, least(MAX_TILE_RUNS, PARTIAL_FLOATS // size))) * block
+    cdef dim partials = least(MAX_TILE_RUNS, <dim> (PARTIAL_FLOATS / floats_of(c, co)))
+    cdef dim run = blocks_of(blocks, max(2, partials)) * block
     cdef dim runs = blocks_of(all_tiles, run), r, i, e
     cdef dim space = block * (tile_length(c) + tile_length(co))
     cdef int threads = threads_for(nanoseconds(all_tiles, c, co))
-    cdef Buffer tables = Buffer((2 * c + block) * sizeof(dim))
-    cdef Buffer sums = Buffer(runs * size * 4)
-    cdef Buffer columns = Buffer(runs * padded(co) * sizeof(double))
-    cdef Buffer workspace = Buffer(threads * space * 4)
+    cdef Buffer tables = Buffer((2.0 * c + block) * sizeof(dim))
+    cdef Buffer sums = Buffer(runs * floats_of(c, co) * 4)
+    cdef Buffer columns = Buffer(<double> runs * padded(co) * sizeof(double))
+    cdef Buffer workspace = Buffer(<double> threads * space * 4)
     cdef dim* row = <dim*> tables.memory
     cdef dim* out = row + c
     cdef dim* step = out + c

@@ -441,7 +441,8 @@ cdef int product(
     columns = least(columns, blocks_of(n, panel) * panel)
     column_blocks = blocks_of(wide, columns)
     space = tables + (LDA * MC + KC * columns) * sizeof(real)
-    workspace = Buffer(threads * space + (gemm_thin_space(k) * sizeof(real) if thin > 0 else 0))
+    workspace = Buffer(
+        <double> threads * space + (<double> gemm_thin_space(k) * sizeof(real) if thin > 0 else 0))
     last = <real*> (<char*> workspace.memory + threads * space)
     if real is float:
         if thin > 0:

@@ -310,7 +310,7 @@ def group_norm_forward(
         raise ValueError("x, y, gamma, beta and statistics do not belong to one normalisation")
     if rows == 0 or values == 0:
         return
-    workspace = Buffer(blocks * each)
+    workspace = Buffer(<double> blocks * each)
     space = <char*> workspace.memory
     memset(space, 0, blocks * each)
     for b in prange(blocks, nogil=True, schedule="static",
@@ -353,7 +353,7 @@ def group_norm_backward(
         raise ValueError("x, dy, dx, gamma and statistics do not belong to one normalisation")
     if rows == 0 or values == 0:
         return
-    workspace = Buffer(blocks * (each + 2 * gammas * sizeof(real)))
+    workspace = Buffer(<double> blocks * (each + 2 * gammas * sizeof(real)))
     space = <char*> workspace.memory
     partial = <real*> (space + blocks * each)       # (blocks, 2, gammas): of dgamma, dbeta
     memset(space, 0, blocks * (each + 2 * gammas * sizeof(real)))

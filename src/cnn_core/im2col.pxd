@@ -9,6 +9,8 @@ cdef struct Window:
 
 cdef bint usable(Window window) noexcept nogil
 
+cdef int need_reach(Window window, dim oh, dim ow) except -1
+
 cdef dim col2im_space(dim ow, dim w, dim kw, dim channels, dim itemsize) noexcept nogil
 
 cdef void col2im_rows(

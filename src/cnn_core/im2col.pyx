@@ -10,6 +10,8 @@ contiguous run.
     k            column: (kernel row a, kernel column b, channel), the channel fastest
 """
 from cython.parallel cimport prange, threadid
+from cpython.pyport cimport PY_SSIZE_T_MAX
+from libc.stdint cimport int64_t
 
 from cnn_core.memory cimport Buffer
 from cnn_core.simd cimport lanes, vec, vecd, vecf, vfill, vload_tail, vstore_tail
@@ -21,7 +23,7 @@ cdef enum:
 
 
 cdef bint usable(Window window) noexcept nogil:
-    """Return whether no index computed with this window can overflow."""
+    """Return whether a window has a size, steps and padding that kernels take."""
     cdef dim top = 1 << 30
     return (0 < window.kh < top and 0 < window.kw < top and 0 < window.sh < top
             and 0 < window.sw < top and 0 < window.dh < top and 0 < window.dw < top
@@ -207,8 +209,18 @@ cdef bint belong(
 ) noexcept nogil:
     """Return whether col has n oh ow rows and kh kw c columns, without a product that overflows."""
     cdef dim top = 1 << 30
-    return (0 < oh < top and 0 < ow < top and rows % (oh * ow) == 0 and rows // (oh * ow) == n
-            and columns % (kh * kw) == 0 and columns // (kh * kw) == c)
+    cdef int64_t pixels = <int64_t> oh * ow, taps = <int64_t> kh * kw
+    return (0 < oh < top and 0 < ow < top and rows % pixels == 0 and rows // pixels == n
+            and columns % taps == 0 and columns // taps == c)
+
+
+cdef int need_reach(Window window, dim oh, dim ow) except -1:
+    """Raise MemoryError if the number of a pixel under a window may be beyond 32 bits."""
+    cdef double down = <double> oh * window.sh + <double> window.kh * window.dh + abs(window.top)
+    cdef double across = <double> ow * window.sw + <double> window.kw * window.dw + abs(window.left)
+    if max(down, across) > PY_SSIZE_T_MAX / 4:
+        raise MemoryError("no memory for a convolution whose window reaches that far")
+    return 0
 
 
 def im2col(
@@ -223,6 +235,7 @@ def im2col(
     cdef Window window = Window(kh, kw, sh, sw, top, left, dh, dw)
     if not usable(window) or not belong(rows, columns, n, oh, ow, kh, kw, c):
         raise ValueError("x, col and the window do not belong to one im2col")
+    need_reach(window, oh, ow)
     if rows == 0 or columns == 0:
         return
     for b in prange(blocks_of(rows, BLOCK_ROWS), nogil=True, schedule="static",
@@ -247,12 +260,13 @@ def col2im(
     cdef Buffer workspace
     if not usable(window) or not belong(rows, columns, n, oh, ow, kh, kw, c):
         raise ValueError("col, dx and the window do not belong to one im2col")
+    need_reach(window, oh, ow)
     if rows == 0 or columns == 0 or h == 0 or w == 0:
         dx[...] = 0
         return
     threads = threads_for(<double> rows * columns / 2)
     space = col2im_space(ow, w, kw, c, sizeof(real))
-    workspace = Buffer(threads * space)
+    workspace = Buffer(<double> threads * space)
     for image in prange(n, nogil=True, schedule="static", num_threads=threads):
         col2im_rows(&col[image * oh * ow, 0], columns, 0, oh, oh, ow, window, &dx[image, 0, 0, 0],
                     h, w, c, c, <char*> workspace.memory + threadid() * space)

@@ -314,7 +314,7 @@ def augment(
     for i in range(p.k):
         work = work + <double> n * size * (8 if kinds[i] == AFFINE else 0.5)
     threads = threads_for(work)
-    workspace = Buffer(threads * size * sizeof(real))
+    workspace = Buffer(<double> threads * size * sizeof(real))
     spare = <real*> workspace.memory
     for i in prange(n, nogil=True, schedule="static", num_threads=threads):
         image[raw, real](&x[index[i], 0, 0, 0], &y[i, 0, 0, 0], spare + threadid() * size,

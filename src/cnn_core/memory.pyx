@@ -8,6 +8,7 @@ them. No layer owns memory: whoever holds the array, or a view of it, holds the 
 Buffers have sizes of 1, 1.25, 1.5 or 1.75 times a power of two, and one stack of idle ones each.
 The stacks are under a lock, see `idle_buffers.h`: any thread may be the last to hold an array.
 """
+from cpython.pyport cimport PY_SSIZE_T_MAX
 from libc.stddef cimport size_t
 
 cdef extern from "aligned_memory.h":
@@ -28,7 +29,8 @@ cdef extern from "Python.h":
     ) except -1
 
 cdef size_t idle_bytes = 0           # of all idle buffers
-cdef size_t max_idle = 1 << 30      # bytes: beyond this, buffers go back to the operating system
+# bytes: beyond this, buffers go back to the operating system; with 32 bits all memory is 4 GiB
+cdef size_t max_idle = 1 << 30 if sizeof(void*) > 4 else 1 << 28
 
 
 cdef size_t rounded(size_t n) noexcept nogil:
@@ -74,13 +76,20 @@ cdef void give_back(void* memory, size_t size) noexcept nogil:
 
 
 cdef class Buffer:
-    """Bytes on a cache line, through the buffer protocol; what is in them is arbitrary."""
+    """Bytes on a cache line, through the buffer protocol; what is in them is arbitrary.
 
-    def __cinit__(self, Py_ssize_t length):
+    The length is a double: those who compute it need not fear that a product overflows.
+    """
+
+    def __cinit__(self, double length):
         if length < 0:
             raise ValueError("a buffer cannot have a negative size")
-        self.length = length
-        self.size = rounded(max(1, length))
+        if not length <= PY_SSIZE_T_MAX / 2:
+            raise MemoryError(f"no memory for an array of {length:.0f} bytes")
+        self.length = <Py_ssize_t> length
+        if self.length != length:
+            raise TypeError(f"a buffer has a whole number of bytes, got {length}")
+        self.size = rounded(max(1, self.length))
         self.memory = take_idle(self.size)
         if self.memory == NULL:
             self.memory = line_malloc(self.size)
@@ -88,7 +97,7 @@ cdef class Buffer:
                 release()
                 self.memory = line_malloc(self.size)
             if self.memory == NULL:
-                raise MemoryError(f"no memory for an array of {length} bytes")
+                raise MemoryError(f"no memory for an array of {self.length} bytes")
 
     def __dealloc__(self):
         if self.memory != NULL:

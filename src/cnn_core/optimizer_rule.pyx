@@ -136,7 +136,7 @@ def step(
     if count == 0:
         return
     if count > MAX_FEW:
-        workspace = Buffer(4 * count * sizeof(dim))
+        workspace = Buffer(4.0 * count * sizeof(dim))
         copied = <dim*> workspace.memory
     memcpy(copied, &pieces[0, 0], 4 * count * sizeof(dim))  # others may write to it meanwhile
     for i in range(count):

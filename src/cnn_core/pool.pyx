@@ -23,13 +23,13 @@ from cython.parallel cimport prange
 from libc.math cimport INFINITY
 from libc.string cimport memset
 
-from cnn_core.argmax_pack cimport MAX_PIXELS, first_bit, keep_larger, load_argmax, load_drelu
+from cnn_core.argmax_pack cimport first_bit, has_argmax, keep_larger, load_argmax, load_drelu
 from cnn_core.argmax_pack cimport log2_windows_of_word, no_pixel, shifted, store_argmax
 from cnn_core.argmax_pack cimport where_argmax
 from cnn_core.pool_2x2 cimport avg_2x2_backward, avg_2x2_forward, max_2x2_backward, max_2x2_forward
 from cnn_core.pool_windows cimport MEAN_OF_PIXELS, MEAN_UNDIVIDED, MEAN_WITH_PADDING, Pooling
-from cnn_core.pool_windows cimport divisor, first_pixel, first_tap, first_window, holds_argmax
-from cnn_core.pool_windows cimport past_tap, past_window, taps_of, tiled
+from cnn_core.pool_windows cimport countable, divisor, first_pixel, first_tap, first_window
+from cnn_core.pool_windows cimport holds_argmax, past_tap, past_window, taps_of, tiled
 from cnn_core.simd cimport MAX_LANES, VBYTES, oned, onef, shortd, shortf, vadd, vand_bits, vecd
 from cnn_core.simd cimport vecf, vector, vfill, vfill_bits, vload, vmultiply, vstore
 from cnn_core.threads cimport FloatMode, flush_denormals, threads_for
@@ -43,7 +43,7 @@ cdef enum:
 
 cdef enum:
     CHAIN = 128             # pixels and rows of a mean that are added one after the other
-    MAX_EXTENT = 1 << 30    # of window, step, dilation, padding: below it, no index overflows
+    MAX_EXTENT = 1 << 30    # of window, step, dilation, padding
 
 mean_of_pixels = MEAN_OF_PIXELS
 mean_with_padding = MEAN_WITH_PADDING
@@ -381,7 +381,9 @@ cdef bint describe(
         if (max(top, left, bottom, right) > 0 or max(dh, dw) > 1 or min(windows[1], windows[2]) < 1
                 or max(image[1], image[2], windows[1], windows[2]) >= MAX_EXTENT):
             return False
-    elif min(kh, kw, sh, sw) < 1 or max(kh, kw, sh, sw) >= MAX_EXTENT:
+    elif (min(kh, kw, sh, sw) < 1 or max(kh, kw, sh, sw) >= MAX_EXTENT
+            or not countable(windows[1], sh, kh, dh, top, bottom)
+            or not countable(windows[2], sw, kw, dw, left, right)):
         return False
     p.n, p.h, p.w, p.c, p.oh, p.ow = image[0], image[1], image[2], image[3], windows[1], windows[2]
     p.kh, p.kw, p.sh, p.sw, p.dh, p.dw = kh, kw, sh, sw, dh, dw
@@ -410,7 +412,7 @@ def max_pool2d_forward(
     cdef real* at = NULL
     if (not describe(&p, sizeof(real), &x.shape[0], &y.shape[0], kh, kw, sh, sw, dh, dw, top, left,
                      0, 0, 0)
-            or sh == 0 or kh * kw > MAX_PIXELS
+            or sh == 0 or not has_argmax(kh, kw)
             or (argmax is not None and not holds_argmax(&p, &argmax.shape[0]))):
         raise ValueError("x, y, argmax and the window do not belong to one pooling")
     if min(p.n, p.oh, p.ow, p.c) == 0:
@@ -440,8 +442,7 @@ def max_pool2d_backward(
     cdef const real* value = NULL
     if (not describe(&p, sizeof(real), &dx.shape[0], &dy.shape[0], kh, kw, sh, sw, dh, dw, top,
                      left, 0, 0, 0)
-            or sh == 0 or kh * kw > MAX_PIXELS
-            or not holds_argmax(&p, &argmax.shape[0])
+            or sh == 0 or not has_argmax(kh, kw) or not holds_argmax(&p, &argmax.shape[0])
             or (y is not None and not same_shape(&y.shape[0], &dy.shape[0], 4))):
         raise ValueError("dy, argmax, dx, y and the window do not belong to one pooling")
     if min(p.n, p.h, p.w, p.c) == 0:

@@ -6,6 +6,9 @@ them, ``count`` windows, ``step`` from one window to the next. A window has ``ta
 every ``dilation`` pixels, of which those in the padding are left out. With step 0 the windows share
 out the pixels: number i covers those from floor(i size / count) to ceil((i + 1) size / count).
 """
+from cpython.pyport cimport PY_SSIZE_T_MAX
+from libc.stdint cimport int64_t
+
 from cnn_core.types cimport blocks_of, dim, least
 
 cdef enum:                  # what the sum under a window is divided by
@@ -22,14 +25,19 @@ cdef struct Pooling:
 
 cdef inline dim first_pixel(dim window, dim step, dim before, dim size, dim count) noexcept nogil:
     """Return where a window begins; in the padding that is below 0."""
-    return window * step - before if step > 0 else window * size // count
+    return window * step - before if step > 0 else <dim> (<int64_t> window * size // count)
+
+
+cdef inline dim past_share(dim i, dim size, dim count) noexcept nogil:
+    """Return where share number i ends, of ``count`` equal shares of ``size``: rounded up."""
+    return <dim> (((<int64_t> i + 1) * size + count - 1) // count)
 
 
 cdef inline dim taps_of(
     dim window, dim begin, dim taps, dim step, dim size, dim count,
 ) noexcept nogil:
     """Return how many entries a window has that begins at ``begin``, those in the padding too."""
-    return taps if step > 0 else blocks_of((window + 1) * size, count) - begin
+    return taps if step > 0 else past_share(window, size, count) - begin
 
 
 cdef inline dim first_tap(dim begin, dim dilation) noexcept nogil:
@@ -48,7 +56,7 @@ cdef inline dim first_window(
     """Return the first window that reaches a pixel, or a later one."""
     cdef dim extent = dilation * (taps - 1) + 1
     if step == 0:
-        return pixel * count // size
+        return <dim> (<int64_t> pixel * count // size)
     pixel += before
     return 0 if pixel < extent else (pixel - extent) // step + 1
 
@@ -56,7 +64,7 @@ cdef inline dim first_window(
 cdef inline dim past_window(dim pixel, dim step, dim before, dim size, dim count) noexcept nogil:
     """Return the window after the last that begins at a pixel or in front of it."""
     if step == 0:
-        return blocks_of((pixel + 1) * count, size)
+        return past_share(pixel, count, size)
     return least(count, (pixel + before) // step + 1)
 
 
@@ -70,6 +78,14 @@ cdef inline dim divisor(
     if mean == MEAN_WITH_PADDING:
         return past_tap(begin, taps, dilation, size + after)
     return max(0, past_tap(begin, taps, dilation, size) - first_tap(begin, dilation))
+
+
+cdef inline bint countable(
+    dim count, dim step, dim taps, dim dilation, dim before, dim after,
+) noexcept nogil:
+    """Return whether no number of a pixel under the windows of an axis can overflow."""
+    cdef double span = <double> count * step + <double> taps * dilation + before + after
+    return span < PY_SSIZE_T_MAX / 4
 
 
 cdef inline bint tiled(const Pooling* p) noexcept nogil:

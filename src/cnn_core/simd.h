@@ -214,6 +214,10 @@ typedef uint64_t vecu __attribute__((vector_size(VBYTES), aligned(8), may_alias)
 #elif defined(__aarch64__)
 #define ROOT_FLOAT(a) vsqrtq_f32(a)
 #define ROOT_DOUBLE(a) vsqrtq_f64(a)
+#else /* WebAssembly: Clang makes one instruction of it */
+#define ROOT_FLOAT(a) ((vecf){ROOT(a, 0), ROOT(a, 1), ROOT(a, 2), ROOT(a, 3)})
+#define ROOT_DOUBLE(a) ((vecd){ROOT(a, 0), ROOT(a, 1)})
+#define ROOT(a, i) _Generic((a)[i], float: __builtin_sqrtf, double: __builtin_sqrt)((a)[i])
 #endif
 static inline vecf root_f(vecf a) { return (vecf)ROOT_FLOAT(a); }
 static inline vecd root_d(vecd a) { return (vecd)ROOT_DOUBLE(a); }

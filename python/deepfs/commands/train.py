@@ -354,5 +354,5 @@ def guesses(accuracy: float, labels: Array) -> bool:
     """Return whether an accuracy is that of naming the most frequent class, or by chance above."""
     if accuracy == 1:  # of very few images, or of one class: nothing is known
         return False
-    chance = float(np.bincount(labels).max()) / len(labels)
+    chance = float(np.bincount(labels.astype(np.intp)).max()) / len(labels)
     return bool(accuracy <= chance + 2 * np.sqrt(chance * (1 - chance) / len(labels)))

@@ -15,7 +15,8 @@ def ahead(read: Callable[[Any], T], items: Iterable[Any], depth: int = 1) -> Gen
     """Yield ``read(item)`` of each item in order; a thread reads up to ``depth`` items ahead.
 
     An error of ``read`` is raised when its result is asked for, so what was read before is used.
-    Closing the generator ends the thread, at the latest when it has read the item it is at.
+    Closing the generator ends the thread, at the latest when it has read the item it is at. Where
+    no thread can be started, each item is read when it is asked for.
 
     Examples
     --------
@@ -36,7 +37,11 @@ def ahead(read: Callable[[Any], T], items: Iterable[Any], depth: int = 1) -> Gen
             results.put((False, error))
 
     thread = threading.Thread(target=run, name="deepfs-loader", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:  # none can be started, as in a browser
+        yield from map(read, items)
+        return
     try:
         while True:
             try:

@@ -93,7 +93,8 @@ def chance_loss(loss: Loss, outputs: Tree, y: Tree) -> float | None:
     kind = type(loss).__name__
     shape = (len(y), *outputs.shape[1:])
     if kind in ("CrossEntropy", "NegativeLogLikelihood") and y.dtype.kind in "iu":
-        counts = np.bincount(y.ravel()[y.ravel() >= 0], minlength=shape[1])[: shape[1]]
+        labels = y.ravel()[y.ravel() >= 0].astype(np.intp)
+        counts = np.bincount(labels, minlength=shape[1])[: shape[1]]
         best: Array = np.log(np.maximum(counts / max(1, counts.sum()), 1e-12))
         best = best.reshape(-1, *(1 for _ in shape[2:]))
     elif kind == "BinaryCrossEntropy":

@@ -201,7 +201,8 @@ def matrix_of(
     if weight is not None:  # per sample: of all its pixels
         weight = np.broadcast_to(weight.reshape((-1,) + (1,) * (right.ndim - 1)), right.shape)
         weight = weight.reshape(-1)
-    pairs = np.bincount((count * right + found).reshape(-1), weight, minlength=count * count)
+    pairs = (count * right + found).reshape(-1).astype(np.intp)
+    pairs = np.bincount(pairs, weight, minlength=count * count)
     return pairs.reshape(count, count)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from .. import layers as L
 from .._check import one_of
+from .._safetensors import load_arrays
 from .mini_convnet import mini_convnet
 
 NAMES = ("mnist_0_to_4",)
@@ -44,10 +45,8 @@ def pretrained(name: str = "mnist_0_to_4", dtype: str = "float32") -> L.Sequenti
     >>> net.out_shape((1, 28, 28))
     (3,)
     """
-    from safetensors.numpy import load_file
-
     one_of(name, "name", NAMES)
     net = mini_convnet(5, dtype)
     net.build((1, 28, 28))
-    net.set_weights(load_file(Path(__file__).with_name(f"{name}.safetensors")))
+    net.set_weights(load_arrays(Path(__file__).with_name(f"{name}.safetensors")))
     return net

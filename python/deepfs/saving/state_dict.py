@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from .._arrays import Array
-from .tensors import CheckpointError, TensorFile, checked_entries
+from .._safetensors import checked_entries
+from .tensors import CheckpointError, TensorFile
 
 # What PyTorch may have; BF16 is read as the upper half of a float32.
 FOREIGN = {

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
-import math
 import os
 import re
 import stat
@@ -22,7 +21,7 @@ from zlib import crc32
 import numpy as np
 
 from .._arrays import Array
-from .._check import shown, whole
+from .._safetensors import CODES, DTYPES, check_by_safetensors, checked_entries, header_of
 
 try:
     import fcntl
@@ -42,8 +41,6 @@ KINDS_OF_FILES = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
-CODES = {"float32": "F32", "float64": "F64", "int64": "I64", "uint64": "U64"}
-DTYPES = {code: np.dtype(name) for name, code in CODES.items()}
 
 
 class CheckpointError(Exception):
@@ -328,8 +325,6 @@ class TensorFile:
 
     def _header(self) -> dict[str, Any]:
         """Return the header, as it is; note where the arrays begin."""
-        from safetensors import SafetensorError, safe_open
-
         length = int.from_bytes(self._file.read(8), "little")
         size = os.fstat(self._file.fileno()).st_size
         if not 2 <= length <= size - 8:
@@ -340,14 +335,13 @@ class TensorFile:
                 f"{self.path} has a header of {length} bytes, at most {MAX_HEADER_BYTES} are read"
             )
         try:
-            with safe_open(self.path, framework="numpy"):  # checks the header completely
-                pass
-            header = json.loads(self._file.read(length))
-        except (SafetensorError, ValueError, RecursionError) as error:
+            check_by_safetensors(self.path)
+            header = header_of(self._file.read(length))
+        except (ValueError, RecursionError) as error:
             raise CheckpointError(f"{self.path} is not a safetensors file: {error}") from error
         self._start = 8 + length
         self.nbytes = size - self._start
-        return dict(header)
+        return header
 
     def _open(self) -> None:
         header = self._header()
@@ -409,30 +403,3 @@ class TensorFile:
                 raise CheckpointError(f"{self.path} ends too early")
             begin += len(piece)
             yield piece
-
-
-def checked_entries(
-    header: Mapping[str, Any], nbytes: int, dtypes: Mapping[str, np.dtype[Any]] = DTYPES
-) -> dict[str, Any]:
-    """Return the entries of arrays in a header, in the order of their bytes.
-
-    The header that safetensors has checked may be another: somebody may replace the file between
-    the two.
-
-    Raises
-    ------
-    LookupError, MemoryError, TypeError, ValueError
-        If they are not those of arrays, one after the other, of ``nbytes`` bytes together.
-    """
-    entries, end = {}, 0
-    for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
-        code, shape, (first, last) = entry["dtype"], entry["shape"], entry["data_offsets"]
-        if code not in dtypes:
-            raise ValueError(f"it has {shown(name)} of dtype {shown(code)}")
-        size = math.prod(whole(extent, "an extent", 0) for extent in shape)
-        if first != end or last != first + size * dtypes[code].itemsize:
-            raise ValueError(f"the bytes of {shown(name)} are not where they must be")
-        entries[name], end = entry, whole(last, "the end of an array", 0, nbytes)
-    if end != nbytes:
-        raise ValueError(f"it has {nbytes} bytes of arrays, {end} are named")
-    return entries

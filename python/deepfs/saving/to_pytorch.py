@@ -13,10 +13,11 @@ import numpy as np
 from .._arrays import Array
 from .._check import shown
 from .._names import hint
+from .._safetensors import CODES
 from ..layers import Layer
 from ._match import OPTIONAL, Slot, Target, modules_of, slots_of
 from .network import leaves
-from .tensors import CODES, destination, pieces, remove_orphans, replacing
+from .tensors import destination, pieces, remove_orphans, replacing
 from .weights import LoadedWeights, WeightNames
 
 Naming: TypeAlias = LoadedWeights | Mapping[str, str] | Sequence[str] | None

@@ -73,7 +73,8 @@ class Exclusive:
         right = right_classes(outputs, targets, WHO).reshape(-1)
         rows = np.moveaxis(outputs, 1, -1).reshape(-1, classes)
         found = rows.argmax(axis=1)
-        pairs = np.bincount(classes * right + found, minlength=classes * classes)
+        pairs = (classes * right + found).astype(np.intp)
+        pairs = np.bincount(pairs, minlength=classes * classes)
         self.matrix = self.matrix + pairs.reshape(classes, classes)
         score = rows[np.arange(len(rows)), right][:, None]
         before = (rows > score) | ((rows == score) & (np.arange(classes) < right[:, None]))
@@ -100,7 +101,7 @@ class YesOrNo:
         p = columns(self.kind.probabilities(outputs))
         classes = np.asarray(self.kind.classes(outputs)).reshape(outputs.shape)
         said, so = columns(classes), columns(np.asarray(targets) > 0.5)
-        codes = 2 * so.astype(np.int64) + said
+        codes = 2 * so.astype(np.intp) + said
         found = [np.bincount(column, minlength=4).reshape(2, 2) for column in codes.T]
         self.matrix = self.matrix + np.stack(found)
         self.calibration.add(np.maximum(p, 1 - p).reshape(-1), (said == so).reshape(-1))
