@@ -39,7 +39,7 @@ cdef enum:
 cdef void convolve_tile(
     int algorithm, const real* x, dim n, Tiling tiling, dim tile, const dim* windows,
     const dim* taps, dim k, dim groups, dim group_c, const real* weight, dim size, const real* bias,
-    const real* drelu, bint relu, real* y, dim group_co, dim image_step, dim row_step,
+    const real* drelu, int flags, real* y, dim group_co, dim image_step, dim row_step,
     const dim* out, real* copy,                         # workspace for a strip
 ) noexcept nogil:
     """Do the work of `convolve` for one tile."""
@@ -49,23 +49,23 @@ cdef void convolve_tile(
                    + tile % strips * tiling.rows * row_step)
     if algorithm == ONE_CHANNEL:
         one_channel_multiply(count // tiling.ow, tiling.ow, group_co, k, pixels, windows, taps,
-                             weight, y + at, bias, relu)
+                             weight, y + at, bias, flags == RELU)
         return
     if algorithm == DEPTHWISE:
         depthwise_multiply(count, groups, k, pixels, windows, taps, weight, y + at, out, bias,
-                           NULL if drelu == NULL else drelu + at, relu)
+                           NULL if drelu == NULL else drelu + at, flags == RELU)
         return
     for g in range(groups):
         multiply(count, group_co, k, pixels + g * group_c, windows, taps, weight + g * size, 0,
                  y + at + g * group_co, out, NULL if bias == NULL else bias + g * group_co,
-                 NULL if drelu == NULL else drelu + at + g * group_co, RELU if relu else 0)
+                 NULL if drelu == NULL else drelu + at + g * group_co, flags)
 
 
 cdef int convolve(
     int algorithm, const real* x, dim n, Tiling tiling, const dim* taps, dim k, dim groups,
     dim group_c,
     const real* weight, dim size,       # INDIRECT: packed, `size` from group to group
-    const real* bias, const real* drelu, bint relu,     # bias and drelu may be NULL
+    const real* bias, const real* drelu, int flags,     # bias, drelu may be NULL; ADD, of `gemm`
     real* y, dim group_co, dim image_step, dim row_step, dim column_step,   # of output pixels
 ) except -1:
     """y = the sum under each window, weighted; threads share out the tiles."""
@@ -80,7 +80,7 @@ cdef int convolve(
     list_pixels(tiling, image_step, row_step, column_step, out)
     for tile in prange(tiles_of(tiling, n), nogil=True, schedule="static", num_threads=threads):
         convolve_tile(algorithm, x, n, tiling, tile, windows, taps, k, groups, group_c, weight,
-                      size, bias, drelu, relu, y, group_co, image_step, row_step, out,
+                      size, bias, drelu, flags, y, group_co, image_step, row_step, out,
                       copies + threadid() * space)
     return 0
 
@@ -110,7 +110,8 @@ cdef int indirect_forward(
             for g in range(groups):
                 pack(k, group_co, weight + g * group_co, co, 1, packed + g * size)
     return convolve(algorithm, x, n, tiling, taps, k, groups, group_c,
-                    packed if algorithm == INDIRECT else weight, size, bias, NULL, relu,
+                    packed if algorithm == INDIRECT else weight, size, bias, NULL,
+                    RELU if relu else 0,
                     y, group_co, oh * ow * co, ow * co, co)
 
 
@@ -133,7 +134,7 @@ cdef dim taps_of_phase(
 
 cdef int backward_input_phase(
     int algorithm, const real* dy, dim n, dim oh, dim ow, dim co, const real* weight,
-    real* dx, dim h, dim w, dim c, Window window, dim groups, const real* drelu,
+    real* dx, dim h, dim w, dim c, Window window, dim groups, const real* drelu, int flags,
     dim y0, dim x0,                                     # first pixel of the phase
 ) except -1:
     """dx at every sh-th row and every sw-th column: a convolution of dy at stride 1."""
@@ -185,7 +186,7 @@ cdef int backward_input_phase(
                 pack(k, group_c, phase_weight, group_c, 1, packed + g * size)
     return convolve(algorithm, dy, n, tiling, <const dim*> steps.memory, k, groups, group_co,
                     phase_weight if algorithm == DEPTHWISE else packed, size, NULL,
-                    NULL if drelu == NULL else drelu + (y0 * w + x0) * c, False,
+                    NULL if drelu == NULL else drelu + (y0 * w + x0) * c, flags,
                     dx + (y0 * w + x0) * c, group_c,
                     h * w * c, window.sh * w * c, window.sw * c)
 
@@ -194,16 +195,18 @@ cdef int indirect_backward_input(
     int algorithm, const real* dy, dim n, dim oh, dim ow, dim co, const real* weight,
     real* dx, dim h, dim w, dim c, Window window, dim groups,
     const real* drelu,                  # same layout as dx, or NULL; dx = 0 where drelu <= 0 or NaN
+    bint accumulate,                    # add to dx: INDIRECT, kh kw co / groups at most KC
 ) except -1:
     """dx = the gradient of x, phase by phase. Nothing may be empty."""
     cdef dim y0, x0
-    if (window.sh - 1) // window.dh >= window.kh or (window.sw - 1) // window.dw >= window.kw or (
-            window.sh > 1 and window.dh > 1) or (window.sw > 1 and window.dw > 1):
+    if not accumulate and (
+            (window.sh - 1) // window.dh >= window.kh or (window.sw - 1) // window.dw >= window.kw
+            or (window.sh > 1 and window.dh > 1) or (window.sw > 1 and window.dw > 1)):
         memset(dx, 0, n * h * w * c * sizeof(real))     # some pixels may be seen by no tap
     for y0 in range(least(window.sh, h)):
         for x0 in range(least(window.sw, w)):
             backward_input_phase(algorithm, dy, n, oh, ow, co, weight, dx, h, w, c, window, groups,
-                                 drelu, y0, x0)
+                                 drelu, ADD if accumulate else 0, y0, x0)
     return 0
 
 
