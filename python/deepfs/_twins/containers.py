@@ -14,6 +14,7 @@ from .. import reference
 from .._arrays import Array
 from .._trees import Tree, leaves, map_tree
 from ..layers._base import Layer
+from ..layers.sequential import lowest
 from .plain import Twin
 
 
@@ -42,7 +43,7 @@ class Sequential(Twin):
         return reference.sequential(x, parts), caches
 
     def backward(self, layer: Any, dy: Array, kept: Any, need_dx: bool) -> Array | None:
-        first = 0 if need_dx else layer._planned().lowest  # no part before it learns
+        first = 0 if need_dx else lowest(layer._planned())  # no part before it learns
         parts = [
             backward_of(layer.layers[i], kept[i], need_dx or i > first)
             for i in range(first, len(kept))
@@ -121,7 +122,7 @@ class Graph(Twin):
         for (part, inputs, _), cache in zip(layer._wired, caches, strict=True):
             takes = list(leaves(inputs))
             needed = any(learns[number] for number in takes)
-            own = any(not parameter.frozen for parameter in part.parameters().values())
+            own = any(not parameter._frozen for parameter in part.parameters().values())
             learns.append(needed or own)
             calls.append((self.call(part, cache, len(takes), needed, learns[-1]), takes))
         douts = [

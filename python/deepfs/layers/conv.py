@@ -160,7 +160,8 @@ class Conv2D(Layer):
         (x, window), dy = cache, channels_last(dy)
         weight = self.learned["weight"]
         dbias = self.learned["bias"].dstorage if self.bias else None
-        conv.conv2d_backward_weight(x, dy, weight.dstorage, dbias, *window)
+        if self._learns():
+            conv.conv2d_backward_weight(x, dy, weight.dstorage, dbias, *window)
         if not need_dx:
             return None
         residual = None if end.residual is None else channels_last(end.residual)
