@@ -190,10 +190,11 @@ def batch_moments(
         else:
             moments_of_run(&x[r * run, 0], n, c, wide, moments + r * 2 * c, totals + r * 2 * c,
                            sums + r * wide, means + r * wide, <vecd*> NULL)
-    for k in range(c):
-        for r in range(1, runs):
+    for r in range(1, runs):
+        for k in range(c):
             merge(&moments[k], &moments[c + k], r * run, moments[r * 2 * c + k],
                   moments[(r * 2 + 1) * c + k], least(run, rows - r * run))
+    for k in range(c):
         scale = 1
         if not isfinite(moments[c + k]):
             scale = scale_of_huge(sizeof(real))

@@ -34,6 +34,9 @@ from cnn_core.types cimport blocks_of, dim, least, real
 
 cdef enum:
     GRADIENT_TASKS = 16     # tasks of a weight gradient, if there are enough tiles
+    MAX_GRADIENT_TASKS = 64     # the same where each has TASK_PIXELS output pixels
+    TASK_PIXELS = 1600      # then adding up the partial sums takes 1 % of the time
+    BLOCK_TAPS = 2 * 14     # taps of a block, at least: two register tiles
 
 
 cdef void convolve_tile(
@@ -263,21 +266,41 @@ cdef void add_runs(
         total[e] = total[e] + partial[e]
 
 
+cdef dim gradient_tasks(dim pixels) noexcept nogil:
+    """Return the tasks of a weight gradient: they follow from the shape, as they order the sums."""
+    return max(GRADIENT_TASKS, least(MAX_GRADIENT_TASKS, pixels // TASK_PIXELS))
+
+
+cdef dim cut_taps(dim runs, dim k, dim blocks, int threads) noexcept nogil:
+    """Return the number of blocks of taps, at least ``blocks``, that keeps all threads as busy.
+
+    The bits do not depend on it. Each block copies its strips again.
+    """
+    cdef dim found = blocks, i, time, best = 0
+    if runs * blocks % threads == 0:
+        return blocks
+    for i in range(blocks, max(blocks, least(k // BLOCK_TAPS, threads)) + 1):
+        time = blocks_of(runs * i, threads) * (blocks_of(k, i) + 2)
+        if best == 0 or time < best:
+            found, best = i, time
+    return found
+
+
 cdef int indirect_backward_weight(
     int algorithm, const real* x, dim n, dim h, dim w, dim c, const real* dy, dim oh, dim ow,
     dim co, real* dw, real* dbias, Window window, dim groups,   # dbias may be NULL
 ) except -1:
     """Add the gradients of the weight and of the bias to dw and dbias. Nothing may be empty.
 
-    Tasks are (a run of tiles, a block of taps); their number follows from the shapes. Each has its
-    own partial sum, and those are added in order.
+    Tasks are (a run of tiles, a block of taps). Each run has its own partial sum, and those are
+    added in order; the number of runs follows from the shapes.
     """
-    cdef dim k = window.kh * window.kw * c // groups, blocks = blocks_of(k, KC)
-    cdef dim block = blocks_of(k, blocks)
+    cdef dim k = window.kh * window.kw * c // groups, blocks = blocks_of(k, KC), block
+    cdef dim tasks = gradient_tasks(n * oh * ow)
     cdef Tiling tiling = plan_tiles(
         n, h, w, c, oh, ow, window.sh, window.sw, window.top, window.left,
-        (window.kh - 1) * window.dh + 1, (window.kw - 1) * window.dw + 1, GRADIENT_TASKS)
-    cdef dim tiles = tiles_of(tiling, n), run = blocks_of(tiles, blocks_of(GRADIENT_TASKS, blocks))
+        (window.kh - 1) * window.dh + 1, (window.kw - 1) * window.dw + 1, tasks)
+    cdef dim tiles = tiles_of(tiling, n), run = blocks_of(tiles, blocks_of(tasks, blocks))
     cdef dim runs = blocks_of(tiles, run), pixels = pixels_of(tiling), space = strip_size(tiling)
     cdef dim panels = (one_channel_space(tiling.images * tiling.rows, ow, co, sizeof(real))
                        if algorithm == ONE_CHANNEL
@@ -302,6 +325,10 @@ cdef int indirect_backward_weight(
     count_by(co, k, out)
     list_windows(tiling, windows)
     memset(dsums, 0, runs * co * sizeof(double))
+    if algorithm == INDIRECT:
+        blocks = cut_taps(runs, k, blocks, threads)
+    block = blocks_of(k, blocks)
+    blocks = blocks_of(k, block)
     with nogil, parallel(num_threads=threads):
         mine = <real*> workspace.memory + threadid() * (space + panels)
         for t in prange(runs * blocks, schedule="static"):

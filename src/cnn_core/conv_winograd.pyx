@@ -34,6 +34,9 @@ from cnn_core.types cimport blocks_of, dim, least
 cdef enum:
     BLOCK_FLOATS = 1 << 16      # floats of V and M of a block: a quarter of a 1 MB cache
     MAX_TILE_RUNS = 8           # runs of tiles, each with a partial sum of its own, at most
+    SHORT_RUNS = 4              # that a run is cut into, at most, where a partial sum has at most
+    SHORT_FLOATS = 1 << 14      # this many floats, and stays in the first- or second-level cache
+    SHORT_BLOCKS = 4            # blocks of a short run, at least
     PARTIAL_FLOATS = 1 << 23    # floats of all partial sums, at most, where two of them fit
     LINE_FLOATS = 16            # floats of a cache line of 64 bytes
     MAX_TILES = 56              # tiles of a block, at most, in a forward pass
@@ -207,7 +210,7 @@ cdef void transform_back(
 
 cdef inline void transform_dpixels(
     dim rows, dim columns,                      # literals, for a whole tile
-    const float* dy, dim ow, dim co, float* m, dim step, double* dbias,
+    const float* dy, dim ow, dim co, dim channels, float* m, dim step, double* dbias,
 ) noexcept nogil:
     """Do the work of `transform_gradient`."""
     cdef float sums[MAX_LANES]
@@ -217,12 +220,12 @@ cdef inline void transform_dpixels(
     cdef vecf o[6]
     cdef dim k = 0, i, j
     vfill(zero, 0)
-    while k < co:
+    while k < channels:
         sum = zero
         for j in range(4):
             for i in range(4):
                 if i < rows and j < columns:
-                    vload_tail(d[i], dy + (i * ow + j) * co + k, co - k)
+                    vload_tail(d[i], dy + (i * ow + j) * co + k, channels - k)
                 else:
                     d[i] = zero
             sum = sum + ((d[0] + d[1]) + (d[2] + d[3]))
@@ -241,16 +244,16 @@ cdef inline void transform_dpixels(
 
 
 cdef void transform_gradient(
-    const float* dy, dim ow, dim co,            # at the tile
+    const float* dy, dim ow, dim co, dim channels,      # at the tile; how many of the co
     dim rows, dim columns,                      # of the tile inside the image
     float* m, dim step,                         # out  36 rows of channels, step from s to s + 1
-    double* dbias,                              # out  (padded(co),), added to, or NULL
+    double* dbias,                              # out  whole vectors of channels, added to, or NULL
 ) noexcept nogil:
     """dM[:, tile, :] = A dY A^T, and the sum of the tile."""
     if rows == 4 and columns == 4:
-        transform_dpixels(4, 4, dy, ow, co, m, step, dbias)
+        transform_dpixels(4, 4, dy, ow, co, channels, m, step, dbias)
     else:
-        transform_dpixels(rows, columns, dy, ow, co, m, step, dbias)
+        transform_dpixels(rows, columns, dy, ow, co, channels, m, step, dbias)
 
 
 cdef void transform_weight_gradient(
@@ -354,8 +357,13 @@ cdef void forward_block(
         next_tile(&tile, oh, ow)
 
 
+cdef double nanoseconds_of_part(dim c, dim co, dim entries) noexcept nogil:
+    """Return about how long a tile takes one thread, of whose products it needs some."""
+    return entries * c * co / 40.0 + 15.0 * (c + co)
+
+
 cdef double nanoseconds(dim tiles, dim c, dim co) noexcept nogil:
-    return <double> tiles * (ENTRIES * c * co / 40.0 + 15.0 * (c + co))
+    return tiles * nanoseconds_of_part(c, co, ENTRIES)
 
 
 cdef int winograd_forward(
@@ -403,12 +411,16 @@ cdef int winograd_forward(
 cdef void backward_weight_run(
     const float* x, dim h, dim w, dim c, const float* dy, dim oh, dim ow, dim co,
     dim top, dim left, dim first, dim last, dim block,      # tiles
+    dim entry, dim end, dim channel, dim channels,          # the part of dU: entries, and of the co
     const dim* row, const dim* step, const dim* out,        # tables for the products
     float* du,                                              # out  36 matrices (c, padded(co))
     double* dbias,                                          # out  (padded(co),), or NULL
     float* v, float* m,                                     # workspace
 ) noexcept nogil:
-    """dU_s = sum of V_s^T dM_s over a run of tiles, block by block, in order."""
+    """dU_s = sum of V_s^T dM_s over a run of tiles, block by block, in order.
+
+    A part of dU has the same bits as in the whole.
+    """
     cdef dim ldv = row_length(c), ldm = row_length(co), start = first, tiles, t, s
     cdef dim tilev = tile_length(c), tilem = tile_length(co), next
     cdef Tile tile = tile_number(first, oh, ow)
@@ -418,14 +430,14 @@ cdef void backward_weight_run(
         for t in range(tiles):
             transform_tile(x + tile.image * h * w * c, h, w, c, tile.i - top, tile.j - left,
                            v + t * tilev, ldv)
-            transform_gradient(dy + ((tile.image * oh + tile.i) * ow + tile.j) * co, ow, co,
-                               least(4, oh - tile.i), least(4, ow - tile.j),
-                               m + t * tilem, ldm, dbias)
+            transform_gradient(dy + ((tile.image * oh + tile.i) * ow + tile.j) * co + channel, ow,
+                               co, channels, least(4, oh - tile.i), least(4, ow - tile.j),
+                               m + t * tilem, ldm, NULL if dbias == NULL else dbias + channel)
             next_tile(&tile, oh, ow)
-        for s in range(ENTRIES):
-            multiply(c, padded(co), tiles, v + s * ldv, row, step,
+        for s in range(entry, end):
+            multiply(c, padded(channels), tiles, v + s * ldv, row, step,
                      m + s * ldm, tilem,
-                     du + s * c * padded(co), out, <float*> NULL, <float*> NULL,
+                     du + s * c * padded(co) + channel, out, <float*> NULL, <float*> NULL,
                      ADD if start > first else 0)
             prefetch(x, h * w * c, tiles_of(oh, ow), start + tiles, next, s)
             prefetch(dy, oh * ow * co, tiles_of(oh, ow), start + tiles, next, s)
@@ -433,11 +445,82 @@ cdef void backward_weight_run(
 
 
 cdef void add_runs(float* du, dim runs, dim step, dim count) noexcept nogil:
-    """du[0] += du[1] + du[2] + ..., in order; ``step`` from run to run."""
+    """du[0] = du[0] + du[1] + du[2] + ..., in order; ``step`` from run to run."""
     cdef dim r, e
     for r in range(1, runs):
         for e in range(count):
             du[e] = du[e] + du[r * step + e]
+
+
+cdef struct Runs:               # of the tiles of a weight gradient: the shape alone decides
+    dim count, length           # runs, and their tiles
+    dim each, short             # short runs of a run, and their tiles
+
+
+cdef Runs cut_tiles(dim tiles, dim block, dim size) noexcept nogil:
+    """Return how tiles are cut into runs of whole blocks; a partial sum has ``size`` floats."""
+    cdef dim count = max(2, least(MAX_TILE_RUNS, PARTIAL_FLOATS // size))
+    cdef dim blocks = blocks_of(blocks_of(tiles, block), count), short = blocks
+    if size <= SHORT_FLOATS:
+        short = least(blocks, max(SHORT_BLOCKS, blocks_of(blocks, SHORT_RUNS)))
+    return Runs(blocks_of(tiles, blocks * block), blocks * block, blocks_of(blocks, short),
+                short * block)
+
+
+cdef void cut_sums(
+    dim c, dim co, dim runs, int threads,
+    dim* entries, dim* panels,          # out  parts of the 36 entries, and panels of co in a part
+) noexcept nogil:
+    """Return into what parts each run's dU is cut, so that all threads work equally long.
+
+    The bits do not depend on it. The longest part decides: its products, and the transforms of all
+    that it reads. (More runs instead would need more memory, and time to add them up.)
+    """
+    cdef dim all_panels = blocks_of(co, 2 * lanes(4)), i, j, parts
+    cdef double time, best = 0
+    entries[0], panels[0] = 1, all_panels
+    if runs % threads == 0:
+        return
+    for j in range(all_panels, 0, -1):
+        parts = blocks_of(all_panels, j)
+        for i in range(1, ENTRIES + 1):
+            if ENTRIES % i == 0 and i * parts <= threads:
+                time = blocks_of(runs * i * parts, threads) * nanoseconds_of_part(
+                    c, least(co, j * 2 * lanes(4)), ENTRIES // i)
+                if best == 0 or time < best:
+                    best, entries[0], panels[0] = time, i, j
+
+
+cdef void add_shared(
+    float* du, Runs runs, dim tiles, dim shared, dim step, dim count,   # shared  sums of each run
+) noexcept nogil:
+    """du[0] = the sum of all runs; each is that of its short runs first, if they are apart."""
+    cdef dim r
+    for r in range(runs.count if shared > 1 else 0):
+        add_runs(du + r * shared * step,
+                 blocks_of(least(runs.length, tiles - r * runs.length), runs.short), step, count)
+    add_runs(du, runs.count, shared * step, count)
+
+
+cdef void add_short_runs(
+    const float* x, dim h, dim w, dim c, const float* dy, dim oh, dim ow, dim co,
+    dim top, dim left, dim first, dim last, dim short, dim block,
+    const dim* row, const dim* step, const dim* out,
+    float* du, float* apart,                                # apart  like du: workspace
+    double* dbias,                                          # out  one for each short run, or NULL
+    float* v, float* m,
+) noexcept nogil:
+    """dU of a run, one short run after the other: each sum is added while it is in the cache."""
+    cdef dim start = first, e, size = ENTRIES * c * padded(co)
+    while start < last:
+        backward_weight_run(x, h, w, c, dy, oh, ow, co, top, left, start, least(start + short, last),
+                            block, 0, ENTRIES, 0, co, row, step, out,
+                            du if start == first else apart, dbias, v, m)
+        for e in range(size if start > first else 0):
+            du[e] = du[e] + apart[e]
+        if dbias != NULL:
+            dbias += padded(co)
+        start += short
 
 
 cdef int winograd_backward_weight(
@@ -449,44 +532,67 @@ cdef int winograd_backward_weight(
     """Add the gradient of the weights and of the bias. Nothing may be empty.
 
     Tiles are cut into runs, whose number follows from the shapes; each has a partial sum of dU,
-    and those are added in order.
+    and those are added in order. Where a sum is small, a run is the sum of short runs likewise.
+    Where there are more threads than runs, several share one: its short runs, or parts of its dU.
     """
     cdef dim all_tiles = n * tiles_of(oh, ow)
     cdef dim block = least(all_tiles, tiles_of_block(c, co, MAX_GRADIENT_TILES))
     cdef dim size = ENTRIES * c * padded(co)
-    cdef dim blocks = blocks_of(all_tiles, block)
-    cdef dim run = blocks_of(blocks, max(2, least(MAX_TILE_RUNS, PARTIAL_FLOATS // size))) * block
-    cdef dim runs = blocks_of(all_tiles, run), r, i, e
+    cdef Runs runs = cut_tiles(all_tiles, block, size)
+    cdef dim shared = 1, length = runs.length, partial = runs.count, spare = 0
+    cdef dim entries, panels, parts, width, first, t, r, i, j, e
     cdef dim space = block * (tile_length(c) + tile_length(co))
     cdef int threads = threads_for(nanoseconds(all_tiles, c, co))
     cdef Buffer tables = Buffer((2 * c + block) * sizeof(dim))
-    cdef Buffer sums = Buffer(runs * size * 4)
-    cdef Buffer columns = Buffer(runs * padded(co) * sizeof(double))
+    cdef Buffer sums, columns
     cdef Buffer workspace = Buffer(threads * space * 4)
     cdef dim* row = <dim*> tables.memory
     cdef dim* out = row + c
     cdef dim* step = out + c
-    cdef float* du = <float*> sums.memory
-    cdef double* db = <double*> columns.memory
+    cdef float* du
+    cdef double* db
     cdef float* v
+    if threads > runs.count:
+        shared, length = runs.each, runs.short
+        partial *= shared
+    elif runs.each > 1:
+        spare = threads
+    cut_sums(c, co, partial, threads, &entries, &panels)
+    width = panels * 2 * lanes(4)
+    parts = blocks_of(co, width)
+    sums = Buffer((partial + spare) * size * 4)
+    columns = Buffer(runs.count * runs.each * padded(co) * sizeof(double))
+    du, db = <float*> sums.memory, <double*> columns.memory
     count_by(1, c, row)
     count_by(padded(co), c, out)
     count_by(tile_length(c), block, step)
-    memset(db, 0, runs * padded(co) * sizeof(double))
+    memset(db, 0, runs.count * runs.each * padded(co) * sizeof(double))
     with nogil, parallel(num_threads=threads):
         v = <float*> workspace.memory + threadid() * space
-        for r in prange(runs, schedule="static"):
-            backward_weight_run(x, h, w, c, dy, oh, ow, co, top, left, r * run,
-                                least((r + 1) * run, all_tiles), block, row, step, out,
-                                du + r * size, NULL if dbias == NULL else db + r * padded(co),
+        for r in prange(runs.count if spare > 0 else 0, schedule="static"):
+            add_short_runs(x, h, w, c, dy, oh, ow, co, top, left, r * runs.length,
+                           least((r + 1) * runs.length, all_tiles), runs.short, block, row, step,
+                           out, du + r * size, du + (runs.count + threadid()) * size,
+                           NULL if dbias == NULL else db + r * runs.each * padded(co), v, v + block * tile_length(c))
+        for t in prange(0 if spare > 0 else partial * entries * parts, schedule="static"):
+            r = t // (entries * parts)
+            i = t // parts % entries * (ENTRIES // entries)
+            j = t % parts * width
+            first = r // shared * runs.length + r % shared * runs.short
+            backward_weight_run(x, h, w, c, dy, oh, ow, co, top, left, first,
+                                least(first + length, least(
+                                    (r // shared + 1) * runs.length, all_tiles)),
+                                block, i, i + ENTRIES // entries, j, least(width, co - j), row,
+                                step, out, du + r * size,
+                                NULL if dbias == NULL or i > 0 else db + r * padded(co),
                                 v, v + block * tile_length(c))
         for e in prange(blocks_of(size, RUN_SUMS_TASK), schedule="static"):
-            add_runs(du + e * RUN_SUMS_TASK, runs, size,
-                     least(RUN_SUMS_TASK, size - e * RUN_SUMS_TASK))
+            add_shared(du + e * RUN_SUMS_TASK, runs, all_tiles, shared, size,
+                       least(RUN_SUMS_TASK, size - e * RUN_SUMS_TASK))
         for i in prange(c, schedule="static"):
             transform_weight_gradient(du, i, c, co, dweight)
     if dbias != NULL:
-        for r in range(1, runs):
+        for r in range(1, runs.count * runs.each):
             for i in range(co):
                 db[i] += db[r * padded(co) + i]
         for i in range(co):
