@@ -1,4 +1,4 @@
-"""Sums over a batch on many threads: how they are cut follows from the shape, never from threads."""
+"""Sums over a batch: how they are cut follows from the shape, not from the number of threads."""
 
 import numpy as np
 import pytest

@@ -255,8 +255,8 @@ def conv2d_backward_input(
     dim sh, dim sw, dim top, dim left, dim dh, dim dw, dim groups,
     str request="auto",                 # "auto", "direct" (not Winograd's algorithm) or "winograd"
     const real[:, :, :, ::1] drelu=None,        # in   (n, h, w, c), dx = 0 where drelu <= 0 or NaN
-    const real[:, :, :, ::1] residual=None,     # in   (n, h, w, c), added to dx before that; it may
-                                        # be dx itself, if that is 0 where drelu <= 0 or NaN
+    const real[:, :, :, ::1] residual=None,     # in   (n, h, w, c), added to dx before that; or dx
+    #                                     itself, if that is 0 already where drelu <= 0 or NaN
 ):
     """Write the gradient of ``conv2d_forward`` with respect to ``x`` to ``dx``."""
     cdef FloatMode _mode = flush_denormals()

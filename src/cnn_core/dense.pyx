@@ -94,7 +94,8 @@ cdef void backward_of_one_sample(
                        num_threads=threads_for(<double> k * units * sizeof(real) / 30)):
         p = task * TASK_INPUTS
         backward_of_inputs(least(TASK_INPUTS, k - p), units, x + p, dy, weight + p * units,
-                           NULL if dweight == NULL else dweight + p * units, NULL if dx == NULL else dx + p, drelu)
+                           NULL if dweight == NULL else dweight + p * units,
+                           NULL if dx == NULL else dx + p, drelu)
 
 
 cdef void backward_of_inputs(
