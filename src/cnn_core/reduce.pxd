@@ -4,16 +4,16 @@ from cnn_core.types cimport blocks_of, dim, least, real
 
 cdef enum:
     SHORT_ROWS = 64         # rows added in the array's own precision: a short sum
-    MIN_ROW_RUNS = 16       # runs that the rows of a matrix are cut into, if there are enough
-    MAX_ROW_RUNS = 64       # the same where each has RUN_ROWS rows, at least
-    RUN_ROWS = 25 * 64
+    MAX_ROW_RUNS = 16       # runs that the rows of a matrix are cut into, at most
+    MAX_LONG_RUNS = 64      # the same where each has LONG_RUN rows
+    LONG_RUN = 25 * 64      # rows, a multiple of SHORT_ROWS
     RUN_SUMS_TASK = 1 << 12     # numbers whose partial sums, one from each run, one task adds
 
 
 cdef inline dim run_of_rows(dim rows) noexcept nogil:
     """Return the length of a run: a multiple of SHORT_ROWS, from their number alone."""
-    cdef dim run = max(1, blocks_of(rows, MIN_ROW_RUNS * SHORT_ROWS)) * SHORT_ROWS
-    return max(least(run, RUN_ROWS), blocks_of(rows, MAX_ROW_RUNS * SHORT_ROWS) * SHORT_ROWS)
+    cdef dim run = max(1, blocks_of(rows, MAX_ROW_RUNS * SHORT_ROWS)) * SHORT_ROWS
+    return max(least(run, LONG_RUN), blocks_of(rows, MAX_LONG_RUNS * SHORT_ROWS) * SHORT_ROWS)
 
 
 cdef inline void fold(real* sums, double* totals, dim n) noexcept nogil:
