@@ -21,8 +21,9 @@ where Conv2D would choose it.
 A ratio is PyTorch's time over deepfs's, the median over rounds, for the layout that does better;
 next to it the ratio of the best rounds. GFLOP/s is effective: the multiply-adds of the direct sum,
 times 2, whatever algorithm runs, by deepfs's best round. The peak is the best matrix product of 512
-seen between the rounds. The networks' first layers never need an input gradient; it is timed all
-the same.
+seen between the rounds. The bound is what memory allows, in GFLOP/s: each array is read or written
+once, at the rate of the best copy of 64 MB; arrays that are still in a cache beat it. The first
+layers of the networks never need an input gradient; it is timed all the same.
 """
 
 from __future__ import annotations
@@ -83,6 +84,11 @@ class Shape(NamedTuple):
         sums = batch * self.out_size**2 * self.filters
         return 2 * sums * self.kernel**2 * self.channels // self.groups
 
+    def numbers(self, batch: int) -> int:
+        """Return how many numbers images, outputs and weights have."""
+        weight = self.filters * self.channels // self.groups * self.kernel**2
+        return batch * (self.size**2 * self.channels + self.out_size**2 * self.filters) + weight
+
 
 SHAPES = {
     "simple": Shape(1, 28, 30, kernel=5, padding=0),
@@ -107,7 +113,11 @@ SHAPES = {
     "vgg-4": Shape(128, 16, 128),
     "vgg-5": Shape(128, 8, 256),
     "vgg-6": Shape(256, 8, 256),
-    "1x1": Shape(128, 16, 128, kernel=1, padding=0),
+    "1x1-16": Shape(16, 32, 16, kernel=1, padding=0),
+    "1x1-32": Shape(32, 32, 32, kernel=1, padding=0),
+    "1x1-64": Shape(64, 16, 64, kernel=1, padding=0),
+    "1x1-128": Shape(128, 16, 128, kernel=1, padding=0),
+    "1x1-256": Shape(256, 8, 256, kernel=1, padding=0),
     "5x5": Shape(32, 16, 32, kernel=5, padding=2),
     "stride": Shape(64, 32, 64, stride=2),
     "dilation": Shape(32, 28, 32, padding=2, dilation=2),
@@ -250,6 +260,15 @@ class Bench:
         """Return GFLOP/s of a matrix product."""
         return Server("deepfs").peak(dtype)
 
+    def copy(self) -> float:
+        """Return GB/s of a copy of 64 MB, read and written."""
+        x = np.ones(1 << 23)
+        y = np.empty_like(x)
+        np.copyto(y, x)
+        start = time.perf_counter()
+        np.copyto(y, x)
+        return 2 * x.nbytes / (time.perf_counter() - start) / 1e9
+
 
 def serve(pipe: Connection, name: str, threads: int) -> None:
     """Answer requests, a method of Bench and its arguments each, until the driver hangs up."""
@@ -323,13 +342,16 @@ def run(
         if not max(wrong[kind].values()) <= TOLERANCE[args.dtype]:
             raise RuntimeError(f"{kind} computes something else: errors {wrong[kind]}")
     rounds: dict[str, dict[str, list[float]]] = {what: {k: [] for k in names} for what in PASSES}
-    peak = 0.0
+    peak = copy = 0.0
     for i in range(args.rounds):
+        copy = max(copy, workers["deepfs"].ask("copy"))
         peak = max(peak, workers["deepfs"].ask("peak", args.dtype))
         for what, kind in product(PASSES, names[:: -1 if i % 2 else 1]):
             rounds[what][kind].append(workers[kind].ask("round", what))
     key = {"shape": name, "batch": args.batch, "threads": threads, "dtype": args.dtype}
     key |= shape._asdict() | {"algorithm": algorithms["deepfs"], "peak_gflops": peak}
+    moved = shape.numbers(args.batch) * np.dtype(args.dtype).itemsize
+    key["bound_gflops"] = copy * shape.operations(args.batch) / moved
     return [
         key
         | {"pass": what, "errors": {kind: wrong[kind][what] for kind in names}}
@@ -366,7 +388,7 @@ def print_results(results: list[dict[str, Any]]) -> None:
         line = "".join(f"{middle:11.3f}{best:9.3f}" for middle, best in times)
         line += f"{r['ratio']:8.2f}{r['ratio_best']:8.2f}" if "ratio" in r else ""
         share = 100 * r["gflops"] / r["peak_gflops"]
-        line += f"{r['gflops']:10.1f}{share:11.0f}"
+        line += f"{r['gflops']:10.1f}{share:11.0f}{r['bound_gflops']:7.0f}"
         print(f"  {r['pass']:<15}{line}" + "".join(f"{e:9.1e}" for e in r["errors"].values()))
     sys.stdout.flush()
 
@@ -376,7 +398,7 @@ def print_head(names: list[str]) -> None:
     times = f"{'median ms':>11}{'best ms':>9}" * len(names)
     ratios = f"{'ratio':>8}{'(best)':>8}" if len(names) > 1 else ""
     print(" " * 17 + "".join(f"{name:>20}" for name in names))
-    print(f"{' ' * 17}{times}{ratios}{'GFLOP/s':>10}{'% of peak':>11}  errors of each")
+    print(f"{' ' * 17}{times}{ratios}{'GFLOP/s':>10}{'% of peak':>11}{'bound':>7}  errors of each")
 
 
 def arguments() -> argparse.Namespace:

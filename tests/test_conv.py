@@ -148,6 +148,9 @@ def test_epilogues_have_the_bits_of_a_pass_of_their_own(channels, request_, rng)
     assert_array_equal(fused, dx + residual)
     conv.conv2d_backward_input(plain, w, fused, *window, drelu=x, residual=residual)
     assert_array_equal(fused, np.where(x > 0, dx + residual, 0))
+    fused[...] = np.where(x > 0, residual, 0)  # dx may lie where the residual does
+    conv.conv2d_backward_input(plain, w, fused, *window, drelu=x, residual=fused)
+    assert_array_equal(fused, np.where(x > 0, dx + residual, 0))
     for wrong in ({"drelu": x[:1]}, {"residual": residual[:1]}):
         with pytest.raises(ValueError, match="drelu, residual and the window do not belong"):
             conv.conv2d_backward_input(plain, w, fused, *window, **wrong)

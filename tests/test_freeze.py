@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import deepfs as dfs
+from cnn_core import batch_norm, conv, dense
 from deepfs import layers as L
 from deepfs.callbacks import SWA, Callback, update_bn
 from deepfs.optimizers import SGD, Adam, Group
@@ -120,6 +121,95 @@ def test_no_gradients_below_the_lowest_layer_that_learns():
     assert body.layers[3] in backward()
     dx = net.backward(np.ones((40, 3)), net.forward(x, training=True)[1])
     assert dx.shape == x.shape  # whoever wants it gets it
+
+
+def chain(width):
+    return [L.Conv2D(width, 3, padding=1), L.BatchNorm(), L.ReLU(), L.Conv2D(width, 3, padding=1)]
+
+
+def as_graph():
+    x = L.Input((2, 6, 6))
+    y = L.Conv2D(4, 3, padding=1)(x)
+    for layer in chain(4):
+        y = layer(y)
+    return L.Graph(x, y)
+
+
+CONTAINERS = {
+    "sequential": lambda: L.Sequential([L.Conv2D(4, 1), *chain(4)]),
+    "residual": lambda: L.Sequential([L.Conv2D(4, 1), L.Residual(chain(4), L.Conv2D(4, 1))]),
+    "residual of a layer": lambda: L.Residual(L.Conv2D(4, 3, padding=1), L.Conv2D(4, 1)),
+    "branches": lambda: L.Branches([chain(4), L.Conv2D(4, 1), L.BatchNorm()], "concat"),
+    "graph": as_graph,
+}
+
+
+@pytest.fixture
+def gradients(monkeypatch):
+    """Return a list to which each call of a kernel's backward pass adds its name."""
+    called = []
+
+    def note(module, name):
+        kernel = getattr(module, name)
+
+        def noted(*arguments, **options):
+            called.append(name)
+            return kernel(*arguments, **options)
+
+        monkeypatch.setattr(module, name, noted)
+
+    for module in (conv, dense, batch_norm):
+        for name in [name for name in dir(module) if "backward" in name]:
+            note(module, name)
+    return called
+
+
+@pytest.mark.parametrize("how", ["freeze", "group"])
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_a_frozen_container_runs_no_backward_kernel(container, how, gradients):
+    x, y = data()
+    net = L.Sequential([CONTAINERS[container](), L.Flatten(), L.Dense(3, name="head")])
+    body = net.layers[0]
+    m = model(net, Adam(groups=[Group("[!h]*", frozen=True)] if how == "group" else []))
+    m.predict(x[:4])
+    if how == "freeze":
+        body.freeze()
+    m.train_on_batch(x, y)
+    assert gradients == ["dense_backward"]
+    gradients.clear()
+    dx = net.backward(np.ones((40, 3)), net.forward(x, training=True)[1])
+    assert dx.shape == x.shape  # whoever wants it gets it, through frozen layers as well
+    assert "conv2d_backward_input" in gradients
+    assert ("conv2d_backward_weight" in gradients) == (how == "group")  # only the step holds them
+    for parameter in body.parameters().values():
+        assert parameter.frozen == (how == "freeze")
+
+
+@pytest.mark.parametrize("how", ["freeze", "group"])
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_frozen_layers_above_pass_gradients_on_and_compute_none(container, how, gradients):
+    """The layers below learn the same as if those above had computed gradients of their own."""
+    x, y = data()
+    dfs.set_seed(0)
+    net = L.Sequential([L.Conv2D(2, 1, name="low"), CONTAINERS[container](), L.GlobalAvgPool2D(),
+                        L.Dense(3)])  # fmt: skip
+    m = model(net, SGD(1.0, groups=[Group("[!l]*", frozen=True)] if how == "group" else []))
+    m.predict(x[:4])
+    low = net.layers[0].parameters()["weight"]
+    net.layers[1].freeze()
+    outputs, cache = net.forward(x, training=True)  # norms use their running statistics
+    net.layers[1].unfreeze()
+    net.backward(m.loss.backward(m.loss.forward(outputs, y)[1]), cache, need_dx=False)
+    assert gradients.count("conv2d_backward_weight") > 1
+    wanted = low.value - low.grad
+    for parameter in net.parameters().values():
+        parameter.grad = np.zeros(parameter.shape)
+    for layer in net.layers[1:] if how == "freeze" else ():
+        layer.freeze()
+    gradients.clear()
+    m.train_on_batch(x, y)
+    assert gradients.count("conv2d_backward_weight") == 1
+    np.testing.assert_array_equal(low.value, wanted)
 
 
 def test_layers_frozen_before_they_are_built():

@@ -84,7 +84,7 @@ KERNEL_ORDER = """
     gemm gemm_thin transpose
     add im2col reduce
     dense dropout
-    conv_tiles conv_depthwise conv_one_channel conv_winograd_1d conv_winograd
+    conv_tiles conv_depthwise conv_one_channel conv_winograd_1d conv_winograd_runs conv_winograd
     conv_indirect conv_col2im
     activation_functions argmax_pack pool_windows pool_2x2 batch_norm_sums group_norm_sums
     optimizer_rule

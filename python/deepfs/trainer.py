@@ -23,7 +23,7 @@ from .distributed.sync import in_step
 from .distributed.world import ONE, World
 from .layers import Layer
 from .layers._container import Container, walk
-from .layers._parameter import gradients, structure
+from .layers._parameter import HELD, Parameter, gradients, structure
 from .layers.sequential import used_once
 from .losses import Combined, Loss
 from .losses._output_kinds import end_layers
@@ -86,6 +86,7 @@ class Trainer:
         self._shard_buffers: Buffers | None = None
         self._sums: GradientSum | None = None
         self._held: list[Layer] = []  # layers with buffers that a `Group` freezes
+        self._held_parameters: list[Parameter] = []  # that a `Group` freezes
         self._seen: tuple[object, ...] = ()  # network, optimizer and version these belong to
         self._ends: list[Layer] | None = None  # that made the outputs when these were checked
         self._cleared = -1  # version of the gradients when the last step zeroed them
@@ -208,7 +209,7 @@ class Trainer:
         several, total = len(batches) > 1 or shards is not None, 0.0
         own = Means(self.loss, self.metrics) if several else means
         try:
-            if self._held:
+            if self._held or self._held_parameters:
                 self._hold(True)
             if shards is not None:
                 total = self._add_shards(batches, shards, learns, arena.grads, own, means)
@@ -251,7 +252,7 @@ class Trainer:
                 buffer[...] = before
             raise
         finally:
-            if self._held:
+            if self._held or self._held_parameters:
                 self._hold(False)
         if norm_before is not None:
             logs["gradient_norm"] = norm_before
@@ -333,6 +334,8 @@ class Trainer:
         if plan is not known:
             self._plan, self._plan_frozen = plan, frozen
             names = {span.name for span in plan.frozen}
+            parameters = self.network.parameters()
+            self._held_parameters = [parameters[name] for name in names - frozen]
             self._held = [
                 layer
                 for name, layer, _ in walk(self.network, "", self.network.in_shape or ())
@@ -344,6 +347,8 @@ class Trainer:
         """Let the layers that a `Group` freezes know it; other models may train them."""
         for layer in self._held:
             vars(layer)["held"] = held
+        for parameter in self._held_parameters:
+            parameter._frozen = HELD if held else False
 
     @contextmanager
     def holding(self) -> Iterator[None]:

@@ -31,8 +31,8 @@ def batch_norm_backward(
     inv_std: _Array,
     gamma: _Array,
     dx: _Array | None,
-    dgamma: _Array,
-    dbeta: _Array,
+    dgamma: _Array | None,
+    dbeta: _Array | None,
     batch: bool,
     drelu: bool = False,
 ) -> None: ...

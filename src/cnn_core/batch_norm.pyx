@@ -190,10 +190,11 @@ def batch_moments(
         else:
             moments_of_run(&x[r * run, 0], n, c, wide, moments + r * 2 * c, totals + r * 2 * c,
                            sums + r * wide, means + r * wide, <vecd*> NULL)
-    for k in range(c):
-        for r in range(1, runs):
+    for r in range(1, runs):
+        for k in range(c):
             merge(&moments[k], &moments[c + k], r * run, moments[r * 2 * c + k],
                   moments[(r * 2 + 1) * c + k], least(run, rows - r * run))
+    for k in range(c):
         scale = 1
         if not isfinite(moments[c + k]):
             scale = scale_of_huge(sizeof(real))
@@ -254,7 +255,7 @@ def batch_norm_backward(
     const real[::1] mean, const real[::1] inv_std,  # in   (c,), as given to forward
     const real[::1] gamma,                          # in   (c,)
     real[:, ::1] dx,                                # out  (rows, c), overwritten, or None
-    real[::1] dgamma, real[::1] dbeta,              # out  (c,), added to
+    real[::1] dgamma, real[::1] dbeta,              # out  (c,), added to, or None; both alike
     bint batch,                                     # the statistics are the batch's own
     bint drelu=False,                               # dx = 0 where x <= 0 or NaN
 ):
@@ -274,7 +275,8 @@ def batch_norm_backward(
     cdef real* sums
     cdef real* columns
     if (dy.shape[0] != rows or dy.shape[1] != c or mean.shape[0] != c or inv_std.shape[0] != c
-            or gamma.shape[0] != c or dgamma.shape[0] != c or dbeta.shape[0] != c
+            or gamma.shape[0] != c or (dgamma is None) != (dbeta is None)
+            or (dgamma is not None and (dgamma.shape[0] != c or dbeta.shape[0] != c))
             or (dx is not None and (dx.shape[0] != rows or dx.shape[1] != c))):
         raise ValueError("x, dy, dx and the statistics do not belong to one normalisation")
     if rows == 0 or c == 0:
@@ -287,7 +289,7 @@ def batch_norm_backward(
     columns = sums + runs * 2 * wide                # (4, wide)
     memset(totals, 0, runs * 2 * (c * sizeof(double) + wide * sizeof(real)))
     repeat(&mean[0], c, columns, wide)
-    for r in prange(runs, nogil=True, schedule="static",
+    for r in prange(runs if batch or dgamma is not None else 0, nogil=True, schedule="static",
                     num_threads=threads_for(<double> rows * c * sizeof(real) / 12)):
         n = least(run, rows - r * run)
         if real is float:
@@ -301,8 +303,9 @@ def batch_norm_backward(
             totals[k] += totals[r * 2 * c + k]
     for k in range(c):
         totals[c + k] *= inv_std[k]
-        dbeta[k] += <real> totals[k]
-        dgamma[k] += <real> totals[c + k]
+        if dgamma is not None:
+            dbeta[k] += <real> totals[k]
+            dgamma[k] += <real> totals[c + k]
         columns[wide + k] = <real> (totals[k] / rows) if batch else 0
         columns[2 * wide + k] = <real> (inv_std[k] * totals[c + k] / rows) if batch else 0
         columns[3 * wide + k] = gamma[k] * inv_std[k]

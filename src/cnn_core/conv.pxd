@@ -23,7 +23,8 @@ cdef int conv_backward_input(
     real* dx,                   # out  (n, h, w, c), overwritten
     dim h, dim w, dim c, Window window, dim groups, str request,
     const real* drelu,          # in   (n, h, w, c), dx = 0 where drelu <= 0 or NaN; or NULL
-    const real* residual,       # in   (n, h, w, c), added to dx before that; or NULL
+    const real* residual,       # in   (n, h, w, c), added to dx before that; or NULL. It may be dx
+                                # itself, if that is 0 where drelu <= 0 or NaN
 ) except -1
 
 cdef int conv_backward_weight(

@@ -20,8 +20,9 @@ from cnn_core.conv_indirect cimport indirect_forward
 from cnn_core.conv_one_channel cimport MAX_FILTERS
 from cnn_core.conv_winograd cimport transform_weights, winograd_backward_weight
 from cnn_core.conv_winograd cimport winograd_forward, winograd_length
-from cnn_core.gemm cimport CHAIN
+from cnn_core.gemm cimport CHAIN, KC
 from cnn_core.im2col cimport Window, need_reach, usable
+from cnn_core.memory cimport Buffer
 from cnn_core.simd cimport VBYTES
 from cnn_core.threads cimport FloatMode, flush_denormals
 from cnn_core.types cimport blocks_of, dim, real, same_shape
@@ -134,19 +135,29 @@ cdef int conv_backward_input(
     """Do the work of `conv2d_backward_input`, where there are pixels; the last two may be NULL."""
     cdef int chosen = choose(True, c, co, oh, ow, window, groups, request, sizeof(real))
     cdef const real* early = NULL if residual != NULL else drelu
+    cdef bint accumulate = residual == dx
+    cdef real* sum = dx
+    cdef Buffer apart
     if chosen == WINOGRAD:
         if real is float:
             winograd_forward(dy, n, oh, ow, co, weight, True, NULL, NULL, residual, drelu, False,
                              dx, h, w, c, 2 - window.top, 2 - window.left)
         return 0                        # its last step added the residual
+    if accumulate and chosen == INDIRECT and window.kh * window.kw * co // groups <= KC:
+        indirect_backward_input(chosen, dy, n, oh, ow, co, weight, dx, h, w, c, window, groups,
+                                drelu, True)
+        return 0
+    if accumulate:
+        apart = Buffer(<double> n * h * w * c * sizeof(real))
+        dx = <real*> apart.memory
     if chosen == COL2IM:
         col2im_backward_input(dy, n, oh, ow, co, weight, dx, h, w, c, window, groups, early)
     else:
         indirect_backward_input(chosen, dy, n, oh, ow, co, weight, dx, h, w, c, window, groups,
-                                early)
+                                early, False)
     if residual != NULL:
         with nogil:
-            add_all(dx, residual, drelu, False, dx, n * h * w * c)
+            add_all(dx, residual, drelu, False, sum, n * h * w * c)
     return 0
 
 
@@ -245,7 +256,8 @@ def conv2d_backward_input(
     dim sh, dim sw, dim top, dim left, dim dh, dim dw, dim groups,
     str request="auto",                 # "auto", "direct" (not Winograd's algorithm) or "winograd"
     const real[:, :, :, ::1] drelu=None,        # in   (n, h, w, c), dx = 0 where drelu <= 0 or NaN
-    const real[:, :, :, ::1] residual=None,     # in   (n, h, w, c), added to dx before that
+    const real[:, :, :, ::1] residual=None,     # in   (n, h, w, c), added to dx before that; or dx
+    #                                     itself, if that is 0 already where drelu <= 0 or NaN
 ):
     """Write the gradient of ``conv2d_forward`` with respect to ``x`` to ``dx``."""
     cdef FloatMode _mode = flush_denormals()
@@ -270,6 +282,8 @@ def conv2d_backward_input(
         conv_backward_input(&dy[0, 0, 0, 0], n, oh, ow, co, &weight[0, 0, 0, 0],
                             &dx[0, 0, 0, 0], h, w, c, window, groups, request, drelu_at,
                             residual_at)
+        return
+    if residual_at == &dx[0, 0, 0, 0]:
         return
     dx[...] = 0
     if residual_at != NULL:

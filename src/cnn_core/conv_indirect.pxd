@@ -16,7 +16,7 @@ cdef int indirect_forward(
 
 cdef int indirect_backward_input(
     int algorithm, const real* dy, dim n, dim oh, dim ow, dim co, const real* weight,
-    real* dx, dim h, dim w, dim c, Window window, dim groups, const real* drelu,
+    real* dx, dim h, dim w, dim c, Window window, dim groups, const real* drelu, bint accumulate,
 ) except -1
 
 cdef int indirect_backward_weight(

@@ -34,12 +34,15 @@ from cnn_core.types cimport blocks_of, dim, least, real
 
 cdef enum:
     GRADIENT_TASKS = 16     # tasks of a weight gradient, if there are enough tiles
+    MAX_GRADIENT_TASKS = 64     # the same where each has TASK_PIXELS output pixels
+    TASK_PIXELS = 1600      # then adding up the partial sums takes 1 % of the time
+    BLOCK_TAPS = 2 * 14     # taps of a block, at least: two register tiles
 
 
 cdef void convolve_tile(
     int algorithm, const real* x, dim n, Tiling tiling, dim tile, const dim* windows,
     const dim* taps, dim k, dim groups, dim group_c, const real* weight, dim size, const real* bias,
-    const real* drelu, bint relu, real* y, dim group_co, dim image_step, dim row_step,
+    const real* drelu, int flags, real* y, dim group_co, dim image_step, dim row_step,
     const dim* out, real* copy,                         # workspace for a strip
 ) noexcept nogil:
     """Do the work of `convolve` for one tile."""
@@ -49,23 +52,23 @@ cdef void convolve_tile(
                    + tile % strips * tiling.rows * row_step)
     if algorithm == ONE_CHANNEL:
         one_channel_multiply(count // tiling.ow, tiling.ow, group_co, k, pixels, windows, taps,
-                             weight, y + at, bias, relu)
+                             weight, y + at, bias, flags == RELU)
         return
     if algorithm == DEPTHWISE:
         depthwise_multiply(count, groups, k, pixels, windows, taps, weight, y + at, out, bias,
-                           NULL if drelu == NULL else drelu + at, relu)
+                           NULL if drelu == NULL else drelu + at, flags == RELU)
         return
     for g in range(groups):
         multiply(count, group_co, k, pixels + g * group_c, windows, taps, weight + g * size, 0,
                  y + at + g * group_co, out, NULL if bias == NULL else bias + g * group_co,
-                 NULL if drelu == NULL else drelu + at + g * group_co, RELU if relu else 0)
+                 NULL if drelu == NULL else drelu + at + g * group_co, flags)
 
 
 cdef int convolve(
     int algorithm, const real* x, dim n, Tiling tiling, const dim* taps, dim k, dim groups,
     dim group_c,
     const real* weight, dim size,       # INDIRECT: packed, `size` from group to group
-    const real* bias, const real* drelu, bint relu,     # bias and drelu may be NULL
+    const real* bias, const real* drelu, int flags,     # bias, drelu may be NULL; ADD, of `gemm`
     real* y, dim group_co, dim image_step, dim row_step, dim column_step,   # of output pixels
 ) except -1:
     """y = the sum under each window, weighted; threads share out the tiles."""
@@ -81,7 +84,7 @@ cdef int convolve(
     list_pixels(tiling, image_step, row_step, column_step, out)
     for tile in prange(tiles_of(tiling, n), nogil=True, schedule="static", num_threads=threads):
         convolve_tile(algorithm, x, n, tiling, tile, windows, taps, k, groups, group_c, weight,
-                      size, bias, drelu, relu, y, group_co, image_step, row_step, out,
+                      size, bias, drelu, flags, y, group_co, image_step, row_step, out,
                       copies + threadid() * space)
     return 0
 
@@ -111,7 +114,8 @@ cdef int indirect_forward(
             for g in range(groups):
                 pack(k, group_co, weight + g * group_co, co, 1, packed + g * size)
     return convolve(algorithm, x, n, tiling, taps, k, groups, group_c,
-                    packed if algorithm == INDIRECT else weight, size, bias, NULL, relu,
+                    packed if algorithm == INDIRECT else weight, size, bias, NULL,
+                    RELU if relu else 0,
                     y, group_co, oh * ow * co, ow * co, co)
 
 
@@ -134,7 +138,7 @@ cdef dim taps_of_phase(
 
 cdef int backward_input_phase(
     int algorithm, const real* dy, dim n, dim oh, dim ow, dim co, const real* weight,
-    real* dx, dim h, dim w, dim c, Window window, dim groups, const real* drelu,
+    real* dx, dim h, dim w, dim c, Window window, dim groups, const real* drelu, int flags,
     dim y0, dim x0,                                     # first pixel of the phase
 ) except -1:
     """dx at every sh-th row and every sw-th column: a convolution of dy at stride 1."""
@@ -186,7 +190,7 @@ cdef int backward_input_phase(
                 pack(k, group_c, phase_weight, group_c, 1, packed + g * size)
     return convolve(algorithm, dy, n, tiling, <const dim*> steps.memory, k, groups, group_co,
                     phase_weight if algorithm == DEPTHWISE else packed, size, NULL,
-                    NULL if drelu == NULL else drelu + (y0 * w + x0) * c, False,
+                    NULL if drelu == NULL else drelu + (y0 * w + x0) * c, flags,
                     dx + (y0 * w + x0) * c, group_c,
                     h * w * c, window.sh * w * c, window.sw * c)
 
@@ -195,16 +199,18 @@ cdef int indirect_backward_input(
     int algorithm, const real* dy, dim n, dim oh, dim ow, dim co, const real* weight,
     real* dx, dim h, dim w, dim c, Window window, dim groups,
     const real* drelu,                  # same layout as dx, or NULL; dx = 0 where drelu <= 0 or NaN
+    bint accumulate,                    # add to dx: INDIRECT, kh kw co / groups at most KC
 ) except -1:
     """dx = the gradient of x, phase by phase. Nothing may be empty."""
     cdef dim y0, x0
-    if (window.sh - 1) // window.dh >= window.kh or (window.sw - 1) // window.dw >= window.kw or (
-            window.sh > 1 and window.dh > 1) or (window.sw > 1 and window.dw > 1):
+    if not accumulate and (
+            (window.sh - 1) // window.dh >= window.kh or (window.sw - 1) // window.dw >= window.kw
+            or (window.sh > 1 and window.dh > 1) or (window.sw > 1 and window.dw > 1)):
         memset(dx, 0, n * h * w * c * sizeof(real))     # some pixels may be seen by no tap
     for y0 in range(least(window.sh, h)):
         for x0 in range(least(window.sw, w)):
             backward_input_phase(algorithm, dy, n, oh, ow, co, weight, dx, h, w, c, window, groups,
-                                 drelu, y0, x0)
+                                 drelu, ADD if accumulate else 0, y0, x0)
     return 0
 
 
@@ -261,21 +267,41 @@ cdef void add_runs(
         total[e] = total[e] + partial[e]
 
 
+cdef dim gradient_tasks(dim pixels) noexcept nogil:
+    """Return the tasks of a weight gradient: they follow from the shape, as they order the sums."""
+    return max(GRADIENT_TASKS, least(MAX_GRADIENT_TASKS, pixels // TASK_PIXELS))
+
+
+cdef dim cut_taps(dim runs, dim k, dim blocks, int threads) noexcept nogil:
+    """Return the number of blocks of taps, at least ``blocks``, that keeps all threads as busy.
+
+    The bits do not depend on it. Each block copies its strips again.
+    """
+    cdef dim found = blocks, i, time, best = 0
+    if runs * blocks % threads == 0:
+        return blocks
+    for i in range(blocks, max(blocks, least(k // BLOCK_TAPS, threads)) + 1):
+        time = blocks_of(runs * i, threads) * (blocks_of(k, i) + 2)
+        if best == 0 or time < best:
+            found, best = i, time
+    return found
+
+
 cdef int indirect_backward_weight(
     int algorithm, const real* x, dim n, dim h, dim w, dim c, const real* dy, dim oh, dim ow,
     dim co, real* dw, real* dbias, Window window, dim groups,   # dbias may be NULL
 ) except -1:
     """Add the gradients of the weight and of the bias to dw and dbias. Nothing may be empty.
 
-    Tasks are (a run of tiles, a block of taps); their number follows from the shapes. Each has its
-    own partial sum, and those are added in order.
+    Tasks are (a run of tiles, a block of taps). Each run has its own partial sum, and those are
+    added in order; the number of runs follows from the shapes.
     """
-    cdef dim k = window.kh * window.kw * c // groups, blocks = blocks_of(k, KC)
-    cdef dim block = blocks_of(k, blocks)
+    cdef dim k = window.kh * window.kw * c // groups, blocks = blocks_of(k, KC), block
+    cdef dim tasks = gradient_tasks(n * oh * ow)
     cdef Tiling tiling = plan_tiles(
         n, h, w, c, oh, ow, window.sh, window.sw, window.top, window.left,
-        (window.kh - 1) * window.dh + 1, (window.kw - 1) * window.dw + 1, GRADIENT_TASKS)
-    cdef dim tiles = tiles_of(tiling, n), run = blocks_of(tiles, blocks_of(GRADIENT_TASKS, blocks))
+        (window.kh - 1) * window.dh + 1, (window.kw - 1) * window.dw + 1, tasks)
+    cdef dim tiles = tiles_of(tiling, n), run = blocks_of(tiles, blocks_of(tasks, blocks))
     cdef dim runs = blocks_of(tiles, run), pixels = pixels_of(tiling), space = strip_size(tiling)
     cdef dim panels = (one_channel_space(tiling.images * tiling.rows, ow, co, sizeof(real))
                        if algorithm == ONE_CHANNEL
@@ -300,6 +326,10 @@ cdef int indirect_backward_weight(
     count_by(co, k, out)
     list_windows(tiling, windows)
     memset(dsums, 0, runs * co * sizeof(double))
+    if algorithm == INDIRECT:
+        blocks = cut_taps(runs, k, blocks, threads)
+    block = blocks_of(k, blocks)
+    blocks = blocks_of(k, block)
     with nogil, parallel(num_threads=threads):
         mine = <real*> workspace.memory + threadid() * (space + panels)
         for t in prange(runs * blocks, schedule="static"):

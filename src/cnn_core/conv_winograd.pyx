@@ -22,6 +22,9 @@ from libc.string cimport memset
 
 from cnn_core.conv_winograd_1d cimport gradient_1d, input_1d, output_1d, weight_1d
 from cnn_core.conv_winograd_1d cimport weight_gradient_1d
+from cnn_core.conv_winograd_runs cimport LINE_FLOATS, Runs, Tile, cut_sums, cut_tiles, nanoseconds
+from cnn_core.conv_winograd_runs cimport next_tile, row_length, shared_out, tile_length, tile_number
+from cnn_core.conv_winograd_runs cimport tiles_of, tiles_of_block
 from cnn_core.gemm cimport ADD, KC, count_by, multiply, part_length
 from cnn_core.memory cimport Buffer
 from cnn_core.reduce cimport RUN_SUMS_TASK
@@ -32,40 +35,8 @@ from cnn_core.transpose cimport transpose_matrix
 from cnn_core.types cimport blocks_of, dim, least
 
 cdef enum:
-    BLOCK_FLOATS = 1 << 16      # floats of V and M of a block: a quarter of a 1 MB cache
-    MAX_TILE_RUNS = 8           # runs of tiles, each with a partial sum of its own, at most
-    PARTIAL_FLOATS = 1 << 23    # floats of all partial sums, at most, where two of them fit
-    LINE_FLOATS = 16            # floats of a cache line of 64 bytes
     MAX_TILES = 56              # tiles of a block, at most, in a forward pass
     MAX_GRADIENT_TILES = 112    # the same in a weight gradient
-    TILE_STEP = 28              # blocks have multiples of this: two register tiles of 14 rows
-
-
-cdef inline dim row_length(dim channels) noexcept nogil:
-    """Return the step between rows of V or M: whole vectors, and no power of two (see gemm)."""
-    return padded(channels) + (lanes(4) if channels >= 128 else 0)
-
-
-cdef inline dim tile_length(dim channels) noexcept nogil:
-    """Return the step from tile to tile of V or M, an odd number of cache lines."""
-    return (ENTRIES * row_length(channels) // LINE_FLOATS | 1) * LINE_FLOATS
-
-
-cdef dim tiles_of_block(dim c, dim co, dim limit) noexcept nogil:
-    """Return how many tiles a block has: whole register tiles, at most ``limit``.
-
-    V and M should fit the second-level cache; but each block reads U or dU once, and with many
-    channels this takes long: then a block has more tiles.
-    """
-    cdef dim fit = BLOCK_FLOATS // (ENTRIES * (row_length(c) + row_length(co)))
-    return max(TILE_STEP, least(MAX_TILES, fit // TILE_STEP * TILE_STEP),
-               least(limit, c * co // (c + co) // TILE_STEP * TILE_STEP))
-
-
-cdef dim shared_out(dim tiles, dim block, int threads) noexcept nogil:
-    """Return the tiles of a block, about ``block``, that give all threads equal work."""
-    cdef dim rounds = blocks_of(blocks_of(tiles, block), threads)
-    return least(tiles, blocks_of(blocks_of(tiles, rounds * threads), 2) * 2)
 
 
 cdef inline float* packed_at(float* packed, dim k, dim n, dim p, dim j) noexcept nogil:
@@ -207,7 +178,7 @@ cdef void transform_back(
 
 cdef inline void transform_dpixels(
     dim rows, dim columns,                      # literals, for a whole tile
-    const float* dy, dim ow, dim co, float* m, dim step, double* dbias,
+    const float* dy, dim ow, dim co, dim channels, float* m, dim step, double* dbias,
 ) noexcept nogil:
     """Do the work of `transform_gradient`."""
     cdef float sums[MAX_LANES]
@@ -217,12 +188,12 @@ cdef inline void transform_dpixels(
     cdef vecf o[6]
     cdef dim k = 0, i, j
     vfill(zero, 0)
-    while k < co:
+    while k < channels:
         sum = zero
         for j in range(4):
             for i in range(4):
                 if i < rows and j < columns:
-                    vload_tail(d[i], dy + (i * ow + j) * co + k, co - k)
+                    vload_tail(d[i], dy + (i * ow + j) * co + k, channels - k)
                 else:
                     d[i] = zero
             sum = sum + ((d[0] + d[1]) + (d[2] + d[3]))
@@ -241,16 +212,16 @@ cdef inline void transform_dpixels(
 
 
 cdef void transform_gradient(
-    const float* dy, dim ow, dim co,            # at the tile
+    const float* dy, dim ow, dim co, dim channels,      # at the tile; how many of the co
     dim rows, dim columns,                      # of the tile inside the image
     float* m, dim step,                         # out  36 rows of channels, step from s to s + 1
-    double* dbias,                              # out  (padded(co),), added to, or NULL
+    double* dbias,                              # out  whole vectors of channels, added to, or NULL
 ) noexcept nogil:
     """dM[:, tile, :] = A dY A^T, and the sum of the tile."""
     if rows == 4 and columns == 4:
-        transform_dpixels(4, 4, dy, ow, co, m, step, dbias)
+        transform_dpixels(4, 4, dy, ow, co, channels, m, step, dbias)
     else:
-        transform_dpixels(rows, columns, dy, ow, co, m, step, dbias)
+        transform_dpixels(rows, columns, dy, ow, co, channels, m, step, dbias)
 
 
 cdef void transform_weight_gradient(
@@ -279,30 +250,6 @@ cdef void transform_weight_gradient(
                 total = total + o[b]
                 vstore_tail(at, total, co - k)
         k += lanes(4)
-
-
-cdef struct Tile:
-    dim image, i, j             # and the first pixel of the output
-
-
-cdef Tile tile_number(dim number, dim oh, dim ow) noexcept nogil:
-    cdef dim down = blocks_of(oh, 4), across = blocks_of(ow, 4)
-    return Tile(number // (down * across), number // across % down * 4, number % across * 4)
-
-
-cdef inline dim tiles_of(dim oh, dim ow) noexcept nogil:
-    """Return how many tiles an image has."""
-    return blocks_of(oh, 4) * blocks_of(ow, 4)
-
-
-cdef inline void next_tile(Tile* tile, dim oh, dim ow) noexcept nogil:
-    tile.j += 4
-    if tile.j >= ow:
-        tile.j = 0
-        tile.i += 4
-        if tile.i >= oh:
-            tile.i = 0
-            tile.image += 1
 
 
 cdef inline void prefetch(
@@ -354,10 +301,6 @@ cdef void forward_block(
         next_tile(&tile, oh, ow)
 
 
-cdef double nanoseconds(dim tiles, dim c, dim co) noexcept nogil:
-    return <double> tiles * (ENTRIES * c * co / 40.0 + 15.0 * (c + co))
-
-
 cdef int winograd_forward(
     const float* x, dim n, dim h, dim w, dim c,
     const float* weight,                        # (3, 3, c, co)
@@ -404,12 +347,16 @@ cdef int winograd_forward(
 cdef void backward_weight_run(
     const float* x, dim h, dim w, dim c, const float* dy, dim oh, dim ow, dim co,
     dim top, dim left, dim first, dim last, dim block,      # tiles
+    dim entry, dim end, dim channel, dim channels,          # the part of dU: entries, and of the co
     const dim* row, const dim* step, const dim* out,        # tables for the products
     float* du,                                              # out  36 matrices (c, padded(co))
     double* dbias,                                          # out  (padded(co),), or NULL
     float* v, float* m,                                     # workspace
 ) noexcept nogil:
-    """dU_s = sum of V_s^T dM_s over a run of tiles, block by block, in order."""
+    """dU_s = sum of V_s^T dM_s over a run of tiles, block by block, in order.
+
+    A part of dU has the same bits as in the whole.
+    """
     cdef dim ldv = row_length(c), ldm = row_length(co), start = first, tiles, t, s
     cdef dim tilev = tile_length(c), tilem = tile_length(co), next
     cdef Tile tile = tile_number(first, oh, ow)
@@ -419,14 +366,14 @@ cdef void backward_weight_run(
         for t in range(tiles):
             transform_tile(x + tile.image * h * w * c, h, w, c, tile.i - top, tile.j - left,
                            v + t * tilev, ldv)
-            transform_gradient(dy + ((tile.image * oh + tile.i) * ow + tile.j) * co, ow, co,
-                               least(4, oh - tile.i), least(4, ow - tile.j),
-                               m + t * tilem, ldm, dbias)
+            transform_gradient(dy + ((tile.image * oh + tile.i) * ow + tile.j) * co + channel, ow,
+                               co, channels, least(4, oh - tile.i), least(4, ow - tile.j),
+                               m + t * tilem, ldm, NULL if dbias == NULL else dbias + channel)
             next_tile(&tile, oh, ow)
-        for s in range(ENTRIES):
-            multiply(c, padded(co), tiles, v + s * ldv, row, step,
+        for s in range(entry, end):
+            multiply(c, padded(channels), tiles, v + s * ldv, row, step,
                      m + s * ldm, tilem,
-                     du + s * c * padded(co), out, <float*> NULL, <float*> NULL,
+                     du + s * c * padded(co) + channel, out, <float*> NULL, <float*> NULL,
                      ADD if start > first else 0)
             prefetch(x, h * w * c, tiles_of(oh, ow), start + tiles, next, s)
             prefetch(dy, oh * ow * co, tiles_of(oh, ow), start + tiles, next, s)
@@ -434,11 +381,43 @@ cdef void backward_weight_run(
 
 
 cdef void add_runs(float* du, dim runs, dim step, dim count) noexcept nogil:
-    """du[0] += du[1] + du[2] + ..., in order; ``step`` from run to run."""
+    """du[0] = du[0] + du[1] + du[2] + ..., in order; ``step`` from run to run."""
     cdef dim r, e
     for r in range(1, runs):
         for e in range(count):
             du[e] = du[e] + du[r * step + e]
+
+
+cdef void add_shared(
+    float* du, Runs runs, dim tiles, dim shared, dim step, dim count,   # shared  sums of each run
+) noexcept nogil:
+    """du[0] = the sum of all runs; each is that of its short runs first, if they are apart."""
+    cdef dim r
+    for r in range(runs.count if shared > 1 else 0):
+        add_runs(du + r * shared * step,
+                 blocks_of(least(runs.length, tiles - r * runs.length), runs.short), step, count)
+    add_runs(du, runs.count, shared * step, count)
+
+
+cdef void add_short_runs(
+    const float* x, dim h, dim w, dim c, const float* dy, dim oh, dim ow, dim co,
+    dim top, dim left, dim first, dim last, dim short, dim block,
+    const dim* row, const dim* step, const dim* out,
+    float* du, float* apart,                                # apart  like du: workspace
+    double* dbias,                                          # out  one for each short run, or NULL
+    float* v, float* m,
+) noexcept nogil:
+    """dU of a run, one short run after the other: each sum is added while it is in the cache."""
+    cdef dim start = first, e, size = ENTRIES * c * padded(co)
+    while start < last:
+        backward_weight_run(x, h, w, c, dy, oh, ow, co, top, left, start,
+                            least(start + short, last), block, 0, ENTRIES, 0, co, row, step, out,
+                            du if start == first else apart, dbias, v, m)
+        for e in range(size if start > first else 0):
+            du[e] = du[e] + apart[e]
+        if dbias != NULL:
+            dbias += padded(co)
+        start += short
 
 
 cdef int winograd_backward_weight(
@@ -450,45 +429,68 @@ cdef int winograd_backward_weight(
     """Add the gradient of the weights and of the bias. Nothing may be empty.
 
     Tiles are cut into runs, whose number follows from the shapes; each has a partial sum of dU,
-    and those are added in order.
+    and those are added in order. Where a sum is small, a run is the sum of short runs likewise.
+    Where there are more threads than runs, several share one: its short runs, or parts of its dU.
     """
     cdef dim all_tiles = n * tiles_of(oh, ow)
     cdef dim block = least(all_tiles, tiles_of_block(c, co, MAX_GRADIENT_TILES))
     cdef dim size = ENTRIES * c * padded(co)
-    cdef dim blocks = blocks_of(all_tiles, block)
-    cdef dim partials = least(MAX_TILE_RUNS, <dim> (PARTIAL_FLOATS / floats_of(c, co)))
-    cdef dim run = blocks_of(blocks, max(2, partials)) * block
-    cdef dim runs = blocks_of(all_tiles, run), r, i, e
+    cdef Runs runs = cut_tiles(all_tiles, block, floats_of(c, co))
+    cdef dim shared = 1, length = runs.length, partial = runs.count, spare = 0
+    cdef dim entries, panels, parts, width, first, t, r, i, j, e
     cdef dim space = block * (tile_length(c) + tile_length(co))
     cdef int threads = threads_for(nanoseconds(all_tiles, c, co))
     cdef Buffer tables = Buffer((2.0 * c + block) * sizeof(dim))
-    cdef Buffer sums = Buffer(runs * floats_of(c, co) * 4)
-    cdef Buffer columns = Buffer(<double> runs * padded(co) * sizeof(double))
+    cdef Buffer sums, columns
     cdef Buffer workspace = Buffer(<double> threads * space * 4)
     cdef dim* row = <dim*> tables.memory
     cdef dim* out = row + c
     cdef dim* step = out + c
-    cdef float* du = <float*> sums.memory
-    cdef double* db = <double*> columns.memory
+    cdef float* du
+    cdef double* db
     cdef float* v
+    if threads > runs.count:
+        shared, length = runs.each, runs.short
+        partial *= shared
+    elif runs.each > 1:
+        spare = threads
+    cut_sums(c, co, partial, threads, &entries, &panels)
+    width = panels * 2 * lanes(4)
+    parts = blocks_of(co, width)
+    sums = Buffer((partial + spare) * floats_of(c, co) * 4)
+    columns = Buffer(<double> runs.count * runs.each * padded(co) * sizeof(double))
+    du, db = <float*> sums.memory, <double*> columns.memory
     count_by(1, c, row)
     count_by(padded(co), c, out)
     count_by(tile_length(c), block, step)
-    memset(db, 0, runs * padded(co) * sizeof(double))
+    memset(db, 0, runs.count * runs.each * padded(co) * sizeof(double))
     with nogil, parallel(num_threads=threads):
         v = <float*> workspace.memory + threadid() * space
-        for r in prange(runs, schedule="static"):
-            backward_weight_run(x, h, w, c, dy, oh, ow, co, top, left, r * run,
-                                least((r + 1) * run, all_tiles), block, row, step, out,
-                                du + r * size, NULL if dbias == NULL else db + r * padded(co),
+        for r in prange(runs.count if spare > 0 else 0, schedule="static"):
+            add_short_runs(x, h, w, c, dy, oh, ow, co, top, left, r * runs.length,
+                           least((r + 1) * runs.length, all_tiles), runs.short, block, row, step,
+                           out, du + r * size, du + (runs.count + threadid()) * size,
+                           NULL if dbias == NULL else db + r * runs.each * padded(co), v,
+                           v + block * tile_length(c))
+        for t in prange(0 if spare > 0 else partial * entries * parts, schedule="static"):
+            r = t // (entries * parts)
+            i = t // parts % entries * (ENTRIES // entries)
+            j = t % parts * width
+            first = r // shared * runs.length + r % shared * runs.short
+            backward_weight_run(x, h, w, c, dy, oh, ow, co, top, left, first,
+                                least(first + length, least(
+                                    (r // shared + 1) * runs.length, all_tiles)),
+                                block, i, i + ENTRIES // entries, j, least(width, co - j), row,
+                                step, out, du + r * size,
+                                NULL if dbias == NULL or i > 0 else db + r * padded(co),
                                 v, v + block * tile_length(c))
         for e in prange(blocks_of(size, RUN_SUMS_TASK), schedule="static"):
-            add_runs(du + e * RUN_SUMS_TASK, runs, size,
-                     least(RUN_SUMS_TASK, size - e * RUN_SUMS_TASK))
+            add_shared(du + e * RUN_SUMS_TASK, runs, all_tiles, shared, size,
+                       least(RUN_SUMS_TASK, size - e * RUN_SUMS_TASK))
         for i in prange(c, schedule="static"):
             transform_weight_gradient(du, i, c, co, dweight)
     if dbias != NULL:
-        for r in range(1, runs):
+        for r in range(1, runs.count * runs.each):
             for i in range(co):
                 db[i] += db[r * padded(co) + i]
         for i in range(co):

@@ -15,7 +15,7 @@ def dense_backward(
     x: _Array,
     dy: _Array,
     weight: _Array,
-    dweight: _Array,
+    dweight: _Array | None,
     dbias: _Array | None,
     dx: _Array | None,
     drelu: bool = False,

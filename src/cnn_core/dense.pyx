@@ -51,7 +51,7 @@ def dense_backward(
     const real[:, ::1] x,           # in   (n, k)
     const real[:, ::1] dy,          # in   (n, units)
     const real[:, ::1] weight,      # in   (k, units)
-    real[:, ::1] dweight,           # out  (k, units), added to
+    real[:, ::1] dweight,           # out  (k, units), added to; or None
     real[::1] dbias,                # out  (units,), added to; or None
     real[:, ::1] dx,                # out  (n, k), overwritten; or None
     bint drelu=False,               # dx = 0 where x <= 0 or NaN
@@ -60,7 +60,7 @@ def dense_backward(
     cdef FloatMode _mode = flush_denormals()
     cdef dim n = x.shape[0], k = x.shape[1], units = dy.shape[1]
     if (dy.shape[0] != n or weight.shape[0] != k or weight.shape[1] != units
-            or dweight.shape[0] != k or dweight.shape[1] != units
+            or (dweight is not None and (dweight.shape[0] != k or dweight.shape[1] != units))
             or (dbias is not None and dbias.shape[0] != units)
             or (dx is not None and (dx.shape[0] != n or dx.shape[1] != k))):
         raise ValueError("x, dy, weight and the gradients do not belong to one dense layer")
@@ -72,10 +72,12 @@ def dense_backward(
         add_sums(&dy[0, 0], n, units, &dbias[0])
     if n == 1:
         with nogil:
-            backward_of_one_sample(k, units, &x[0, 0], &dy[0, 0], &weight[0, 0], &dweight[0, 0],
+            backward_of_one_sample(k, units, &x[0, 0], &dy[0, 0], &weight[0, 0],
+                                   NULL if dweight is None else &dweight[0, 0],
                                    NULL if dx is None else &dx[0, 0], drelu)
         return
-    product(k, units, n, &x[0, 0], True, &dy[0, 0], False, &dweight[0, 0], NULL, NULL, ADD)
+    if dweight is not None:
+        product(k, units, n, &x[0, 0], True, &dy[0, 0], False, &dweight[0, 0], NULL, NULL, ADD)
     if dx is not None:
         product(n, k, units, &dy[0, 0], False, &weight[0, 0], True, &dx[0, 0], NULL,
                 &x[0, 0] if drelu else NULL, 0)
@@ -83,7 +85,7 @@ def dense_backward(
 
 cdef void backward_of_one_sample(
     dim k, dim units, const real* x, const real* dy, const real* weight,
-    real* dweight, real* dx,                        # dx or NULL
+    real* dweight, real* dx,                        # or NULL
     bint drelu,
 ) noexcept nogil:
     """Do the work of `dense_backward` but for the bias; threads share out the inputs."""
@@ -92,7 +94,8 @@ cdef void backward_of_one_sample(
                        num_threads=threads_for(<double> k * units * sizeof(real) / 30)):
         p = task * TASK_INPUTS
         backward_of_inputs(least(TASK_INPUTS, k - p), units, x + p, dy, weight + p * units,
-                           dweight + p * units, NULL if dx == NULL else dx + p, drelu)
+                           NULL if dweight == NULL else dweight + p * units,
+                           NULL if dx == NULL else dx + p, drelu)
 
 
 cdef void backward_of_inputs(
@@ -102,12 +105,13 @@ cdef void backward_of_inputs(
     """dweight += x^T dy and dx = dy weight^T, for some inputs of one sample."""
     cdef dim p, j
     for p in range(inputs):
-        for j in range(units):
+        for j in range(units if dweight != NULL else 0):
             dweight[j] = dweight[j] + x[p] * dy[j]
         if dx != NULL:
             dx[p] = 0 if drelu and not x[p] > 0 else dot(dy, weight, units)
         weight += units
-        dweight += units
+        if dweight != NULL:
+            dweight += units
 
 
 cdef inline real dot(const real* a, const real* b, dim n) noexcept nogil:

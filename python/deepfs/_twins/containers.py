@@ -15,6 +15,7 @@ from .._arrays import Array
 from .._trees import Tree, leaves, map_tree
 from ..layers._base import Layer
 from ..layers.checkpoint import buffers_as
+from ..layers.sequential import lowest
 from .plain import Twin
 
 
@@ -43,7 +44,7 @@ class Sequential(Twin):
         return reference.sequential(x, parts), caches
 
     def backward(self, layer: Any, dy: Array, kept: Any, need_dx: bool) -> Array | None:
-        first = 0 if need_dx else layer._planned().lowest  # no part before it learns
+        first = 0 if need_dx else lowest(layer._planned())  # no part before it learns
         parts = [
             backward_of(layer.layers[i], kept[i], need_dx or i > first)
             for i in range(first, len(kept))
@@ -143,7 +144,7 @@ class Graph(Twin):
         for (part, inputs, _), cache in zip(layer._wired, caches, strict=True):
             takes = list(leaves(inputs))
             needed = any(learns[number] for number in takes)
-            own = any(not parameter.frozen for parameter in part.parameters().values())
+            own = any(not parameter._frozen for parameter in part.parameters().values())
             learns.append(needed or own)
             calls.append((self.call(part, cache, len(takes), needed, learns[-1]), takes))
         douts = [

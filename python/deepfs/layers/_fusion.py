@@ -21,6 +21,7 @@ class Epilogue(NamedTuple):
     relu: bool = False  # forward: y = max(y + residual, 0)
     residual: Array | None = None  # forward: added to y; backward: added to dx
     drelu: bool = False  # backward: dx = 0 where the input x is not above 0
+    onto: bool = False  # backward: dx may be written over residual, where drelu has been done
 
 
 PLAIN = Epilogue()  # nothing is fused

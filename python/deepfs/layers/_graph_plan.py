@@ -16,6 +16,7 @@ from typing import NamedTuple
 from .._trees import Tree, leaves
 from ._base import Layer
 from ._fusion import PLAIN, Epilogue
+from ._parameter import Parameter
 from ._several import Several
 from .activation import ReLU
 from .merge import Add
@@ -79,8 +80,18 @@ class Plan(NamedTuple):
 
     version: int
     forward: list[Run]
-    backward: tuple[list[Back], list[Back]]  # without and with the gradient of the inputs
     spare: int  # number of values besides the inputs
+    wiring: Wiring
+    learned: list[tuple[Parameter, ...]]  # parameters of each call
+    known: dict[tuple[tuple[bool, ...], bool], list[Back]]
+
+    def backward(self, need_dx: bool) -> list[Back]:
+        """Return the steps of the backward pass, with or without the gradient of the inputs."""
+        learns = tuple([not all(p._frozen for p in own) for own in self.learned])
+        steps = self.known.get((learns, need_dx))
+        if steps is None:
+            steps = self.known[learns, need_dx] = self.wiring.backward(learns, need_dx)
+        return steps
 
 
 class Wiring:
@@ -285,6 +296,5 @@ def chained_back(steps: list[Back]) -> list[Back]:
 
 def plan_of(version: int, wiring: Wiring) -> Plan:
     """Return the plan of a graph."""
-    learns = [any(not p.frozen for p in call.part.parameters().values()) for call in wiring.calls]
-    backward = wiring.backward(learns, False), wiring.backward(learns, True)
-    return Plan(version, wiring.forward(), backward, wiring.spare)
+    learned = [tuple(call.part.parameters().values()) for call in wiring.calls]
+    return Plan(version, wiring.forward(), wiring.spare, wiring, learned, {})

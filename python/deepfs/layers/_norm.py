@@ -46,6 +46,8 @@ class SampleNorm(Layer):
         return self._logical(y, x.shape), (rows, repeats, statistics)
 
     def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
+        if not (need_dx or self._learns()):
+            return None
         rows, repeats, statistics = cache
         gamma = self._affine(rows, repeats)[0]
         own = self.affine and repeats == 1

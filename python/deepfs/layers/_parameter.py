@@ -41,6 +41,10 @@ class Version:
 gradients = Version()  # a gradient may have been written to
 structure = Version()  # a setting or part of a layer has changed, or an array has moved
 
+# in the place of `Parameter._frozen` during a step of a model in which a `Group` freezes it: the
+# parameter is not frozen for others, but this step needs no gradient of it
+HELD = 2
+
 
 class Parameter:
     """A learned array, and the sum of its gradients since the last optimizer step.
@@ -73,7 +77,7 @@ class Parameter:
         self.axes = axes or tuple(range(value.ndim))
         self.storage: Array = np.array(value.transpose(self.axes), order="C")
         self.dstorage: Array = np.zeros_like(self.storage)
-        self._frozen = False
+        self._frozen: int = False  # or True, or HELD
 
     @classmethod
     def blank(
@@ -147,7 +151,7 @@ class Parameter:
     @property
     def frozen(self) -> bool:
         """Whether it is left out of every step; see `Layer.freeze`."""
-        return self._frozen
+        return self._frozen is True
 
     if not TYPE_CHECKING:
 

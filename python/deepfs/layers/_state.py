@@ -226,6 +226,10 @@ class Stateful(Settings):
         """True if a training step must keep the buffers: frozen, by itself or by a `Group`."""
         return self.frozen or self.held
 
+    def _learns(self) -> bool:
+        """Return whether a step needs the gradient of a parameter of this layer itself."""
+        return not all(parameter._frozen for parameter in self.learned.values())
+
     def freeze(self) -> None:
         """Exclude the layer from training: no step changes its parameters.
 

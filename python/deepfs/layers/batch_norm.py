@@ -136,16 +136,22 @@ class BatchNorm(Layer):
         self, dy: Array, cache: Any, need_dx: bool, end: Epilogue = PLAIN
     ) -> Array | None:
         x, mean, inv_std, training = cache
+        learns = self._learns()
+        if not (need_dx or learns):
+            return None
         rows, drows = x.reshape(-1, x.shape[-1]), channels_last(dy).reshape(-1, x.shape[-1])
         dx = empty(x.shape, x.dtype) if need_dx else None
-        if self.affine:
+        dgamma: Array | None = None
+        dbeta: Array | None = None
+        if learns:
             dgamma, dbeta = (self.learned[k].dstorage for k in ("gamma", "beta"))
-        else:
+        elif training:
             dgamma, dbeta = np.zeros_like(mean), np.zeros_like(mean)
         gamma, out = self._affine(x.dtype)[0], None if dx is None else dx.reshape(rows.shape)
-        if training and self.across is not None:
+        across = self.across if training else None
+        if across is not None and dgamma is not None and dbeta is not None:
             gradient(
-                rows, drows, mean, inv_std, gamma, out, dgamma, dbeta, end.drelu, self.across
+                rows, drows, mean, inv_std, gamma, out, dgamma, dbeta, end.drelu, across
             )  # fmt: skip
         else:
             batch_norm.batch_norm_backward(

@@ -160,14 +160,15 @@ class Conv2D(Layer):
         (x, window), dy = cache, channels_last(dy)
         weight = self.learned["weight"]
         dbias = self.learned["bias"].dstorage if self.bias else None
-        conv.conv2d_backward_weight(x, dy, weight.dstorage, dbias, *window)
+        if self._learns():
+            conv.conv2d_backward_weight(x, dy, weight.dstorage, dbias, *window)
         if not need_dx:
             return None
-        dx = empty(x.shape, x.dtype)
+        residual = None if end.residual is None else channels_last(end.residual)
+        dx = residual if end.onto and residual is not None else empty(x.shape, x.dtype)
         conv.conv2d_backward_input(
-            dy, weight.storage, dx, *window, drelu=x if end.drelu else None,
-            residual=None if end.residual is None else channels_last(end.residual),
-        )  # fmt: skip
+            dy, weight.storage, dx, *window, drelu=x if end.drelu else None, residual=residual
+        )
         return channels_first(dx)
 
 

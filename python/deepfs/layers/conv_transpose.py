@@ -168,8 +168,10 @@ class ConvTranspose2D(Layer):
     def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
         x, dy = cache, channels_last(dy)
         weight, window = self.learned["weight"], self._window(*dy.shape[1:3])
-        conv.conv2d_backward_weight(dy, x, weight.dstorage, None, *window)
-        if self.bias:
+        learns = self._learns()
+        if learns:
+            conv.conv2d_backward_weight(dy, x, weight.dstorage, None, *window)
+        if learns and self.bias:
             rows = dy.reshape(-1, self.filters)
             reduce.add_column_sums(rows, self.learned["bias"].dstorage)
         if not need_dx:

@@ -95,8 +95,9 @@ class Dense(Layer):
     ) -> Array | None:
         (x, shape), dy = cache, np.ascontiguousarray(dy)
         weight, dx = self.learned["weight"], empty(x.shape, x.dtype) if need_dx else None
-        dbias = self.learned["bias"].dstorage if self.bias else None
-        dense.dense_backward(x, dy, weight.storage, weight.dstorage, dbias, dx, end.drelu)
+        dweight = weight.dstorage if self._learns() else None
+        dbias = self.learned["bias"].dstorage if self.bias and dweight is not None else None
+        dense.dense_backward(x, dy, weight.storage, dweight, dbias, dx, end.drelu)
         return None if dx is None else dx.reshape(shape)
 
 

@@ -102,11 +102,13 @@ class DropConnect(RandomLayer):
     def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
         (x, shape, draw), dy = cache, np.ascontiguousarray(dy)
         weight = self.learned["weight"]
-        dweight = empty(weight.storage.shape, x.dtype)
-        gemm.gemm(x, dy, dweight, trans_a=True)
-        with ignore_overflow():
-            weight.dstorage += self._masked(dweight, draw)
-        if self.bias:
+        learns = self._learns()
+        if learns:
+            dweight = empty(weight.storage.shape, x.dtype)
+            gemm.gemm(x, dy, dweight, trans_a=True)
+            with ignore_overflow():
+                weight.dstorage += self._masked(dweight, draw)
+        if learns and self.bias:
             reduce.add_column_sums(dy, self.learned["bias"].dstorage)
         if not need_dx:
             return None

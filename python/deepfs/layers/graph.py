@@ -259,7 +259,7 @@ class Graph(Several, Container):
             sums[self.outputs] = dy
         else:
             self._add_outputs(dy, cache.shapes, sums)
-        for links, several, outputs, inputs, residual in plan.backward[need_dx]:
+        for links, several, outputs, inputs, residual in plan.backward(need_dx):
             if several or not links:
                 self._back(links, outputs, inputs, sums, caches)
                 continue

@@ -83,11 +83,12 @@ class PReLU(Layer):
 
     def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
         x, dy, slope = cache.reshape(-1), channels_last(dy).reshape(-1), self.learned["slope"]
-        shares = empty(x.shape, x.dtype)  # of each number in the gradient of its slope
-        activation.backward(activation.slope, x, dy, shares)
-        sums = np.zeros(cache.shape[-1], x.dtype)
-        reduce.add_column_sums(shares.reshape(prod(cache.shape[:-1]), cache.shape[-1]), sums)
-        slope.dstorage += sums if self.per_channel else sums.sum(dtype=np.float64)
+        if self._learns():
+            shares = empty(x.shape, x.dtype)  # of each number in the gradient of its slope
+            activation.backward(activation.slope, x, dy, shares)
+            sums = np.zeros(cache.shape[-1], x.dtype)
+            reduce.add_column_sums(shares.reshape(prod(cache.shape[:-1]), cache.shape[-1]), sums)
+            slope.dstorage += sums if self.per_channel else sums.sum(dtype=np.float64)
         if not need_dx:
             return None
         dx = empty(cache.shape, cache.dtype)

@@ -50,7 +50,16 @@ class Plan(NamedTuple):
     steps: list[Step]
     inference: list[Step]  # without the ReLUs that the parts before them compute
     backward: list[tuple[int, Layer, Epilogue]]  # from the last part on, likewise
-    lowest: int  # index of the first part that learns
+    learned: list[tuple[_parameter.Parameter, ...]]  # parameters of each part
+
+
+def lowest(plan: Plan) -> int:
+    """Return the index of the first part that learns in this step, or the number of parts."""
+    for i, parameters in enumerate(plan.learned):
+        for parameter in parameters:
+            if not parameter._frozen:
+                return i
+    return len(plan.learned)
 
 
 @dataclass(eq=False)
@@ -141,14 +150,14 @@ class Sequential(Indexed):
             steps.append(
                 Step(part, RELU if relu else PLAIN, done, drelu and isinstance(part, ReLU))
             )
-        learns = [any(not p.frozen for p in part.parameters().values()) for part in self.layers]
+        learned = [tuple(part.parameters().values()) for part in self.layers]
         inference = [step for step in steps if not step.done]
         backward = [
             (i, step.part, DRELU if i and steps[i - 1].drelu else PLAIN)
             for i, step in enumerate(steps)
             if not step.drelu
         ]
-        plan = Plan(version, steps, inference, backward[::-1], [*learns, True].index(True))
+        plan = Plan(version, steps, inference, backward[::-1], learned)
         vars(self)["_plan"] = plan
         return plan
 
@@ -178,7 +187,7 @@ class Sequential(Indexed):
         self, dy: Array, cache: Any, need_dx: bool, end: Epilogue = PLAIN
     ) -> Array | None:
         plan = self._planned()
-        first = 0 if need_dx else plan.lowest
+        first = 0 if need_dx else lowest(plan)
         dx: Any = dy
         for i, part, given in plan.backward:
             if i < first:
