@@ -24,6 +24,7 @@ from .distributed.world import ONE, World
 from .layers import Layer
 from .layers._container import Container, walk
 from .layers._parameter import gradients, structure
+from .layers.sequential import use_once
 from .losses import Combined, Loss
 from .losses._output_kinds import end_layers
 from .means import Means, averages, check_alike, factor_of, of_batch, share_of
@@ -228,6 +229,7 @@ class Trainer:
                         means.add(loss_cache, outputs, batch.y)
                 if learns:
                     dy = self.loss.backward(loss_cache, share)
+                    use_once(cache[1])
                     self.network.backward(dy, cache, need_dx=False)
             if several and own is not None:
                 logs = own.values()
@@ -312,6 +314,7 @@ class Trainer:
         share = factor_of(self.loss, loss_cache, len(batch))
         if learns:
             dy = self.loss.backward(loss_cache, share)
+            use_once(cache[1])
             self.network.backward(dy, cache, need_dx=False)
         sums.put(part.shard)
         totals = self.loss.totals(loss_cache)

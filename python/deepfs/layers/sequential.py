@@ -17,6 +17,26 @@ from .activation import ReLU
 RELU, DRELU = Epilogue(relu=True), Epilogue(drelu=True)
 
 
+class Caches(list[Any]):
+    """Caches of the parts of a chain, in their order.
+
+    With ``once``, the next backward is the last one: it drops each cache when it has used it, so
+    that the gradients before it take the memory.
+    """
+
+    __slots__ = ("once",)
+
+    def __init__(self) -> None:
+        self.once = False
+
+
+def use_once(cache: Any) -> None:
+    """Let the next backward drop what it has used, of a Sequential or of those in a Residual."""
+    for part in cache if type(cache) is tuple else (cache,):
+        if type(part) is Caches:
+            part.once = True
+
+
 class Step(NamedTuple):
     """How a part of a Sequential runs."""
 
@@ -81,6 +101,7 @@ class Sequential(Indexed):
 
     listed = "layers"
     transparent = True  # computes nothing itself: tables show its parts only
+    _once = True
 
     def __post_init__(self) -> None:
         self.layers = checked_parts("Sequential", self.layers)
@@ -137,7 +158,7 @@ class Sequential(Indexed):
 
     def _forward(self, x: Array, training: bool, end: Epilogue = PLAIN) -> tuple[Array, Any]:
         self.check_shape(x)
-        steps, caches = self._planned().steps, []
+        steps, caches = self._planned().steps, Caches()
         for step in steps:
             given = end if step is steps[-1] else step.end
             if step.done:  # keep the cache of the ReLU, unless the part after it computes dx
@@ -163,13 +184,19 @@ class Sequential(Indexed):
         plan = self._planned()
         first = 0 if need_dx else plan.lowest
         dx: Any = dy
+        once = type(cache) is Caches and cache.once
         for i, part, given in plan.backward:
             if i < first:
                 break
             if i == first:  # nothing is before it, or nothing that learns
                 given = end if i == 0 else PLAIN
+            kept = cache[i]
+            if once:
+                cache[i] = None
+                if getattr(part, "_once", False):
+                    use_once(kept)
             if given is PLAIN:
-                dx = part._backward(dx, cache[i], need_dx or i > first)
+                dx = part._backward(dx, kept, need_dx or i > first)
             else:
-                dx = part._backward(dx, cache[i], need_dx or i > first, given)
+                dx = part._backward(dx, kept, need_dx or i > first, given)
         return dx if need_dx else None
