@@ -229,7 +229,8 @@ class Trainer:
                         means.add(loss_cache, outputs, batch.y)
                 if learns:
                     dy = self.loss.backward(loss_cache, share)
-                    use_once(cache[1])
+                    if self.network._once:
+                        use_once(cache)
                     self.network.backward(dy, cache, need_dx=False)
             if several and own is not None:
                 logs = own.values()
@@ -314,7 +315,8 @@ class Trainer:
         share = factor_of(self.loss, loss_cache, len(batch))
         if learns:
             dy = self.loss.backward(loss_cache, share)
-            use_once(cache[1])
+            if self.network._once:
+                use_once(cache)
             self.network.backward(dy, cache, need_dx=False)
         sums.put(part.shard)
         totals = self.loss.totals(loss_cache)

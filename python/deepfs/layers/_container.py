@@ -32,7 +32,6 @@ class Container(Layer):
     # derived from the structure of this version; not copied, not pickled
     _trains_on_one: ClassVar[int] = -1
     _plan: ClassVar[Any] = None
-    _once: ClassVar[bool] = False  # its backward uses the caches of its Sequentials once
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()

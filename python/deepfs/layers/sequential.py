@@ -20,14 +20,11 @@ RELU, DRELU = Epilogue(relu=True), Epilogue(drelu=True)
 class Caches(list[Any]):
     """Caches of the parts of a chain, in their order.
 
-    With ``once``, the next backward is the last one: it drops each cache when it has used it, so
-    that the gradients before it take the memory.
+    With ``once``, backward runs for the only time: it drops each cache when it has used it, so
+    that gradients take the memory.
     """
 
-    __slots__ = ("once",)
-
-    def __init__(self) -> None:
-        self.once = False
+    once = False
 
 
 def use_once(cache: Any) -> None:
@@ -193,7 +190,7 @@ class Sequential(Indexed):
             kept = cache[i]
             if once:
                 cache[i] = None
-                if getattr(part, "_once", False):
+                if part._once:
                     use_once(kept)
             if given is PLAIN:
                 dx = part._backward(dx, kept, need_dx or i > first)
