@@ -176,11 +176,11 @@ def growth(step: Callable[[int], Any]) -> float | None:
     return memory() - int(before) / 2**10
 
 
-def work(name: str) -> None:
+def work(name: str, kind: type[Server] = Server) -> None:
     """Answer requests, one JSON line each, until stdin ends."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what the framework prints must not look like an answer
-    server = Server(name)
+    server = kind(name)
     for line in sys.stdin:
         request = json.loads(line)
         try:
@@ -193,13 +193,15 @@ def work(name: str) -> None:
 class Worker:
     """A process with one framework."""
 
+    script = __file__  # what it runs
+
     def __init__(self, name: str, threads: int, **more: str) -> None:
         environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads))
         environment |= FRAMEWORKS[name].environment | more
         self.name = name
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self.process = subprocess.Popen(
-            [sys.executable, __file__, "--worker", name],
+            [sys.executable, self.script, "--worker", name],
             env=environment | {"CUDA_VISIBLE_DEVICES": ""},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True,
         )  # fmt: skip
@@ -513,7 +515,7 @@ def arguments() -> argparse.Namespace:
         help="any of %(choices)s; all by default")  # fmt: skip
     usual = [name for name in known if not FRAMEWORKS[name].on_request]
     add("--peers", nargs="*", choices=known, default=usual, metavar="NAME",
-        help="any of %(choices)s; by default those installed, but for the avx2 ones")  # fmt: skip
+        help="any of %(choices)s; by default those installed, but for avx2 and flush")  # fmt: skip
     add("--batch", nargs="+", type=positive, default=[100], metavar="N", help="images per step")
     add("--threads", nargs="+", type=positive, default=[1], metavar="N", help="of every framework")
     add("--mode", nargs="+", choices=("train", "infer"), default=["train"], help="what is timed")

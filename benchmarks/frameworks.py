@@ -113,6 +113,10 @@ class Framework(ABC):
     def infer(self, i: int) -> Any:
         """Return the outputs for ``self.x``."""
 
+    def kept(self) -> list[Array]:
+        """Return the state of the optimizer."""
+        raise NotImplementedError
+
 
 class DeepFS(Framework):
     """What this is all about."""
@@ -156,6 +160,9 @@ class DeepFS(Framework):
 
     def infer(self, i: int) -> Any:
         return self.net(self.x)
+
+    def kept(self) -> list[Array]:
+        return [*self.model.trainer.state.values()]
 
     def give_back(self) -> None:
         from cnn_core import memory
@@ -291,6 +298,10 @@ class Torch(Framework):
         with self.torch.inference_mode():
             return self._forward()
 
+    def kept(self) -> list[Array]:
+        states = [t for state in self.optimizer.state.values() for t in state.values() if t.ndim]
+        return [tensor.numpy() for tensor in states]
+
 
 def residual(body: Any, shortcut: Any) -> Any:
     """Return a PyTorch module that adds what two modules make of its input."""
@@ -311,6 +322,17 @@ class TorchChannelsLast(Torch):
     """PyTorch, eager, images and filters channels-last."""
 
     channels_last = True
+
+
+class TorchFlush(Torch):
+    """PyTorch, eager, told to take denormal numbers for 0."""
+
+    on_request = True
+
+    def setup(self) -> None:
+        super().setup()
+        if not self.torch.set_flush_denormal(True):
+            raise RuntimeError("this processor cannot take denormal numbers for 0")
 
 
 class TorchCompile(Torch):
@@ -606,6 +628,7 @@ FRAMEWORKS: dict[str, type[Framework]] = {
     "deepfs-predictor": DeepFSPredictor,
     "torch": Torch,
     "torch-channels-last": TorchChannelsLast,
+    "torch-flush": TorchFlush,
     "torch-compile": TorchCompile,
     "torch-frozen": TorchFrozen,
     "torch-bfloat16": TorchBfloat16,
