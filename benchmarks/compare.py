@@ -458,10 +458,15 @@ def commit() -> str:
 
 
 def about(names: list[str]) -> dict[str, str]:
-    """Return version, instruction set and use of AMX of frameworks, one for each package."""
-    kinds = {FRAMEWORKS[n].package + str(FRAMEWORKS[n].arithmetic or ""): n for n in names[::-1]}
-    said = {}
-    for name in reversed(kinds.values()):
+    """Return version, instruction set and use of AMX; of several alike, of the first."""
+    said: dict[str, str] = {}
+    seen = set()
+    for name in names:
+        kind = FRAMEWORKS[name]
+        what = kind.package, kind.arithmetic, *kind.environment.items()
+        if what in seen:
+            continue
+        seen.add(what)
         worker = Worker(name, 1, ONEDNN_VERBOSE="1", MKL_VERBOSE="1")
         try:
             told = worker.ask("about")
