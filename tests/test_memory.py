@@ -95,12 +95,13 @@ def test_a_large_buffer_serves_smaller_ones_and_larger_ones_again():
     assert address(memory.Buffer(2**20)) == begin
 
 
-def test_the_smallest_idle_part_that_is_large_enough_is_taken():
-    large, apart, small = (memory.Buffer(n) for n in (2**20, 2**16, 2**17))
-    begin = address(small)
-    del large, small
-    assert address(memory.Buffer(2**17 - 5000)) == begin
-    del apart
+@pytest.mark.parametrize("order", [(0, 2, 3), (3, 2, 0)])
+def test_the_smallest_idle_part_that_is_large_enough_is_taken(order):
+    buffers = [memory.Buffer(n) for n in (155_000, 60_000, 135_000, 2**20)]
+    begin = address(buffers[2])
+    for i in order:
+        buffers[i] = None
+    assert address(memory.Buffer(133_000)) == begin
 
 
 def test_other_sizes_go_back_before_memory_grows():
