@@ -25,7 +25,14 @@ the framework's mode for it.
 GFLOP/s is effective: multiply-adds of convolutions and dense layers as the textbook counts them,
 times 2, whatever algorithm runs; training counts thrice, less the first layer's input gradient. The
 peak is the best matrix product (512, deepfs's or NumPy's) after the rounds, and the share of it
-compares best with best. MB is the most memory a worker has had resident after its warm-up.
+compares best with best. MB is the most memory a worker has had resident after its warm-up; "of a
+step" is by how much its steps then exceed what is resident between them, when idle memory has gone
+back to the operating system: activations, gradients of them, workspaces (Linux).
+
+The head says what was measured: the processor, the commit of deepfs, and the instruction set of
+either side. PyTorch's is what ATen and oneDNN say themselves; whether AMX is used is seen in the
+names of the kernels that oneDNN and MKL report for a convolution and a product in the arithmetic
+at hand. deepfs computes in float32 and float64, without AMX.
 
 The frameworks, deepfs among them, are in frameworks.py.
 
@@ -50,7 +57,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
@@ -88,6 +95,10 @@ class Server:
         self.kind = FRAMEWORKS[name]
         self.version = str(importlib.import_module(self.kind.package).__version__)
 
+    def about(self) -> str:
+        """Return version and instruction set."""
+        return f"{self.version}, {self.kind.instructions()}"
+
     def check(self, case: dict[str, Any], to: str) -> str:
         """Write what `disagreement` compares, without dropout; return the version."""
         for layer in every(case["layers"]):
@@ -103,17 +114,20 @@ class Server:
         np.savez(to, **found, trained=np.asarray(framework.infer(0)))
         return self.version
 
-    def begin(self, case: dict[str, Any], mode: str) -> tuple[int, float]:
-        """Build the network, warm up; return how many steps make a round, and peak memory."""
+    def begin(self, case: dict[str, Any], mode: str) -> tuple[int, float, float | None]:
+        """Build the network, warm up; return how many steps make a round, and memory in MB."""
         framework = self.kind(**case)
         framework.start(mode)
         self.step = framework.train if mode == "train" else framework.infer
         for i in range(3):
             self.step(i)
+        peak = memory()
+        framework.give_back()
+        of_step = growth(self.step)
         steps = 1
         while (elapsed := self.round(steps)[0] * steps / 1e3) < ROUND / 4:
             steps *= 2
-        return max(1, round(steps * ROUND / elapsed)), memory()
+        return max(1, round(steps * ROUND / elapsed)), peak, of_step
 
     def round(self, steps: int) -> Round:
         """Time some steps, after one that wakes caches and threads."""
@@ -150,11 +164,23 @@ def memory() -> float:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def work(name: str) -> None:
+def growth(step: Callable[[int], Any]) -> float | None:
+    """Return by how many MB the memory of some steps exceeds what is resident, on Linux."""
+    try:
+        before = Path("/proc/self/status").read_text().partition("VmRSS:")[2].split()[0]
+        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    except OSError:
+        return None
+    for i in range(3):
+        step(i)
+    return memory() - int(before) / 2**10
+
+
+def work(name: str, kind: type[Server] = Server) -> None:
     """Answer requests, one JSON line each, until stdin ends."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what the framework prints must not look like an answer
-    server = Server(name)
+    server = kind(name)
     for line in sys.stdin:
         request = json.loads(line)
         try:
@@ -167,13 +193,15 @@ def work(name: str) -> None:
 class Worker:
     """A process with one framework."""
 
-    def __init__(self, name: str, threads: int) -> None:
+    script = __file__  # what it runs
+
+    def __init__(self, name: str, threads: int, **more: str) -> None:
         environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads))
-        environment |= FRAMEWORKS[name].environment
+        environment |= FRAMEWORKS[name].environment | more
         self.name = name
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self.process = subprocess.Popen(
-            [sys.executable, __file__, "--worker", name],
+            [sys.executable, self.script, "--worker", name],
             env=environment | {"CUDA_VISIBLE_DEVICES": ""},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True,
         )  # fmt: skip
@@ -186,10 +214,14 @@ class Worker:
         except BrokenPipeError:
             answer = {}
         if "answer" not in answer:
-            self.log.seek(0)
-            last = (self.log.read().strip() or "it ended without a word").splitlines()[-1]
+            last = (self.printed().strip() or "it ended without a word").splitlines()[-1]
             raise RuntimeError(f"{self.name}, {do}: {answer.get('error', last)}".splitlines()[0])
         return answer["answer"]
+
+    def printed(self) -> str:
+        """Return what the framework has printed."""
+        self.log.seek(0)
+        return self.log.read()
 
     def close(self) -> None:
         """End the process."""
@@ -306,7 +338,8 @@ def run(network: str, threads: int, batch: int, args: argparse.Namespace) -> lis
         data = f"{folder}/data.npz"
         np.savez(data, **arrays)
         case = key | {"layers": layers, "data": data}
-        found = verify(["deepfs", *args.peers], case, Path(folder))
+        names = ["deepfs", *(n for n in args.peers if {*FRAMEWORKS[n].modes} & {*args.mode})]
+        found = verify(names, case, Path(folder))
         work = [layer["work"] for layer in every(layers) if "work" in layer]
         for mode in args.mode:
             operations = 2 * batch * (3 * sum(work) - work[0] if mode == "train" else sum(work))
@@ -314,7 +347,11 @@ def run(network: str, threads: int, batch: int, args: argparse.Namespace) -> lis
             said = {name: wrong(name, e, args.dtype, mode) for name, e in found["errors"].items()}
             failed = found["failed"] | {name: reason for name, reason in said.items() if reason}
             result |= {"errors": found["errors"], "failed": failed}
-            versions = {k: v for k, v in found["versions"].items() if k not in failed}
+            versions = {
+                name: version
+                for name, version in found["versions"].items()
+                if name not in failed and mode in FRAMEWORKS[name].modes
+            }
             result |= timed(versions, case, mode, operations, args.rounds)
             print_result(result)
             results.append(result)
@@ -337,7 +374,7 @@ def timed(
         # the round that followed
         peak = max(workers["deepfs"].ask("peak", dtype=case["dtype"]) for _ in range(3))
     frameworks = {
-        name: {"version": version, "memory_mb": begun[name][1]}
+        name: {"version": version, "memory_mb": begun[name][1], "step_mb": begun[name][2]}
         | summary(rounds[name], rounds["deepfs"], operations)
         for name, version in versions.items()
     }
@@ -360,7 +397,7 @@ def summary(rounds: list[Round], base: list[Round], operations: int) -> dict[str
 
 HEAD = (
     f"  {'framework':<29}{'median ms':>10}{'best ms':>10}{'ratio':>8}{'(best)':>8}{'GFLOP/s':>10}"
-    f"{'% of peak':>11}{'MB':>7}"
+    f"{'% of peak':>11}{'MB':>7}{'of a step':>11}"
 )
 
 
@@ -372,6 +409,7 @@ def print_result(result: dict[str, Any]) -> None:
         print(
             f"  {name:<29}{r['median_ms']:10.3f}{r['best_ms']:10.3f}{ratio}{r['gflops']:10.1f}"
             f"{100 * r['gflops'] / result['peak_gflops']:11.0f}{r['memory_mb']:7.0f}"
+            + ("" if r["step_mb"] is None else f"{r['step_mb']:11.1f}")
         )
         if r["processors"] > result["threads"] + 0.1:
             print(f"  note: {name} kept {r['processors']:.2f} processors busy")
@@ -387,14 +425,67 @@ def machine() -> dict[str, Any]:
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    amx = any(line.startswith("flags") and "amx_tile" in line.split() for line in lines)
     return {
         "cpu": names[0] if names else platform.processor() or platform.machine(),
         "processors": os.cpu_count(),
         "level": cnn_core.level,
+        "amx": amx,
+        "commit": commit(),
+        "date": time.strftime("%Y-%m-%d"),
         "system": platform.platform(),
         "python": platform.python_version(),
         "numpy": np.__version__,
     }
+
+
+def commit() -> str:
+    """Return the commit of the tree in which deepfs lies; "+" means that files have changed."""
+
+    def git(*words: str) -> str:
+        found = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True)
+        return found.stdout.strip() if found.returncode == 0 else ""
+
+    spec = importlib.util.find_spec("deepfs")
+    folder = Path(spec.origin).parent if spec and spec.origin else Path(__file__).parent
+    try:
+        if not git("ls-files", "__init__.py"):  # an installed one may lie within another tree
+            return "unknown"
+        changed = git("status", "--porcelain", "--untracked-files=no", ":/")
+        return git("rev-parse", "--short", "HEAD") + "+" * bool(changed)
+    except OSError:
+        return "unknown"
+
+
+def about(names: list[str]) -> dict[str, str]:
+    """Return version, instruction set and use of AMX; of several alike, of the first."""
+    said: dict[str, str] = {}
+    seen = set()
+    for name in names:
+        kind = FRAMEWORKS[name]
+        what = kind.package, kind.arithmetic, *kind.environment.items()
+        if what in seen:
+            continue
+        seen.add(what)
+        worker = Worker(name, 1, ONEDNN_VERBOSE="1", MKL_VERBOSE="1")
+        try:
+            told = worker.ask("about")
+            said[name] = told + kernels(worker.printed())
+        except RuntimeError as error:
+            said[name] = str(error)
+        finally:
+            worker.close()
+    return said
+
+
+def kernels(printed: str) -> str:
+    """Return the instruction set in the reports of oneDNN and MKL, and whether they use AMX."""
+    said = ""
+    for line in printed.splitlines():
+        if line.startswith("onednn_verbose") and ",cpu,isa:" in line:
+            said += f", oneDNN: {line.partition('isa:')[2]}"
+    ran = [line for line in printed.splitlines() if ",exec,cpu," in line or "GEMM" in line]
+    return f"{said}, AMX {'used' if 'amx' in str(ran).lower() else 'not used'}" if ran else said
 
 
 @contextmanager
@@ -429,7 +520,7 @@ def arguments() -> argparse.Namespace:
         help="any of %(choices)s; all by default")  # fmt: skip
     usual = [name for name in known if not FRAMEWORKS[name].on_request]
     add("--peers", nargs="*", choices=known, default=usual, metavar="NAME",
-        help="any of %(choices)s; by default those installed, but for the avx2 ones")  # fmt: skip
+        help="any of %(choices)s; by default those installed, but for avx2 and flush")  # fmt: skip
     add("--batch", nargs="+", type=positive, default=[100], metavar="N", help="images per step")
     add("--threads", nargs="+", type=positive, default=[1], metavar="N", help="of every framework")
     add("--mode", nargs="+", choices=("train", "infer"), default=["train"], help="what is timed")
@@ -470,7 +561,7 @@ def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
 def against(args: argparse.Namespace) -> int:
     """Compare two builds of deepfs; return the exit status."""
     here = machine()
-    print("{cpu}, {processors} processors, {system}".format(**here))
+    print("{cpu}, {processors} processors, {system}, commit {commit}".format(**here))
     try:
         rows, status = builds.against(args)
     except (OSError, RuntimeError, ValueError) as error:
@@ -499,7 +590,11 @@ def main() -> int:
     for name in missing:
         print(f"{name}: not installed")
     report: dict[str, Any] = {"machine": machine(), "not_installed": missing, "results": []}
-    print("{cpu}, {processors} processors, instruction set {level}".format(**report["machine"]))
+    report["frameworks"] = about(["deepfs", *args.peers])
+    print("{cpu}, {processors} processors, commit {commit}, {date}".format(**report["machine"]))
+    print(f"the processor {'has' if report['machine']['amx'] else 'has no'} AMX")
+    for name, said in report["frameworks"].items():
+        print(f"  {name}: {said}")
     print(HEAD)
     status = 0
     try:

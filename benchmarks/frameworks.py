@@ -7,6 +7,9 @@ FRAMEWORKS.
 
 from __future__ import annotations
 
+import ctypes
+import gc
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from functools import reduce
@@ -64,6 +67,7 @@ class Framework(ABC):
     dtypes: ClassVar[tuple[str, ...]] = ("float32",)
     arithmetic: ClassVar[str | None] = None  # where it is not that of the dtype
     on_request: ClassVar[bool] = False  # not among the default peers
+    modes: ClassVar[tuple[str, ...]] = ("train", "infer")  # that differ from those of its base
 
     def __init__(
         self, network: str, dtype: str, layers: list[Layer], data: str, threads: int
@@ -78,12 +82,24 @@ class Framework(ABC):
         self.setup()
         self.start("infer")
 
+    @classmethod
+    def instructions(cls) -> str:
+        """Return the instruction set that it says it uses."""
+        return "instruction set not told"
+
     @abstractmethod
     def setup(self) -> None:
         """Build the network from the weights, and from what batch norm keeps."""
 
     def start(self, mode: str) -> None:  # noqa: B027
         """Get ready for steps of ``mode``."""
+
+    def give_back(self) -> None:
+        """Give memory that lies idle back to the operating system, where that can be asked for."""
+        gc.collect()
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
+        if trim is not None:
+            trim(0)
 
     @abstractmethod
     def gradients(self) -> dict[str, Array]:
@@ -97,12 +113,22 @@ class Framework(ABC):
     def infer(self, i: int) -> Any:
         """Return the outputs for ``self.x``."""
 
+    def kept(self) -> list[Array]:
+        """Return the state of the optimizer."""
+        raise NotImplementedError
+
 
 class DeepFS(Framework):
     """What this is all about."""
 
     package = "deepfs"
     dtypes = ("float32", "float64")
+
+    @classmethod
+    def instructions(cls) -> str:
+        import cnn_core
+
+        return f"level {cnn_core.level}"
 
     def setup(self) -> None:
         import deepfs as dfs
@@ -135,6 +161,28 @@ class DeepFS(Framework):
     def infer(self, i: int) -> Any:
         return self.net(self.x)
 
+    def kept(self) -> list[Array]:
+        return [*self.model.trainer.state.values()]
+
+    def give_back(self) -> None:
+        from cnn_core import memory
+
+        memory.release()
+        super().give_back()
+
+
+class DeepFSPredictor(DeepFS):
+    """The same network as `Model.predictor` gives it: planned once, in one call."""
+
+    modes = ("infer",)
+
+    def start(self, mode: str) -> None:
+        if mode == "infer":
+            self.predictor = self.model.predictor()
+
+    def infer(self, i: int) -> Any:
+        return self.predictor(self.x)
+
 
 class Torch(Framework):
     """PyTorch, eager, in its default layout."""
@@ -143,6 +191,17 @@ class Torch(Framework):
     dtypes = ("float32", "float64")
     channels_last = False
     compiled = False
+
+    @classmethod
+    def instructions(cls) -> str:
+        """Return what ATen says; oneDNN and MKL say theirs on stdout when a kernel runs."""
+        import torch
+
+        image, weight = torch.ones(8, 32, 16, 16), torch.ones(32, 32, 3, 3)
+        with torch.inference_mode(), torch.autocast("cpu", enabled=cls.arithmetic == "bfloat16"):
+            torch.nn.functional.conv2d(image, weight)
+            torch.ones(64, 256) @ torch.ones(256, 64)
+        return f"ATen {torch.backends.cpu.get_cpu_capability()}"
 
     def setup(self) -> None:
         import torch
@@ -239,6 +298,10 @@ class Torch(Framework):
         with self.torch.inference_mode():
             return self._forward()
 
+    def kept(self) -> list[Array]:
+        states = [t for state in self.optimizer.state.values() for t in state.values() if t.ndim]
+        return [tensor.numpy() for tensor in states]
+
 
 def residual(body: Any, shortcut: Any) -> Any:
     """Return a PyTorch module that adds what two modules make of its input."""
@@ -261,10 +324,35 @@ class TorchChannelsLast(Torch):
     channels_last = True
 
 
+class TorchFlush(Torch):
+    """PyTorch, eager, told to take denormal numbers for 0."""
+
+    on_request = True
+
+    def setup(self) -> None:
+        super().setup()
+        if not self.torch.set_flush_denormal(True):
+            raise RuntimeError("this processor cannot take denormal numbers for 0")
+
+
 class TorchCompile(Torch):
     """PyTorch, the network through ``torch.compile``."""
 
     compiled = True
+
+
+class TorchFrozen(TorchChannelsLast):
+    """PyTorch compiled for inference: batch norm folded, weights reordered once (freezing)."""
+
+    environment: ClassVar[dict[str, str]] = {"TORCHINDUCTOR_FREEZING": "1"}
+    modes = ("infer",)
+
+    def start(self, mode: str) -> None:
+        super().start(mode)
+        self.run = self.net
+        if mode == "infer":
+            self.torch.compiler.reset()
+            self.run = self.torch.compile(self.net, dynamic=False)
 
 
 class TorchBfloat16(Torch):
@@ -537,9 +625,12 @@ class Jax(ChannelsLast):
 
 FRAMEWORKS: dict[str, type[Framework]] = {
     "deepfs": DeepFS,
+    "deepfs-predictor": DeepFSPredictor,
     "torch": Torch,
     "torch-channels-last": TorchChannelsLast,
+    "torch-flush": TorchFlush,
     "torch-compile": TorchCompile,
+    "torch-frozen": TorchFrozen,
     "torch-bfloat16": TorchBfloat16,
     "torch-bfloat16-channels-last": TorchBfloat16ChannelsLast,
     "torch-avx2": TorchAVX2,

@@ -69,6 +69,83 @@ def test_sizes_waste_at_most_a_quarter(n):
     assert n <= memory.idle_memory() <= max(4096, 1.25 * n + 4096)
 
 
+def address(buffer):
+    return np.frombuffer(buffer, np.uint8).ctypes.data
+
+
+def test_a_large_buffer_serves_smaller_ones_and_larger_ones_again():
+    whole = memory.Buffer(2**20)
+    begin = address(whole)
+    del whole
+    idle = memory.idle_memory()
+    parts = [memory.Buffer(n) for n in (300_000, 200_000, 400_000)]
+    assert sorted(map(address, parts)) == [address(part) for part in parts]
+    assert begin == address(parts[0])
+    assert address(parts[-1]) < begin + 2**20
+    for i, part in enumerate(parts):
+        memoryview(part).cast("B")[:] = bytes([i]) * len(memoryview(part))
+    for i, part in enumerate(parts):
+        assert (np.frombuffer(part, np.uint8) == i).all()
+    assert memory.idle_memory() < idle - 900_000
+    del parts[1], part  # a hole, which the next of its size gets
+    hole = memory.Buffer(190_000)
+    assert begin < address(hole) < begin + 2**20
+    del hole, parts
+    assert memory.idle_memory() == idle
+    assert address(memory.Buffer(2**20)) == begin
+
+
+@pytest.mark.parametrize("order", [(0, 2, 3), (3, 2, 0)])
+def test_the_smallest_idle_part_that_is_large_enough_is_taken(order):
+    buffers = [memory.Buffer(n) for n in (155_000, 60_000, 135_000, 2**20)]
+    begin = address(buffers[2])
+    for i in order:
+        buffers[i] = None
+    assert address(memory.Buffer(133_000)) == begin
+
+
+def test_other_sizes_go_back_before_memory_grows():
+    several = [memory.Buffer(2**20) for _ in range(6)]
+    del several
+    assert memory.idle_memory() > 6 * 2**20
+    large = memory.Buffer(4 * 2**20)
+    assert memory.idle_memory() < 3 * 2**20
+    del large
+
+
+def test_release_returns_the_pages_around_what_is_held():
+    pages = [memory.Buffer(2**23)]
+    memoryview(pages[0]).cast("B")[:] = bytes(2**23)
+    del pages[0]
+    held = [memory.Buffer(2**16) for _ in range(2)]
+    del held[0]
+    assert memory.idle_memory() > 2**22
+    memory.release()
+    assert memory.idle_memory() == 0
+    again = memory.Buffer(2**22)  # from what was released, beside what is held
+    assert abs(address(again) - address(held[0])) < 2**23
+    del again, held
+    assert memory.idle_memory() > 2**23 - 2**20
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_buffers_of_random_sizes_keep_what_is_in_them(seed):
+    numbers, held = np.random.default_rng(seed), {}
+    for step in range(3000):
+        if held and numbers.random() < 0.5:
+            buffer = held.pop(list(held)[numbers.integers(len(held))])
+            a = np.frombuffer(buffer, np.uint32)
+            assert (a[[0, -1]] == a[len(a) // 2]).all()
+            del a, buffer
+        else:
+            n = 4 * int(10 ** numbers.uniform(2, 5))
+            held[step] = memory.Buffer(n)
+            np.frombuffer(held[step], np.uint32)[:] = step
+    for step, buffer in held.items():
+        assert (np.frombuffer(buffer, np.uint32) == step).all()
+    assert len({address(buffer) for buffer in held.values()}) == len(held)
+
+
 def test_refuses_a_negative_size():
     with pytest.raises(ValueError, match="a buffer cannot have a negative size"):
         memory.Buffer(-1)

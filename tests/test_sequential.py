@@ -1,6 +1,7 @@
 """Layers made of layers: names, shared weights, what they skip, and what they refuse."""
 
 import copy
+import weakref
 from functools import partial
 
 import numpy as np
@@ -243,3 +244,45 @@ def test_a_network_has_one_dtype():
     message = 'Sequential of float32 must have parts of it, got Dense "dense_2" of float64'
     with pytest.raises(ValueError, match=message):
         net(np.zeros((1, 3), np.float32))
+
+
+@pytest.mark.parametrize("residual", [False, True])
+def test_a_training_step_drops_what_backward_has_used(residual, rng):
+    """Else the activations of all layers would lie there beside the gradients of the first."""
+    watched, alive = [], []
+
+    class First(L.Identity):
+        def _backward(self, dy, cache, need_dx):
+            alive.append(sum(activation() is not None for activation in watched))
+            return dy
+
+    class Watched(L.Tanh):
+        def _forward(self, x, training):
+            y, cache = super()._forward(x, training)
+            watched.append(weakref.ref(y))
+            return y, cache
+
+    chain = [Watched(), L.Tanh(), Watched(), L.Tanh()]
+    later = [L.Residual(L.Sequential(chain))] if residual else chain
+    net = L.Sequential([L.Dense(4), First(), *later, L.Dense(2)])
+    model = dfs.Model(net, "mse", "sgd")
+    x, y = rng.normal(size=(3, 5)), np.zeros((3, 2))
+    model.train_on_batch(x, y)
+    assert len(watched) == 2
+    assert alive == [0]
+    out, cache = net.forward(x, training=True)  # by hand, backward may run again
+    one, two = (net.backward(np.ones_like(out), cache) for _ in range(2))
+    np.testing.assert_array_equal(one, two)
+    assert alive[1:] == [2, 2]
+
+
+def test_a_container_of_ones_own_may_use_a_cache_twice(rng):
+    class Twice(L.Sequential):
+        def _backward(self, dy, cache, need_dx):
+            super()._backward(dy, cache, need_dx)
+            return super()._backward(dy, cache, need_dx)
+
+    net = L.Sequential([Twice([L.Dense(3), L.Tanh()]), L.Dense(2)])
+    for network, wide in ((net, 2), (Twice([L.Dense(3), L.Tanh()]), 3)):
+        model = dfs.Model(network, "mse", "sgd")
+        model.train_on_batch(rng.normal(size=(3, 5)), np.zeros((3, wide)))

@@ -32,16 +32,14 @@ sed -e 's/y\[i\] = a\[i\] + b\[i\]/y[i] = a[i + 1] + b[i]/' \
     src/cnn_core/add.pyx > src/cnn_core/planted.pyx
 [ "$(diff src/cnn_core/add.pyx src/cnn_core/planted.pyx | grep -c '^>')" = 2 ] ||
     fail "add.pyx has changed: the faults cannot be planted"
-# Blocks of exact size, which go back at once.
-header=$(grep -l 'return aligned_alloc(64' src/cnn_core/*.h || true)
+# Blocks of exact size, which go back at once. None is a part of another: see SMALL in large_buffers.h.
+header=src/cnn_core/aligned_memory.h
 sed -i -e 's/self.size = rounded(max(1, length))/self.size = max(1, length)/' \
     -e 's/max_idle = 1 << 30/max_idle = 0/' src/cnn_core/memory.pyx
-sed -i -e 's/ && defined(MADV_HUGEPAGE)/ \&\& 0/' \
-    -e 's/return aligned_alloc(64.*/void *p; return posix_memalign(\&p, 64, bytes) ? NULL : p;/' \
-    $header
+sed -i -e 's/ && defined(MADV_HUGEPAGE)/ \&\& 0/' -e 's|(bytes + 64) / 64 \* 64)|bytes)|' $header
 [ "$(grep -c 'self.size = max(1, length)\|max_idle = 0' src/cnn_core/memory.pyx)" = 2 ] &&
-    [ "$(grep -c '__) && 0\|posix_memalign' $header)" = 2 ] ||
-    fail "memory.pyx or ${header:-its header} has changed: blocks cannot be made exact"
+    [ "$(grep -c '__) && 0\|alignment, bytes)' $header)" = 2 ] ||
+    fail "memory.pyx or $header has changed: blocks cannot be made exact"
 
 # Python compiles with -fwrapv, which would define the overflows that are looked for.
 flags="-fsanitize=address,undefined,float-cast-overflow -O1 -g -fno-omit-frame-pointer -fno-wrapv"

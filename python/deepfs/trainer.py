@@ -24,7 +24,7 @@ from .distributed.world import ONE, World
 from .layers import Layer
 from .layers._container import Container, walk
 from .layers._parameter import HELD, Parameter, gradients, structure
-from .layers.sequential import used_once
+from .layers.sequential import use_once
 from .losses import Combined, Loss
 from .losses._output_kinds import end_layers
 from .means import Means, averages, check_alike, factor_of, of_batch, share_of
@@ -229,8 +229,9 @@ class Trainer:
                     if means is not None:
                         means.add(loss_cache, outputs, batch.y)
                 if learns:
-                    used_once(cache)
                     dy = self.loss.backward(loss_cache, share)
+                    if self.network._once:
+                        use_once(cache)
                     self.network.backward(dy, cache, need_dx=False)
             if several and own is not None:
                 logs = own.values()
@@ -314,8 +315,9 @@ class Trainer:
         self._check_loss(value, batch, part.first)
         share = factor_of(self.loss, loss_cache, len(batch))
         if learns:
-            used_once(cache)
             dy = self.loss.backward(loss_cache, share)
+            if self.network._once:
+                use_once(cache)
             self.network.backward(dy, cache, need_dx=False)
         sums.put(part.shard)
         totals = self.loss.totals(loss_cache)

@@ -1,9 +1,10 @@
-/* Stacks of idle buffers, one for each size, and the lock that they are under.
+/* Idle buffers, and the lock that they are under.
  *
- * An idle buffer holds the address of the next one in its first bytes, so nothing is allocated and
- * no Python object touched while the lock is held: a collection of garbage in there, which ends
- * buffers, would wait for itself. It is held for a few instructions, so waiting threads try again.
- * With a GIL nobody ever waits; Pythons without one have no other guard.
+ * Small ones lie on stacks, one for each size: an idle buffer holds the address of the next one in
+ * its first bytes. Large ones are cut and joined, see `large_buffers.h`. No Python object is touched
+ * while the lock is held: a collection of garbage in there, which ends buffers, would wait for
+ * itself. It is held for a few instructions, so waiting threads try again. With a GIL nobody ever
+ * waits; Pythons without one have no other guard.
  */
 #ifndef CNN_CORE_IDLE_BUFFERS_H
 #define CNN_CORE_IDLE_BUFFERS_H
@@ -45,6 +46,19 @@ static inline int guard_forks(void)
 
 #define IDLE_SIZES 256 /* four for each power of two */
 static void *idle[IDLE_SIZES];
+
+/* Return the number of the least of the sizes 1, 1.25, 1.5 or 1.75 times a power of two that is
+ * not below a size. */
+static inline int size_class(size_t size)
+{
+    size_t step = 4096;
+    int which = 0;
+    while (step * 8 < size) {
+        step *= 2;
+        which += 4;
+    }
+    return which + (int)((size + step - 1) / step);
+}
 
 static inline void push_idle(int which, void *memory)
 {

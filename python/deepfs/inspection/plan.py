@@ -31,7 +31,6 @@ from .trial import copy_of, random_batch, shape_for
 LARGEST = 2**29  # bytes of activations of a batch that is tried; larger ones are extrapolated
 KEPT = 1.5  # times the outputs of all layers: a guess of what a step takes, to stay below that
 DATA = 2**26  # bytes of the data set from which its batches are gathered
-FILLED = 13 / 14  # of a buffer: its size is that of the array, rounded up to 5, 6, 7 or 8 parts
 ROUNDS, SECONDS, STEPS = 3, 0.25, 30  # of the timing: rounds, the least time, the most steps
 
 
@@ -179,7 +178,7 @@ def plan(
                 "parameters": arena.values.nbytes,
                 "gradients": arena.grads.nbytes,
                 "optimizer": sum(array.nbytes for array in copied.state.values()),
-                "activations": int(FILLED * store),
+                "activations": store,
                 "batch": nbytes * batch_size // tried,
             },
             step_seconds=seconds,

@@ -103,6 +103,12 @@ class Layer(Stateful):
     fuses_forward: ClassVar[frozenset[str]] = frozenset()
     fuses_backward: ClassVar[frozenset[str]] = frozenset()
     in_shape: ClassVar[Shape | None] = None  # input shape it was built for, without the batch axis
+    _once: ClassVar[bool] = False  # one backward uses the caches of its parts once
+
+    def __init_subclass__(cls, **settings: Any) -> None:
+        super().__init_subclass__(**settings)
+        if "_backward" in vars(cls):  # it may do otherwise than that of its base
+            cls._once = vars(cls).get("_once", False)
 
     def __call__(self, x: Any) -> Any:
         """Return the output for the batch ``x`` in inference mode; see `Input` for a tensor."""

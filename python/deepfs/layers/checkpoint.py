@@ -14,7 +14,7 @@ from ._container import Container
 from ._fusion import PLAIN, Epilogue
 from ._indexing import checked_part, part_named
 from ._several import Several
-from .sequential import Sequential, used_once
+from .sequential import Sequential, use_once
 
 
 class Kept(NamedTuple):
@@ -125,7 +125,8 @@ class Checkpoint(Container):
         if isinstance(cache, Kept):
             with buffers_as(self.body, cache.buffers):
                 cache = _run(self.body, cache.x, cache.training, cache.end)[1]
-            used_once(cache)
+            if self.body._once:
+                use_once(cache)
         dx: Array | None
         if end is PLAIN:
             dx = self.body._backward(dy, cache, need_dx)

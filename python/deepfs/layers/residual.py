@@ -57,6 +57,8 @@ class Residual(Container):
 
     fuses_forward, fuses_backward = frozenset({"relu"}), frozenset({"drelu"})
 
+    _once = True
+
     def __post_init__(self) -> None:
         self.body = checked_part("Residual", self.body, Sequential)
         if self.shortcut is not None:

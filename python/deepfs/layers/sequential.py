@@ -18,20 +18,20 @@ RELU, DRELU = Epilogue(relu=True), Epilogue(drelu=True)
 
 
 class Caches(list[Any]):
-    """The caches of the parts of a Sequential.
+    """Caches of the parts of a chain, in their order.
 
-    If ``once`` is True, backward drops each as soon as it is used: gradients then take the memory
-    that activations had.
+    With ``once``, backward runs for the only time: it drops each cache when it has used it, so
+    that gradients take the memory.
     """
 
-    once: bool = False
+    once = False
 
 
-def used_once(cache: Any) -> None:
-    """Say that a cache is for one backward pass; it may hold others in a tuple, as a Residual's."""
-    for each in cache if type(cache) is tuple else (cache,):
-        if type(each) is Caches:
-            each.once = True
+def use_once(cache: Any) -> None:
+    """Let the next backward drop what it has used, of a Sequential or of those in a Residual."""
+    for part in cache if type(cache) is tuple else (cache,):
+        if type(part) is Caches:
+            part.once = True
 
 
 class Step(NamedTuple):
@@ -107,6 +107,7 @@ class Sequential(Indexed):
 
     listed = "layers"
     transparent = True  # computes nothing itself: tables show its parts only
+    _once = True
 
     def __post_init__(self) -> None:
         self.layers = checked_parts("Sequential", self.layers)
@@ -189,17 +190,19 @@ class Sequential(Indexed):
         plan = self._planned()
         first = 0 if need_dx else lowest(plan)
         dx: Any = dy
+        once = type(cache) is Caches and cache.once
         for i, part, given in plan.backward:
             if i < first:
                 break
             if i == first:  # nothing is before it, or nothing that learns
                 given = end if i == 0 else PLAIN
-            own = cache[i]
-            if cache.once:
+            kept = cache[i]
+            if once:
                 cache[i] = None
-                used_once(own)
+                if part._once:
+                    use_once(kept)
             if given is PLAIN:
-                dx = part._backward(dx, own, need_dx or i > first)
+                dx = part._backward(dx, kept, need_dx or i > first)
             else:
-                dx = part._backward(dx, own, need_dx or i > first, given)
+                dx = part._backward(dx, kept, need_dx or i > first, given)
         return dx if need_dx else None
