@@ -188,7 +188,8 @@ def orthogonalized(d: Array, steps: int) -> Array:
             else:
                 gemm.gemm(p, product, spare)
                 product, spare = spare, product
-        gemm.gemm(*((x, product) if tall else (product, x)), out)
+        left, right = (x, product) if tall else (product, x)
+        gemm.gemm(left, right, out)
         x, out = out, x
         steps -= count
     return x
