@@ -21,15 +21,14 @@ of several windows share an element of an array.
 """
 from cython.parallel cimport prange
 from libc.math cimport INFINITY
-from libc.stdint cimport uint32_t
 from libc.string cimport memset
 
 from cnn_core.argmax_pack cimport MAX_PIXELS, first_bit, keep_larger, load_argmax, load_drelu
 from cnn_core.argmax_pack cimport log2_windows_of_word, no_pixel, shifted, store_argmax
 from cnn_core.argmax_pack cimport where_argmax
 from cnn_core.pool_2x2 cimport avg_2x2_backward, avg_2x2_forward, max_2x2_backward, max_2x2_forward
-from cnn_core.pool_few cimport BAND, avg_few_backward, describe_planes, few_forward, fits
-from cnn_core.pool_few cimport max_few_backward
+from cnn_core.pool_few cimport BAND, describe_planes, few_channels, few_row
+from cnn_core.pool_windows cimport AVG_BACKWARD, AVG_FORWARD, MAX_BACKWARD, MAX_FORWARD
 from cnn_core.pool_windows cimport MEAN_OF_PIXELS, MEAN_UNDIVIDED, MEAN_WITH_PADDING, Pooling
 from cnn_core.pool_windows cimport divisor, first_pixel, first_tap, first_window, holds_argmax
 from cnn_core.pool_windows cimport past_tap, past_window, taps_of, tiled
@@ -37,12 +36,6 @@ from cnn_core.simd cimport MAX_LANES, VBYTES, oned, onef, shortd, shortf, vadd, 
 from cnn_core.simd cimport vecf, vector, vfill, vfill_bits, vload, vmultiply, vstore
 from cnn_core.threads cimport FloatMode, flush_denormals, threads_for
 from cnn_core.types cimport blocks_of, dim, least, real, same_shape
-
-cdef enum:
-    MAX_FORWARD
-    MAX_BACKWARD
-    AVG_FORWARD
-    AVG_BACKWARD
 
 cdef enum:
     CHAIN = 128             # pixels and rows of a mean that are added one after the other
@@ -344,45 +337,14 @@ cdef inline void row(
         backward_row[real, vector](kind, r, p, source, y, argmax, target, tag)
 
 
-cdef bint few_channels(int kind, const Pooling* p) noexcept nogil:
-    """Return whether `pool_few` is faster; backward, windows side by side need no addition."""
-    if not p.few:
-        return False
-    if kind == MAX_BACKWARD:
-        return not tiled(p)
-    if kind == AVG_BACKWARD:
-        return p.c < 4 and not tiled(p)
-    return p.c < 4 and (kind == MAX_FORWARD or not p.tiled_2x2)
-
-
-cdef void few_row(
-    int kind, dim r, const Pooling* p, const float* source, const float* y, float* argmax,
-    float* target,
-) noexcept nogil:
-    """Row r of ``target``; of a maximum backward, band r."""
-    cdef dim bands = blocks_of(p.h, BAND), windows = p.oh * p.ow * p.c, image = p.h * p.w * p.c, m
-    if kind == MAX_FORWARD or kind == AVG_FORWARD:
-        few_forward(kind == MAX_FORWARD, source + r // p.oh * image, target + r * p.ow * p.c,
-                    NULL if argmax == NULL else argmax + r * p.words * p.c, r % p.oh, p)
-    elif kind == AVG_BACKWARD:
-        avg_few_backward(source + r // p.h * windows, target + r * p.w * p.c, r % p.h, p)
-    else:
-        m = r // bands
-        max_few_backward(source + m * windows, <uint32_t*> argmax + m * p.oh * p.words * p.c,
-                         NULL if y == NULL else y + m * windows, target + m * image,
-                         r % bands * BAND, least(BAND, p.h - r % bands * BAND), p)
-
-
 cdef void rows(
     int kind, const Pooling* p, const real* source, const real* y, real* argmax, real* target,
 ) noexcept nogil:
     """All rows of ``target``."""
     cdef dim r, n = p.n * (p.oh if kind == MAX_FORWARD or kind == AVG_FORWARD else p.h)
     cdef double work = <double> p.n * p.oh * p.ow * p.c * p.kh * p.kw * sizeof(real) / 20
-    # vectors of 16 bytes gain little, and would not be worth the code
-    cdef bint few = VBYTES > 16 and real is float and few_channels(kind, p)
-    if few and kind == MAX_BACKWARD:
-        n = p.n * blocks_of(p.h, BAND)
+    cdef bint few = real is float and few_channels(kind, p)
+    n = p.n * blocks_of(p.h, BAND) if few and kind == MAX_BACKWARD else n
     for r in prange(n, schedule="static", num_threads=threads_for(work)):
         if real is float:
             if few:
@@ -428,9 +390,7 @@ cdef bint describe(
     p.words = blocks_of(p.ow, 1 << p.log2_windows)
     p.tiled_2x2 = (min(kh, kw, sh, sw) == 2 and max(kh, kw, sh, sw) == 2 and max(dh, dw) == 1
                    and max(top, left) == 0 and 2 * p.oh <= p.h and 2 * p.ow <= p.w)
-    p.few = itemsize == 4 and fits(p)
-    if p.few:
-        describe_planes(p, &p.planes)
+    p.few = itemsize == 4 and describe_planes(p, &p.planes)
     return True
 
 

@@ -20,8 +20,9 @@ from libc.stdint cimport uint32_t
 from libc.string cimport memset
 
 from cnn_core.argmax_pack cimport MAX_PIXELS_OF_BYTE, first_bit, keep_larger
+from cnn_core.pool_windows cimport AVG_BACKWARD, AVG_FORWARD, MAX_BACKWARD, MAX_FORWARD
 from cnn_core.pool_windows cimport MAX_TAPS, MEAN_UNDIVIDED, Planes, Pooling, divisor, first_tap
-from cnn_core.pool_windows cimport first_window, past_tap, past_window
+from cnn_core.pool_windows cimport first_window, past_tap, past_window, tiled
 from cnn_core.simd cimport MAX_LANES, VBYTES, as_written, vecf, vfill, vload, vstore
 from cnn_core.types cimport blocks_of, dim, least
 
@@ -40,8 +41,11 @@ cdef inline bint fits(const Pooling* p) noexcept nogil:
             and p.sw * (length * p.c + size) <= ROW)
 
 
-cdef inline void describe_planes(const Pooling* p, Planes* planes) noexcept nogil:
+cdef inline bint describe_planes(const Pooling* p, Planes* planes) noexcept nogil:
+    """Fill in the planes; return whether the functions here can do the pooling."""
     cdef dim size = VBYTES // 4, b, s
+    if not fits(p):
+        return False
     planes.count = p.sw
     planes.length = p.ow + (p.kw - 1) * p.dw // p.sw
     planes.span = planes.length * p.c + size
@@ -53,6 +57,7 @@ cdef inline void describe_planes(const Pooling* p, Planes* planes) noexcept nogi
         planes.end[s] = least(planes.length, blocks_of(max(0, p.w + p.left - s), p.sw))
         planes.begin[s] = least(planes.end[s], blocks_of(max(0, p.left - s), p.sw))
         as_written()
+    return True
 
 
 cdef inline void copy_pixels(
@@ -253,3 +258,35 @@ cdef inline void avg_few_backward(
                     t += size
         i += 1
     join(sums, p, &p.planes, dx)
+
+
+cdef inline bint few_channels(int kind, const Pooling* p) noexcept nogil:
+    """Return whether to use the functions here; backward, windows side by side need no addition.
+
+    Vectors of 16 bytes gain little, and would not be worth the code.
+    """
+    if VBYTES <= 16 or not p.few:
+        return False
+    if kind == MAX_BACKWARD:
+        return not tiled(p)
+    if kind == AVG_BACKWARD:
+        return p.c < 4 and not tiled(p)
+    return p.c < 4 and (kind == MAX_FORWARD or not p.tiled_2x2)
+
+
+cdef inline void few_row(
+    int kind, dim r, const Pooling* p, const float* source, const float* y, float* argmax,
+    float* target,
+) noexcept nogil:
+    """Row r of ``target``; of a maximum backward, band r."""
+    cdef dim bands = blocks_of(p.h, BAND), windows = p.oh * p.ow * p.c, image = p.h * p.w * p.c, m
+    if kind == MAX_FORWARD or kind == AVG_FORWARD:
+        few_forward(kind == MAX_FORWARD, source + r // p.oh * image, target + r * p.ow * p.c,
+                    NULL if argmax == NULL else argmax + r * p.words * p.c, r % p.oh, p)
+    elif kind == AVG_BACKWARD:
+        avg_few_backward(source + r // p.h * windows, target + r * p.w * p.c, r % p.h, p)
+    else:
+        m = r // bands
+        max_few_backward(source + m * windows, <uint32_t*> argmax + m * p.oh * p.words * p.c,
+                         NULL if y == NULL else y + m * windows, target + m * image,
+                         r % bands * BAND, least(BAND, p.h - r % bands * BAND), p)

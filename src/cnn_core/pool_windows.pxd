@@ -8,6 +8,12 @@ out the pixels: number i covers those from floor(i size / count) to ceil((i + 1)
 """
 from cnn_core.types cimport blocks_of, dim, least
 
+cdef enum:
+    MAX_FORWARD
+    MAX_BACKWARD
+    AVG_FORWARD
+    AVG_BACKWARD
+
 cdef enum:                  # what the sum under a window is divided by
     MEAN_OF_PIXELS          # how many pixels of the image it counts
     MEAN_WITH_PADDING       # the same, with the padding as pixels of value 0
