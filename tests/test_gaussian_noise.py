@@ -52,3 +52,12 @@ def test_huge_noise_is_infinite_in_single_precision():
 def test_refuses(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+def test_the_gradient_is_a_copy_that_lies_like_images(rng):
+    layer, images = GaussianNoise(0.5), rng.standard_normal((2, 4, 5, 3)).transpose(0, 3, 1, 2)
+    _, cache = layer.forward(images, training=True)
+    dx = layer.backward(images, cache)
+    assert_array_equal(dx, images)
+    assert dx.strides == images.strides
+    assert not np.shares_memory(dx, images)

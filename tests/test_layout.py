@@ -79,14 +79,14 @@ TYPING_ONLY = {("callbacks", "model")}  # the hooks of a callback get the Model 
 # and its .pxd apart, form no circle: gemm's constants are in its .pxd.
 KERNEL_ORDER = """
     types threads_watch threads simd
-    memory vmath
+    memory vmath box_muller
     random
     gemm gemm_thin transpose
     add im2col reduce
     dense dropout
     conv_tiles conv_depthwise conv_one_channel conv_winograd_1d conv_winograd_runs conv_winograd
     conv_indirect conv_col2im
-    activation_functions argmax_pack pool_windows pool_2x2 batch_norm_sums group_norm_sums
+    activation_functions argmax_pack pool_windows pool_2x2 pool_few batch_norm_sums group_norm_sums
     optimizer_rule
     activation batch_norm conv group_norm image optimizers pool resize
     softmax

@@ -131,3 +131,24 @@ def test_refuses():
         Muon(adam=3)
     with pytest.raises(ValueError, match=r"haed\.\*"):
         grouped_step(Muon(adam="haed.*"), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize("shape", [(6, 30), (30, 6), (6, 7), (1, 9)])
+def test_any_number_of_iterations_is_the_formula(shape, steps, rng):
+    d = rng.standard_normal(shape)
+    x = d / np.linalg.norm(d)
+    for _ in range(steps):
+        gram = x @ x.T
+        x = 3.4445 * x - 4.7750 * gram @ x + 2.0315 * gram @ gram @ x
+    before = d.copy()
+    assert_allclose(orthogonalized(d, steps), x, atol=1e-11)
+    assert_array_equal(d, before)
+
+
+def test_rounding_errors_stay_small_in_single_precision(rng):
+    """Each Gram matrix that follows from the one before it errs 12 times as much."""
+    u, _, v = np.linalg.svd(rng.standard_normal((64, 216)), full_matrices=False)
+    for values in (np.geomspace(1, 1e-4, 64), np.where(np.arange(64) < 3, 1, 1e-3)):
+        d = u * values @ v
+        assert_allclose(orthogonalized(d.astype("f"), 5), orthogonalized(d, 5), atol=8e-6)

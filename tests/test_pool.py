@@ -273,3 +273,42 @@ def test_kernels_refuse_what_would_crash():
     for bits in (-1, 0x0404040404040404):  # no pixel; a number that no pixel of the window has
         pool.max_pool2d_backward(y + 1, np.full((1, 2, 1, 1), bits).view(float), x, *good)
         assert not x.any()
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 7])
+@pytest.mark.parametrize(
+    ("size", "stride", "padding", "dilation", "image"),
+    [
+        ((3, 3), (2, 2), 0, (1, 1), (40, 41)),
+        ((2, 2), (2, 2), 0, (1, 1), (9, 12)),
+        ((3, 2), (1, 3), (2, 1, 1, 0), (1, 1), (7, 10)),
+        ((4, 5), (3, 2), (3, 2, 8, 7), (2, 2), (12, 30)),
+        ((16, 15), (5, 16), (0, 0, 14, 14), (1, 1), (20, 90)),
+        ((2, 3), (4, 1), (0, 0, 5, 5), (1, 3), (11, 3)),
+        ((1, 2), (1, 1), 0, (1, 1), (2, 2100)),  # wider than the buffers of the few channels
+    ],
+)
+def test_few_channels_have_the_bits_of_many(
+    channels, size, stride, padding, dilation, image, dtype, threads, rng
+):
+    """The first channels of 40 go through `pool`, alone they go through `pool_few`."""
+    many = rng.integers(-2, 3, (2, 40, *image)).astype(dtype)  # full of ties
+    many[rng.random(many.shape) < 0.05] = -np.inf
+    layers = [MaxPool2D(size, stride, padding, dilation=dilation)]
+    layers += [
+        AvgPool2D(size, stride, padding, count_include_pad=count, dilation=dilation)
+        for count in (False, True)
+    ]
+    for layer in layers:
+        x = many if layer is layers[0] else rng.standard_normal(many.shape).astype(dtype)
+        y, cache = layer.forward(x)
+        few, cache_of_few = layer.forward(x[:, :channels])
+        assert_array_equal(few, y[:, :channels])
+        dy = rng.standard_normal(y.shape).astype(dtype)
+        dx = layer.backward(dy, cache)
+        assert_array_equal(layer.backward(dy[:, :channels], cache_of_few), dx[:, :channels])
+    y, cache = layers[0].forward(many)
+    few = layers[0].forward(many[:, :channels])[1]
+    end = Epilogue(drelu=True)
+    dx = layers[0]._backward(dy, cache[1], True, end)
+    assert_array_equal(layers[0]._backward(dy[:, :channels], few[1], True, end), dx[:, :channels])

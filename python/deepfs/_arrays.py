@@ -82,6 +82,14 @@ def flat_rows(x: Array) -> Array:
     return np.ascontiguousarray(x.reshape(len(x), prod(x.shape[1:])))
 
 
+def copied(x: Array) -> Array:
+    """Return a copy that lies like the result of `physical`; of images channels-last."""
+    memory = physical(x)
+    y = empty(memory.shape, x.dtype)
+    y[...] = memory
+    return logical(y)
+
+
 def _kernel_dtype(x: Array) -> bool:
     """Return whether kernels take the dtype of ``x``."""
     return x.dtype.char in "fd" and x.dtype.isnative

@@ -27,6 +27,8 @@ from cnn_core.argmax_pack cimport first_bit, has_argmax, keep_larger, load_argma
 from cnn_core.argmax_pack cimport log2_windows_of_word, no_pixel, shifted, store_argmax
 from cnn_core.argmax_pack cimport where_argmax
 from cnn_core.pool_2x2 cimport avg_2x2_backward, avg_2x2_forward, max_2x2_backward, max_2x2_forward
+from cnn_core.pool_few cimport BAND, describe_planes, few_channels, few_row
+from cnn_core.pool_windows cimport AVG_BACKWARD, AVG_FORWARD, MAX_BACKWARD, MAX_FORWARD
 from cnn_core.pool_windows cimport MEAN_OF_PIXELS, MEAN_UNDIVIDED, MEAN_WITH_PADDING, Pooling
 from cnn_core.pool_windows cimport countable, divisor, first_pixel, first_tap, first_window
 from cnn_core.pool_windows cimport holds_argmax, past_tap, past_window, taps_of, tiled
@@ -34,12 +36,6 @@ from cnn_core.simd cimport MAX_LANES, VBYTES, oned, onef, shortd, shortf, vadd, 
 from cnn_core.simd cimport vecf, vector, vfill, vfill_bits, vload, vmultiply, vstore
 from cnn_core.threads cimport FloatMode, flush_denormals, threads_for
 from cnn_core.types cimport blocks_of, dim, least, real, same_shape
-
-cdef enum:
-    MAX_FORWARD
-    MAX_BACKWARD
-    AVG_FORWARD
-    AVG_BACKWARD
 
 cdef enum:
     CHAIN = 128             # pixels and rows of a mean that are added one after the other
@@ -347,9 +343,13 @@ cdef void rows(
     """All rows of ``target``."""
     cdef dim r, n = p.n * (p.oh if kind == MAX_FORWARD or kind == AVG_FORWARD else p.h)
     cdef double work = <double> p.n * p.oh * p.ow * p.c * p.kh * p.kw * sizeof(real) / 20
+    cdef bint few = real is float and few_channels(kind, p)
+    n = p.n * blocks_of(p.h, BAND) if few and kind == MAX_BACKWARD else n
     for r in prange(n, schedule="static", num_threads=threads_for(work)):
         if real is float:
-            if p.c >= VBYTES // 4:
+            if few:
+                few_row(kind, r, p, source, y, argmax, target)
+            elif p.c >= VBYTES // 4:
                 row[real, vecf](kind, r, p, source, y, argmax, target, <vecf*> NULL)
             elif p.c >= 4:
                 row[real, shortf](kind, r, p, source, y, argmax, target, <shortf*> NULL)
@@ -392,6 +392,7 @@ cdef bint describe(
     p.words = blocks_of(p.ow, 1 << p.log2_windows)
     p.tiled_2x2 = (min(kh, kw, sh, sw) == 2 and max(kh, kw, sh, sw) == 2 and max(dh, dw) == 1
                    and max(top, left) == 0 and 2 * p.oh <= p.h and 2 * p.ow <= p.w)
+    p.few = itemsize == 4 and describe_planes(p, &p.planes)
     return True
 
 

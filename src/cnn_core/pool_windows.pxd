@@ -11,16 +11,34 @@ from libc.stdint cimport int64_t
 
 from cnn_core.types cimport blocks_of, dim, least
 
+cdef enum:
+    MAX_FORWARD
+    MAX_BACKWARD
+    AVG_FORWARD
+    AVG_BACKWARD
+
 cdef enum:                  # what the sum under a window is divided by
     MEAN_OF_PIXELS          # how many pixels of the image it counts
     MEAN_WITH_PADDING       # the same, with the padding as pixels of value 0
     MEAN_UNDIVIDED          # nothing: it stays a sum
+
+cdef enum:
+    MAX_TAPS = 16           # entries of a window along an axis, and its steps, for `pool_few`
+
+cdef struct Planes:         # of `pool_few`
+    dim count, length, span     # how many, pixels of one, numbers from one to the next
+    dim at[MAX_TAPS]
+    dim plane[MAX_TAPS]         # that an entry is in
+    dim begin[MAX_TAPS]         # of a plane: its pixels from begin to end are in the image
+    dim end[MAX_TAPS]
 
 cdef struct Pooling:
     dim n, h, w, c, oh, ow, kh, kw, sh, sw, dh, dw, top, left, bottom, right
     int mean                # what a sum is divided by
     dim log2_windows, words     # of argmax: 2^log2_windows windows in a word; words of a row
     bint tiled_2x2          # windows of 2 x 2 side by side, within the image
+    bint few                # channels, for which `pool_few` can do it
+    Planes planes           # then
 
 
 cdef inline dim first_pixel(dim window, dim step, dim before, dim size, dim count) noexcept nogil:

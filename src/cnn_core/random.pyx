@@ -10,13 +10,17 @@ from cython.parallel cimport prange
 from libc.math cimport cos, log, sin, sqrt
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from cnn_core.simd cimport VBYTES, vecu, vfill_u, vjoin_low, vload, vmultiply_low, vstore
+from cnn_core.box_muller cimport box_muller
+from cnn_core.simd cimport VBYTES, vecd, vecu, vfill_u, vjoin_low, vload, vmultiply_low, vstore
 from cnn_core.threads cimport FloatMode, flush_denormals, threads_for
-from cnn_core.types cimport dim, least, real
+from cnn_core.types cimport blocks_of, dim, least, real
 
 cdef enum:
     ROUNDS = 10         # of Philox4x32-10
     PAIR = 2            # vectors mixed at a time: one alone waits for its own products
+    PIECE = 4 * BLOCKS  # numbers in single precision that are made at a time
+    PAIRS = 2 * BLOCKS  # of them
+    DOUBT = 64          # units of a double by which box_muller and the C library differ, at most
 
 cdef double TWO_PI = 6.283185307179586
 cdef double WORD = 2.0 ** -32       # one word as a fraction of 1
@@ -132,12 +136,49 @@ cdef void normal_block(const uint32_t* words, real* out, dim n) noexcept nogil:
             out[2 * i + 1] = <real> (radius * sin(angle))
 
 
+cdef void normal_piece(
+    uint64_t index, uint64_t seed, uint32_t stream, uint32_t call,
+    float* out,                     # out  PIECE
+) noexcept nogil:
+    """Blocks ``index``, ``index`` + 1 ... as normal numbers, with the bits of `normal_block`."""
+    cdef uint32_t words[PIECE]
+    cdef uint64_t lanes[2][PAIRS]
+    cdef double numbers[2][PAIRS]
+    cdef uint64_t bits, near = 0
+    cdef vecu first, second
+    cdef vecd a, b
+    cdef int size = VBYTES // 8, i, k
+    philox_blocks(seed, index, stream, call, words)
+    for i in range(PAIRS):
+        lanes[0][i], lanes[1][i] = words[2 * i], words[2 * i + 1]
+    i = 0
+    while i < PAIRS:
+        vload(first, &lanes[0][i])
+        vload(second, &lanes[1][i])
+        box_muller(first, second, &a, &b)
+        vstore(&numbers[0][i], a)
+        vstore(&numbers[1][i], b)
+        i += size
+    for k in range(2):
+        for i in range(PAIRS):
+            bits = (<const uint64_t*> numbers[k])[i] + DOUBT - (1 << 28)
+            near |= (bits & 0x1fffffff) < 2 * DOUBT
+            out[2 * i + k] = <float> numbers[k][i]
+    if near:
+        for k in range(BLOCKS):
+            normal_block(words + 4 * k, out + 4 * k, 4)
+
+
 cdef void fill(
     real* out, dim first, dim n, uint64_t seed, uint32_t stream, uint32_t call, bint normal,
 ) noexcept nogil:
-    """Entries first ... first + n of the whole array; first is a multiple of 4."""
+    """Entries first ... first + n of the whole array; first is a multiple of PIECE."""
     cdef uint32_t words[4]
     cdef dim per = 16 // sizeof(real), i = 0
+    if real is float:
+        while normal and i + PIECE <= n:
+            normal_piece((first + i) // per, seed, stream, call, out + i)
+            i += PIECE
     while i < n:
         philox_block(seed, (first + i) // per, stream, call, words)
         if normal:
@@ -158,7 +199,7 @@ def uniform(
     """Fill ``out`` with uniform numbers in [0, 1)."""
     cdef FloatMode _mode = flush_denormals()
     cdef dim n = out.shape[0], b
-    for b in prange((n + FILL_TASK - 1) // FILL_TASK, nogil=True, schedule="static",
+    for b in prange(blocks_of(n, FILL_TASK), nogil=True, schedule="static",
                     num_threads=threads_for(<double> n * 3)):
         fill(&out[b * FILL_TASK], b * FILL_TASK, least(FILL_TASK, n - b * FILL_TASK), seed, stream,
              call, False)
@@ -171,8 +212,8 @@ def normal(
     """Fill ``out`` with standard normal numbers."""
     cdef FloatMode _mode = flush_denormals()
     cdef dim n = out.shape[0], b
-    for b in prange((n + FILL_TASK - 1) // FILL_TASK, nogil=True, schedule="static",
-                    num_threads=threads_for(<double> n * 20)):
+    for b in prange(blocks_of(n, FILL_TASK), nogil=True, schedule="static",
+                    num_threads=threads_for(<double> n * (2 if sizeof(real) == 4 else 20))):
         fill(&out[b * FILL_TASK], b * FILL_TASK, least(FILL_TASK, n - b * FILL_TASK), seed, stream,
              call, True)
 

@@ -181,6 +181,8 @@ typedef uint64_t vecu __attribute__((vector_size(VBYTES), aligned(8), may_alias)
 #endif
 #define vfill_u(v, i) ((v) = (vecu){0} + (uint64_t)(i))
 #define vjoin_low(v, a, b) ((v) = ((a) & 0xffffffff) | ((b) << 32))
+#define vbits(n, v) ((n) = (vecu)(v))      /* doubles as bits, and back */
+#define vfrom_bits(v, n) ((v) = (vecd)(n))
 
 /* Comparisons give a mask: all bits of an element set, or none. Masks, and whole numbers as patterns
  * of bits, travel in variables of the floating type: code fused over it needs no other type then. */
@@ -200,6 +202,14 @@ typedef uint64_t vecu __attribute__((vector_size(VBYTES), aligned(8), may_alias)
 #define vequal_bits(mask, a, b) FROM_BITS(mask, BITS(a) == BITS(b))
 #define vand_bits(v, a, b) FROM_BITS(v, BITS(a) & BITS(b))
 #define vor_bits(v, a, b) FROM_BITS(v, BITS(a) | BITS(b))
+
+/* What was written through a pointer is in memory: the compiler makes no multiply-add of a product
+ * that was rounded there. */
+#define written(p) __asm__ volatile("" : : "r"(p) : "memory")
+
+/* In the body of a short loop: the compiler leaves it as it stands, and makes no vectors of it and no
+ * copies for special cases, which are code of several times the size. */
+#define as_written() __asm__ volatile("")
 
 /* Square roots, exact to the last bit as the standard asks. */
 #if defined(__AVX512F__)

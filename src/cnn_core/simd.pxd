@@ -49,6 +49,10 @@ cdef extern from "simd.h" nogil:
     void vfill_u(...)                   # vfill_u(v, whole number)
     void vmultiply_low(...)             # vmultiply_low(v, a, b): product of the lower 32 bits
     void vjoin_low(...)                 # vjoin_low(v, a, b): lower 32 bits of a, then those of b
+    void vbits(...)                     # vbits(n, v): the bits of doubles as whole numbers
+    void vfrom_bits(...)                # vfrom_bits(v, n): and back
+    void written(...)                   # written(pointer): products in memory stay rounded
+    void as_written()                   # in a loop: the compiler leaves it as it stands
     void transpose_4x4(...)             # transpose_4x4(to, step, from, step): 4 x 4 numbers
 
 cdef enum:

@@ -9,7 +9,7 @@ import numpy as np
 
 from cnn_core import random
 
-from .._arrays import Array, Shape, empty, ignore_overflow, logical, physical
+from .._arrays import Array, Shape, copied, empty, ignore_overflow, logical, physical
 from .._check import number
 from ._random import RandomLayer
 
@@ -66,7 +66,11 @@ class GaussianNoise(RandomLayer):
         noise = empty(x.shape, np.float32)
         random.normal(noise.reshape(-1), *self._new_draw())
         with ignore_overflow():
-            return logical(x + noise.astype(x.dtype, copy=False) * self.std), None
+            if x.dtype == np.float32:  # in place: new memory costs as much as the sum
+                noise *= np.float32(self.std)
+                noise += x
+                return logical(noise), None
+            return logical(x + noise.astype(x.dtype) * self.std), None
 
     def _backward(self, dy: Array, cache: Any, need_dx: bool) -> Array | None:
-        return dy.copy() if need_dx else None
+        return copied(dy) if need_dx else None

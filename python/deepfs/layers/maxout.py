@@ -70,7 +70,7 @@ class Maxout(Layer):
         y, argmax = pieces[0], np.zeros(pieces.shape[1:], np.min_scalar_type(self.pieces))
         for i in range(1, self.pieces):
             wins = ~(pieces[i] <= y) & (y == y)  # a NaN wins, against another the first one
-            np.copyto(argmax, argmax.dtype.type(i), where=wins)
+            argmax = np.maximum(argmax, wins * argmax.dtype.type(i))  # no branch for an entry
             y = np.maximum(y, pieces[i], out=empty(y.shape, y.dtype))
         return channels_first(y), argmax
 
@@ -78,6 +78,8 @@ class Maxout(Layer):
         if not need_dx:
             return None
         dx, dy = empty((*cache.shape, self.pieces), dy.dtype), channels_last(dy)
+        bits = dy.view(f"i{dy.itemsize}")
         for i in range(self.pieces):
-            dx[..., i] = np.where(cache == i, dy, dy.dtype.type(0))
+            mask = np.negative(cache == i, dtype=bits.dtype)  # all bits set, or none
+            dx[..., i] = (bits & mask).view(dy.dtype)
         return channels_first(dx.reshape(*cache.shape[:-1], cache.shape[-1] * self.pieces))

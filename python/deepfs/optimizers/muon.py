@@ -21,6 +21,7 @@ from ._groups import Group, check_names
 from ._plan import Plan
 
 A, B, C = 3.4445, -4.7750, 2.0315  # coefficients of the polynomial, from Jordan et al. 2024
+RUN, LONG = 3, 2  # see `orthogonalized`
 
 
 @dataclass(eq=False)
@@ -145,26 +146,50 @@ class Muon(Optimizer):
                 continue
             m *= self.momentum
             m += g
-            matrix = rows_of(g + self.momentum * m if self.nesterov else m)
-            rows, columns = matrix.shape if w.ndim > 2 else matrix.shape[::-1]
+            # (in, out), as weights of layers lie in memory: then none of this copies
+            axes = (*range(2, w.ndim), 1, 0) if w.ndim > 2 else (0, 1)
+            d = (g + self.momentum * m if self.nesterov else m).transpose(axes)
+            matrix = d.reshape(-1, d.shape[-1])
+            columns, rows = matrix.shape
             factor = lr * sqrt(max(1.0, rows / columns))
-            w -= (factor * orthogonalized(matrix, self.steps)).reshape(w.shape)
-
-
-def rows_of(w: Array) -> Array:
-    """Return filters as rows, and a matrix as it is."""
-    return w.reshape(len(w), -1)
+            step = orthogonalized(matrix, self.steps)
+            step *= factor
+            w -= step.reshape(d.shape).transpose(np.argsort(axes))
 
 
 def orthogonalized(d: Array, steps: int) -> Array:
-    """Return a matrix with the singular vectors of another, and singular values near 1."""
-    tall = d.shape[0] > d.shape[1]
+    """Return a matrix with the singular vectors of another, and singular values near 1.
+
+    An iteration multiplies the shorter side of x by a polynomial of the Gram matrix of that side.
+    If the other side is LONG times as long, up to RUN polynomials P are multiplied first, as small
+    matrices, and x by all of them at once: the Gram matrix of P x is P gram P. Rounding errors of
+    it grow 12-fold (by A^2) from iteration to iteration: hence a new one for each run.
+    """
     norm = float(np.sqrt(np.square(d, dtype=np.float64).sum()))
-    x = np.ascontiguousarray(d.T if tall else d) * d.dtype.type(1 / max(norm, 1e-7))
-    gram, square, product = (np.empty((len(x), n), x.dtype) for n in (len(x), len(x), x.shape[1]))
-    for _ in range(steps):  # by our own kernel: no thread changes the bits
-        gemm.gemm(x, x, gram, trans_b=True)
-        gemm.gemm(gram, gram, square)
-        gemm.gemm(B * gram + C * square, x, product)
-        x = A * x + product
-    return x.T if tall else x
+    x = np.ascontiguousarray(d) * d.dtype.type(1 / max(norm, 1e-7))
+    short, long = sorted(x.shape)
+    run, tall = RUN if long >= LONG * short else 1, len(x) > short
+    gram, p, product, spare = (np.empty((short, short), x.dtype) for _ in range(4))
+    out = np.empty_like(x)
+    while steps > 0:  # by our own kernel: no thread changes the bits
+        gemm.gemm(x, x, gram, trans_a=tall, trans_b=not tall)
+        count = min(run, steps)
+        for i in range(count):
+            gemm.gemm(gram, gram, p)
+            p *= C
+            np.multiply(gram, B, out=spare)
+            p += spare
+            p.flat[:: short + 1] += A
+            if i + 1 < count:
+                gemm.gemm(p, gram, spare)
+                gemm.gemm(spare, p, gram)
+            if i == 0:
+                p, product = product, p
+            else:
+                gemm.gemm(p, product, spare)
+                product, spare = spare, product
+        left, right = (x, product) if tall else (product, x)
+        gemm.gemm(left, right, out)
+        x, out = out, x
+        steps -= count
+    return x
