@@ -10,30 +10,26 @@ is then scaled by gamma and shifted by beta, which have one number per column, o
       over h, w      x (n, h*w, c), c groups            one gamma per entry
 
 A row of one pixel and one group is read as pixels of one vector each, so that it is summed like
-an image. So is a row of fewer columns than a vector has numbers: its columns are repeated side by
-side until they fill vectors, several pixels at a time. Ba, Kiros and Hinton (2016,
-arXiv:1607.06450), Ulyanov, Vedaldi and Lempitsky (2016, arXiv:1607.08022), Wu and He (2018,
-arXiv:1803.08494).
+an image. Ba, Kiros and Hinton (2016, arXiv:1607.06450), Ulyanov, Vedaldi and Lempitsky (2016,
+arXiv:1607.08022), Wu and He (2018, arXiv:1803.08494).
 
 Threads share out blocks of rows. Sums take SHORT_ROWS pixels in the array's own precision, and
 those sums in double (`group_norm_sums`). Gradients of gamma and beta are summed within a block, and
 the blocks in order.
 
-    c         columns of a row in memory
-    width     columns that are summed apart: c, or those of several pixels, see `repeated`
     values    of a row; the last pixel of a row read as vectors may be a part of one
     wide      columns rounded up to whole vectors: the length of arrays of one number per column
-    step      from the gamma of one pixel to that of the next: 0, or width with one per entry
+    step      from the gamma of one pixel to that of the next: 0, or c with one per entry
 """
 from cython.parallel cimport prange
 from libc.math cimport isfinite
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from cnn_core.batch_norm_sums cimport inverse_deviation, moments_of_huge, scale_of_huge
 from cnn_core.group_norm_sums cimport add_up, add_up_gradients, gather
 from cnn_core.memory cimport Buffer
 from cnn_core.reduce cimport SHORT_ROWS
-from cnn_core.simd cimport as_written, lanes, vec, vecd, vecf, vload, vload_tail, vstore_tail
+from cnn_core.simd cimport lanes, vec, vecd, vecf, vload, vload_tail, vstore_tail
 from cnn_core.threads cimport FloatMode, flush_denormals, threads_for
 from cnn_core.types cimport blocks_of, dim, least, real, same_shape
 
@@ -52,45 +48,16 @@ cdef inline dim whole_vectors(dim c, dim itemsize) noexcept nogil:
     return blocks_of(c, lanes(itemsize)) * lanes(itemsize)
 
 
-cdef inline dim repeated(dim c, dim itemsize) noexcept nogil:
-    """Return the columns of so many pixels side by side that they fill whole vectors."""
-    cdef dim width = c
-    if c < lanes(itemsize):
-        while width % lanes(itemsize) != 0:
-            width += c
-    return width
-
-
-cdef void repeat(real* columns, dim c, dim width) noexcept nogil:
-    """Repeat the first c columns in the others."""
-    cdef dim k
-    for k in range(c, width):
-        columns[k] = columns[k - c]
-        as_written()
-
-
-cdef void spread(
-    const real* of_groups, dim groups, dim each, real* columns, dim width,
-) noexcept nogil:
+cdef inline void spread(const real* of_groups, dim groups, dim each, real* columns) noexcept nogil:
     """Repeat each group's value in its columns."""
     cdef dim g, k
     for g in range(groups):
         for k in range(each):
             columns[g * each + k] = of_groups[g]
-            as_written()
-    repeat(columns, groups * each, width)
-
-
-cdef void collect(double* totals, dim c, dim width) noexcept nogil:
-    """Add to the first c columns those that repeat them."""
-    cdef dim k
-    for k in range(c, width):
-        totals[k % c] += totals[k]
-        as_written()
 
 
 cdef inline void moments_of_row(
-    const real* x, dim values, dim c, dim width, dim groups, double eps,
+    const real* x, dim values, dim c, dim groups, double eps,
     real* mean, real* inv_std,                  # out  (groups,)
     double* totals, real* sums,                 # work (wide,), sums zeros
     real* columns,                              # out  (2, wide): mean, inv_std
@@ -104,16 +71,14 @@ cdef inline void moments_of_row(
     cdef dim g, each = c // groups
     cdef double n = values // groups, scale, center
     memset(totals, 0, wide * sizeof(double))
-    add_up(False, x, values, width, columns, sums, totals, wide, tag)
-    collect(totals, c, width)
-    gather(totals, groups, each)
+    add_up(False, x, values, c, columns, sums, totals, wide, tag)
+    gather(totals, groups, c // groups)
     for g in range(groups):
         mean[g] = <real> (totals[g] / n)
-    spread(mean, groups, each, columns, width)
+    spread(mean, groups, c // groups, columns)
     memset(totals, 0, wide * sizeof(double))
-    add_up(True, x, values, width, columns, sums, totals, wide, tag)
-    collect(totals, c, width)
-    gather(totals, groups, each)
+    add_up(True, x, values, c, columns, sums, totals, wide, tag)
+    gather(totals, groups, c // groups)
     for g in range(groups):
         scale = 1
         if not isfinite(totals[g]):
@@ -121,9 +86,9 @@ cdef inline void moments_of_row(
             moments_of_huge(x + g * each, 1 if groups == 1 else values // c,
                             values if groups == 1 else each, c, &center, &totals[g])
             mean[g] = <real> (center / scale)
-            spread(mean, groups, each, columns, width)
+            spread(mean + g, 1, each, columns + g * each)
         inv_std[g] = <real> inverse_deviation(totals[g] / n, eps, scale)
-    spread(inv_std, groups, each, columns + wide, width)
+    spread(inv_std, groups, each, columns + wide)
 
 
 cdef inline void normalise_vector(
@@ -203,72 +168,54 @@ cdef inline void backward_row(
         values -= n
 
 
-cdef const real* for_width(
-    const real* gamma, dim c, dim width, bint shared, real* space,
-) noexcept nogil:
-    """Return gamma, or beta, for each column; if pixels share it, repeated in the space."""
-    if c < width and shared:
-        memcpy(space, gamma, c * sizeof(real))
-        repeat(space, c, width)
-        return space
-    return gamma
-
-
 cdef inline void forward_block(
     const real* x, dim rows, dim values, dim c, dim groups, double eps,
-    const real* gamma, const real* beta, bint shared,
+    const real* gamma, const real* beta, dim step,
     real* mean, real* inv_std, real* y,
     char* own,                                  # work of the block, zeros
-    dim width, dim wide, vec* tag,
+    dim wide, vec* tag,
 ) noexcept nogil:
     cdef double* totals = <double*> own
-    cdef real* sums = <real*> (totals + wide)
-    cdef real* columns = sums + wide            # mean and inv_std
+    cdef real* space = <real*> (totals + wide)  # sums, then mean and inv_std of columns
     cdef dim r
-    gamma = for_width(gamma, c, width, shared, columns + 2 * wide)
-    beta = for_width(beta, c, width, shared, columns + 3 * wide)
     for r in range(rows):
-        moments_of_row(x + r * values, values, c, width, groups, eps, mean + r * groups,
-                       inv_std + r * groups, totals, sums, columns, wide, tag)
-        normalise_row(x + r * values, y + r * values, values, width, gamma, beta,
-                      0 if shared else width, columns, wide, tag)
+        moments_of_row(x + r * values, values, c, groups, eps, mean + r * groups,
+                       inv_std + r * groups, totals, space, space + wide, wide, tag)
+        normalise_row(x + r * values, y + r * values, values, c, gamma, beta, step, space + wide,
+                      wide, tag)
 
 
 cdef inline void backward_block(
     const real* x, const real* dy, dim rows, dim values, dim c, dim groups,
-    const real* gamma, bint shared, const real* mean, const real* inv_std,
+    const real* gamma, dim step, const real* mean, const real* inv_std,
     real* dx,                                   # or NULL
     real* dgamma, real* dbeta,                  # out  one per gamma, zeros
     char* own,                                  # work of the block, zeros
-    dim width, dim wide, vec* tag,
+    dim wide, vec* tag,
 ) noexcept nogil:
     cdef double* totals = <double*> own         # (4, wide)
     cdef real* sums = <real*> (totals + 4 * wide)
     cdef real* columns = sums + 2 * wide        # mean, inv_std, means of dy gamma (normal)
     cdef real* of_groups = columns + 4 * wide
-    cdef dim each = c // groups, step = 0 if shared else width, r, g, k
+    cdef dim each = c // groups, r, g, k
     cdef double n = values // groups
-    gamma = for_width(gamma, c, width, shared, of_groups + wide)
     for r in range(rows):
-        spread(mean + r * groups, groups, each, columns, width)
-        spread(inv_std + r * groups, groups, each, columns + wide, width)
+        spread(mean + r * groups, groups, each, columns)
+        spread(inv_std + r * groups, groups, each, columns + wide)
         memset(totals, 0, 2 * wide * sizeof(double))
-        add_up_gradients(x, dy, values, width, gamma, step, columns, sums, totals, dgamma, dbeta,
+        add_up_gradients(x, dy, values, c, gamma, step, columns, sums, totals, dgamma, dbeta,
                          wide, tag)
         if dx != NULL:
             for k in range(2):
-                collect(totals + k * wide, c, width)
                 gather(totals + k * wide, groups, each)
                 for g in range(groups):
                     of_groups[g] = <real> (totals[k * wide + g] / n)
-                spread(of_groups, groups, each, columns + (2 + k) * wide, width)
-            backward_row(x, dy, dx, values, width, gamma, step, columns, wide, tag)
+                spread(of_groups, groups, each, columns + (2 + k) * wide)
+            backward_row(x, dy, dx, values, c, gamma, step, columns, wide, tag)
             dx += values
         x += values
         dy += values
-    if shared:
-        collect(totals + 2 * wide, c, width)
-        collect(totals + 3 * wide, c, width)
+    if step == 0:
         for k in range(c):
             dbeta[k] = <real> totals[2 * wide + k]
             dgamma[k] = <real> totals[3 * wide + k]
@@ -276,7 +223,7 @@ cdef inline void backward_block(
 
 cdef dim group_norm_workspace(dim c, dim itemsize) noexcept nogil:
     """Return the bytes of workspace that `group_norm_rows` takes."""
-    return whole_vectors(repeated(c, itemsize), itemsize) * (sizeof(double) + 5 * itemsize)
+    return whole_vectors(c, itemsize) * (sizeof(double) + 3 * itemsize)
 
 
 cdef void group_norm_rows(
@@ -285,18 +232,18 @@ cdef void group_norm_rows(
     real* mean, real* inv_std, real* y, char* workspace,
 ) noexcept nogil:
     """Normalise rows; the workspace holds zeros before and other numbers after."""
-    cdef dim width = repeated(c, sizeof(real)), wide = whole_vectors(width, sizeof(real))
+    cdef dim wide = whole_vectors(c, sizeof(real))
     if real is float:
-        forward_block(x, rows, values, c, groups, eps, gamma, beta, step == 0, mean, inv_std,
-                      y, workspace, width, wide, <vecf*> NULL)
+        forward_block(x, rows, values, c, groups, eps, gamma, beta, step, mean, inv_std, y,
+                      workspace, wide, <vecf*> NULL)
     else:
-        forward_block(x, rows, values, c, groups, eps, gamma, beta, step == 0, mean, inv_std,
-                      y, workspace, width, wide, <vecd*> NULL)
+        forward_block(x, rows, values, c, groups, eps, gamma, beta, step, mean, inv_std, y,
+                      workspace, wide, <vecd*> NULL)
 
 
 cdef dim group_norm_gradient_workspace(dim c, dim itemsize) noexcept nogil:
     """Return the bytes of workspace that `group_norm_gradient_rows` takes."""
-    return whole_vectors(repeated(c, itemsize), itemsize) * (4 * sizeof(double) + 8 * itemsize)
+    return whole_vectors(c, itemsize) * (4 * sizeof(double) + 7 * itemsize)
 
 
 cdef void group_norm_gradient_rows(
@@ -305,13 +252,13 @@ cdef void group_norm_gradient_rows(
     real* dx, real* dgamma, real* dbeta, char* workspace,
 ) noexcept nogil:
     """Write the gradients of rows; the workspace holds zeros before and other numbers after."""
-    cdef dim width = repeated(c, sizeof(real)), wide = whole_vectors(width, sizeof(real))
+    cdef dim wide = whole_vectors(c, sizeof(real))
     if real is float:
-        backward_block(x, dy, rows, values, c, groups, gamma, step == 0, mean, inv_std, dx, dgamma,
-                       dbeta, workspace, width, wide, <vecf*> NULL)
+        backward_block(x, dy, rows, values, c, groups, gamma, step, mean, inv_std, dx, dgamma,
+                       dbeta, workspace, wide, <vecf*> NULL)
     else:
-        backward_block(x, dy, rows, values, c, groups, gamma, step == 0, mean, inv_std, dx, dgamma,
-                       dbeta, workspace, width, wide, <vecd*> NULL)
+        backward_block(x, dy, rows, values, c, groups, gamma, step, mean, inv_std, dx, dgamma,
+                       dbeta, workspace, wide, <vecd*> NULL)
 
 
 cdef dim group_norm_columns(dim pixels, dim c, dim groups, dim itemsize) noexcept nogil:

@@ -7,8 +7,6 @@ SHORT_ROWS pixels those are folded into totals in double, see `reduce`.
     values    of a row, pixels times c; the last pixel may be a part of one
     wide      columns rounded up to whole vectors: the length of arrays of one number per column
     step      from the gamma of one pixel to that of the next: 0, or c with one per entry
-
-To `group_norm` a pixel here may be several, with all their columns.
 """
 from cnn_core.reduce cimport SHORT_ROWS, fold
 from cnn_core.simd cimport lanes, vec, vload, vload_tail, vstore, vstore_tail
