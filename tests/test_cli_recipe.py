@@ -176,7 +176,7 @@ def test_wrong_options(arguments, message, capsys):
 
 
 def test_every_augmentation_has_a_name():
-    made = augmentations_of([*AUGMENTATIONS], (3, 32, 24))
+    made = augmentations_of([*AUGMENTATIONS], (3, 32, 24), 10)
     kinds = set(augment.__all__) - {"Pipeline", "pipeline", "Views"}  # which are of predictions
     assert {type(each).__name__ for each in made} == kinds
     by_kind = {type(each).__name__: each for each in made}

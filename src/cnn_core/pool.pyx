@@ -10,8 +10,7 @@ the one before it: it repeats some channels, and no code for a remainder is need
     oh, ow       output height, width                 sh, sw   step from window to window
     top, left, bottom, right   padding, never read    dh, dw   step from entry to entry of a window
 
-Padding is -inf to a maximum, nothing to a mean. A window has kh kw entries, dh rows and dw pixels
-apart; the bounds of the loops skip those that lie in the padding.
+Padding is -inf to a maximum, nothing to a mean; loops skip the entries of a window that lie in it.
 
 Windows of a mean may also *share out* the image, sh = sw = 0: of ``oh`` windows number i covers the
 rows from floor(i h / oh) to ceil((i + 1) h / oh), so that the size of the output can be chosen.
