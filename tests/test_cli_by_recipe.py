@@ -190,9 +190,3 @@ def test_refuses(arguments, message, capsys):
     assert status == 2
     assert message in said
     assert said.count("\n") == 1
-
-
-def test_a_search_takes_no_target(capsys):
-    Path("run.toml").write_text("dataset = 'mnist'\ntarget = 0.99\n[search]\n[space]\nlr = [1]\n")
-    assert main(["search", "run.toml"]) == 2
-    assert "target chooses a recipe of deepfs train, leave it out" in capsys.readouterr().err

@@ -40,6 +40,12 @@ def run(capsys, text=FILE, *options):
     return (status, *capsys.readouterr())
 
 
+def test_a_search_takes_no_target(capsys):
+    status, _, error = run(capsys, "target = 0.99\n" + FILE)
+    assert status == 2
+    assert "target chooses a recipe of deepfs train, leave it out" in error
+
+
 def test_a_search_prints_trials_and_saves_the_best(capsys):
     status, out, error = run(capsys)
     assert (status, error) == (0, "")
