@@ -119,3 +119,17 @@ def test_get_include_finds_the_declarations():
     folder = Path(cnn_core.get_include(), "cnn_core")
     for name in ("gemm.pxd", "types.pxd", "simd.h", "conv.pyx"):
         assert (folder / name).is_file()
+
+
+def test_no_module_takes_the_place_of_a_function():
+    """`deepfs.onnx.load` was the function until someone imported the module of that name."""
+    code = (
+        "import importlib, pkgutil, types, deepfs\n"
+        "for module in pkgutil.walk_packages(deepfs.__path__, 'deepfs.'):\n"
+        "    package, _, name = module.name.rpartition('.')\n"
+        "    home = importlib.import_module(package)\n"
+        "    if name in getattr(home, '__all__', ()) and package != 'deepfs':\n"
+        "        importlib.import_module(module.name)\n"
+        "        assert not isinstance(getattr(home, name), types.ModuleType), module.name\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -8,12 +8,12 @@ import importlib as _importlib
 import typing as _typing
 
 if _typing.TYPE_CHECKING:
+    from ._import_model import load
     from .export import save
-    from .load import load
 
 __all__ = ["load", "save"]
 
-_HOME = {"load": "load", "save": "export"}
+_HOME = {"load": "_import_model", "save": "export"}
 
 
 if not _typing.TYPE_CHECKING:  # type checkers shall report wrong names
