@@ -131,9 +131,8 @@ def bare(ax: Any) -> None:
 
 def size_of(ax: Any) -> tuple[float, float]:
     """Return width and height of an Axes in inches."""
-    figure = ax.get_figure(root=True) if hasattr(ax.figure, "get_figure") else ax.figure
-    box = ax.get_window_extent()
-    return box.width / figure.dpi, box.height / figure.dpi
+    box, dpi = ax.get_window_extent(), ax.figure.dpi
+    return box.width / dpi, box.height / dpi
 
 
 def short(text: Any, width: int) -> str:
