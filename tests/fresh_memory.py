@@ -5,6 +5,7 @@ lie among the idle parts.
 """
 
 import gc
+import sys
 
 import numpy as np
 import pytest
@@ -45,8 +46,8 @@ def test_a_buffer_returns_when_its_last_array_dies():
 
 
 def test_idle_memory_is_bounded_and_can_be_given_back():
-    del (lambda: [empty((2**26,), np.float32) for _ in range(6)])()[:]
-    assert 0 < memory.idle_memory() <= 2**30
+    del (lambda: [empty((2**24,), np.float32) for _ in range(20)])()[:]
+    assert 0 < memory.idle_memory() <= (2**30 if sys.maxsize > 2**32 else 2**28)
     memory.release()
     assert memory.idle_memory() == 0
 
@@ -99,6 +100,7 @@ def test_other_sizes_go_back_before_memory_grows():
     del large
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux takes pages of an allocation back")
 def test_release_returns_the_pages_around_what_is_held():
     pages = [memory.Buffer(2**23)]
     memoryview(pages[0]).cast("B")[:] = bytes(2**23)
