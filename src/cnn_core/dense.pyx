@@ -105,13 +105,13 @@ cdef void backward_of_inputs(
     """dweight += x^T dy and dx = dy weight^T, for some inputs of one sample."""
     cdef dim p, j
     for p in range(inputs):
-        for j in range(units if dweight != NULL else 0):
-            dweight[j] = dweight[j] + x[p] * dy[j]
+        if dweight != NULL:
+            for j in range(units):
+                dweight[j] = dweight[j] + x[p] * dy[j]
+            dweight += units
         if dx != NULL:
             dx[p] = 0 if drelu and not x[p] > 0 else dot(dy, weight, units)
         weight += units
-        if dweight != NULL:
-            dweight += units
 
 
 cdef inline real dot(const real* a, const real* b, dim n) noexcept nogil:

@@ -95,8 +95,9 @@ class Dense(Layer):
     ) -> Array | None:
         (x, shape), dy = cache, np.ascontiguousarray(dy)
         weight, dx = self.learned["weight"], empty(x.shape, x.dtype) if need_dx else None
-        dweight = weight.dstorage if self._learns() else None
-        dbias = self.learned["bias"].dstorage if self.bias and dweight is not None else None
+        dweight = None if weight._frozen else weight.dstorage
+        bias = self.learned["bias"] if self.bias else None
+        dbias = None if bias is None or bias._frozen else bias.dstorage
         dense.dense_backward(x, dy, weight.storage, dweight, dbias, dx, end.drelu)
         return None if dx is None else dx.reshape(shape)
 

@@ -49,17 +49,16 @@ class Plan(NamedTuple):
     version: int
     steps: list[Step]
     inference: list[Step]  # without the ReLUs that the parts before them compute
-    backward: list[tuple[int, Layer, Epilogue]]  # from the last part on, likewise
-    learned: list[tuple[_parameter.Parameter, ...]]  # parameters of each part
+    backward: list[tuple[int, Layer, Epilogue, bool]]  # from the last on, likewise; and `_once`
+    learned: list[tuple[int, _parameter.Parameter]]  # all parameters, each with its part's index
 
 
 def lowest(plan: Plan) -> int:
     """Return the index of the first part that learns in this step, or the number of parts."""
-    for i, parameters in enumerate(plan.learned):
-        for parameter in parameters:
-            if not parameter._frozen:
-                return i
-    return len(plan.learned)
+    for i, parameter in plan.learned:
+        if not parameter._frozen:
+            return i
+    return len(plan.steps)
 
 
 @dataclass(eq=False)
@@ -151,10 +150,10 @@ class Sequential(Indexed):
             steps.append(
                 Step(part, RELU if relu else PLAIN, done, drelu and isinstance(part, ReLU))
             )
-        learned = [tuple(part.parameters().values()) for part in self.layers]
+        learned = [(i, p) for i, part in enumerate(self.layers) for p in part.parameters().values()]
         inference = [step for step in steps if not step.done]
         backward = [
-            (i, step.part, DRELU if i and steps[i - 1].drelu else PLAIN)
+            (i, step.part, DRELU if i and steps[i - 1].drelu else PLAIN, step.part._once)
             for i, step in enumerate(steps)
             if not step.drelu
         ]
@@ -191,7 +190,7 @@ class Sequential(Indexed):
         first = 0 if need_dx else lowest(plan)
         dx: Any = dy
         once = type(cache) is Caches and cache.once
-        for i, part, given in plan.backward:
+        for i, part, given, has_caches in plan.backward:
             if i < first:
                 break
             if i == first:  # nothing is before it, or nothing that learns
@@ -199,7 +198,7 @@ class Sequential(Indexed):
             kept = cache[i]
             if once:
                 cache[i] = None
-                if part._once:
+                if has_caches:
                     use_once(kept)
             if given is PLAIN:
                 dx = part._backward(dx, kept, need_dx or i > first)
