@@ -11,13 +11,12 @@ does other work; `--pictures` keeps screenshots.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import time
 from pathlib import Path
 
-from playground_check import Reader, reader_of
+from playground_check import Reader, parser_of, reader_of
 from site_check import chromium
 
 LIMIT = 40.0  # seconds until a notebook has run, and for each step before
@@ -66,20 +65,17 @@ def check(reader: Reader, notebook: Path, pictures: Path | None) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("site", type=Path)
+    parser = parser_of(__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", default=["ch2_perceptron"])
-    parser.add_argument("--pictures", type=Path, help="folder for screenshots")
-    parser.add_argument("--slack", type=float, default=1.0, help="factor of the limits")
     arguments = parser.parse_args()
     executable = chromium()
     if executable is None:
         print("no Chromium on this machine: the notebooks are not checked")
         return 0
-    files = sorted((arguments.site / "files").glob("*.ipynb"))
+    files = sorted((arguments.folder / "files").glob("*.ipynb"))
     if arguments.names != ["all"]:
-        files = [arguments.site / "files" / f"{name}.ipynb" for name in arguments.names]
-    with reader_of(arguments.site, executable, slack=arguments.slack) as reader:
+        files = [arguments.folder / "files" / f"{name}.ipynb" for name in arguments.names]
+    with reader_of(arguments.folder, executable, slack=arguments.slack) as reader:
         for notebook in files:
             began = time.monotonic()
             check(reader, notebook, arguments.pictures)

@@ -288,12 +288,17 @@ def reader_of(
     server.shutdown()
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def parser_of(about: str) -> argparse.ArgumentParser:
+    """Return a parser of what every check of a page takes."""
+    parser = argparse.ArgumentParser(description=about)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--pictures", type=Path, help="folder for screenshots")
     parser.add_argument("--slack", type=float, default=1.0, help="factor of the limits")
-    arguments = parser.parse_args()
+    return parser
+
+
+def main() -> int:
+    arguments = parser_of(__doc__.splitlines()[0]).parse_args()
     executable = chromium()
     if executable is None:
         print("no Chromium on this machine: the playground is not checked")
