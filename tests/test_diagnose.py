@@ -191,6 +191,29 @@ def test_dead_relus():
     assert (finding.kind, finding.layer, finding.severity) == ("dead_relu", "relu_1", "error")
 
 
+@pytest.mark.parametrize("bias", [-100, 100])
+def test_units_of_clip_beyond_either_limit_are_dead(bias):
+    net = L.Sequential([L.Flatten(), L.Dense(32), L.Clip(0, 6), L.Dense(10)])
+    model = model_of(net)
+    model.predict(X[:1])
+    assert dfs.diagnose(model, X, Y)["clip_1"].dead == 0
+    model.parameters()["dense_1.bias"].value[:28] = bias
+    diagnosis = dfs.diagnose(model, X, Y)
+    assert diagnosis["clip_1"].dead == 28 / 32
+    (finding,) = (each for each in diagnosis.findings if each.kind == "dead_relu")
+    assert finding.layer == "clip_1"
+    assert "beyond a limit" in finding.cause
+
+
+def test_targets_beyond_the_limits_of_clip():
+    net = L.Sequential([L.Flatten(), L.Dense(4), L.Clip(-2, 3)])
+    y = np.random.default_rng(0).uniform(-2, 3, (len(X), 4)).astype(np.float32)
+    model = dfs.Model(net, "mse", optimizers.SGD(1e-3), seed=0)
+    assert "targets" not in kinds(dfs.diagnose(model, X, y))
+    finding = only(dfs.diagnose(model, X, y * 2), "targets")
+    assert "Clip, whose outputs are from -2 to 3" in finding.what
+
+
 def test_a_dead_channel_is_dead_everywhere():
     net = L.Sequential([L.Conv2D(4, 3, padding=1), L.ReLU(), L.Flatten(), L.Dense(10)])
     model = model_of(net)

@@ -32,12 +32,10 @@ from ..trainer import Trainer
 from .diagnose_data import agreement, all_finite, chance_loss, finite_samples, scale_of
 from .diagnose_findings import Evidence, findings_of
 from .diagnose_report import Diagnosis, LayerHealth
-from .diagnose_watch import LayerWatch, Watch, squares_of, watch_layers
+from .diagnose_watch import LayerWatch, Watch, output_range, squares_of, watch_layers
 from .trial import copy_of
 
 UNIT_AXIS = {"Dense": 1, "DropConnect": 1, "Conv2D": 0, "Conv1D": 0}  # of the weight
-BOUNDS = {"Sigmoid": (0, 1), "Softmax": (0, 1), "Tanh": (-1, 1), "ReLU": (0, np.inf),
-          "Softplus": (0, np.inf)}  # fmt: skip
 NORMS = (BatchNorm, GroupNorm, InstanceNorm, LayerNorm)
 
 
@@ -248,14 +246,15 @@ class Examination:
     def _out_of_reach(self) -> Iterator[str]:
         """Yield what targets the last layer can never give."""
         y, kind = self.batch.y, self.trainer.loss.output_kind.name
-        ends = {type(layer).__name__ for layer in last_layers(self.trainer.network)}
+        layers = last_layers(self.trainer.network)
+        ends = {(type(layer).__name__, *output_range(layer)) for layer in layers}
         if kind != "numbers" or len(ends) != 1 or not isinstance(y, np.ndarray):
             return
-        low, high = BOUNDS.get(end := ends.pop(), (-np.inf, np.inf))
+        end, low, high = ends.pop()
         if y.min() < low or y.max() > high:
             yield (
                 f"targets are from {y.min():.3g} to {y.max():.3g}, but the network ends with "
-                f"{end}, whose outputs are from {low} to {high}"
+                f"{end}, whose outputs are from {low:g} to {high:g}"
             )
 
     def _look_at_weights(self) -> None:

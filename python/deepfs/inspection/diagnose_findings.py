@@ -17,7 +17,7 @@ from .diagnose_report import Finding, LayerHealth
 from .diagnose_watch import NotFinite
 
 LARGE_INPUT, SMALL_INPUT = 10.0, 1e-3  # root mean square of a feature or channel
-DEAD, ALL_DEAD = 0.8, 0.95  # share of the units of a ReLU
+DEAD, ALL_DEAD = 0.8, 0.95  # share of the units of a ReLU or Clip
 SATURATED = 0.5  # share of the outputs of a sigmoid or tanh
 EXPLODING = 1e3  # outputs of a layer over the inputs of the network, by root mean square
 VANISHING = 1e-5  # smallest over largest gradient of a layer, relative to its weights
@@ -186,7 +186,7 @@ def symmetry(e: Evidence, found: list[Finding]) -> Iterator[Finding]:
 
 
 def dead(e: Evidence, found: list[Finding]) -> Iterator[Finding]:
-    """Find ReLUs most of whose units are never active."""
+    """Find ReLUs and Clips most of whose units are never active."""
     if "symmetry" in kinds(found):  # zeros are not active, either
         return
     for row in e.rows:
@@ -196,7 +196,8 @@ def dead(e: Evidence, found: list[Finding]) -> Iterator[Finding]:
         yield make(
             "dead_relu", row.name, f"{100 * row.dead:.0f} % of the units are dead: they are active "
             "for no sample, and no gradient passes them",
-            "A step with a high rate, or negative biases, pushed them below 0 for all inputs",
+            "A step with a high rate, or biases, pushed them "
+            + ("beyond a limit" if row.kind == "Clip" else "below 0") + " for all inputs",
             "Start anew with a lower rate, biases of 0 and he_normal weights; BatchNorm before "
             "ReLU or a LeakyReLU keeps units alive",
         )  # fmt: skip

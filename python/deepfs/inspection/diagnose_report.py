@@ -54,8 +54,8 @@ class LayerHealth:
     mean, std : float
         Of the outputs, over all samples and entries; NaN if none was finite.
     dead : float or None
-        Share of the units of a `ReLU` that are active for no sample; a unit is a feature or a
-        channel. None for other layers.
+        Share of the units of a `ReLU` or `Clip` that are active for no sample: above 0, or between
+        the limits; a unit is a feature or a channel. None for other layers.
     saturated : float or None
         Share of the outputs of a `Sigmoid` or `Tanh` where the derivative is below 5 % of the
         largest one. None for other layers.

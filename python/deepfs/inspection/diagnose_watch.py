@@ -10,7 +10,7 @@ import numpy as np
 
 from .._arrays import Array
 from .._trees import Tree, leaves
-from ..layers import Layer, ReLU, Sigmoid, Tanh
+from ..layers import Clip, Layer, ReLU, Sigmoid, Tanh
 from ..layers._container import walk
 from .inner import parts_of
 
@@ -19,6 +19,17 @@ SATURATED: dict[type, Callable[[Array], Array]] = {
     Sigmoid: lambda y: y * (1 - y) < 0.05 / 4,
     Tanh: lambda y: 1 - y * y < 0.05,
 }
+
+RANGES = {"Sigmoid": (0.0, 1.0), "Softmax": (0.0, 1.0), "Tanh": (-1.0, 1.0),
+          "ReLU": (0.0, np.inf), "Softplus": (0.0, np.inf)}  # fmt: skip
+
+
+def output_range(layer: Layer) -> tuple[float, float]:
+    """Return the limits of what a layer returns; infinite where nothing is known."""
+    if isinstance(layer, Clip):
+        low, high = layer.min_value, layer.max_value
+        return -np.inf if low is None else low, np.inf if high is None else high
+    return RANGES.get(type(layer).__name__, (-np.inf, np.inf))
 
 
 @dataclass(frozen=True)
@@ -73,7 +84,7 @@ class LayerWatch:
         self.noting = True  # the trial only looks for NaN
         self.entries = self.saturated = self.gradients = 0
         self.total = self.squares = self.gradient_squares = 0.0
-        self.active: Array | None = None  # of a ReLU: whether each unit ever was
+        self.active: Array | None = None  # of a ReLU or Clip: whether each unit ever was
         self._forward, self._backward = layer._forward, layer._backward
         vars(layer).update(_forward=self.forward, _backward=self.backward)
 
@@ -104,8 +115,10 @@ class LayerWatch:
         self.total += float(flat.sum())
         self.squares += squares_of(flat)
         kind = type(self.layer)
-        if kind is ReLU:
-            active: Array = np.any(y > 0, axis=tuple(i for i in range(y.ndim) if i != 1))
+        if kind in (ReLU, Clip):  # active is where a gradient passes: not at a limit
+            low, high = output_range(self.layer)
+            inside = np.logical_and(y > low, y < high)
+            active: Array = np.any(inside, axis=tuple(i for i in range(y.ndim) if i != 1))
             before = self.active
             if before is None or before.shape != active.shape:
                 before = np.zeros_like(active)
@@ -132,7 +145,7 @@ class LayerWatch:
 
     @property
     def dead(self) -> float | None:
-        """Share of the units of a ReLU that were never active."""
+        """Share of the units of a ReLU or Clip that were never active."""
         return None if self.active is None else float(1 - self.active.mean())
 
     @property
