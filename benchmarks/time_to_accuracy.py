@@ -80,7 +80,7 @@ def module(layer, values, parameters, name):
             made = nn.BatchNorm2d(len(values[f"{name}.gamma"]), layer.eps, 1 - layer.momentum)
         case "Conv2D":
             co, ci, *size = values[f"{name}.weight"].shape
-            same = size[0] // 2 if layer.padding == "same" else 0
+            same = layer.padding if layer.padding == "same" else 0
             made = nn.Conv2d(ci, co, size, padding=same, bias=f"{name}.bias" in values)
         case "Dense":
             made = nn.Linear(*values[f"{name}.weight"].shape, bias=f"{name}.bias" in values)
@@ -93,6 +93,43 @@ def module(layer, values, parameters, name):
         tensor.data.copy_(from_numpy(turned.copy()))
         parameters[f"{name}.{key}"] = tensor
     return made
+
+
+def muon(groups, filters, settings):
+    """Return Muon for filters and AdamW for all else, as PyTorch's optimizers.
+
+    `torch.optim.Muon` takes matrices only, so this is the same iteration for filters as rows.
+    """
+    import torch
+
+    class Muon(torch.optim.Optimizer):
+        @torch.no_grad()
+        def step(self):
+            for group in self.param_groups:
+                for w in group["params"]:
+                    m = self.state[w].setdefault("m", torch.zeros_like(w))
+                    m.mul_(settings.momentum).add_(w.grad)
+                    x = (w.grad + settings.momentum * m).flatten(1)
+                    x = x / x.norm()
+                    rows, columns = x.shape
+                    x = x.T if rows > columns else x
+                    for _ in range(settings.steps):
+                        gram = x @ x.T
+                        x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
+                    x = (x.T if rows > columns else x).reshape(w.shape)
+                    w.mul_(1 - group["lr"] * group["weight_decay"])
+                    w.sub_(x, alpha=group["lr"] * max(1, rows / columns) ** 0.5)
+
+    theirs = [g for g in groups if not filters(g["params"][0])]
+    for group in theirs:  # its decay is that of Muon's rate
+        group["weight_decay"] /= settings.adam_scale
+        group["scale"] *= settings.adam_scale
+    return [
+        Muon([g for g in groups if filters(g["params"][0])], {"lr": 1.0}),
+        torch.optim.AdamW(
+            theirs, lr=1.0, betas=(settings.beta1, settings.beta2), eps=settings.eps, fused=True
+        ),
+    ]
 
 
 def with_torch(recipe, train, test, seed, epochs):
@@ -125,35 +162,26 @@ def with_torch(recipe, train, test, seed, epochs):
         tensor.requires_grad_(not frozen)
         if not frozen:
             groups.append({"params": [tensor], "weight_decay": decay, "lr": 1.0, "scale": scale})
-    if isinstance(recipe.optimizer, dfs.optimizers.Nesterov):
-        momentum = recipe.optimizer.momentum
-        optimizer = torch.optim.SGD(groups, lr=1.0, momentum=momentum, nesterov=True, fused=True)
+    if isinstance(recipe.optimizer, dfs.optimizers.Muon):
+        optimizers = muon(groups, lambda tensor: tensor.ndim == 4, recipe.optimizer)
     else:
-        optimizer = torch.optim.Adam(groups, lr=1.0, fused=True)
+        optimizers = [torch.optim.Adam(groups, lr=1.0, fused=True)]
     steps = recipe.epochs * len(loader)
     rates = copy.deepcopy(recipe.schedule)
     rates.total = steps
-    hooks = recipe.callbacks(steps) if recipe.callbacks else ()
-    slow = {name: tensor.detach().clone() for name, tensor in net.state_dict().items()}
     step, smoothing = 0, recipe.loss.label_smoothing
     for _ in range(epochs or recipe.epochs):
         for x, y in loader:
             images = torch.from_numpy(x).contiguous(memory_format=layout)
-            for group in optimizer.param_groups:
-                group["lr"] = rates(step) * group["scale"]
-            optimizer.zero_grad(set_to_none=True)
+            for optimizer in optimizers:
+                for group in optimizer.param_groups:
+                    group["lr"] = rates(step) * group["scale"]
+                optimizer.zero_grad(set_to_none=True)
             labels = torch.from_numpy(y.astype(np.int64))
             functional.cross_entropy(net(images), labels, label_smoothing=smoothing).backward()
-            optimizer.step()
+            for optimizer in optimizers:
+                optimizer.step()
             step += 1
-            for hook in hooks:
-                if step % hook.k == 0:
-                    alpha = hook.alpha(step)
-                    with torch.no_grad():
-                        for name, tensor in net.state_dict().items():
-                            if tensor.is_floating_point():
-                                slow[name].lerp_(tensor, alpha)
-                                tensor.copy_(slow[name])
     seconds = time.perf_counter() - started
     net.eval()
 

@@ -114,25 +114,36 @@ def test_a_dumped_file_is_the_same_training(capsys):
 
 
 def test_it_goes_on_where_it_was_interrupted(monkeypatch, capsys):
-    options = ["train", "cifar10", "--epochs", "2", "--batch-size", "20", "--out"]
+    options = [
+        "train",
+        "cifar10",
+        "--target",
+        "0.9",
+        "--epochs",
+        "2",
+        "--batch-size",
+        "20",
+        "--out",
+    ]
     assert main([*options, "whole.safetensors"]) == 0
     with monkeypatch.context() as patch:
-        patch.setattr(dfs.callbacks.Lookahead, "on_epoch_end", broken_in_the_second)
+        patch.setattr(dfs.augment.ProgressiveResizing, "resized", broken_in_the_second)
         assert main([*options, "part.safetensors"]) == 2
     capsys.readouterr()
     assert main([*options, "part.safetensors", "--resume"]) == 0
     assert "epoch 1/2" not in capsys.readouterr().out
     assert_array_equal(weights("whole.safetensors"), weights("part.safetensors"))
-    recipe = dfs.recipes.cifar10()
+    recipe = dfs.recipes.cifar10(0.9)
     recipe.epochs, recipe.batch_size = 2, 20
     dfs.set_seed(0)
     model = recipe.fit(*colours()[0], verbose=0)
     assert_array_equal(weights("whole.safetensors"), model.arena.values)
 
 
-def broken_in_the_second(self, epoch, logs):
+def broken_in_the_second(self, x, epoch, resized=dfs.augment.ProgressiveResizing.resized):
     if epoch:
         raise OSError("the lights went out")
+    return resized(self, x, epoch)
 
 
 @pytest.mark.parametrize(
