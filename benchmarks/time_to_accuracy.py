@@ -162,10 +162,15 @@ def with_torch(recipe, train, test, seed, epochs):
         tensor.requires_grad_(not frozen)
         if not frozen:
             groups.append({"params": [tensor], "weight_decay": decay, "lr": 1.0, "scale": scale})
-    if isinstance(recipe.optimizer, dfs.optimizers.Muon):
-        optimizers = muon(groups, lambda tensor: tensor.ndim == 4, recipe.optimizer)
-    else:
-        optimizers = [torch.optim.Adam(groups, lr=1.0, fused=True)]
+    match type(recipe.optimizer).__name__:
+        case "Muon":
+            optimizers = muon(groups, lambda tensor: tensor.ndim == 4, recipe.optimizer)
+        case "Adam":
+            optimizers = [torch.optim.Adam(groups, lr=1.0, fused=True)]
+        case kind:
+            raise NotImplementedError(f"{kind} has no optimizer here")
+    if recipe.callbacks is not None:
+        raise NotImplementedError("callbacks have no counterpart here")
     steps = recipe.epochs * len(loader)
     rates = copy.deepcopy(recipe.schedule)
     rates.total = steps
@@ -227,7 +232,11 @@ def main():
     options.target = options.target or make.__defaults__[0]
     if options.worker is not None:
         return work(options)
-    epochs = make(options.target).epochs
+    recipe = make(options.target)
+    epochs, augment = recipe.epochs, recipe.augment
+    every = augment if isinstance(augment, (list, tuple)) else [augment]
+    if options.peer_epochs and any(isinstance(e, dfs.augment.ProgressiveResizing) for e in every):
+        parser.error("the first epochs have smaller images: leave out --peer-epochs")
     print(f"{options.dataset}, target {options.target}, {epochs} epochs, {options.threads} threads")
     peers = ["deepfs"] if options.peer == "none" else ["deepfs", "torch"]
     found = {name: [] for name in peers}

@@ -16,11 +16,13 @@ from ..schedules import Polynomial
 from ._blocks import checked_target
 from .recipe import Recipe
 
-LR = 0.17  # of Muon; the rates of AdamW below are the first ones themselves
-BIAS_LR, HEAD_LR = 0.02, 0.01
+LR = 0.17  # of Muon in the first step
+BIAS_LR, HEAD_LR = 0.02, 0.01  # of AdamW in the first step, by adam_scale = 1 / LR
 SCALE = 9  # by which the logits are divided, so that their gradients are small, too
-WIDTHS = {0.87: (64, 128, 128), 0.9: (64, 256, 256)}
-EPOCHS = {0.87: 4, 0.9: 7}
+TARGETS = {  # filters, epochs, of these with images of 16 x 16
+    0.87: ((64, 128, 128), 4, 0),
+    0.9: ((64, 256, 256), 7, 2),
+}
 
 
 def cifar10(target: float = 0.87) -> Recipe:
@@ -61,7 +63,7 @@ def cifar10(target: float = 0.87) -> Recipe:
     >>> cifar10().epochs, cifar10(0.9).epochs
     (4, 7)
     """
-    target = checked_target(target, tuple(WIDTHS), "cifar10")
+    widths, epochs, small = TARGETS[checked_target(target, tuple(TARGETS), "cifar10")]
     groups = [
         Group("whiten.weight", frozen=True),
         Group("*.gamma", frozen=True),
@@ -69,10 +71,10 @@ def cifar10(target: float = 0.87) -> Recipe:
         Group("head.weight", lr_scale=HEAD_LR),
     ]
     augment: list[Any] = [RandomCrop(padding=1, padding_mode="reflect"), AlternatingFlip()]
-    if target == 0.9:
-        augment.append(ProgressiveResizing(4, size_increment=16))  # two epochs of 16 x 16
+    if small:  # sides grow from 16 to 32 and are multiples of 16: half of the epochs have 16
+        augment.append(ProgressiveResizing(2 * small, size_increment=16))
     return Recipe(
-        lambda x: whitened(x, *WIDTHS[target]),
+        lambda x: whitened(x, *widths),
         Muon(
             Polynomial(LR),
             momentum=0.6,
@@ -82,7 +84,7 @@ def cifar10(target: float = 0.87) -> Recipe:
             weight_decay=0.07,
             groups=groups,
         ),
-        EPOCHS[target],
+        epochs,
         batch_size=500,
         loss=CrossEntropy(label_smoothing=0.1),
         augment=augment,
