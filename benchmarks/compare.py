@@ -424,10 +424,15 @@ def machine() -> dict[str, Any]:
 
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    amx = any(line.startswith("flags") and "amx_tile" in line.split() for line in lines)
+    fields = {}  # of the first processor
+    for line in reversed(lines):
+        key, _, value = line.partition(":")
+        fields[key.strip()] = value.strip()
+    amx = "amx_tile" in fields.get("flags", "").split()
     return {
-        "cpu": names[0] if names else platform.processor() or platform.machine(),
+        "cpu": fields.get("model name") or platform.processor() or platform.machine(),
+        "family": fields.get("cpu family"),  # an "AMD EPYC" may be of any year
+        "model": fields.get("model"),
         "processors": os.cpu_count(),
         "level": cnn_core.level,
         "amx": amx,

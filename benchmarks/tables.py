@@ -4,9 +4,11 @@
     python benchmarks/tables.py results.json              # print them again, nothing is measured
 
 `compare.py` runs three times: training and inference on one thread, training on two, both at batch
-1. Its answers go to the file; the tables say processor, commit and date, so a table of another
-processor stands beside this one with figures of its own. Needs PyTorch, and a C++ compiler for
-its compiled rows. A peer that could not be timed leaves its column empty.
+1. Its answers go to the file after each run; `--measure` again runs what is missing in it. The
+tables say processor, commit and date, so a table of another processor stands beside this one with
+figures of its own. Needs PyTorch, and a C++ compiler for its compiled rows. A peer that could not
+be timed leaves its column empty; so does bfloat16 on a processor without instructions for it,
+where PyTorch takes ten times as long as for float32.
 """
 
 from __future__ import annotations
@@ -35,28 +37,38 @@ RUNS = {  # arguments of compare.py, beside the number of rounds
     "one thread": ["--mode", "train", "infer", "--peers", *TRAINING, "torch-frozen",
                    "deepfs-predictor"],
     "two threads": ["--threads", "2", "--peers", *TRAINING],
-    "batch 1": ["--batch", "1", "--mode", "train", "infer", "--networks", *SMALL, "--peers",
-                *INFERENCE, "deepfs-predictor"],
+    "batch 1": ["--batch", "1", "--mode", "train", "infer", "--peers", *INFERENCE,
+                "deepfs-predictor"],
 }  # fmt: skip
 
 
-def measure(networks: list[str], rounds: int) -> dict[str, Any]:
-    """Run `compare` for each table; return its reports by name."""
-    reports = {}
+def has_bfloat16() -> bool:
+    """Return whether the processor has instructions for bfloat16, as far as the system says."""
+    info = Path("/proc/cpuinfo")
+    flags = set(info.read_text().split()) if info.exists() else set()
+    return not flags.isdisjoint({"amx_bf16", "avx512_bf16", "bf16"})
+
+
+def measure(file: Path, networks: list[str], rounds: int) -> None:
+    """Run `compare` for each table that the file does not have; add its report to the file."""
+    reports = json.loads(file.read_text()) if file.is_file() else {}
     script = str(Path(__file__).with_name("compare.py"))
-    with tempfile.TemporaryDirectory() as folder:
-        for name, words in RUNS.items():
-            begin, file = time.perf_counter(), Path(folder, "report.json")
-            fit = [n for n in networks if name != "batch 1" or n in SMALL]
-            if not fit:
-                continue
-            words = [*words, "--networks", *fit, "--rounds", str(rounds), "--json", str(file)]
+    left_out = () if has_bfloat16() else BFLOAT16
+    for name, words in RUNS.items():
+        fit = [n for n in networks if name != "batch 1" or n in SMALL]
+        if name in reports or not fit:
+            continue
+        begin = time.perf_counter()
+        words = [word for word in words if word not in left_out]
+        with tempfile.TemporaryDirectory() as folder:
+            report = Path(folder, "report.json")
+            words += ["--networks", *fit, "--rounds", str(rounds), "--json", str(report)]
             done = subprocess.run([sys.executable, script, *words], check=False)
             if done.returncode not in (0, 1):
                 raise SystemExit(f"tables.py: compare.py ended with {done.returncode}")
-            reports[name] = json.loads(file.read_text())
-            print(f"{name}: {(time.perf_counter() - begin) / 60:.1f} minutes", file=sys.stderr)
-    return reports
+            reports[name] = json.loads(report.read_text())
+        file.write_text(json.dumps(reports, indent=1) + "\n")
+        print(f"{name}: {(time.perf_counter() - begin) / 60:.1f} minutes", file=sys.stderr)
 
 
 def by_case(reports: dict[str, Any]) -> Results:
@@ -147,9 +159,13 @@ def markdown(reports: dict[str, Any], names: list[str]) -> Iterator[str]:
     """Yield the lines of all tables."""
     report = next(iter(reports.values()))
     machine, results = report["machine"], by_case(reports)
+    commits, dates = (
+        {each["machine"][key]: 0 for each in reports.values()} for key in ("commit", "date")
+    )
     yield (
-        f"Measured on {machine['cpu']} ({'with' if machine['amx'] else 'without'} AMX), "
-        f"{machine['processors']} processors, commit {machine['commit']}, {machine['date']}, "
+        f"Measured on {machine['cpu']}, family {machine['family']}, model {machine['model']} "
+        f"({'with' if machine['amx'] else 'without'} AMX), "
+        f"{machine['processors']} processors, commit {', '.join(commits)}, {', '.join(dates)}, "
         "float32, batch 100 unless said otherwise."
     )
     yield ""
@@ -165,12 +181,12 @@ def main() -> None:
     """Measure if asked to, and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("file", type=Path, help="results, as JSON")
-    parser.add_argument("--measure", action="store_true", help="write the file first")
+    parser.add_argument("--measure", action="store_true", help="what the file lacks")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--rounds", type=int, default=5, help="of about 0.3 s each (%(default)s)")
     args = parser.parse_args()
     if args.measure:
-        args.file.write_text(json.dumps(measure(args.networks, args.rounds), indent=1) + "\n")
+        measure(args.file, args.networks, args.rounds)
     if not args.file.is_file():
         parser.error(f"{args.file} does not exist: measure it with --measure")
     print("\n".join(markdown(json.loads(args.file.read_text()), args.networks)))
