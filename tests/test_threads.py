@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -115,17 +115,18 @@ def test_all_threads_where_nobody_waits():
 
 @pytest.mark.parametrize("busy", [BUSY, SPINNING], ids=["sleeping", "spinning"])
 def test_one_thread_where_others_hold_the_processors(busy):
-    """After 0.05 s; then each 0.05, 0.1, 0.2 ... 2 s a window on all threads.
+    """After 0.05 s; then each 0.05, 0.1, 0.2 ... 2 s it tries all threads for 0.05 s.
 
     With PyTorch imported first, its OpenMP spins: a step beside two programs took 132 ms, not 2.4.
     """
     alone = kernel.decisions(lambda alone: QUIET if alone else busy, 12000)
     first = alone.index(True)
     assert first in (9, 10)  # windows of 5 ms
-    together = [i for i, one in enumerate(alone) if not one and i > first]
-    pauses = np.diff([first, *together]) / 1000  # a window alone takes a millisecond
-    expected = [0.1, 0.1, 0.2, 0.4, 0.8, 1.6, 2, 2, 2]  # at first 0.05 s to compare, too
-    np.testing.assert_allclose(pauses[:9], expected, atol=4e-3)
+    runs = [(one, len([*windows])) for one, windows in groupby(alone[first:])]
+    assert {length for one, length in runs[:-1] if not one} <= {10, 11}
+    pauses = [length / 1000 for one, length in runs[:-1] if one]  # of windows of a millisecond
+    expected = [0.1, 0.1, 0.2, 0.4, 0.8, 1.6, 2, 2]  # at first 0.05 s to compare, too
+    np.testing.assert_allclose(pauses[:8], expected, atol=4e-3)
 
 
 def test_means_are_compared_not_single_windows():
@@ -142,7 +143,7 @@ def test_means_are_compared_not_single_windows():
         return (1e6, 1e-2 if next(windows) % 4 == 3 else 7e-4, 0, 1, 0)
 
     alone = kernel.decisions(window, 20_000)
-    assert alone.count(False) < 200
+    assert 3e-3 * alone.count(False) < 0.05 * 20
 
 
 def test_all_threads_again_when_the_others_are_done():
@@ -151,6 +152,25 @@ def test_all_threads_again_when_the_others_are_done():
     assert not any(alone[:9])
     assert all(alone[10:100])
     assert not any(alone[120:])
+
+
+def test_all_threads_again_where_an_idle_system_takes_a_processor_often():
+    """Some virtual machines do, in each third window, and a trial ended with the first of these.
+
+    What was known of several threads outweighed it: beside other processes that were idle by then,
+    a step of `deep_convnet` took 70 ms on one thread for a minute, not 45 on two.
+    """
+    windows = iter(range(10**6))
+
+    def window(alone):
+        number = next(windows)
+        if alone:
+            return (1e6, 1e-3, 0, 0, 0)
+        return (1e6, 4e-3, 0, 1, 0) if number < 1000 else (1e6, 6e-4, 0, int(number % 3 == 0), 0)
+
+    alone = kernel.decisions(window, 10_000)
+    assert all(alone[900:1000])
+    assert alone[5000:].count(True) < 200  # after four seconds
 
 
 def test_calm_windows_forget_the_disturbed_ones():
@@ -183,7 +203,7 @@ def test_short_calm_between_disturbances_forgets_nothing():
     def window(alone):
         return QUIET if alone or next(windows) % 27 < 26 else (1e6, 2e-2, 16, 0, 0)
 
-    assert kernel.decisions(window, 1000).count(False) < 200
+    assert kernel.decisions(window, 1000).count(False) < 300
 
 
 @pytest.mark.parametrize(("every", "tried"), [(13, False), (4, True)])
@@ -210,7 +230,7 @@ def test_a_choice_follows_what_other_programs_do():
         return (1e6, 8e-3, 0, 2, 0) if alone else (1e6, 4e-3, 0, 1, 0)
 
     alone = kernel.decisions(window, 66_000)
-    assert alone[50_000:60_000].count(False) < 10
+    assert 5e-3 * alone[50_000:60_000].count(False) < 0.03 * 10
     assert alone[64_000:].count(True) < 20
 
 

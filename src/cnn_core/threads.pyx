@@ -81,7 +81,7 @@ def decisions(window, int count):
     ``window(alone)`` says how a window went: nanoseconds of work, seconds it took, how often the
     thread slept, how often the process lost a processor, seconds since the latest kernel began.
     """
-    cdef Watch watch = Watch(0, False, False, 0, 0, 1.0, 1.0, 0, 0, 0, 0, 0, 0, [0, 0], [0, 0])
+    cdef Watch watch = Watch(0, False, False, 0, 0, 1.0, 1.0, 0, 0, 0, 0, 0, 0, 0, [0, 0], [0, 0])
     cdef double now
     found = []
     for _ in range(count):

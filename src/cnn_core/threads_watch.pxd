@@ -43,7 +43,8 @@ cdef extern from *:
     typedef struct {
         int kernels, alone, trial;
         long sleeps, losses;
-        double began, latest, latest_work, work, until, pause, calm, troubled, seconds[2], done[2];
+        double began, latest, latest_work, work, until, pause, calm, troubled, tried;
+        double seconds[2], done[2];
     } Watch;
     static PER_THREAD Watch own_watch;
 
@@ -65,6 +66,7 @@ cdef extern from *:
         double pause            # seconds that the last choice was kept
         double calm             # seconds without a disturbance, on several threads
         double troubled         # seconds of disturbed windows on several threads
+        double tried            # seconds of windows of this trial
         double[2] seconds       # that windows took of late: on several threads, and alone
         double[2] done          # nanoseconds of one thread, of their kernels
     Watch own_watch             # of the calling thread
@@ -123,8 +125,11 @@ cdef inline void decide(Watch* watch, double now, long sleeps, long losses) noex
     tried; not sooner, since a trial costs time, and a system with nothing else to do takes a
     processor now and then, too. Means are compared: beside busy programs three windows of four may
     be as fast as ever, and the fourth take ten times as long. What is faster stays for a while;
-    then one window of the other kind refreshes its mean. The while becomes longer as it is
-    repeated. Where nothing disturbs any more, all is forgotten.
+    then windows of the other kind refresh its mean. The while becomes longer as it is repeated.
+    Where nothing disturbs any more, all is forgotten.
+
+    Several threads are tried for ENOUGH, and what was known of them counts half: the other programs
+    may be gone, although an idle system takes a processor in each third window or so.
     """
     cdef double seconds = now - watch.began
     cdef bint disturbed = watch.alone or (2 * (sleeps - watch.sleeps) > watch.kernels
@@ -133,6 +138,7 @@ cdef inline void decide(Watch* watch, double now, long sleeps, long losses) noex
     if watch.work > 0:
         watch.seconds[watch.alone] += seconds
         watch.done[watch.alone] += watch.work
+        watch.tried += seconds
         if disturbed and not watch.alone:
             watch.troubled += max(seconds, SLICE * PART)
         watch.calm = 0 if disturbed else watch.calm + seconds
@@ -146,11 +152,16 @@ cdef inline void decide(Watch* watch, double now, long sleeps, long losses) noex
                 watch.seconds[kind] = watch.done[kind] = 0
         elif not disturbed or now < watch.until or watch.seconds[watch.alone] < ENOUGH:
             pass
+        elif watch.trial and not watch.alone and watch.tried < ENOUGH:
+            pass
         elif watch.trial:
             watch.trial = False
             watch.alone = time_per_work(watch, True) * MIN_GAIN < time_per_work(watch, False)
             watch.pause = min(2 * watch.pause, LONGEST_PAUSE) if watch.pause else FIRST_PAUSE
             watch.until = now + max(watch.pause, COMPARING * seconds)
         elif watch.alone or watch.troubled > PART * watch.seconds[False]:
-            watch.trial, watch.alone = True, not watch.alone
+            watch.trial, watch.alone, watch.tried = True, not watch.alone, 0
+            if not watch.alone:
+                watch.seconds[False] /= 2
+                watch.done[False] /= 2
     begin(watch, now, sleeps, losses)
