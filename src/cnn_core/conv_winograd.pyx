@@ -22,14 +22,14 @@ from libc.string cimport memset
 
 from cnn_core.conv_winograd_1d cimport gradient_1d, input_1d, output_1d, weight_1d
 from cnn_core.conv_winograd_1d cimport weight_gradient_1d
-from cnn_core.conv_winograd_runs cimport LINE_FLOATS, Runs, Tile, cut_sums, cut_tiles, nanoseconds
-from cnn_core.conv_winograd_runs cimport next_tile, row_length, shared_out, tile_length, tile_number
+from cnn_core.conv_winograd_runs cimport Runs, Tile, cut_sums, cut_tiles, nanoseconds, next_tile
+from cnn_core.conv_winograd_runs cimport prefetch, row_length, shared_out, tile_length, tile_number
 from cnn_core.conv_winograd_runs cimport tiles_of, tiles_of_block
 from cnn_core.gemm cimport ADD, KC, count_by, multiply, part_length
 from cnn_core.memory cimport Buffer
 from cnn_core.reduce cimport RUN_SUMS_TASK
 from cnn_core.simd cimport MAX_LANES, lanes, vdrelu, vecf, vfill, vload, vload_first, vload_tail
-from cnn_core.simd cimport vprefetch_l2, vrelu, vstore, vstore_tail
+from cnn_core.simd cimport vrelu, vstore, vstore_tail
 from cnn_core.threads cimport threads_for
 from cnn_core.transpose cimport transpose_matrix
 from cnn_core.types cimport blocks_of, dim, least
@@ -133,8 +133,8 @@ cdef inline void transform_products(
     cdef vecf e[4][6]
     cdef vecf o[4]
     cdef vecf d[6]
-    cdef vecf b, zero, other, pixel
-    cdef dim k = 0, i, j, at
+    cdef vecf b, zero, other
+    cdef dim k = 0, i, j
     vfill(zero, 0)
     while k < co:
         b = zero
@@ -148,18 +148,22 @@ cdef inline void transform_products(
                 e[i][j] = o[i]
         for i in range(rows):
             output_1d(e[i][0], e[i][1], e[i][2], e[i][3], e[i][4], e[i][5], o)
+            for j in range(columns):    # loop by loop: a row of pixels stays in registers
+                o[j] = o[j] + b
+            if residual != NULL:
+                for j in range(columns):
+                    vload_tail(other, residual + (i * ow + j) * co + k, co - k)
+                    o[j] = o[j] + other
+            if relu:
+                for j in range(columns):
+                    vrelu(o[j], zero)
+            if drelu != NULL:
+                for j in range(columns):
+                    vload_tail(other, drelu + (i * ow + j) * co + k, co - k)
+                    vdrelu(o[j], other, zero)
             for j in range(columns):
-                at = (i * ow + j) * co + k
-                pixel = o[j] + b
-                if residual != NULL:
-                    vload_tail(other, residual + at, co - k)
-                    pixel = pixel + other
-                if relu:
-                    vrelu(pixel, zero)
-                if drelu != NULL:
-                    vload_tail(other, drelu + at, co - k)
-                    vdrelu(pixel, other, zero)
-                vstore_tail(y + at, pixel, co - k)
+                other = o[j]            # vstore_tail takes an address
+                vstore_tail(y + (i * ow + j) * co + k, other, co - k)
         k += lanes(4)
 
 
@@ -252,23 +256,6 @@ cdef void transform_weight_gradient(
         k += lanes(4)
 
 
-cdef inline void prefetch(
-    const float* x, dim image, dim per_image,   # numbers and tiles of an image; x may be NULL
-    dim first, dim last, dim part,
-) noexcept nogil:
-    """Prefetch one of ENTRIES parts of the tiles from ``first`` to ``last``.
-
-    While a block is multiplied the memory is idle: what the next block reads and writes can come
-    in meanwhile. This treats the tiles as contiguous, which is almost right.
-    """
-    cdef double tile = image / <double> per_image, share = (last - first) / <double> ENTRIES
-    cdef dim at = <dim> (tile * (first + share * part)), end = <dim> (tile * share) + at
-    if x != NULL:
-        while at < end:
-            vprefetch_l2(x + at)
-            at += LINE_FLOATS
-
-
 cdef void forward_block(
     const float* x, dim h, dim w, dim c, const float* u,
     const float* bias, const float* residual, const float* drelu, bint relu,
@@ -280,6 +267,8 @@ cdef void forward_block(
     """Transform a block of tiles, multiply, transform back."""
     cdef dim t, s, at, ldv = row_length(c), ldm = row_length(co), per_image = tiles_of(oh, ow)
     cdef dim tilev = tile_length(c), tilem = tile_length(co)
+    cdef double share = (next - first - tiles) / <double> ENTRIES, ahead        # tiles
+    cdef double xtile = h * w * c / <double> per_image, ytile = oh * ow * co / <double> per_image
     cdef Tile tile = tile_number(first, oh, ow)
     for t in range(tiles):
         transform_tile(x + tile.image * h * w * c, h, w, c, tile.i - top, tile.j - left,
@@ -288,10 +277,11 @@ cdef void forward_block(
     for s in range(ENTRIES):
         multiply(tiles, padded(co), c, v + s * ldv, row, step, u + s * c * padded(co), 0,
                  m + s * ldm, out, <float*> NULL, <float*> NULL, 0)
-        prefetch(x, h * w * c, per_image, first + tiles, next, s)
-        prefetch(y, oh * ow * co, per_image, first + tiles, next, s)
-        prefetch(residual, oh * ow * co, per_image, first + tiles, next, s)
-        prefetch(drelu, oh * ow * co, per_image, first + tiles, next, s)
+        ahead = first + tiles + share * s
+        prefetch(x, xtile, ahead, share)
+        prefetch(y, ytile, ahead, share)
+        prefetch(residual, ytile, ahead, share)
+        prefetch(drelu, ytile, ahead, share)
     tile = tile_number(first, oh, ow)
     for t in range(tiles):
         at = ((tile.image * oh + tile.i) * ow + tile.j) * co
@@ -358,11 +348,13 @@ cdef void backward_weight_run(
     A part of dU has the same bits as in the whole.
     """
     cdef dim ldv = row_length(c), ldm = row_length(co), start = first, tiles, t, s
-    cdef dim tilev = tile_length(c), tilem = tile_length(co), next
+    cdef dim tilev = tile_length(c), tilem = tile_length(co), per_image = tiles_of(oh, ow)
+    cdef double xtile = h * w * c / <double> per_image, ytile = oh * ow * co / <double> per_image
+    cdef double share                           # tiles
     cdef Tile tile = tile_number(first, oh, ow)
     while start < last:
         tiles = least(block, last - start)
-        next = least(last, start + tiles + block)
+        share = (least(last, start + tiles + block) - start - tiles) / <double> ENTRIES
         for t in range(tiles):
             transform_tile(x + tile.image * h * w * c, h, w, c, tile.i - top, tile.j - left,
                            v + t * tilev, ldv)
@@ -375,8 +367,8 @@ cdef void backward_weight_run(
                      m + s * ldm, tilem,
                      du + s * c * padded(co) + channel, out, <float*> NULL, <float*> NULL,
                      ADD if start > first else 0)
-            prefetch(x, h * w * c, tiles_of(oh, ow), start + tiles, next, s)
-            prefetch(dy, oh * ow * co, tiles_of(oh, ow), start + tiles, next, s)
+            prefetch(x, xtile, start + tiles + share * s, share)
+            prefetch(dy, ytile, start + tiles + share * s, share)
         start += tiles
 
 

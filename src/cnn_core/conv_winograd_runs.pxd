@@ -6,7 +6,8 @@
     run     blocks whose weight gradients are added up one after the other: a partial sum
 """
 from cnn_core.conv_winograd cimport ENTRIES, padded
-from cnn_core.simd cimport lanes
+from cnn_core.gemm cimport MR
+from cnn_core.simd cimport lanes, vprefetch_l2
 from cnn_core.types cimport blocks_of, dim, least
 
 cdef enum:
@@ -43,9 +44,14 @@ cdef inline dim tiles_of_block(dim c, dim co, dim limit) noexcept nogil:
 
 
 cdef inline dim shared_out(dim tiles, dim block, int threads) noexcept nogil:
-    """Return the tiles of a block, about ``block``, that give all threads equal work."""
-    cdef dim rounds = blocks_of(blocks_of(tiles, block), threads)
-    return least(tiles, blocks_of(blocks_of(tiles, rounds * threads), 2) * 2)
+    """Return the tiles of a block, about ``block``, that give all threads equal work.
+
+    They are whole register tiles of 6 rows, or of 14, of which parts take little longer.
+    """
+    cdef dim rows = 2 if MR > 6 else MR, rounds
+    block = (block + rows // 2) // rows * rows
+    rounds = blocks_of(blocks_of(tiles, block), threads)
+    return least(tiles, blocks_of(blocks_of(tiles, rounds * threads), rows) * rows)
 
 
 cdef struct Tile:
@@ -70,6 +76,19 @@ cdef inline void next_tile(Tile* tile, dim oh, dim ow) noexcept nogil:
         if tile.i >= oh:
             tile.i = 0
             tile.image += 1
+
+
+cdef inline void prefetch(const float* x, double tile, double first, double share) noexcept nogil:
+    """Prefetch a share of the tiles from ``first`` on, of so many numbers each; x may be NULL.
+
+    While a block is multiplied the memory is idle: what the next block reads and writes can come
+    in meanwhile. This treats the tiles as contiguous, which is almost right.
+    """
+    cdef dim at = <dim> (tile * first), end = at + <dim> (tile * share)
+    if x != NULL:
+        while at < end:
+            vprefetch_l2(x + at)
+            at += LINE_FLOATS
 
 
 cdef inline double nanoseconds_of_part(dim c, dim co, dim entries) noexcept nogil:

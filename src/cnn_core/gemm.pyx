@@ -40,18 +40,6 @@ from cnn_core.threads cimport FloatMode, flush_denormals, threads_for
 from cnn_core.transpose cimport transpose_matrix
 from cnn_core.types cimport blocks_of, dim, least, real
 
-cdef extern from *:
-    """
-    #include "simd.h"
-    #if defined(__AVX512F__) || defined(__aarch64__)
-    #define GEMM_MR 14  /* of 32 registers 28 hold a 14 x 2 tile, 2 hold the row of b */
-    #else
-    #define GEMM_MR 6   /* of 16 registers 12 hold a 6 x 2 tile */
-    #endif
-    """
-    enum:
-        MR "GEMM_MR"                # rows of a register tile
-
 cdef enum:
     MC = 8 * 14                     # rows of a multiplied at a time: MC x KC fit the level-2 cache
     NC = 1024                       # columns of b packed at a time: KC x NC fit the level-3 cache
