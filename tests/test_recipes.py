@@ -38,7 +38,9 @@ def test_digits_in_one_epoch(digits):
     assert model.epochs == 1
 
 
-@pytest.mark.parametrize("recipe", [mnist(0.993), fashion_mnist()])
+@pytest.mark.parametrize(
+    "recipe", [mnist(0.993), mnist(0.995), fashion_mnist(), fashion_mnist(0.935)]
+)
 def test_grey_images_train(recipe, digits):
     x, y, *_ = digits
     recipe.epochs, recipe.batch_size = 2, 20
@@ -62,6 +64,16 @@ def test_size_of_the_network_for_colour_images():
     for target, size in ((0.87, 569_656), (0.9, 1_972_792)):
         net = cifar10(target).network(x)
         assert net(x).shape == (2, 10)
+        assert sum(p.value.size for p in net.parameters().values()) == size
+
+
+def test_size_of_the_networks_by_muon_for_grey_images():
+    x = np.random.default_rng(0).random((3, 1, 28, 28), np.float32)
+    makes = mnist(0.995), fashion_mnist(0.935), fashion_mnist(0.945)
+    for recipe, size in zip(makes, (141_864, 141_864, 560_168), strict=True):
+        net = recipe.network(x)
+        assert net(x).shape == (3, 10)
+        assert net.parameters()["whiten.weight"].value.shape == (8, 1, 2, 2)
         assert sum(p.value.size for p in net.parameters().values()) == size
 
 
