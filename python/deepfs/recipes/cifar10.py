@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..augment import AlternatingFlip, ProgressiveResizing, RandomCrop, Views
 from ._blocks import checked_target
 from ._muon import muon_recipe
@@ -52,7 +54,7 @@ def cifar10(target: float = 0.87) -> Recipe:
     (4, 7)
     """
     widths, epochs, small = TARGETS[checked_target(target, tuple(TARGETS), "cifar10")]
-    augment = [RandomCrop(padding=1, padding_mode="reflect"), AlternatingFlip()]
+    augment: list[Any] = [RandomCrop(padding=1, padding_mode="reflect"), AlternatingFlip()]
     if small:  # sides grow from 16 to 32 and are multiples of 16: half of the epochs have 16
         augment.append(ProgressiveResizing(2 * small, size_increment=16))
     return muon_recipe(widths, epochs, augment, Views.mirror_and_shift())
