@@ -12,7 +12,7 @@ from .recipe import Recipe
 
 MUON = {  # filters and epochs
     0.935: ((32, 64, 64), 6),
-    0.945: ((64, 128, 128), 8),
+    0.945: ((64, 128, 128), 6),
 }
 TARGETS = 0.92, *MUON
 
@@ -54,7 +54,8 @@ def fashion_mnist(target: float = 0.92) -> Recipe:
     target = checked_target(target, TARGETS, "fashion_mnist")
     if target in MUON:
         widths, epochs = MUON[target]
-        return muon_recipe(widths, epochs, [RandomCrop(padding=1), AlternatingFlip()], Views())
+        views = Views() if target == 0.935 else Views.mirror_and_shift()
+        return muon_recipe(widths, epochs, [RandomCrop(padding=1), AlternatingFlip()], views)
     return Recipe(
         lambda x: four_convolutions(32),
         Adam(OneCycle(1e-2)),
