@@ -19,6 +19,11 @@ DATA = Path(__file__).parent / "data"
 EXPECTED = json.loads((DATA / "expected.json").read_text())
 # Bits are those of kernels compiled by GCC for a level; elsewhere sums are rounded otherwise.
 HASHES = EXPECTED["hashes"].get(cnn_core.level) if sys.platform == "linux" else None
+# Where the processor has no AVX-512, NumPy's exp has other last bits, in BinaryCrossEntropy: two of
+# the 72 numbers of this training. With those of a processor that has it, all is as expected.
+WITHOUT_AVX512 = {("v2", "activations_lamb"): {"trained": "15349a8f961e45dd"}}
+FEATURES = np._core._multiarray_umath.__cpu_features__
+AVX512 = FEATURES.get("AVX512_SKX", False) or FEATURES.get("X86_V4", False)
 # Largest error of predictions; of what six steps more make of it, where Lion takes signs.
 ROUNDING = {"float32": (1e-5, 1e-2), "float64": (1e-12, 1e-9)}
 
@@ -30,7 +35,8 @@ def check(name, answer, dtype):
         error = ROUNDING[dtype][key != "predictions"]
         assert_allclose(numbers[key], values, atol=error, rtol=error)
     if HASHES is not None:
-        assert hashes == HASHES[name]
+        other = {} if AVX512 else WITHOUT_AVX512.get((cnn_core.level, name), {})
+        assert hashes == HASHES[name] | other
 
 
 @pytest.mark.parametrize("name", legacy.MODELS)

@@ -4,6 +4,7 @@
     python tools/mutate.py python/                # those in Python, which compile nothing
     python tools/mutate.py conv.pyx "of a tap"    # those whose file or name has one of these in it
     python tools/mutate.py --under "nice -n 19"   # builds and tests run under this command
+    python tools/mutate.py --check                # only whether each text occurs once: a second
 
 Works in a temporary copy of the tree, built for this processor alone, in which the tests must pass.
 Then each fault is planted there, what has changed is compiled, and the test files that concern it
@@ -126,10 +127,14 @@ def main() -> int:
     )
     parser.add_argument("only", nargs="*", default=[""], help="parts of file: name")
     parser.add_argument("--under", default="", help="a command that runs builds and tests")
+    parser.add_argument("--check", action="store_true", help="plant nothing")
     options = parser.parse_args()
     faults = listed((TREE / "tools" / "faults.txt").read_text("utf-8"))
     for fault in faults:  # all of them, and before anything is built
         fault.planted((TREE / fault.path).read_text("utf-8"))
+    if options.check:
+        print(f"{len(faults)} faults, each of which fits the code")
+        return 0
     faults = [f for f in faults if any(part in f"{f.path}: {f.what}" for part in options.only)]
     if not faults:
         parser.error(f"no fault has {' or '.join(options.only)} in its file or name")
