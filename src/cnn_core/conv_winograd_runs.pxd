@@ -6,9 +6,12 @@
     run     blocks whose weight gradients are added up one after the other: a partial sum
 """
 from cnn_core.conv_winograd cimport ENTRIES, padded
-from cnn_core.gemm cimport MR
 from cnn_core.simd cimport lanes, vprefetch_l2
 from cnn_core.types cimport blocks_of, dim, least
+
+cdef extern from "simd.h":
+    enum:
+        MR "GEMM_MR"            # rows of a register tile
 
 cdef enum:
     BLOCK_FLOATS = 1 << 16      # floats of V and M of a block: a quarter of a 1 MB cache

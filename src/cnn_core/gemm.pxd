@@ -1,18 +1,6 @@
 """Matrix product, for other Cython modules: pack one operand, multiply rows by it."""
 from cnn_core.types cimport dim, real
 
-cdef extern from *:
-    """
-    #include "simd.h"
-    #if defined(__AVX512F__) || defined(__aarch64__)
-    #define GEMM_MR 14  /* of 32 registers 28 hold a 14 x 2 tile, 2 hold the row of b */
-    #else
-    #define GEMM_MR 6   /* of 16 registers 12 hold a 6 x 2 tile */
-    #endif
-    """
-    enum:
-        MR "GEMM_MR"    # rows of a register tile
-
 cdef enum:
     CHAIN = 64          # products summed in one accumulator, at most
     KC = 256            # length of a part of the sum, at most

@@ -40,6 +40,10 @@ from cnn_core.threads cimport FloatMode, flush_denormals, threads_for
 from cnn_core.transpose cimport transpose_matrix
 from cnn_core.types cimport blocks_of, dim, least, real
 
+cdef extern from "simd.h":
+    enum:
+        MR "GEMM_MR"                # rows of a register tile
+
 cdef enum:
     MC = 8 * 14                     # rows of a multiplied at a time: MC x KC fit the level-2 cache
     NC = 1024                       # columns of b packed at a time: KC x NC fit the level-3 cache

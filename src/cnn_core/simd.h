@@ -26,6 +26,14 @@
 #define VBYTES 16
 #endif
 
+/* Rows of a register tile of a matrix product. Of 32 registers 28 hold a 14 x 2 tile and 2 the row
+ * of b; of 16 registers 12 hold a 6 x 2 tile. */
+#if defined(__AVX512F__) || defined(__aarch64__)
+#define GEMM_MR 14
+#else
+#define GEMM_MR 6
+#endif
+
 /* Text in each compiled module, by which `deepfs bench-layer` finds one with narrow vectors. */
 #define VBYTES_AS_TEXT(number) #number
 #define VBYTES_TEXT(number) "cnn_core vectors of " VBYTES_AS_TEXT(number) " bytes"
