@@ -5,10 +5,9 @@
 
 `compare.py` runs three times: training and inference on one thread, training on two, both at batch
 1. Its answers go to the file after each run; `--measure` again runs what is missing in it. The
-tables say processor, commit and date, so a table of another processor stands beside this one with
-figures of its own. Needs PyTorch, and a C++ compiler for its compiled rows. A peer that could not
-be timed leaves its column empty; so does bfloat16 on a processor without instructions for it,
-where PyTorch takes ten times as long as for float32.
+tables say processor, commits and dates; a file is of one processor. Needs PyTorch, and a C++
+compiler for its compiled rows. A peer that could not be timed leaves its column empty; so does
+bfloat16 on a processor without instructions for it, which would take most of the time.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from compare import machine
 from frameworks import NETWORKS
 
 Results = dict[tuple[str, int, int, str], dict[str, Any]]  # network, threads, batch, mode
@@ -49,13 +49,28 @@ def has_bfloat16() -> bool:
     return not flags.isdisjoint({"amx_bf16", "avx512_bf16", "bf16"})
 
 
+def processor(known: dict[str, Any]) -> str:
+    """Return the name of a machine's processor, with the numbers that tell its generation."""
+    numbers = (f", {key} {known[key]}" for key in ("family", "model") if known.get(key))
+    return known["cpu"] + "".join(numbers)
+
+
 def measure(file: Path, networks: list[str], rounds: int) -> None:
     """Run `compare` for each table that the file does not have; add its report to the file."""
     reports = json.loads(file.read_text()) if file.is_file() else {}
+    here = processor(machine())
+    for report in reports.values():
+        if processor(report["machine"]) != here:
+            raise SystemExit(
+                f"tables.py: {file} is of {processor(report['machine'])}, this is {here}: give "
+                "another file"
+            )
     script = str(Path(__file__).with_name("compare.py"))
     left_out = () if has_bfloat16() else BFLOAT16
     for name, words in RUNS.items():
         fit = [n for n in networks if name != "batch 1" or n in SMALL]
+        if name in reports:
+            print(f"{name}: {file} has it, of {reports[name]['machine']['date']}", file=sys.stderr)
         if name in reports or not fit:
             continue
         begin = time.perf_counter()
@@ -158,14 +173,13 @@ def memory(results: Results, names: list[str]) -> Iterator[list[str]]:
 def markdown(reports: dict[str, Any], names: list[str]) -> Iterator[str]:
     """Yield the lines of all tables."""
     report = next(iter(reports.values()))
-    machine, results = report["machine"], by_case(reports)
+    of, results = report["machine"], by_case(reports)
     commits, dates = (
         {each["machine"][key]: 0 for each in reports.values()} for key in ("commit", "date")
     )
     yield (
-        f"Measured on {machine['cpu']}, family {machine['family']}, model {machine['model']} "
-        f"({'with' if machine['amx'] else 'without'} AMX), "
-        f"{machine['processors']} processors, commit {', '.join(commits)}, {', '.join(dates)}, "
+        f"Measured on {processor(of)} ({'with' if of['amx'] else 'without'} AMX), "
+        f"{of['processors']} processors, commit {', '.join(commits)}, {', '.join(dates)}, "
         "float32, batch 100 unless said otherwise."
     )
     yield ""

@@ -19,8 +19,8 @@ DATA = Path(__file__).parent / "data"
 EXPECTED = json.loads((DATA / "expected.json").read_text())
 # Bits are those of kernels compiled by GCC for a level; elsewhere sums are rounded otherwise.
 HASHES = EXPECTED["hashes"].get(cnn_core.level) if sys.platform == "linux" else None
-# Where the processor has no AVX-512, NumPy's exp has other last bits, in BinaryCrossEntropy: two of
-# the 72 numbers of this training. With those of a processor that has it, all is as expected.
+# BinaryCrossEntropy takes exp from NumPy, which has another one for AVX-512. Without it,
+# two of the 72 numbers of this training, made smaller by their last bit, give the file's hash.
 WITHOUT_AVX512 = {("v2", "activations_lamb"): {"trained": "15349a8f961e45dd"}}
 FEATURES = np._core._multiarray_umath.__cpu_features__
 AVX512 = FEATURES.get("AVX512_SKX", False) or FEATURES.get("X86_V4", False)

@@ -1,4 +1,4 @@
-"""Whitening, identity convolutions and Muon: the training that all data sets have a recipe with."""
+"""Whitening, identity convolutions and Muon: a training with recipes for all three data sets."""
 
 from __future__ import annotations
 

@@ -31,7 +31,8 @@ def fashion_mnist(target: float = 0.92) -> Recipe:
     Recipe
         For 0.92, Adam under one cycle, labels smoothed by 0.05, mirror images in training and as
         ``views``. For 0.935 and 0.945, network and optimizer are those of `cifar10`, with fewer
-        filters; images are shifted by up to a pixel, and mirrored in every other epoch.
+        filters; images are shifted by up to a pixel, and mirrored in every other epoch. Six
+        ``views``.
 
     Raises
     ------
@@ -54,8 +55,8 @@ def fashion_mnist(target: float = 0.92) -> Recipe:
     target = checked_target(target, TARGETS, "fashion_mnist")
     if target in MUON:
         widths, epochs = MUON[target]
-        views = Views() if target == 0.935 else Views.mirror_and_shift()
-        return muon_recipe(widths, epochs, [RandomCrop(padding=1), AlternatingFlip()], views)
+        augment = [RandomCrop(padding=1), AlternatingFlip()]
+        return muon_recipe(widths, epochs, augment, Views.mirror_and_shift())
     return Recipe(
         lambda x: four_convolutions(32),
         Adam(OneCycle(1e-2)),
