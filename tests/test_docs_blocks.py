@@ -68,3 +68,31 @@ def test_blocks_run(page, tmp_path, monkeypatch):
 
 def test_the_page_on_layers_has_blocks():
     assert len(blocks(ROOT / "docs/add_a_layer.md")) >= 8
+
+
+def uneven_rows(text):
+    """Return the numbers of lines of tables that have other columns than their first line."""
+    columns, inside, uneven = 0, False, []
+    for number, line in enumerate(text.splitlines(), 1):
+        inside ^= line.startswith("```")
+        if inside or not line.startswith("|"):
+            columns = 0
+            continue
+        plain = re.sub(r"`[^`]*`", "code", line.strip()).replace(r"\|", "")
+        cells = plain.strip("|").count("|") + 1
+        columns = columns or cells
+        if cells != columns:
+            uneven.append(number)
+    return uneven
+
+
+@pytest.mark.parametrize(
+    "page", [*PAGES, *(path.relative_to(ROOT) for path in ROOT.glob("*.md"))], ids=str
+)
+def test_rows_of_tables_have_the_columns_of_their_head(page):
+    assert uneven_rows((ROOT / page).read_text()) == []
+
+
+def test_a_table_under_another_head_is_found():
+    good, bad = "| a | b |\n|---|---|\n| `x|y` | 2 |\n\n", "| a |\n|---|---|\n| 1 | 2 |\n"
+    assert uneven_rows(good + bad) == [6, 7]
