@@ -24,7 +24,7 @@ from cnn_core.conv_winograd_1d cimport gradient_1d, input_1d, output_1d, weight_
 from cnn_core.conv_winograd_1d cimport weight_gradient_1d
 from cnn_core.conv_winograd_runs cimport Runs, Tile, cut_sums, cut_tiles, nanoseconds, next_tile
 from cnn_core.conv_winograd_runs cimport prefetch, row_length, shared_out, tile_length, tile_number
-from cnn_core.conv_winograd_runs cimport tiles_of, tiles_of_block
+from cnn_core.conv_winograd_runs cimport tiles_of, tiles_of_block, tiles_of_pass
 from cnn_core.gemm cimport ADD, KC, count_by, multiply, part_length
 from cnn_core.memory cimport Buffer
 from cnn_core.reduce cimport RUN_SUMS_TASK
@@ -303,7 +303,7 @@ cdef int winograd_forward(
     """y = the convolution of x; threads share out blocks of tiles. Nothing may be empty."""
     cdef dim all_tiles = n * tiles_of(oh, ow)
     cdef int threads = threads_for(nanoseconds(all_tiles, c, co))
-    cdef dim tiles = shared_out(all_tiles, tiles_of_block(c, co, MAX_TILES), threads)
+    cdef dim tiles = shared_out(all_tiles, tiles_of_pass(c, co, MAX_TILES), threads)
     cdef dim size = 0 if transformed != NULL else winograd_length(c, co), b, i
     cdef dim space = tiles * (tile_length(c) + tile_length(co))
     cdef Buffer tables = Buffer((2.0 * tiles + c) * sizeof(dim))

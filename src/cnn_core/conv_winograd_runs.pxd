@@ -21,6 +21,9 @@ cdef enum:
     SHORT_BLOCKS = 4            # blocks of a short run, at least
     PARTIAL_FLOATS = 1 << 23    # floats of all partial sums, at most, where two of them fit
     LINE_FLOATS = 16            # floats of a cache line of 64 bytes
+    PASS_FLOATS = 20 << 10      # floats of V and M of a block of a forward pass with register tiles
+    #                             of 6 rows, about: 80 KB
+    LARGE_U = 1 << 20           # floats of U, from which each block should read it for many tiles
     FEW_TILES = 56              # tiles of a block, at most, but with many channels
     TILE_STEP = 28              # blocks have multiples of this: two register tiles of 14 rows
 
@@ -44,6 +47,18 @@ cdef inline dim tiles_of_block(dim c, dim co, dim limit) noexcept nogil:
     cdef dim fit = BLOCK_FLOATS // (ENTRIES * (row_length(c) + row_length(co)))
     return max(TILE_STEP, least(FEW_TILES, fit // TILE_STEP * TILE_STEP),
                least(limit, c * co // (c + co) // TILE_STEP * TILE_STEP))
+
+
+cdef inline dim tiles_of_pass(dim c, dim co, dim limit) noexcept nogil:
+    """Return how many tiles a block of a forward pass has, at most ``limit``; no bit depends on it.
+
+    Where a register tile has 6 rows, small blocks are faster: what the transforms write, the
+    products read from the first-level cache, or from lines of the second level just written.
+    """
+    cdef dim fit = PASS_FLOATS // (ENTRIES * (row_length(c) + row_length(co)))
+    if MR > 6 or ENTRIES * c * row_length(co) > LARGE_U:
+        return tiles_of_block(c, co, limit)
+    return least(limit, max(2 * MR, (fit + MR // 2) // MR * MR))
 
 
 cdef inline dim shared_out(dim tiles, dim block, int threads) noexcept nogil:
