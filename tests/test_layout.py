@@ -1,6 +1,7 @@
 """The layout of the source: imports, sizes, stems, frames per call, stubs, what is said once."""
 
 import ast
+import functools
 import importlib
 import inspect
 import re
@@ -117,7 +118,7 @@ def imports_of(path, typing_only=False):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 if alias.name.split(".")[0] == "deepfs":
-                    yield module_of(alias.name.split(".")[1:])
+                    yield module_of(tuple(alias.name.split(".")[1:]))
         elif isinstance(node, ast.ImportFrom) and (node.level or node.module.startswith("deepfs")):
             base = package[: len(package) + 1 - node.level] if node.level else ()
             base += tuple((node.module or "").split(".")) if node.module else ()
@@ -125,6 +126,7 @@ def imports_of(path, typing_only=False):
                 yield module_of((*base[not node.level :], alias.name))
 
 
+@functools.cache
 def module_of(names):
     """Return the part of a dotted name that is a module; the rest are names inside of it."""
     for end in range(len(names), 0, -1):

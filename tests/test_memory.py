@@ -1,6 +1,5 @@
 """Memory that is used again: who holds an array holds its buffer."""
 
-import copy
 import gc
 import multiprocessing
 import os
@@ -14,8 +13,6 @@ import pytest
 
 from cnn_core import memory
 from deepfs.layers import empty
-from deepfs.testing import any_work_on
-from every_layer import every_layer
 
 SHAPE = (50, 40, 40)
 
@@ -72,37 +69,6 @@ def test_refuses_a_negative_size():
         memory.Buffer(-1)
     with pytest.raises(MemoryError, match="no memory for an array of"):
         memory.Buffer(2**62)
-
-
-def leave_in_idle_buffers(byte):
-    """Have what comes next work in memory full of one byte: 255 makes NaN of every number."""
-    buffers = [
-        memory.Buffer(quarters << shift)
-        for shift in range(10, 17)  # 4 KB to 448 KB
-        for quarters in range(4, 8)
-        for _ in range(8)
-    ]
-    for buffer in buffers:
-        memoryview(buffer).cast("B")[:] = bytes([byte]) * len(memoryview(buffer))
-
-
-@every_layer
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_no_layer_reads_what_was_left_in_a_buffer(make, shape, dtype, rng):
-    x = (0.01 + rng.permutation(np.prod(shape))).reshape(shape) / np.prod(shape)
-    layer, results = make(), []
-    layer.build(shape[1:], dtype)
-    for byte in (0, 255):
-        fresh = copy.deepcopy(layer)
-        with any_work_on(2):
-            leave_in_idle_buffers(byte)
-            y, cache = fresh.forward(x.astype(dtype), training=True)
-            leave_in_idle_buffers(byte)
-            dx = fresh.backward(np.cos(np.arange(y.size)).reshape(y.shape), cache)
-        results.append([y, dx, *(p.grad for p in fresh.parameters().values())])
-    for clean, dirty in zip(*results, strict=True):
-        assert np.isfinite(clean).all()
-        np.testing.assert_array_equal(dirty, clean)
 
 
 def test_threads_share_idle_buffers():
