@@ -23,7 +23,8 @@ next to it the ratio of the best rounds. GFLOP/s is effective: the multiply-adds
 times 2, whatever algorithm runs, by deepfs's best round. The peak is the best matrix product of 512
 seen between the rounds. The bound is what memory allows, in GFLOP/s: each array is read or written
 once, at the rate of the best copy of 64 MB; arrays that are still in a cache beat it. The first
-layers of the networks never need an input gradient; it is timed all the same.
+layers of the networks never need an input gradient; it is timed all the same. The last lines add
+the medians of all passes up, once for each number of threads.
 """
 
 from __future__ import annotations
@@ -113,6 +114,12 @@ SHAPES = {
     "vgg-4": Shape(128, 16, 128),
     "vgg-5": Shape(128, 8, 256),
     "vgg-6": Shape(256, 8, 256),
+    "cifar10-1": Shape(24, 32, 64),  # of recipes.cifar10(0.9), whose batches have 500 images
+    "cifar10-2": Shape(64, 16, 64),
+    "cifar10-3": Shape(64, 16, 256),
+    "cifar10-4": Shape(256, 8, 256),
+    "cifar10-5": Shape(256, 8, 256),
+    "cifar10-6": Shape(256, 4, 256),
     "1x1-16": Shape(16, 32, 16, kernel=1, padding=0),
     "1x1-32": Shape(32, 32, 32, kernel=1, padding=0),
     "1x1-64": Shape(64, 16, 64, kernel=1, padding=0),
@@ -393,6 +400,16 @@ def print_results(results: list[dict[str, Any]]) -> None:
     sys.stdout.flush()
 
 
+def print_total(results: list[dict[str, Any]]) -> None:
+    """Print what all passes took together, as if they were one network."""
+    if len(results) <= len(PASSES):
+        return
+    operations = sum(r["gflops"] * r["best_ms"]["deepfs"] for r in results)
+    times = {kind: sum(r["median_ms"][kind] for r in results) for kind in results[0]["median_ms"]}
+    told = ", ".join(f"{k} {ms:.1f} ms, {operations / ms:.0f} GFLOP/s" for k, ms in times.items())
+    print(f"all passes, threads {results[0]['threads']}: {told}")
+
+
 def print_head(names: list[str]) -> None:
     """Print what the columns are."""
     times = f"{'median ms':>11}{'best ms':>9}" * len(names)
@@ -454,6 +471,8 @@ def main() -> int:
         ratios = [r["ratio"] for r in report["results"] if r["pass"] == what and "ratio" in r]
         if len(ratios) > 1:
             print(f"{what}: geometric mean of {len(ratios)} ratios {geometric_mean(ratios):.2f}")
+    for threads in args.threads:
+        print_total([r for r in report["results"] if r["threads"] == threads])
     if args.json:
         args.json.write_text(json.dumps(report, indent=1) + "\n")
     return status

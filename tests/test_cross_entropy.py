@@ -138,6 +138,9 @@ def test_every_tail_of_a_vector(classes, dtype, tolerance, rng):
         (np.zeros((2, 3)), np.array(["a", "b"]), TypeError, "integer or float targets"),
         (np.zeros((2, 3)), np.array([True, False]), TypeError, "integer or float targets"),
         (np.zeros(3), np.zeros(3, int), ValueError, r"takes logits \(n, classes, ...\)"),
+        (np.zeros((2, 2)), [[0.5, 0.5], [-0.1, 1.1]], ValueError, r"got -0.1 at index \(1, 0\)"),
+        (np.zeros((2, 2)), [[0.5, np.inf], [1, 0]], ValueError, r"got inf at index \(0, 1\)"),
+        (np.zeros((1, 2), np.float32), [[0, 1e39]], ValueError, "at most 3.4e.38 here, got 1e.39"),
         (np.zeros((2, 0)), np.zeros(2, int), ValueError, r"takes logits \(n, classes, ...\)"),
         (np.zeros((2, 3), complex), np.zeros(2, int), TypeError, "takes real numbers"),
     ],
@@ -148,6 +151,14 @@ def test_refuses(outputs, targets, error, message):
     if "got" in message and "labels" in message:  # the check of the other way is the same
         with pytest.raises(error, match=message):
             CrossEntropy(ignore_index=77)(outputs, targets)
+
+
+@pytest.mark.parametrize("settings", [{"label_smoothing": 1}, {"class_weight": [2, 1]}])
+def test_refuses_what_a_setting_makes_nan_or_infinite(settings):
+    targets = np.array([[np.inf if "label_smoothing" in settings else 1e308, 0]])
+    CrossEntropy(**settings)(np.zeros((1, 2)), np.ones((1, 2)))
+    with pytest.raises(ValueError, match=r"probabilities .* got .* at index \(0, 0\)"):
+        CrossEntropy(**settings)(np.zeros((1, 2)), targets)
 
 
 def test_refuses_settings(logits):

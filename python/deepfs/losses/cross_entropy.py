@@ -163,13 +163,16 @@ class CrossEntropy(Loss):
                 f"CrossEntropy with ignore_index={self.ignore_index} takes integer labels, "
                 f"got probabilities, {targets.dtype} of shape {targets.shape}"
             )
-        if targets.size and targets.min() < 0:
-            at = tuple(map(int, np.unravel_index(targets.argmin(), targets.shape)))
-            raise ValueError(
-                f"CrossEntropy takes probabilities of at least 0, got {targets[at]} at index {at}"
-            )
         m, classes = rows.shape
         of_class = by_class(self.class_weight, classes, "CrossEntropy")
+        largest = np.finfo(rows.dtype).max / (1 if of_class is None else max(1, of_class.max()))
+        wrong = (targets < 0) | (targets > largest)
+        if wrong.any():
+            at = tuple(map(int, np.unravel_index(wrong.argmax(), targets.shape)))
+            raise ValueError(
+                f"CrossEntropy takes probabilities of at least 0, and at most {largest:.2g} here, "
+                f"got {targets[at]} at index {at}"
+            )
         target = np.moveaxis(targets, 1, -1).reshape(m, classes)
         e = self.label_smoothing
         if e:
