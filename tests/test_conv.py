@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+import cnn_core
 import deepfs as dfs
 from cnn_core import conv, im2col
 from deepfs import reference
@@ -359,6 +360,25 @@ def test_the_algorithm_follows_from_the_shapes():
         for pass_name in passes:
             assert conv.algorithm(pass_name, *shapes, *window, itemsize) == name, (shapes, window)
     assert {name for name, *_ in CHOICES} == set(conv.ALGORITHMS)
+
+
+@pytest.mark.skipif(cnn_core.level not in ("v2", "v3", "v4"), reason="vectors of another length")
+@pytest.mark.parametrize(
+    ("c", "co", "groups", "itemsize", "levels"),
+    [
+        (6, 12, 1, 4, ("v3", "v4")),
+        (8, 16, 1, 4, ("v3", "v4")),
+        (6, 11, 1, 4, ("v4",)),
+        (12, 24, 2, 4, ("v3", "v4")),
+        (12, 22, 2, 4, ("v4",)),
+        (4, 4, 1, 4, ("v3", "v4")),
+        (9, 18, 1, 4, ()),
+        (3, 6, 1, 8, ("v4",)),
+    ],
+)
+def test_how_many_channels_col2im_takes(c, co, groups, itemsize, levels):
+    given = (BACKWARD_INPUT, c, co, 9, 9, 5, 5, *PLAIN[:-1], groups, "auto", itemsize)
+    assert (conv.algorithm(*given) == "col2im") == (cnn_core.level in levels)
 
 
 @pytest.mark.parametrize("name", conv.ALGORITHMS)

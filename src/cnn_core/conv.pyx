@@ -60,13 +60,20 @@ cdef int choose(
     algorithm.
     """
     cdef dim group_c = c // groups, taps = window.kh * window.kw
+    cdef dim columns
     if c == groups and co == groups and groups > 1:
         return DEPTHWISE
     if itemsize == 4 and (request == "winograd" or (
             request == "auto" and fits_winograd(window, groups) and winograd_pays(c, co, oh, ow))):
         return WINOGRAD
-    if input_gradient:                  # 1x1 windows do not overlap: there is nothing to add up
-        return COL2IM if taps > 1 and 2 * group_c * itemsize <= VBYTES else INDIRECT
+    if input_gradient:
+        # Half a vector of channels, at most; a whole one of AVX2, where there are so many filters
+        # that the products take more time than adding up.
+        columns = 2 * group_c
+        if VBYTES == 32 and itemsize == 4 and co // groups >= 2 * group_c:
+            columns = group_c
+        # 1x1 windows do not overlap: there is nothing to add up
+        return COL2IM if taps > 1 and columns * itemsize <= VBYTES else INDIRECT
     if (c == 1 and groups == 1 and window.sw == 1 and taps <= CHAIN
             and co <= MAX_FILTERS and 2 * co * itemsize <= VBYTES):     # half a vector at most
         return ONE_CHANNEL
