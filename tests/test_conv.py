@@ -381,6 +381,23 @@ def test_how_many_channels_col2im_takes(c, co, groups, itemsize, levels):
     assert (conv.algorithm(*given) == "col2im") == (cnn_core.level in levels)
 
 
+@pytest.mark.skipif(cnn_core.level not in ("v2", "v3", "v4"), reason="vectors of another length")
+@pytest.mark.parametrize(
+    ("co", "itemsize", "levels"),
+    [
+        (2, 4, ("v2", "v3", "v4")),
+        (5, 4, ("v3", "v4")),
+        (8, 4, ("v3", "v4")),
+        (9, 4, ()),
+        (4, 8, ("v4",)),
+    ],
+)
+def test_how_many_filters_one_channel_takes(co, itemsize, levels):
+    for pass_name in (FORWARD, BACKWARD_WEIGHT):
+        taken = conv.algorithm(pass_name, 1, co, 9, 9, 5, 5, *PLAIN, "auto", itemsize)
+        assert (taken == "one_channel") == (cnn_core.level in levels)
+
+
 @pytest.mark.parametrize("name", conv.ALGORITHMS)
 def test_every_algorithm_has_a_module(name):
     importlib.import_module(f"cnn_core.conv_{name}")

@@ -60,22 +60,21 @@ cdef int choose(
     algorithm.
     """
     cdef dim group_c = c // groups, taps = window.kh * window.kw
-    cdef dim columns
+    cdef bint avx2 = VBYTES == 32 and itemsize == 4
+    cdef dim half = VBYTES // (2 * itemsize)        # channels that fill half a vector
     if c == groups and co == groups and groups > 1:
         return DEPTHWISE
     if itemsize == 4 and (request == "winograd" or (
             request == "auto" and fits_winograd(window, groups) and winograd_pays(c, co, oh, ow))):
         return WINOGRAD
-    if input_gradient:
-        # Half a vector of channels, at most; a whole one of AVX2, where there are so many filters
-        # that the products take more time than adding up.
-        columns = 2 * group_c
-        if VBYTES == 32 and itemsize == 4 and co // groups >= 2 * group_c:
-            columns = group_c
-        # 1x1 windows do not overlap: there is nothing to add up
-        return COL2IM if taps > 1 and columns * itemsize <= VBYTES else INDIRECT
-    if (c == 1 and groups == 1 and window.sw == 1 and taps <= CHAIN
-            and co <= MAX_FILTERS and 2 * co * itemsize <= VBYTES):     # half a vector at most
+    # Few channels are at most half a vector; with AVX2 in float32 a whole one, where for col2im
+    # there are so many filters that the products take more time than adding up.
+    if input_gradient:                  # 1x1 windows do not overlap: there is nothing to add up
+        if taps > 1 and (group_c <= half or (
+                avx2 and group_c <= 2 * half and 2 * group_c <= co // groups)):
+            return COL2IM
+    elif (c == 1 and groups == 1 and window.sw == 1 and taps <= CHAIN
+            and co <= MAX_FILTERS and co <= (2 * half if avx2 else half)):
         return ONE_CHANNEL
     return INDIRECT
 
