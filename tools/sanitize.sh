@@ -76,7 +76,7 @@ echo "sanitize: both planted faults were found"
 # which the preloaded sanitizer never lets end.
 status=0
 sanitized -m pytest -q -s -p no:cacheprovider -o timeout=1800 \
-    --ignore tests/test_memory.py \
+    --ignore tests/test_memory.py --ignore tests/test_dirty_memory.py \
     --deselect tests/test_checkpoint.py::test_memory_is_that_of_the_inputs_and_of_one_body \
     --deselect tests/test_plan.py::test_activations_are_what_training_takes_from_the_store \
     --deselect 'tests/test_docs_blocks.py::test_blocks_run[docs/plan.md]' \

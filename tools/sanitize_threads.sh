@@ -63,7 +63,7 @@ one() { OMP_TOOL_LIBRARIES=$archer OMP_NUM_THREADS=4 \
 case $(one "$copy/planted") in *"data race"*) ;; *) fail "the planted race was not found" ;; esac
 case $(one "$copy/right") in *ThreadSanitizer*) fail "a right program is reported: Archer is not at work" ;; esac
 echo "sanitize_threads: the planted race was found, and nothing in the right program"
-[ $# -gt 0 ] || set -- tests/test_gemm.py tests/test_conv.py tests/test_memory.py tests/test_threads.py
+[ $# -gt 0 ] || set -- tests/test_gemm.py tests/test_conv.py tests/test_memory.py tests/test_dirty_memory.py tests/test_threads.py
 cd "$tree"
 status=0
 # left out: what is said of GNU's OpenMP, of a number of threads that nobody has set, of optimised code
