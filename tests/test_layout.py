@@ -100,30 +100,33 @@ def rank_of(order):
     return {name: rank for rank, names in enumerate(lines) for name in names}
 
 
-def imports_of(path, typing_only=False):
-    """Yield the modules of deepfs that a file imports, as tuples of names below the package.
+def statements(nodes, typing=False):
+    """Yield each statement, those inside of others too, and whether it is under TYPE_CHECKING."""
+    for node in nodes:
+        yield node, typing
+        under = typing or (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test))
+        for inside in ("body", "orelse", "finalbody", "handlers", "cases"):
+            yield from statements(getattr(node, inside, ()), under)
 
-    Deferred imports count; those under TYPE_CHECKING are asked for apart.
+
+@functools.cache
+def imports_of(path):
+    """Return the modules of deepfs that a file imports, as tuples of names below the package.
+
+    Deferred imports count; those under TYPE_CHECKING are a set of their own.
     """
-    tree, package = ast.parse(path.read_text()), path.relative_to(PACKAGE).parent.parts
-    typing = {
-        id(node)
-        for block in ast.walk(tree)
-        if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.dump(block.test)
-        for node in ast.walk(block)
-    }
-    for node in ast.walk(tree):
-        if (id(node) in typing) != typing_only:
-            continue
+    found, package = (set(), set()), path.relative_to(PACKAGE).parent.parts
+    for node, typing in statements(ast.parse(path.read_text()).body):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 if alias.name.split(".")[0] == "deepfs":
-                    yield module_of(tuple(alias.name.split(".")[1:]))
+                    found[typing].add(module_of(tuple(alias.name.split(".")[1:])))
         elif isinstance(node, ast.ImportFrom) and (node.level or node.module.startswith("deepfs")):
             base = package[: len(package) + 1 - node.level] if node.level else ()
             base += tuple((node.module or "").split(".")) if node.module else ()
             for alias in node.names:
-                yield module_of((*base[not node.level :], alias.name))
+                found[typing].add(module_of((*base[not node.level :], alias.name)))
+    return found
 
 
 @functools.cache
@@ -158,13 +161,14 @@ def test_imports_point_down():
     wrong, typing_only = [], set()
     for path in FILES:
         own = path.relative_to(PACKAGE).with_suffix("").parts[0]
-        for there in {names[0] for names in imports_of(path)} - {own}:
+        imports, for_types = imports_of(path)
+        for there in {names[0] for names in imports} - {own}:
             if rank[there] >= rank[own]:
                 wrong.append(f"{path.relative_to(PACKAGE)} imports {there}")
         if own != "__init__":
             typing_only |= {
                 (own, names[0])
-                for names in imports_of(path, typing_only=True)
+                for names in for_types
                 if names[0] != own and rank[names[0]] >= rank[own]
             }
     assert not wrong
@@ -177,7 +181,7 @@ def test_no_circles_of_imports():
     graph = {}
     for path in FILES:
         name = path.relative_to(PACKAGE).with_suffix("").parts
-        graph[name] = set(imports_of(path))
+        graph[name] = imports_of(path)[0]
         if path.name != "__init__.py":
             assert name[:-1] not in graph[name], f"{path} imports its own package"
     assert not circles(graph)
