@@ -207,8 +207,14 @@ ROW = np.zeros((2, 3))
     ],
 )
 def test_refuses(call, error, message):
-    with pytest.raises(error, match=message):
+    with pytest.raises(error, match=message) as raised:
         call()
+    assert raised.value.__suppress_context__ or raised.value.__context__ is None
+
+
+def test_huge_numbers_are_no_shares_of_classes():
+    with pytest.raises(ValueError, match=r"roc_auc_score takes .* got"):
+        roc_auc_score(np.full((3, 4), 1e38, np.float32), np.full((3, 4), -1, np.float32))
 
 
 @pytest.mark.parametrize("name", sorted(set(metrics.__all__) - {"get"}))

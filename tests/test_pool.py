@@ -165,7 +165,7 @@ def test_nan_wins_and_minus_infinity_is_a_value():
         (
             {"kernel_size": 2, "stride": 1, "padding": "same", "dilation": (1, 4)},
             (1, 1, 5, 2),
-            "{} window 2x2 dilated by 1x4 must contain a pixel everywhere, but somewhere has only "
+            "{} window 2x2 dilated by 1x4 must contain a pixel everywhere, got one with only "
             "padding of the image, 5x2 + same",
         ),
     ],

@@ -10,6 +10,7 @@ layers' own `_infer`, so the bits are the same.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from math import prod
 from typing import Any
 
@@ -97,9 +98,10 @@ class Plans:
             idle = self._first(x.shape)
             if idle is None:
                 return None
-        try:
+        plan = None
+        with suppress(IndexError):
             plan = idle.pop()  # another thread may have taken the last one
-        except IndexError:
+        if plan is None:
             plan = self._made(x.shape)
         y = plan.run(x)
         idle.append(plan)

@@ -93,8 +93,8 @@ def place_window(
             windows, image[axis], kernel[axis], stride[axis], first, dilation[axis]
         ):
             raise ValueError(
-                f"{who} window {kernel[0]}x{kernel[1]}{wide} must contain a pixel everywhere, but "
-                f"somewhere has only padding of the image, {image[0]}x{image[1]} + {padding}"
+                f"{who} window {kernel[0]}x{kernel[1]}{wide} must contain a pixel everywhere, got "
+                f"one with only padding of the image, {image[0]}x{image[1]} + {padding}"
             )
         out.append(windows)
         before.append(first)

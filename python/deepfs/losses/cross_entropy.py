@@ -102,11 +102,14 @@ class CrossEntropy(Loss):
             weight = np.ascontiguousarray(weight).reshape(-1)
         label, target, weight, counted = self._wanted(targets, rows, shape, weight)
         p, values = np.empty(rows.shape, rows.dtype), np.empty(len(rows), rows.dtype)
+        of_kernel = None
         try:
             total = softmax.cross_entropy_forward(rows, label, target, weight, p, values)
-        except IndexError:
+        except IndexError as error:
+            of_kernel = error
+        if of_kernel is not None:
             known_labels(targets, rows.shape[1], "CrossEntropy")  # raises the full message
-            raise
+            raise of_kernel
         if len(shape) != 2:
             values = values.reshape(label_shape)
         return values, total, counted, (p, label, target, weight, shape)

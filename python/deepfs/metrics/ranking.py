@@ -111,7 +111,8 @@ def of_one_class(targets: Array, scores: Array) -> bool:
     if scores.shape[1] < 2 or ((targets == 0) | (targets == 1)).all() or (targets < 0).any():
         return False
     alone = bool(((scores == 0) | (scores == 1)).all())
-    return not alone and np.allclose(targets.sum(axis=1), 1, rtol=0, atol=1e-3)
+    with np.errstate(over="ignore"):  # an infinite sum is not 1
+        return not alone and np.allclose(targets.sum(axis=1), 1, rtol=0, atol=1e-3)
 
 
 def area(scores: Array, positive: Array, weight: Array | None = None) -> float:
