@@ -19,7 +19,7 @@ scale = dfs.preprocessing.Standardize(per="all")  # measured on the training par
 model = dfs.Model(network, loss, optimizer, preprocess=scale, class_names=names, seed=0)
 best = C.ModelCheckpoint("best.safetensors", monitor="val_accuracy", save_best_only=True)
 watch = [C.EarlyStopping("val_accuracy", patience=3), best, C.CSVLogger("log.csv")]
-history = model.fit(x, y, 64, epochs=2 if quick else 6, validation_split=0.1, callbacks=watch)
+history = model.fit(x, y, 64, epochs=3 if quick else 6, validation_split=0.1, callbacks=watch)
 print(report := model.evaluate(x_test, y_test, report=True))
 history.plot()[0].figure.savefig("history.png")
 dfs.plots.confusion_matrix(model, x_test, y_test).figure.savefig("confusion.png")

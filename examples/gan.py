@@ -24,7 +24,7 @@ quick = "--quick" in sys.argv
 dfs.set_seed(0)
 rng = np.random.default_rng(0)
 batch_size, noise_size = 64, 32
-steps, width = (200, 16) if quick else (4_000, 32)
+steps, width = (300, 16) if quick else (4_000, 32)
 
 generator = L.Sequential(
     [

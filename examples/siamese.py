@@ -83,7 +83,7 @@ def contrastive(differences, same):
 
 
 known, unseen = signs(200 if quick else 400), signs(50)
-inputs, same = pairs(known, 2_000 if quick else 30_000)
+inputs, same = pairs(known, 4_000 if quick else 30_000)
 optimizer = dfs.optimizers.Adam(dfs.schedules.OneCycle(3e-3))
 model = dfs.Model(network, contrastive, optimizer, seed=0)
 model.fit(inputs, same, batch_size=64, epochs=4 if quick else 8)

@@ -148,7 +148,8 @@ def test_every_tail_of_a_vector(classes, dtype, tolerance, rng):
 def test_refuses(outputs, targets, error, message):
     with pytest.raises(error, match=message) as raised:
         CrossEntropy()(outputs, targets)
-    assert raised.value.__context__ is None  # one error: no kernel's below it
+    # one error: no kernel's below it
+    assert raised.value.__suppress_context__ or raised.value.__context__ is None
     if "got" in message and "labels" in message:  # the check of the other way is the same
         with pytest.raises(error, match=message):
             CrossEntropy(ignore_index=77)(outputs, targets)

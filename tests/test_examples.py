@@ -89,7 +89,7 @@ def test_fashion_mnist(example, tmp_path):
     assert example("fashion_mnist.py")["report"]["accuracy"] > 0.95
     log = (tmp_path / "log.csv").read_text().splitlines()
     assert "val_accuracy" in log[0]
-    assert len(log) >= 3
+    assert len(log) >= 4
     for picture in ("history.png", "confusion.png"):
         assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
     assert dfs.load(tmp_path / "best.safetensors").class_names == dfs.datasets.MNIST_CLASSES

@@ -37,7 +37,7 @@ def known_labels(
         index = at[0] if len(at) == 1 else at
         raise ValueError(
             f"{who} takes labels from 0 to {classes - 1}, got {labels[at]} at index {index}"
-        )
+        ) from None  # a kernel may have refused them before, with less to say
     if keep is not None:
         labels = np.where(keep, labels, 0)
     return np.ascontiguousarray(labels, np.int64), keep

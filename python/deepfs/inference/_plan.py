@@ -10,7 +10,6 @@ layers' own `_infer`, so the bits are the same.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from math import prod
 from typing import Any
 
@@ -98,9 +97,10 @@ class Plans:
             idle = self._first(x.shape)
             if idle is None:
                 return None
-        plan = None
-        with suppress(IndexError):
+        try:
             plan = idle.pop()  # another thread may have taken the last one
+        except IndexError:
+            plan = None  # made below: an error there is no consequence of this one
         if plan is None:
             plan = self._made(x.shape)
         y = plan.run(x)

@@ -44,7 +44,8 @@ class CrossEntropy(Loss):
     ------
     ValueError
         If a setting is out of range, or, on call, if shapes do not fit, a label is not one of the
-        classes, a probability is below 0, or an ``ignore_index`` of at least 0 meets probabilities.
+        classes, a probability is below 0, infinite, or overflows times its class weight, or an
+        ``ignore_index`` of at least 0 meets probabilities.
     TypeError
         If targets are neither integers nor floats.
 
@@ -102,14 +103,11 @@ class CrossEntropy(Loss):
             weight = np.ascontiguousarray(weight).reshape(-1)
         label, target, weight, counted = self._wanted(targets, rows, shape, weight)
         p, values = np.empty(rows.shape, rows.dtype), np.empty(len(rows), rows.dtype)
-        of_kernel = None
         try:
             total = softmax.cross_entropy_forward(rows, label, target, weight, p, values)
-        except IndexError as error:
-            of_kernel = error
-        if of_kernel is not None:
+        except IndexError:
             known_labels(targets, rows.shape[1], "CrossEntropy")  # raises the full message
-            raise of_kernel
+            raise
         if len(shape) != 2:
             values = values.reshape(label_shape)
         return values, total, counted, (p, label, target, weight, shape)

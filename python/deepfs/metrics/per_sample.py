@@ -63,11 +63,10 @@ def _right_labels(outputs: Array, targets: Array) -> Array:
     label = np.ascontiguousarray(targets, np.int64)
     try:
         softmax.right_class(np.ascontiguousarray(outputs), label, right)
-        return right
-    except IndexError as error:
-        of_kernel = error
-    known_labels(targets, outputs.shape[1], "accuracy")  # raises the full message
-    raise of_kernel
+    except IndexError:
+        known_labels(targets, outputs.shape[1], "accuracy")  # raises the full message
+        raise
+    return right
 
 
 def binary_accuracy(outputs: ArrayLike, targets: ArrayLike, threshold: float = 0.0) -> Array:
